@@ -1,0 +1,231 @@
+//! Scalapay: pay in instalments. One webhook URL a merchant account; every status of every payment comes to it.
+//!
+//! Source: developers.scalapay.com/reference, pages `webhooks`, `wehook-data-model`, `messages-validation`.
+
+use super::*;
+use crate::event::{Data, EventType};
+use crate::field::Field;
+use crate::fields::Node;
+use crate::money::{Amount, Money};
+use crate::order::{Discount, Line, Order, Payment, Refund, Totals};
+use crate::party::{Address, Customer};
+use crate::position::Position;
+use crate::signature::{Encoding, Message, Place, Signature};
+use crate::status::{PaymentState, Status, Table};
+
+/// Scalapay.
+pub const SCALAPAY: Provider = Provider {
+    name: "scalapay",
+    schemes: &[(
+        SchemeName::Signed,
+        Scheme::Signed(Signature {
+            place: Place::Header("x-scalapay-hmac-v1"),
+            encoding: Encoding::Hex,
+            timestamp_header: Some(TIMESTAMP),
+            message: Message::PrefixTimestampBody("V1"),
+        }),
+    )],
+    foreign_headers: &[],
+    kept_headers: &["x-scalapay-hmac-v1", TIMESTAMP],
+    secrets: &[],
+    horizon_ms: 72 * HOUR_MS,
+    mapping_version: 1,
+    // The body names no merchant: the matching key does.
+    merchant: |_| None,
+    claim,
+    read,
+};
+
+const TIMESTAMP: &str = "x-scalapay-timestamp";
+
+/// Provider's word, our type, rank. Nothing in a delivery tells a time, so the rank is the order of events.
+const STATUSES: &[(&str, EventType, u16)] = &[
+    ("created", EventType::PaymentCreated, 1),
+    ("authorized", EventType::PaymentAuthorized, 2),
+    ("expired", EventType::PaymentExpired, 3),
+    ("charged", EventType::PaymentCaptured, 4),
+    ("refunded", EventType::PaymentRefunded, 5),
+];
+
+const STATES: Table<PaymentState> = &[
+    ("created", PaymentState::Pending),
+    ("authorized", PaymentState::Authorized),
+    ("charged", PaymentState::Paid),
+    ("refunded", PaymentState::Refunded),
+    ("expired", PaymentState::Expired),
+    ("voided", PaymentState::Voided),
+];
+
+/// These come once a payment; charged and refunded may come again with the very same bytes.
+const ONCE: &[&str] = &["created", "authorized", "expired"];
+
+fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
+    let text = |name| root.get(name).and_then(Value::text);
+    let content = verified.delivery.body_hash();
+    let status = text("status");
+    let once = status.as_deref().is_some_and(|status| ONCE.contains(&status)) && text("orderToken").is_some();
+    Claim {
+        subject: Part::of(&[text("orderToken").as_deref()]),
+        word: Part::of(&[status.as_deref()]),
+        identity: if once { Part::missing() } else { Part::hash(&content) },
+        strength: if once { Strength::Strong } else { weak(&SCALAPAY, verified) },
+        // The merchant's reference in the body may have been changed between two deliveries of one event.
+        other_body: OtherBody::Revision,
+        content,
+        alias: None,
+    }
+}
+
+fn read(kept: Kept<'_>) -> Reading {
+    let root = kept.reader.root(kept.root);
+    let word = root.text_or_none("status").unwrap_or_default();
+    let known = STATUSES.iter().find(|(status, ..)| status.eq_ignore_ascii_case(&word));
+    Reading {
+        event_type: known.map(|(_, event_type, _)| *event_type),
+        time: None,
+        position: known.map_or(Position::Arrival, |(.., rank)| Position::Rank(*rank)),
+        merchant: None,
+        test: false,
+        data: data(&root, kept),
+        word,
+    }
+}
+
+fn data(root: &Node<'_>, kept: Kept<'_>) -> Data {
+    let payment = payment(root, kept);
+    match root.object("orderDetails", |details| order(details, root)) {
+        Field::Value(order) => Data::Order(Box::new(Order { payments: vec![payment], ..order })),
+        Field::Absent | Field::Null => Data::Payment(Box::new(payment)),
+    }
+}
+
+fn payment(root: &Node<'_>, kept: Kept<'_>) -> Payment {
+    let details = root.get("orderDetails");
+    let currency = details.get("totalAmount").text_or_none("currency");
+    let status: Field<Status<PaymentState>> = root.status("status", STATES);
+    let refunded = status.value().is_some_and(|status| status.state == PaymentState::Refunded);
+    Payment {
+        id: root.text_or_none("orderToken"),
+        merchant_reference: root.text("merchantReference"),
+        amount: root.get("totalAmount").parsed(amount).map(|amount| Money::new(amount, currency)),
+        capture_status: root.text("captureStatus"),
+        failure_reason: root.text("lastEligibilityFeedback"),
+        refunds: if refunded { vec![refund(root, kept)] } else { Vec::new() },
+        status,
+        ..Payment::default()
+    }
+}
+
+/// A refund as a webhook may echo it; no field of it is documented there.
+/// Without an amount the amount is unknown: never zero, and never the payment's total.
+fn refund(root: &Node<'_>, kept: Kept<'_>) -> Refund {
+    let token = root.text_or_none("refundToken").zip(root.text_or_none("refundedAt"));
+    let told = root.text_or_none("merchantRefundReference").or(token.map(|(token, at)| format!("{token}@{at}")));
+    Refund {
+        // A refund that has no name of its own is told from others by its body.
+        id: told.or_else(|| Some(format!("body:{}", hex::encode(kept.row.hash.get(..8).unwrap_or_default())))),
+        amount: money(root, "refundAmount").or(money(root, "amount")),
+        refunded_at: root.time("refundedAt"),
+    }
+}
+
+fn order(details: &Node<'_>, root: &Node<'_>) -> Order {
+    Order {
+        id: root.text_or_none("orderToken"),
+        number: root.text("merchantReference").or(details.text("merchantReference")),
+        kind: details.text("product"),
+        channel: details.text("type"),
+        totals: Totals {
+            total: money(details, "totalAmount"),
+            tax: money(details, "taxAmount"),
+            shipping: money(details, "shippingAmount"),
+            ..Totals::default()
+        },
+        lines: details.list("items", line),
+        discounts: details.list("discounts", |discount| Discount {
+            name: discount.text("displayName"),
+            amount: money(discount, "amount"),
+        }),
+        customer: details.object("consumer", customer),
+        shipping_address: details.object("shipping", address),
+        billing_address: details.object("billing", address),
+        expires_in_ms: details.integer("orderExpiryMilliseconds"),
+        ..Order::default()
+    }
+}
+
+fn line(item: &Node<'_>) -> Line {
+    Line {
+        sku: item.text("sku"),
+        gtin: item.text("gtin"),
+        name: item.text("name"),
+        brand: item.text("brand"),
+        categories: match (item.text("category"), item.list("subcategory", Node::as_text)) {
+            (Field::Absent, Field::Absent) => Field::Absent,
+            (category, subcategories) => {
+                let subcategories = subcategories.value().cloned().unwrap_or_default();
+                let all = std::iter::once(category).chain(subcategories);
+                Field::Value(all.filter_map(|category| category.value().cloned()).collect())
+            }
+        },
+        quantity: item.integer("quantity"),
+        unit_price: money(item, "price"),
+        page_url: item.text("pageUrl"),
+        image_url: item.text("imageUrl"),
+        ..Line::default()
+    }
+}
+
+fn customer(consumer: &Node<'_>) -> Customer {
+    let names = [consumer.text_or_none("givenNames"), consumer.text_or_none("surname")];
+    let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Customer {
+        name: if name.is_empty() { Field::Absent } else { Field::Value(name) },
+        email: consumer.text("email"),
+        phone: consumer.text("phoneNumber"),
+        ..Customer::default()
+    }
+}
+
+fn address(address: &Node<'_>) -> Address {
+    Address {
+        name: address.text("name"),
+        line1: address.text("line1"),
+        city: address.text("suburb"),
+        postal_code: address.text("postcode"),
+        country: address.text("countryCode"),
+        phone: address.text("phoneNumber"),
+        ..Address::default()
+    }
+}
+
+/// `{amount, currency}`, or an amount alone.
+fn money(node: &Node<'_>, name: &str) -> Field<Money> {
+    if node.get(name).is_scalar() {
+        return node.get(name).parsed(amount).map(|amount| Money::new(amount, None));
+    }
+    let read = |money: &Node<'_>| (money.get("amount").parsed(amount), money.text_or_none("currency"));
+    match node.object(name, read) {
+        Field::Value((Field::Value(amount), currency)) => Field::Value(Money::new(amount, currency)),
+        Field::Null | Field::Value((Field::Null, _)) => Field::Null,
+        Field::Absent | Field::Value((Field::Absent, _)) => Field::Absent,
+    }
+}
+
+/// An amount with a decimal point, or with the comma that some of the provider's examples show.
+fn amount(text: &str) -> Option<Amount> {
+    let comma = || text.split_once(',').filter(|(_, cents)| !cents.contains([',', '.']));
+    text.parse().ok().or_else(|| comma().and_then(|(whole, cents)| format!("{whole}.{cents}").parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_may_have_a_comma() {
+        for (text, expected) in [("40,70", Some("40.7")), ("40.70", Some("40.7")), ("1.000,00", None), ("1,0,0", None)] {
+            assert_eq!(amount(text).map(|amount| amount.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What SHOPLINE says of the parts of an order.
+
+use std::collections::BTreeMap;
+
+use super::topics::{DELIVERY_STATES, LOGISTICS_STATES, PAYMENT_STATES};
+use super::values::{id, joined, money, translated};
+use crate::field::Field;
+use crate::fields::Node;
+use crate::order::{Fulfillment, Line, Payment, Refund, Totals};
+use crate::party::{Address, Customer};
+use crate::status::{FulfillmentState, Status};
+
+pub(super) fn totals(order: &Node<'_>) -> Totals {
+    Totals {
+        total: money(order, "total"),
+        subtotal: money(order, "subtotal"),
+        discount: money(order, "order_discount"),
+        tax: money(order, "total_tax_fee"),
+        shipping: money(&order.get("order_delivery"), "total"),
+        payment_fee: money(&order.get("order_payment"), "payment_fee"),
+        ..Totals::default()
+    }
+}
+
+pub(super) fn line(item: &Node<'_>) -> Line {
+    let product = item.get("object_data");
+    Line {
+        id: id(item).into(),
+        product_id: item.text("item_id").or(item.text("product_id")),
+        variant_id: item
+            .text("item_variation_key")
+            .or(item.text("item_variation_id")),
+        sku: item.text("sku"),
+        gtin: product.text("gtin"),
+        mpn: product.text("mpn"),
+        brand: product.text("brand"),
+        name: translated(item, "title_translations"),
+        quantity: item.integer("quantity"),
+        unit_price: money(item, "item_price"),
+        line_total: money(item, "total"),
+        ..Line::default()
+    }
+}
+
+pub(super) fn order_customer(order: &Node<'_>) -> Field<Customer> {
+    let customer = Customer {
+        id: order.text_or_none("customer_id"),
+        name: order.text("customer_name"),
+        email: order.text("customer_email"),
+        phone: order.text("customer_phone"),
+        ..Customer::default()
+    };
+    if customer == Customer::default() {
+        Field::Absent
+    } else {
+        Field::Value(customer)
+    }
+}
+
+pub(super) fn address(address: &Node<'_>) -> Address {
+    Address {
+        name: address.text("recipient_name"),
+        phone: address.text("recipient_phone"),
+        line1: address.text("address_1"),
+        line2: address.text("address_2"),
+        district: address.text("district"),
+        city: address.text("city"),
+        province: address.text("state"),
+        postal_code: address.text("postcode"),
+        country: address.text("country_code").or(address.text("country")),
+        notes: address.text("remarks"),
+        ..Address::default()
+    }
+}
+
+/// When an order entered a status, by that status's word.
+const STATUS_TIMES: &[(&str, &str)] =
+    &[("confirmed", "confirmed_at"), ("completed", "completed_at")];
+
+pub(super) fn status_times(order: &Node<'_>) -> BTreeMap<String, Field<jiff::Timestamp>> {
+    let told = STATUS_TIMES
+        .iter()
+        .map(|(word, name)| ((*word).to_owned(), order.time(name)));
+    told.filter(|(_, time)| !time.is_absent()).collect()
+}
+
+/// What ties an order to other things. The documents name the last two by their beginning alone.
+const REFERENCES: &[&str] = &[
+    "delivery_option_id",
+    "system_order_number",
+    "merchant_order_number",
+    "ref_order_id",
+    "ref_customer_id",
+    "parent_order_id",
+    "child_order_ids",
+    "combined_order_id",
+    "combined_order_ids",
+];
+
+pub(super) fn references(order: &Node<'_>) -> BTreeMap<String, Field<String>> {
+    let told = REFERENCES
+        .iter()
+        .map(|name| ((*name).to_owned(), joined(order, name)));
+    told.filter(|(_, reference)| !reference.is_absent())
+        .collect()
+}
+
+pub(super) fn payment(node: &Node<'_>) -> Payment {
+    Payment {
+        id: id(node),
+        order_id: node.text("order_id"),
+        status: node.status("status", PAYMENT_STATES),
+        amount: money(node, "total"),
+        method: node.text("payment_type"),
+        gateway: node.text("payment_gateway"),
+        gateway_reference: node.text("ref_payment_id"),
+        created_at: node.time("created_at"),
+        updated_at: node.time("updated_at"),
+        paid_at: node.time("paid_at"),
+        ..Payment::default()
+    }
+}
+
+/// The published refund body tells neither id nor amount; without either nothing can be said of the refund.
+pub(super) fn refund(payment: &Node<'_>) -> Option<Refund> {
+    let refund = Refund {
+        id: payment.text_or_none("refund_id"),
+        amount: money(payment, "refund_amount"),
+        refunded_at: payment.time("refunded_at"),
+    };
+    (refund.id.is_some() || refund.amount.value().is_some()).then_some(refund)
+}
+
+pub(super) fn fulfillment(node: &Node<'_>) -> Fulfillment {
+    let (tracking_number, tracking_url) = tracking(node);
+    Fulfillment {
+        id: id(node),
+        order_id: node.text("order_id"),
+        status: delivery_status(node),
+        carrier_status: node.text("delivery_status"),
+        carrier: node.text("platform"),
+        tracking_number,
+        tracking_url,
+        created_at: node.time("created_at"),
+        updated_at: node.time("updated_at"),
+        ..Fulfillment::default()
+    }
+}
+
+pub(super) fn delivery_status(node: &Node<'_>) -> Field<Status<FulfillmentState>> {
+    match node.status("status", DELIVERY_STATES) {
+        Field::Value(status) => Field::Value(status),
+        told @ (Field::Absent | Field::Null) => {
+            node.status("delivery_status", LOGISTICS_STATES).or(told)
+        }
+    }
+}
+
+/// The API calls the address `url`.
+pub(super) fn tracking(node: &Node<'_>) -> (Field<String>, Field<String>) {
+    let told = node.get("delivery_data");
+    (
+        told.text("tracking_number")
+            .or(node.text("tracking_number")),
+        told.text("tracking_url").or(told.text("url")),
+    )
+}

@@ -1,0 +1,120 @@
+//! What SHOPLINE says of buyers, products, carts and apps.
+
+use super::orders::line;
+use super::values::{id, money, texts, translated};
+use crate::field::Field;
+use crate::fields::Node;
+use crate::party::{App, Checkout, Customer, Product};
+use crate::status::{CheckoutState, Status};
+
+/// Birthday, gender and the shop's own fields stay in the kept body: nobody who works on orders needs them.
+pub(super) fn customer(node: &Node<'_>) -> Customer {
+    let mobile = node.text("mobile_phone");
+    let first = || {
+        texts(node, "phones")
+            .value()
+            .and_then(|phones| phones.first().cloned())
+    };
+    Customer {
+        id: id(node),
+        name: node.text("name"),
+        email: node.text("email"),
+        phone: if mobile.value().is_some() {
+            mobile
+        } else {
+            first().map_or(mobile, Field::Value)
+        },
+        status: node.text("status"),
+        tier_id: node.text("membership_tier_id"),
+        order_count: node.integer("order_count"),
+        orders_total: money(node, "orders_total_sum"),
+        credit_balance: node.integer("credit_balance"),
+        created_at: node.time("created_at"),
+        updated_at: node.time("updated_at"),
+        ..Customer::default()
+    }
+}
+
+pub(super) fn product(node: &Node<'_>) -> Product {
+    // The quantity of a product without limit is whatever was last entered.
+    let unlimited = node.flag("unlimited_quantity") == Field::Value(true);
+    Product {
+        id: node.text_or_none("product_id").or_else(|| id(node)),
+        variant_id: node.text("variation_id"),
+        title: translated(node, "title_translations"),
+        sku: node.text("sku"),
+        mpn: node.text("mpn"),
+        gtin: node.text("gtin"),
+        brand: node.text("brand"),
+        kind: node.text("type"),
+        status: node.text("status"),
+        price: money(node, "price"),
+        quantity: if unlimited {
+            Field::Null
+        } else {
+            node.integer("quantity")
+        },
+        created_at: node.time("created_at"),
+        updated_at: node.time("updated_at"),
+        ..Product::default()
+    }
+}
+
+/// The resource is a stock, one product's in one warehouse: its own id is not the product's.
+pub(super) fn stock(node: &Node<'_>) -> Product {
+    Product {
+        id: node.text_or_none("product_id"),
+        variant_id: node.text("variation_id"),
+        warehouse: node.text("warehouse_id"),
+        sku: node.text("sku"),
+        quantity: node.integer("quantity"),
+        updated_at: node.time("updated_at"),
+        ..Product::default()
+    }
+}
+
+pub(super) fn checkout(node: &Node<'_>) -> Checkout {
+    let customer = Customer {
+        id: node
+            .text_or_none("user_id")
+            .or_else(|| node.text_or_none("customer_id")),
+        email: node.text("email"),
+        ..Customer::default()
+    };
+    Checkout {
+        id: id(node),
+        status: Field::Value(Status {
+            state: CheckoutState::Abandoned,
+            word: "abandoned_cart".to_owned(),
+        }),
+        customer: if customer == Customer::default() {
+            Field::Absent
+        } else {
+            Field::Value(customer)
+        },
+        lines: node.list("items", line),
+        estimated_total: money(node, "total"),
+        started_at: node.time("created_at"),
+        last_activity_at: node.time("updated_at"),
+        ..Checkout::default()
+    }
+}
+
+pub(super) fn app(node: &Node<'_>) -> App {
+    App {
+        id: id(node),
+        application_id: node.text("application_id"),
+        version: node.text("application_version"),
+        installed_by: node.text("installed_by"),
+        scopes: node
+            .text("scopes")
+            .map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()),
+        is_installation_token: node.flag("is_app_installation_token"),
+        authorized_at: node.time("authorized_at"),
+        expires_at: node.time("expires_at"),
+        revoked_at: node.time("revoked_at"),
+        deleted_at: node.time("deleted_at"),
+        created_at: node.time("created_at"),
+        updated_at: node.time("updated_at"),
+    }
+}

@@ -1,0 +1,187 @@
+//! What the resource of a SHOPLINE event says.
+//!
+//! Source: the resources of open-api.docs.shoplineapp.com/docs/get-webhook, which are partial, and the full objects of
+//! the same site's API pages (get-order and its neighbours), of which newer deliveries carry more.
+
+use super::orders::{
+    address, delivery_status, fulfillment, line, order_customer, payment, references, refund,
+    status_times, totals, tracking,
+};
+use super::parties::{app, checkout, customer, product, stock};
+use super::topics::{
+    About, DELIVERY_STATES, ORDER_STATES, ORDER_TOPICS, PAYMENT_STATES, PAYMENT_TOPICS,
+    RETURN_STATES, RETURN_TOPICS,
+};
+use super::values::{id, money, texts};
+use crate::event::Data;
+use crate::field::Field;
+use crate::fields::Node;
+use crate::order::{Fulfillment, Order, Payment, Return};
+use crate::status::{OrderState, PaymentState, ReturnState, Status, Table, Unknown, lookup};
+
+/// A resource and the topic that it came under.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resource<'r, 'a> {
+    pub(super) node: &'r Node<'a>,
+    pub(super) topic: &'r str,
+    pub(super) about: About,
+}
+
+impl Resource<'_, '_> {
+    /// What the event says.
+    pub(super) fn data(self) -> Data {
+        match self.about {
+            About::Order => Data::Order(Box::new(self.order())),
+            About::Payment => Data::Payment(Box::new(self.payment())),
+            About::Fulfillment => Data::Fulfillment(Box::new(fulfillment(self.node))),
+            About::Return => Data::Return(Box::new(self.returned())),
+            About::Customer => Data::Customer(Box::new(customer(self.node))),
+            About::Product => Data::Product(Box::new(product(self.node))),
+            About::Stock => Data::Product(Box::new(stock(self.node))),
+            About::Checkout => Data::Checkout(Box::new(checkout(self.node))),
+            About::App => Data::App(Box::new(app(self.node))),
+            About::Other => Data::Other {},
+        }
+    }
+
+    /// Where the resource's status stands among those that it passes through, from 1; 0 where that is not told.
+    pub(super) fn rank(self) -> u16 {
+        match self.about {
+            About::Order => rank(ORDER_STATES, &self.order_status()),
+            About::Payment => rank(PAYMENT_STATES, &self.payment_status()),
+            About::Fulfillment => rank(DELIVERY_STATES, &delivery_status(self.node)),
+            About::Return => rank(RETURN_STATES, &self.return_status()),
+            About::Customer
+            | About::Product
+            | About::Stock
+            | About::Checkout
+            | About::App
+            | About::Other => 0,
+        }
+    }
+
+    fn order_status(self) -> Field<Status<OrderState>> {
+        self.status(ORDER_STATES, ORDER_TOPICS)
+    }
+
+    /// `payment_status` is not read: in the provider's own example it says pending beside a completed payment.
+    fn payment_status(self) -> Field<Status<PaymentState>> {
+        self.status(PAYMENT_STATES, PAYMENT_TOPICS)
+    }
+
+    fn return_status(self) -> Field<Status<ReturnState>> {
+        self.status(RETURN_STATES, RETURN_TOPICS)
+    }
+
+    /// The resource's status; the topic tells it where the resource does not, or in a word that no table has.
+    fn status<T: Copy + Unknown + PartialEq>(
+        self,
+        words: Table<T>,
+        topics: Table<T>,
+    ) -> Field<Status<T>> {
+        let told = self.node.status("status", words);
+        let Some(state) = lookup(topics, self.topic) else {
+            return told;
+        };
+        match told {
+            Field::Value(status) if status.state == T::UNKNOWN => {
+                Field::Value(Status { state, ..status })
+            }
+            Field::Value(status) => Field::Value(status),
+            Field::Absent | Field::Null => Field::Value(Status {
+                state,
+                word: self.topic.to_owned(),
+            }),
+        }
+    }
+
+    fn order(self) -> Order {
+        let node = self.node;
+        Order {
+            id: id(node),
+            number: node.text("order_number"),
+            status: self.order_status(),
+            kind: node.text("type"),
+            channel: node.text("created_by"),
+            totals: totals(node),
+            lines: node
+                .list("subtotal_items", line)
+                .or(node.list("items", line)),
+            customer: order_customer(node),
+            shipping_address: node.object("delivery_address", address),
+            notes: node.text("order_remarks"),
+            tags: texts(node, "tags"),
+            status_times: status_times(node),
+            created_at: node.time("created_at"),
+            updated_at: node.time("updated_at"),
+            cancelled_at: node.time("cancelled_at"),
+            references: references(node),
+            payments: self.embedded_payment().into_iter().collect(),
+            fulfillments: self.embedded_delivery().into_iter().collect(),
+            ..Order::default()
+        }
+    }
+
+    fn embedded_payment(self) -> Option<Payment> {
+        let told = self
+            .node
+            .object("order_payment", payment)
+            .value()
+            .cloned()?;
+        Some(Payment {
+            order_id: id(self.node).into(),
+            ..told
+        })
+    }
+
+    /// The tracking number of an order's delivery stands beside the delivery, not in it.
+    fn embedded_delivery(self) -> Option<Fulfillment> {
+        let told = self
+            .node
+            .object("order_delivery", fulfillment)
+            .value()
+            .cloned()?;
+        let (number, url) = tracking(self.node);
+        Some(Fulfillment {
+            order_id: id(self.node).into(),
+            tracking_number: told.tracking_number.or(number),
+            tracking_url: told.tracking_url.or(url),
+            ..told
+        })
+    }
+
+    fn payment(self) -> Payment {
+        let is_refund = self.topic == "order_payment/refund";
+        Payment {
+            status: self.payment_status(),
+            refunds: is_refund
+                .then(|| refund(self.node))
+                .flatten()
+                .into_iter()
+                .collect(),
+            ..payment(self.node)
+        }
+    }
+
+    fn returned(self) -> Return {
+        Return {
+            id: id(self.node),
+            order_id: self.node.text("order_id"),
+            status: self.return_status(),
+            lines: self.node.list("items", line),
+            total: money(self.node, "total"),
+            created_at: self.node.time("created_at"),
+            updated_at: self.node.time("updated_at"),
+            ..Return::default()
+        }
+    }
+}
+
+fn rank<T: PartialEq>(words: Table<T>, status: &Field<Status<T>>) -> u16 {
+    let place = status
+        .value()
+        .and_then(|status| words.iter().position(|(_, state)| *state == status.state));
+    place
+        .and_then(|place| u16::try_from(place + 1).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,135 @@
+//! What is kept of a delivery, and how an event is read out of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::claim::EventKey;
+use crate::event::{DATA_SCHEMA, Data, Event, EventType};
+use crate::fields::Reader;
+use crate::json::{self, Value};
+use crate::position::{Position, Row as Place};
+use crate::providers::Provider;
+
+/// A kept delivery: everything that a reading, now or under a later mapping, is a function of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its name.
+    pub key: EventKey,
+    /// When it was received, in milliseconds since 1970.
+    pub received_ms: i64,
+    /// The body as received, but for cut secrets.
+    pub body: Vec<u8>,
+    /// SHA-256 of the body as received.
+    pub hash: [u8; 32],
+    /// The headers that a reading or a new check of the signature needs.
+    pub headers: BTreeMap<String, String>,
+    /// The timestamp header's text, where the signature covered it.
+    pub signed_at: Option<String>,
+    /// What distinguishes it from other rows under its identity.
+    pub mark: Option<Mark>,
+}
+
+/// Why an identity has a further row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Another body, which the provider rules out.
+    Conflict,
+    /// Another snapshot.
+    Revision,
+    /// The same body under a new signed time.
+    PossiblyRepeated,
+}
+
+impl Mark {
+    /// The word on the row.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mark::Conflict => "conflict",
+            Mark::Revision => "revision",
+            Mark::PossiblyRepeated => "possiblyrepeated",
+        }
+    }
+
+    /// The mark of a word on a row.
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Mark::Conflict, Mark::Revision, Mark::PossiblyRepeated].into_iter().find(|mark| mark.word() == word)
+    }
+}
+
+/// What a provider's mapping makes of a body.
+#[derive(Debug)]
+pub struct Reading {
+    /// The provider's word for what happened.
+    pub word: String,
+    /// Our word; none where no table has the provider's.
+    pub event_type: Option<EventType>,
+    /// When it happened, where the provider tells.
+    pub time: Option<Timestamp>,
+    /// Where it stands among its subject's events.
+    pub position: Position,
+    /// The shop, by the provider's id.
+    pub merchant: Option<String>,
+    /// A test delivery or a development shop's.
+    pub test: bool,
+    /// What it says.
+    pub data: Data,
+}
+
+/// What a mapping reads from: the body and what was kept beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    /// The row.
+    pub row: &'a Row,
+    /// The body's outermost value.
+    pub root: &'a Value<'a>,
+    /// Collects what cannot be read.
+    pub reader: &'a Reader,
+}
+
+/// Reads the canonical event out of a row: a pure function of the row and this build's mapping.
+pub fn read(provider: &Provider, row: &Row) -> Event {
+    let reader = Reader::default();
+    let document = json::parse(&row.body);
+    let reading = match &document {
+        Ok(document) => (provider.read)(Kept { row, root: &document.root, reader: &reader }),
+        Err(_) => Reading {
+            word: String::new(),
+            event_type: None,
+            time: None,
+            position: Position::Arrival,
+            merchant: None,
+            test: false,
+            data: Data::Other {},
+        },
+    };
+    let (name, source, subject) = row.key.parts().unwrap_or_default();
+    let id = row.key.id();
+    let place = Place { received_ms: row.received_ms, mapping: provider.mapping_version, hash: &row.hash };
+    Event {
+        specversion: "1.0".to_owned(),
+        source: format!("/hookmill/{name}/{source}"),
+        event_type: reading.event_type.unwrap_or(EventType::Other),
+        subject: subject.to_owned(),
+        time: reading.time,
+        datacontenttype: "application/json".to_owned(),
+        dataschema: DATA_SCHEMA.to_owned(),
+        providerevent: reading.word,
+        mappingversion: provider.mapping_version,
+        receivedtime: Timestamp::from_millisecond(row.received_ms).unwrap_or_default(),
+        sequence: reading.position.sequence(&place),
+        merchant: reading.merchant,
+        unreadfields: reader.unread(),
+        unreadable: document.err().map(|error| error.to_string()),
+        conflict: row.mark == Some(Mark::Conflict),
+        revision: row.mark == Some(Mark::Revision),
+        possiblyrepeated: row.mark == Some(Mark::PossiblyRepeated),
+        replay: false,
+        test: reading.test,
+        unrecognised: reading.event_type.is_none(),
+        correctionof: None,
+        dataref: None,
+        data: Some(reading.data),
+        id,
+    }
+}

@@ -1,0 +1,85 @@
+//! Values that must never be printed.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// A signing key or URL token: comparable in constant time, never printable.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Secret(value.into())
+    }
+
+    /// A name for the value that tells nothing of it: twelve hex digits.
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::new().chain_update(b"hookmill fingerprint\0").chain_update(self.0.as_bytes()).finalize();
+        hex::encode(digest.get(..6).unwrap_or_default())
+    }
+
+    /// HMAC-SHA256 under this value's UTF-8 bytes, over the parts joined.
+    pub fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        // HMAC takes keys of any length, so the error cannot arise; if it did, nothing would match.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()) else { return [0; 32] };
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Whether both are one value. Compares digests, so that neither content nor length shows in the time.
+    pub fn matches(&self, other: &Secret) -> Choice {
+        self.digest().ct_eq(&other.digest())
+    }
+
+    /// SHA-256 of the value, for keeping what was presented without keeping it.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it is one of these texts, which are public: no secret any more.
+    pub(crate) fn is_any_of(&self, texts: &[&str]) -> bool {
+        texts.contains(&self.0.as_str())
+    }
+
+    /// Whether it starts with this public text.
+    pub(crate) fn starts_with(&self, text: &str) -> bool {
+        self.0.starts_with(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Secret({})", self.fingerprint())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The library's message would repeat a value of the wrong type.
+        String::deserialize(deserializer).map(Secret).map_err(|_| serde::de::Error::custom("a secret is not a string"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_prints() {
+        let secret = Secret::new("hunter2hunter2");
+        assert!(!format!("{secret:?}").contains("hunter"));
+        assert!(bool::from(secret.matches(&Secret::new("hunter2hunter2"))));
+        assert!(!bool::from(secret.matches(&Secret::new("hunter2"))));
+        let error = serde_json::from_str::<Secret>("12345").unwrap_err().to_string();
+        assert!(!error.contains("12345"), "{error}");
+    }
+}

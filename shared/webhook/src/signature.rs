@@ -1,0 +1,197 @@
+//! Who sent it: authentication schemes as data, and [`Verified`], which only [`admit`] can make.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::canonical_json;
+use crate::json::{self, Document};
+use crate::providers::Provider;
+use crate::request::Delivery;
+use crate::secret::Secret;
+use crate::source::{Merchants, Source};
+
+/// How a provider's deliveries prove themselves.
+#[derive(Debug)]
+pub enum Scheme {
+    /// HMAC-SHA256 over a message made of the delivery.
+    Signed(Signature),
+    /// A secret in the URL; the provider signs nothing.
+    UrlToken,
+}
+
+/// An HMAC-SHA256 scheme, as data.
+#[derive(Debug)]
+pub struct Signature {
+    /// Where the digest stands.
+    pub place: Place,
+    /// How its 32 bytes are written.
+    pub encoding: Encoding,
+    /// The header whose text is part of the message, where there is one.
+    pub timestamp_header: Option<&'static str>,
+    /// What is signed.
+    pub message: Message,
+}
+
+/// Where a signature stands.
+#[derive(Debug)]
+pub enum Place {
+    /// In a header, by lower-case name.
+    Header(&'static str),
+    /// In a query parameter.
+    Query(&'static str),
+}
+
+/// How a signature's bytes are written.
+#[derive(Debug)]
+pub enum Encoding {
+    /// Standard alphabet, padded.
+    Base64,
+    /// Either case.
+    Hex,
+}
+
+/// What a signature covers.
+#[derive(Debug)]
+pub enum Message {
+    /// The body.
+    Body,
+    /// `<prefix>:<timestamp>:<body>`
+    PrefixTimestampBody(&'static str),
+    /// `<timestamp>:<body with sorted keys, as JavaScript prints it>`
+    TimestampSortedJson,
+}
+
+/// A delivery whose credential was checked. Nothing else may act on a payload.
+#[derive(Debug)]
+pub struct Verified<'a> {
+    /// What arrived.
+    pub delivery: &'a Delivery,
+    /// The source it came in at.
+    pub source: &'a Source,
+    /// The body read once, or why it cannot be read.
+    pub body: Result<Document<'a>, json::Error>,
+    /// Which of the source's keys or tokens matched.
+    pub fingerprint: String,
+    /// The timestamp header's text, where the signature covers it.
+    pub signed_at: Option<String>,
+    _made_by_admit: (),
+}
+
+/// Why a delivery was refused. The sender is told nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such source.
+    UnknownSource,
+    /// No credential, or one that stands more than once.
+    Missing,
+    /// A credential that cannot be one: wrong alphabet or length.
+    Malformed,
+    /// No key or token matches.
+    Mismatch,
+    /// A matching credential, but another merchant's delivery.
+    WrongMerchant,
+    /// A delivery of another product of the same name (SHOPLINE's `X-Shopline-Topic`).
+    OtherProduct,
+    /// The signed message cannot be told: not JSON, too deep, or a key stands twice.
+    Ambiguous,
+}
+
+impl Refusal {
+    /// The word for logs and counts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Refusal::UnknownSource => "unknown_source",
+            Refusal::Missing => "missing",
+            Refusal::Malformed => "malformed",
+            Refusal::Mismatch => "mismatch",
+            Refusal::WrongMerchant => "wrong_merchant",
+            Refusal::OtherProduct => "other_product",
+            Refusal::Ambiguous => "ambiguous",
+        }
+    }
+}
+
+/// Checks a delivery's credential against its source.
+///
+/// Every key is tried, whichever matches first, and digests are compared in constant time.
+pub fn admit<'a>(
+    provider: &Provider,
+    source: &'a Source,
+    delivery: &'a Delivery,
+) -> Result<Verified<'a>, Refusal> {
+    if provider.foreign_headers.iter().any(|name| delivery.headers.contains_key(*name)) {
+        return Err(Refusal::OtherProduct);
+    }
+    let (fingerprint, signed_at, body) = match provider.scheme(source.scheme) {
+        Some(Scheme::Signed(signature)) => signed(signature, source, delivery)?,
+        Some(Scheme::UrlToken) => {
+            let token = delivery.url_token.as_ref().ok_or(Refusal::Missing)?;
+            let matching = first_match(&source.url_tokens, |known| known.matches(token));
+            (matching.ok_or(Refusal::Mismatch)?.fingerprint(), None, None)
+        }
+        None => return Err(Refusal::Mismatch),
+    };
+    let body = body.unwrap_or_else(|| json::parse(&delivery.body));
+    if let (Merchants::Only(accepted), Ok(document)) = (&source.merchants, &body) {
+        let merchant = (provider.merchant)(&document.root);
+        // A body that names no merchant cannot be bound to one; its credential has been checked.
+        if merchant.is_some_and(|merchant| !accepted.iter().any(|accepted| *accepted == merchant)) {
+            return Err(Refusal::WrongMerchant);
+        }
+    }
+    Ok(Verified { delivery, source, body, fingerprint, signed_at, _made_by_admit: () })
+}
+
+type Signed<'a> = (String, Option<String>, Option<Result<Document<'a>, json::Error>>);
+
+fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) -> Result<Signed<'a>, Refusal> {
+    let written = match signature.place {
+        Place::Header(name) => delivery.header(name).map(Into::into),
+        Place::Query(name) => delivery.query_once(name),
+    };
+    let written = written.ok_or(Refusal::Missing)?;
+    let digest = match signature.encoding {
+        Encoding::Base64 => STANDARD.decode(written.as_bytes()).ok(),
+        Encoding::Hex => hex::decode(written.as_bytes()).ok(),
+    };
+    let digest: [u8; 32] = digest.and_then(|bytes| bytes.try_into().ok()).ok_or(Refusal::Malformed)?;
+    let timestamp = match signature.timestamp_header {
+        Some(name) => Some(delivery.header(name).ok_or(Refusal::Missing)?),
+        None => None,
+    };
+    let stamp = timestamp.unwrap_or_default().as_bytes();
+    let (document, bodies) = match signature.message {
+        Message::Body | Message::PrefixTimestampBody(_) => (None, Vec::new()),
+        Message::TimestampSortedJson => {
+            // The one payload that must be parsed to be checked: bounded in size by the edge, in depth by the parser.
+            let document = json::parse(&delivery.body).map_err(|_| Refusal::Ambiguous)?;
+            if document.duplicate_keys {
+                return Err(Refusal::Ambiguous);
+            }
+            let bodies = canonical_json::candidates(&document.root);
+            (Some(Ok(document)), bodies)
+        }
+    };
+    let matching = first_match(&source.signing_keys, |key| match signature.message {
+        Message::Body => digest.ct_eq(&key.hmac(&[&delivery.body])),
+        Message::PrefixTimestampBody(prefix) => {
+            digest.ct_eq(&key.hmac(&[prefix.as_bytes(), b":", stamp, b":", &delivery.body]))
+        }
+        Message::TimestampSortedJson => bodies.iter().fold(Choice::from(0), |found, body| {
+            found | digest.ct_eq(&key.hmac(&[stamp, b":", body.as_bytes()]))
+        }),
+    });
+    let fingerprint = matching.ok_or(Refusal::Mismatch)?.fingerprint();
+    Ok((fingerprint, timestamp.map(str::to_owned), document))
+}
+
+/// The first secret that passes, after all have been tried.
+fn first_match(secrets: &[Secret], passes: impl Fn(&Secret) -> Choice) -> Option<&Secret> {
+    let mut found = None;
+    for secret in secrets {
+        let passed = bool::from(passes(secret));
+        found = found.or(passed.then_some(secret));
+    }
+    found
+}

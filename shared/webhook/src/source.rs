@@ -1,0 +1,227 @@
+//! Sources: the registered URLs of one provider, and what each accepts.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::providers::Provider;
+use crate::secret::Secret;
+
+/// Shorter URL tokens cannot hold 128 random bits: 22 characters of base64, or more of anything plainer.
+pub const URL_TOKEN_LENGTH_MIN: usize = 22;
+
+/// Shorter signing keys are refused as mistakes; the shortest real one seen has 20 characters.
+pub const SIGNING_KEY_LENGTH_MIN: usize = 8;
+
+/// Keys printed in public documents, this project's own samples among them: they authenticate everybody.
+const PUBLIC_KEYS: &[&str] = &[
+    "YOUR-SIGNING-SECRET-HERE",
+    "test-signing-secret",
+    "api_key",
+    "api-key",
+    "b5138dd0a7c04f674260e1d3b3a762347421396fc5fc1bee55a2c2653c4207bd",
+];
+const SAMPLE_KEY_PREFIX: &str = "hookmill-sample-";
+
+/// One registered URL of a provider.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The path segment that names it.
+    pub name: String,
+    /// How deliveries prove themselves.
+    pub scheme: SchemeName,
+    /// Accepted signing keys, the current one first.
+    pub signing_keys: Vec<Secret>,
+    /// Accepted URL tokens, the current one first.
+    pub url_tokens: Vec<Secret>,
+    /// Whose deliveries are accepted.
+    pub merchants: Merchants,
+}
+
+/// How a source's deliveries prove themselves: stated, never inferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemeName {
+    /// The provider signs.
+    Signed,
+    /// The provider signs nothing; the URL holds a secret.
+    UrlToken,
+}
+
+/// Whose deliveries a source accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merchants {
+    /// Any merchant's: the credential alone decides.
+    Any,
+    /// These merchants' only, by the provider's own ids.
+    Only(Vec<String>),
+}
+
+/// Why a provider's secret, or one source in it, cannot be used. Never holds a value of the secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// The secret is not the documented JSON.
+    #[error("the secret is not of the documented form at line {line}, column {column}")]
+    Form {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// A source name that cannot stand in a URL and a key.
+    #[error("a source name is not 1 to 64 of a-z, 0-9, '-' and '_'")]
+    Name,
+    /// The source is not of the documented form.
+    #[error("the source is not of the documented form")]
+    Source,
+    /// The provider has no such scheme.
+    #[error("the provider has no such scheme")]
+    Scheme,
+    /// No key or token for the stated scheme.
+    #[error("no credential for the stated scheme")]
+    NoCredential,
+    /// An empty, too short or publicly known key or token.
+    #[error("a credential is empty, too short or publicly known")]
+    WeakCredential,
+    /// No merchant is accepted.
+    #[error("the list of merchants is empty")]
+    NoMerchant,
+}
+
+/// All sources of one provider, as its secret tells them.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    usable: BTreeMap<String, Source>,
+    defective: BTreeMap<String, Defect>,
+}
+
+impl Sources {
+    /// Reads a provider's secret. One source's defect does not take the others down.
+    pub fn parse(provider: &Provider, secret: &str) -> Result<Self, Defect> {
+        let document: SecretDocument = serde_json::from_str(secret)
+            .map_err(|error| Defect::Form { line: error.line(), column: error.column() })?;
+        let mut sources = Sources::default();
+        for (name, value) in document.sources {
+            match source(provider, &name, value) {
+                Ok(source) => {
+                    sources.usable.insert(name, source);
+                }
+                Err(defect) => {
+                    sources.defective.insert(name, defect);
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    /// The source of this name.
+    pub fn get(&self, name: &str) -> Option<&Source> {
+        self.usable.get(name)
+    }
+
+    /// The sources that were refused, and why.
+    pub fn defective(&self) -> impl Iterator<Item = (&str, &Defect)> {
+        self.defective.iter().map(|(name, defect)| (name.as_str(), defect))
+    }
+
+    /// Whether a source of this name is registered but cannot be used.
+    pub fn is_defective(&self, name: &str) -> bool {
+        self.defective.contains_key(name)
+    }
+}
+
+#[derive(Deserialize)]
+struct SecretDocument {
+    sources: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceDocument {
+    scheme: SchemeName,
+    #[serde(default)]
+    signing_keys: Vec<Secret>,
+    #[serde(default)]
+    url_tokens: Vec<Secret>,
+    merchants: MerchantsDocument,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MerchantsDocument {
+    Word(String),
+    List(Vec<String>),
+}
+
+fn source(provider: &Provider, name: &str, value: serde_json::Value) -> Result<Source, Defect> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+        return Err(Defect::Name);
+    }
+    let document: SourceDocument = serde_json::from_value(value).map_err(|_| Defect::Source)?;
+    if provider.scheme(document.scheme).is_none() {
+        return Err(Defect::Scheme);
+    }
+    let (credentials, length_min) = match document.scheme {
+        SchemeName::Signed => (&document.signing_keys, SIGNING_KEY_LENGTH_MIN),
+        SchemeName::UrlToken => (&document.url_tokens, URL_TOKEN_LENGTH_MIN),
+    };
+    if credentials.is_empty() {
+        return Err(Defect::NoCredential);
+    }
+    let public = |secret: &Secret| secret.is_any_of(PUBLIC_KEYS) || secret.starts_with(SAMPLE_KEY_PREFIX);
+    if credentials.iter().any(|secret| secret.len() < length_min || public(secret)) {
+        return Err(Defect::WeakCredential);
+    }
+    let merchants = match document.merchants {
+        MerchantsDocument::Word(word) if word == "any" => Merchants::Any,
+        MerchantsDocument::Word(_) => return Err(Defect::Source),
+        MerchantsDocument::List(list) if list.is_empty() || list.iter().any(String::is_empty) => {
+            return Err(Defect::NoMerchant);
+        }
+        MerchantsDocument::List(list) => Merchants::Only(list),
+    };
+    let SourceDocument { scheme, signing_keys, url_tokens, .. } = document;
+    Ok(Source { name: name.to_owned(), scheme, signing_keys, url_tokens, merchants })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::{SCALEV, SELLDONE};
+
+    fn defect(provider: &Provider, source: &str) -> Option<Defect> {
+        let secret = format!(r#"{{"sources": {{"main": {source}}}}}"#);
+        Sources::parse(provider, &secret).unwrap().defective.get("main").cloned()
+    }
+
+    #[test]
+    fn weak_or_misplaced_credentials_are_refused_when_loaded() {
+        let good = r#"{"scheme":"signed","signing_keys":["q8Vq2b7xGkP4mZ1s"],"merchants":"any"}"#;
+        assert_eq!(defect(&SCALEV, good), None);
+        for (source, expected) in [
+            (r#"{"scheme":"signed","signing_keys":[""],"merchants":"any"}"#, Defect::WeakCredential),
+            (r#"{"scheme":"signed","signing_keys":["q8Vq2b7xGkP4mZ1s",""],"merchants":"any"}"#, Defect::WeakCredential),
+            (r#"{"scheme":"signed","signing_keys":["test-signing-secret"],"merchants":"any"}"#, Defect::WeakCredential),
+            (r#"{"scheme":"signed","signing_keys":["hookmill-sample-x"],"merchants":"any"}"#, Defect::WeakCredential),
+            (r#"{"scheme":"signed","signing_keys":[],"merchants":"any"}"#, Defect::NoCredential),
+            (r#"{"scheme":"signed","url_tokens":["q8Vq2b7xGkP4mZ1sq8Vq2b7xG"],"merchants":"any"}"#, Defect::NoCredential),
+            (r#"{"scheme":"url_token","url_tokens":["q8Vq2b7xGkP4mZ1sq8Vq2b7xG"],"merchants":"any"}"#, Defect::Scheme),
+            (r#"{"scheme":"none","merchants":"any"}"#, Defect::Source),
+            (r#"{"signing_keys":["q8Vq2b7xGkP4mZ1s"],"merchants":"any"}"#, Defect::Source),
+            (r#"{"scheme":"signed","signing_keys":["q8Vq2b7xGkP4mZ1s"]}"#, Defect::Source),
+            (r#"{"scheme":"signed","signing_keys":["q8Vq2b7xGkP4mZ1s"],"merchants":"all"}"#, Defect::Source),
+            (r#"{"scheme":"signed","signing_keys":["q8Vq2b7xGkP4mZ1s"],"merchants":[]}"#, Defect::NoMerchant),
+        ] {
+            assert_eq!(defect(&SCALEV, source), Some(expected), "{source}");
+        }
+        let short = r#"{"scheme":"url_token","url_tokens":["q8Vq2b7xGkP4mZ1s"],"merchants":"any"}"#;
+        assert_eq!(defect(&SELLDONE, short), Some(Defect::WeakCredential));
+    }
+
+    #[test]
+    fn a_bad_secret_tells_where_but_not_what() {
+        let error = Sources::parse(&SCALEV, "{\"sources\": hunter2}").unwrap_err();
+        assert_eq!(error.to_string(), "the secret is not of the documented form at line 1, column 13");
+    }
+}

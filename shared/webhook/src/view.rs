@@ -1,0 +1,405 @@
+//! Where an order stands: a join of everything its events say, whatever order they come in.
+//!
+//! A view is a map of registers. Each holds the value of the event with the greatest sequence that told it, so
+//! merging is commutative, associative and idempotent: duplicates, reordering and replays cannot change where it ends.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::claim::Part;
+use crate::event::{Data, Event, EventType};
+use crate::money::Amount;
+use crate::status::{FulfillmentState, OrderState, PaymentState};
+
+/// A register's value longer than this, in bytes of JSON, stays in its event; the view refers to it.
+pub const REGISTER_BYTES_MAX: usize = 32 * 1024;
+
+/// What payments, together, say of an order: the state of the payment that stands highest here.
+/// One attempt that failed or expired says nothing against another that succeeded.
+pub const PAYMENT_FOLD: &[PaymentState] = &[
+    PaymentState::Settled,
+    PaymentState::Paid,
+    PaymentState::Authorized,
+    PaymentState::Refunding,
+    PaymentState::Refunded,
+    PaymentState::Conflict,
+    PaymentState::Pending,
+    PaymentState::Unknown,
+    PaymentState::Failed,
+    PaymentState::Expired,
+    PaymentState::Voided,
+];
+
+/// What fulfilments, together, say of an order: the state that stands highest here, so that an order counts as
+/// delivered only when nothing of it is still under way.
+pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
+    FulfillmentState::Pending,
+    FulfillmentState::Preparing,
+    FulfillmentState::Ready,
+    FulfillmentState::Shipped,
+    FulfillmentState::Arrived,
+    FulfillmentState::Returning,
+    FulfillmentState::Delivered,
+    FulfillmentState::Returned,
+    FulfillmentState::Failed,
+    FulfillmentState::Cancelled,
+    FulfillmentState::Unknown,
+];
+
+/// The current state of one order, or of a payment that stands alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    registers: BTreeMap<String, Register>,
+}
+
+/// One field's current value and the event that told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// The value; null where the event told that there is none.
+    pub value: Value,
+    /// The event's sequence.
+    pub sequence: String,
+    /// The event's id.
+    pub event: String,
+}
+
+/// The three axes and the sums that a shop asks for first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Where the order stands; none where only its payment is known.
+    pub order_state: Option<OrderState>,
+    /// Where its payments stand, folded by [`PAYMENT_FOLD`].
+    pub payment_state: Option<PaymentState>,
+    /// Where its fulfilments stand, folded by [`FULFILLMENT_FOLD`].
+    pub fulfillment_state: Option<FulfillmentState>,
+    /// What the buyer pays, as told.
+    pub total: Option<Amount>,
+    /// The currency, as told.
+    pub currency: Option<String>,
+    /// What was refunded.
+    pub refunded: Refunded,
+}
+
+/// What was refunded in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refunded {
+    /// Nothing tells of a refund.
+    Nothing,
+    /// Something, but some refund's amount was not told.
+    Unknown,
+    /// The sum of all refunds, each counted once.
+    Amount(Amount),
+}
+
+impl View {
+    /// What one event says. Only order, payment, fulfilment and return events say anything here.
+    pub fn of(event: &Event) -> Self {
+        let mut view = View::default();
+        if !concerns_orders(event.event_type) {
+            return view;
+        }
+        let mut writer = Writer { view: &mut view, event };
+        match &event.data {
+            Some(Data::Order(order)) => writer.order(&to_map(order)),
+            Some(Data::Payment(payment)) => writer.entity("payments", &to_map(payment)),
+            Some(Data::Fulfillment(fulfillment)) => writer.entity("fulfillments", &to_map(fulfillment)),
+            Some(Data::Return(returned)) => writer.entity("returns", &to_map(returned)),
+            Some(Data::Customer(_) | Data::Product(_) | Data::Checkout(_) | Data::App(_) | Data::Other {}) | None => {}
+        }
+        view
+    }
+
+    /// Joins another view in. Returns whether anything changed.
+    pub fn merge(&mut self, other: View) -> bool {
+        let mut changed = false;
+        for (path, theirs) in other.registers {
+            let newer = self.registers.get(&path).is_none_or(|ours| ours.before(&theirs));
+            if newer {
+                self.registers.insert(path, theirs);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Whether nothing was ever told.
+    pub fn is_empty(&self) -> bool {
+        self.registers.is_empty()
+    }
+
+    /// The registers by path: `order/status`, `payments/<id>/status`, `payments/<id>/refunds/<id>/amount` …
+    pub fn registers(&self) -> impl Iterator<Item = (&str, &Register)> {
+        self.registers.iter().map(|(path, register)| (path.as_str(), register))
+    }
+
+    /// The whole view as nested JSON, without provenance.
+    pub fn render(&self) -> Value {
+        let mut root = Value::Object(Map::new());
+        for (path, register) in &self.registers {
+            let mut place = &mut root;
+            for name in path.split('/') {
+                if !place.is_object() {
+                    *place = Value::Object(Map::new());
+                }
+                let Value::Object(members) = place else { break };
+                place = members.entry(name).or_insert(Value::Null);
+            }
+            *place = register.value.clone();
+        }
+        root
+    }
+
+    /// The axes and sums.
+    pub fn summary(&self) -> Summary {
+        let order_state = self.state("order/status");
+        let money = ["order/totals/total", "payments/~/amount"].iter().find_map(|path| self.value(path));
+        let money = money.or_else(|| self.entity_values("payments", "amount").next());
+        let text = |name: &str| money.and_then(|money| money.get(name)).and_then(Value::as_str);
+        Summary {
+            order_state,
+            payment_state: fold(PAYMENT_FOLD, self.entity_states("payments")),
+            fulfillment_state: fold(FULFILLMENT_FOLD, self.entity_states("fulfillments")),
+            total: text("amount").and_then(|amount| amount.parse().ok()),
+            currency: text("currency").map(str::to_owned),
+            refunded: self.refunded(),
+        }
+    }
+
+    fn refunded(&self) -> Refunded {
+        let mut refunds: BTreeMap<&str, Option<Amount>> = BTreeMap::new();
+        for (path, register) in &self.registers {
+            let Some((refund, field)) = path.rsplit_once('/').filter(|(refund, _)| refund.contains("/refunds/")) else {
+                continue;
+            };
+            let amount = register.value.get("amount").and_then(Value::as_str).and_then(|text| text.parse().ok());
+            let known = refunds.entry(refund).or_default();
+            if field == "amount" {
+                *known = amount;
+            }
+        }
+        let refunded = [PaymentState::Refunded, PaymentState::Refunding];
+        if refunds.is_empty() {
+            let told = self.entity_states::<PaymentState>("payments").any(|state| refunded.contains(&state));
+            return if told { Refunded::Unknown } else { Refunded::Nothing };
+        }
+        let sum = refunds.values().try_fold(Amount::ZERO, |sum, amount| sum.checked_add((*amount)?));
+        sum.map_or(Refunded::Unknown, Refunded::Amount)
+    }
+
+    fn value(&self, path: &str) -> Option<&Value> {
+        self.registers.get(path).map(|register| &register.value).filter(|value| !value.is_null())
+    }
+
+    fn state<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Option<T> {
+        T::deserialize(self.value(path)?.get("state")?).ok()
+    }
+
+    /// The values of one field over all entities of a kind, those inside entities aside.
+    fn entity_values<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = &'a Value> {
+        let of_kind = move |path: &str| {
+            let mut parts = path.split('/');
+            parts.next() == Some(kind) && parts.nth(1) == Some(field) && parts.next().is_none()
+        };
+        self.registers
+            .iter()
+            .filter(move |(path, register)| of_kind(path) && !register.value.is_null())
+            .map(|(_, register)| &register.value)
+    }
+
+    fn entity_states<'a, T: for<'de> Deserialize<'de>>(&'a self, kind: &'a str) -> impl Iterator<Item = T> + 'a {
+        self.entity_values(kind, "status").filter_map(|status| T::deserialize(status.get("state")?).ok())
+    }
+}
+
+impl Register {
+    /// Whether another register is the later truth. The value decides last, so that the join is one in any case.
+    fn before(&self, other: &Register) -> bool {
+        let place = |register: &Register| (register.sequence.clone(), register.event.clone());
+        place(self).cmp(&place(other)).then_with(|| self.value.to_string().cmp(&other.value.to_string())).is_lt()
+    }
+}
+
+/// Whether events of a type tell where an order stands.
+pub fn concerns_orders(event_type: EventType) -> bool {
+    let family = event_type.name().split('.').next().unwrap_or_default();
+    matches!(family, "order" | "payment" | "fulfillment" | "return")
+}
+
+fn fold<T: Copy + PartialEq>(table: &[T], states: impl Iterator<Item = T>) -> Option<T> {
+    let found: Vec<T> = states.collect();
+    table.iter().find(|state| found.contains(state)).copied()
+}
+
+fn to_map<T: Serialize>(data: &T) -> Map<String, Value> {
+    match serde_json::to_value(data) {
+        Ok(Value::Object(members)) => members,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+struct Writer<'a> {
+    view: &'a mut View,
+    event: &'a Event,
+}
+
+impl Writer<'_> {
+    fn order(&mut self, order: &Map<String, Value>) {
+        for (name, value) in order {
+            match (name.as_str(), value) {
+                ("payments" | "fulfillments" | "returns", Value::Array(entities)) => {
+                    entities.iter().filter_map(Value::as_object).for_each(|entity| self.entity(name, entity));
+                }
+                _ => self.field("order", name, value),
+            }
+        }
+    }
+
+    fn entity(&mut self, parent: &str, entity: &Map<String, Value>) {
+        let path = format!("{parent}/{}", Part::of(&[entity.get("id").and_then(Value::as_str)]));
+        for (name, value) in entity {
+            match (name.as_str(), value) {
+                ("refunds", Value::Array(refunds)) => {
+                    let parent = format!("{path}/refunds");
+                    refunds.iter().filter_map(Value::as_object).for_each(|refund| self.entity(&parent, refund));
+                }
+                _ => self.field(&path, name, value),
+            }
+        }
+    }
+
+    fn field(&mut self, parent: &str, name: &str, value: &Value) {
+        match (name, value) {
+            // Groups of fields that each have their own register.
+            ("totals" | "status_times" | "references", Value::Object(members)) => {
+                let parent = format!("{parent}/{name}");
+                members.iter().for_each(|(name, value)| self.set(&parent, &Part::one(name).to_string(), value));
+            }
+            _ => self.set(parent, name, value),
+        }
+    }
+
+    fn set(&mut self, parent: &str, name: &str, value: &Value) {
+        let too_large = value.to_string().len() > REGISTER_BYTES_MAX;
+        let value = if too_large { serde_json::json!({"dataref": self.event.id}) } else { value.clone() };
+        let register = Register { value, sequence: self.event.sequence.clone(), event: self.event.id.clone() };
+        self.view.registers.insert(format!("{parent}/{name}"), register);
+    }
+}
+
+/// A view as it is stored: each event's sequence and id once.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    events: Vec<(String, String)>,
+    registers: BTreeMap<String, (usize, Value)>,
+}
+
+impl Serialize for View {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let place = |register: &Register| (register.sequence.clone(), register.event.clone());
+        let mut events: Vec<_> = self.registers.values().map(place).collect();
+        events.sort_unstable();
+        events.dedup();
+        let index = |register: &Register| events.binary_search(&place(register)).unwrap_or_default();
+        let entry = |(path, register): (&String, &Register)| (path.clone(), (index(register), register.value.clone()));
+        let registers = self.registers.iter().map(entry).collect();
+        Stored { registers, events }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for View {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        let register = |(index, value): (usize, Value)| {
+            let (sequence, event) = stored.events.get(index)?.clone();
+            Some(Register { value, sequence, event })
+        };
+        let registers: Option<_> =
+            stored.registers.into_iter().map(|(path, entry)| Some((path, register(entry)?))).collect();
+        registers.map(|registers| View { registers }).ok_or_else(|| serde::de::Error::custom("a register's event is missing"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: &str, sequence: &str, event_type: &str, data: Value) -> Event {
+        serde_json::from_value(serde_json::json!({
+            "specversion": "1.0", "id": id, "source": "/hookmill/shopline/tw", "type": event_type, "subject": "o",
+            "datacontenttype": "application/json", "dataschema": "urn:hookmill:event:1", "providerevent": "x",
+            "mappingversion": 1, "receivedtime": "2026-01-01T00:00:00Z", "sequence": sequence, "data": data,
+        }))
+        .unwrap()
+    }
+
+    fn view(events: &[Event]) -> View {
+        let mut view = View::default();
+        events.iter().for_each(|event| {
+            view.merge(View::of(event));
+        });
+        view
+    }
+
+    fn payment(id: &str, sequence: &str, payment: &str, state: &str) -> Event {
+        let data = serde_json::json!({"kind": "payment", "id": payment, "status": {"state": state, "word": state}});
+        event(id, sequence, "payment.updated", data)
+    }
+
+    #[test]
+    fn a_late_expiry_does_not_undo_a_second_attempt_that_paid() {
+        let events = [payment("a", "1", "p1", "pending"), payment("b", "2", "p2", "paid"), payment("c", "9", "p1", "expired")];
+        assert_eq!(view(&events).summary().payment_state, Some(PaymentState::Paid));
+    }
+
+    #[test]
+    fn absent_is_not_null() {
+        let told = event("a", "1", "order.updated", serde_json::json!({"kind": "order", "notes": "x", "lines": []}));
+        let silent = event("b", "2", "order.updated", serde_json::json!({"kind": "order"}));
+        let blanked = event("c", "3", "order.updated", serde_json::json!({"kind": "order", "notes": null}));
+        let notes = |events: &[Event]| view(events).render()["order"]["notes"].clone();
+        assert_eq!(notes(&[told.clone(), silent.clone()]), "x");
+        assert_eq!(notes(&[blanked, silent, told]), Value::Null);
+    }
+
+    #[test]
+    fn refunds_are_sets_and_unknown_amounts_stay_unknown() {
+        let refund = |id: &str, sequence: &str, refund: Value| {
+            event(id, sequence, "payment.refunded", serde_json::json!({"kind": "payment", "id": "p", "refunds": [refund]}))
+        };
+        let ten = |refund_id| serde_json::json!({"id": refund_id, "amount": {"amount": "10.5", "currency": "EUR"}});
+        let twice = [refund("a", "1", ten("r1")), refund("b", "2", ten("r1")), refund("c", "3", ten("r2"))];
+        assert_eq!(view(&twice).summary().refunded, Refunded::Amount("21".parse().unwrap()));
+        let unknown = [refund("a", "1", ten("r1")), refund("b", "2", serde_json::json!({"id": "r2"}))];
+        assert_eq!(view(&unknown).summary().refunded, Refunded::Unknown);
+        assert_eq!(view(&[payment("a", "1", "p", "refunded")]).summary().refunded, Refunded::Unknown);
+        assert_eq!(view(&[payment("a", "1", "p", "paid")]).summary().refunded, Refunded::Nothing);
+    }
+
+    #[test]
+    fn storing_and_reading_back_is_the_same_view() {
+        let events = [payment("a", "1", "p/1", "pending"), payment("b", "2", "p2", "paid")];
+        let stored = serde_json::to_string(&view(&events)).unwrap();
+        assert_eq!(serde_json::from_str::<View>(&stored).unwrap(), view(&events));
+    }
+
+    #[test]
+    fn oversized_values_stay_in_their_event() {
+        let notes = "x".repeat(REGISTER_BYTES_MAX);
+        let large = event("a", "1", "order.updated", serde_json::json!({"kind": "order", "notes": notes}));
+        assert_eq!(view(&[large]).render()["order"]["notes"], serde_json::json!({"dataref": "a"}));
+    }
+
+    #[test]
+    fn every_state_has_its_place_in_its_fold() {
+        let variants = |schema: schemars::Schema| schema.to_value()["oneOf"].as_array().unwrap().len();
+        assert_eq!(variants(schemars::schema_for!(PaymentState)), PAYMENT_FOLD.len());
+        assert_eq!(variants(schemars::schema_for!(FulfillmentState)), FULFILLMENT_FOLD.len());
+        let distinct: std::collections::BTreeSet<_> = PAYMENT_FOLD.iter().collect();
+        assert_eq!(distinct.len(), PAYMENT_FOLD.len());
+        let distinct: std::collections::BTreeSet<_> = FULFILLMENT_FOLD.iter().collect();
+        assert_eq!(distinct.len(), FULFILLMENT_FOLD.len());
+    }
+}
