@@ -1,0 +1,40 @@
+//! SDK clients: one set-up for all functions.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+/// How long one call may take, retries included, and one attempt of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The whole call.
+    pub call: Duration,
+    /// One attempt.
+    pub attempt: Duration,
+    /// Attempts in all.
+    pub attempts: u32,
+}
+
+/// For receivers, whose whole delivery has two seconds.
+pub const HASTY: Patience =
+    Patience { call: Duration::from_millis(1_500), attempt: Duration::from_millis(600), attempts: 3 };
+
+/// For functions behind the table and the queues, whom nobody waits for.
+pub const PATIENT: Patience =
+    Patience { call: Duration::from_secs(12), attempt: Duration::from_secs(4), attempts: 5 };
+
+/// The shared configuration of all clients of one function.
+pub async fn sdk_config(patience: Patience) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(patience.attempt)
+        .operation_timeout(patience.call)
+        .operation_attempt_timeout(patience.attempt)
+        .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(patience.attempts)
+        .with_initial_backoff(Duration::from_millis(40))
+        .with_max_backoff(Duration::from_secs(1));
+    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries).load().await
+}

@@ -1,0 +1,129 @@
+//! The environment, read once and nowhere else.
+
+use std::env;
+
+use serde::Deserialize;
+
+/// Bodies longer than this are refused, unless the environment says otherwise.
+pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// Why a function cannot start. Names the variable, never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable is not set or empty.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// A variable is not of its form.
+    #[error("the environment variable {0} is not {1}")]
+    Form(&'static str, &'static str),
+}
+
+/// A receiver's settings.
+#[derive(Debug, Clone)]
+pub struct ReceiverConfig {
+    /// The events table's name: `EVENTS_TABLE`.
+    pub events_table: String,
+    /// The provider's secret, by name or ARN: `SECRET_ID`.
+    pub secret_id: String,
+    /// Longest body, in bytes: `BODY_LIMIT_BYTES`.
+    pub body_limit_bytes: usize,
+}
+
+/// The relay's settings.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// The events table's name: `EVENTS_TABLE`.
+    pub events_table: String,
+    /// Where events go, the decisive queue first: `QUEUES`.
+    pub queues: Vec<QueueConfig>,
+    /// Where the others' failures are parked: `RELAY_DEAD_LETTER_QUEUE_URL`.
+    pub dead_letter_queue_url: String,
+}
+
+/// One queue and the events that it takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueConfig {
+    /// The queue's URL.
+    pub url: String,
+    /// Event types, `order.*` for a family; none for all.
+    #[serde(default)]
+    pub types: Vec<String>,
+}
+
+/// The settings of `orders` and `read`.
+#[derive(Debug, Clone)]
+pub struct ViewConfig {
+    /// The events table's name: `EVENTS_TABLE`.
+    pub events_table: String,
+    /// The order views' table: `ORDERS_TABLE`.
+    pub orders_table: String,
+}
+
+impl ReceiverConfig {
+    /// Reads the environment; names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let body_limit_bytes = match env::var("BODY_LIMIT_BYTES") {
+            Err(_) => BODY_LIMIT_BYTES,
+            Ok(text) => text.parse().map_err(|_| ConfigError::Form("BODY_LIMIT_BYTES", "a number of bytes"))?,
+        };
+        Ok(ReceiverConfig { events_table: required("EVENTS_TABLE")?, secret_id: required("SECRET_ID")?, body_limit_bytes })
+    }
+}
+
+impl RelayConfig {
+    /// Reads the environment; names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let events_table = required("EVENTS_TABLE")?;
+        let queues: Vec<QueueConfig> = serde_json::from_str(&required("QUEUES")?)
+            .map_err(|_| ConfigError::Form("QUEUES", r#"a JSON list of {"url": "...", "types": [...]}"#))?;
+        if queues.is_empty() {
+            return Err(ConfigError::Form("QUEUES", "a list of at least one queue"));
+        }
+        Ok(RelayConfig { events_table, queues, dead_letter_queue_url: required("RELAY_DEAD_LETTER_QUEUE_URL")? })
+    }
+}
+
+impl ViewConfig {
+    /// Reads the environment; names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(ViewConfig { events_table: required("EVENTS_TABLE")?, orders_table: required("ORDERS_TABLE")? })
+    }
+}
+
+impl QueueConfig {
+    /// Whether the queue takes events of this type.
+    pub fn takes(&self, event_type: &str) -> bool {
+        let matches = |filter: &String| match filter.strip_suffix('*') {
+            Some(family) => event_type.starts_with(family),
+            None => event_type == filter,
+        };
+        self.types.is_empty() || self.types.iter().any(matches)
+    }
+}
+
+fn required(name: &'static str) -> Result<String, ConfigError> {
+    env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ConfigError::Missing(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_take_families_or_single_types() {
+        let queue = |types: &[&str]| QueueConfig {
+            url: String::new(),
+            types: types.iter().map(|text| (*text).to_owned()).collect(),
+        };
+        for (types, event_type, taken) in [
+            (&[][..], "ping", true),
+            (&["order.*"], "order.created", true),
+            (&["order.*"], "payment.paid", false),
+            (&["order.created", "payment.*"], "order.updated", false),
+            (&["order.created", "payment.*"], "payment.paid", true),
+        ] {
+            assert_eq!(queue(types).takes(event_type), taken, "{types:?} {event_type}");
+        }
+    }
+}

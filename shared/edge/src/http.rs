@@ -1,0 +1,144 @@
+//! Function URL requests and their answers: the one place that knows statuses.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use webhook::request::{Delivery, split_path};
+
+/// What a function URL hands over (payload version 2.0), as far as it matters here.
+///
+/// Read without an HTTP library on purpose: nothing in it can fail to parse, be it the Host header or the query.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Request {
+    raw_path: String,
+    raw_query_string: String,
+    headers: BTreeMap<String, String>,
+    request_context: Context,
+    body: Option<String>,
+    is_base64_encoded: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Context {
+    http: Method,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Method {
+    method: String,
+}
+
+/// What a sender is told: a status and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Durable, or known already.
+    Ok,
+    /// No proof of who sent it; unknown sources look the same.
+    Unauthorized,
+    /// Not POST.
+    MethodNotAllowed,
+    /// Longer than the limit.
+    TooLarge,
+    /// Come again: table or secrets cannot be reached.
+    Unavailable,
+}
+
+impl Answer {
+    /// The HTTP status.
+    pub fn status(self) -> u16 {
+        match self {
+            Answer::Ok => 200,
+            Answer::Unauthorized => 401,
+            Answer::MethodNotAllowed => 405,
+            Answer::TooLarge => 413,
+            Answer::Unavailable => 503,
+        }
+    }
+
+    /// The answer as a function URL takes it.
+    pub fn response(self) -> Response {
+        Response { status_code: self.status(), body: "" }
+    }
+}
+
+/// A function URL's response: a status and an empty body.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    status_code: u16,
+    body: &'static str,
+}
+
+/// A request taken apart.
+#[derive(Debug)]
+pub struct Arrived {
+    /// The source that the path names.
+    pub source: String,
+    /// The delivery.
+    pub delivery: Delivery,
+}
+
+impl Request {
+    /// Takes a request apart, or says why it cannot be one of ours.
+    pub fn open(self, body_limit_bytes: usize) -> Result<Arrived, Answer> {
+        if !self.request_context.http.method.eq_ignore_ascii_case("POST") {
+            return Err(Answer::MethodNotAllowed);
+        }
+        let body = self.body.unwrap_or_default();
+        let body = if self.is_base64_encoded {
+            STANDARD.decode(body).map_err(|_| Answer::Unauthorized)?
+        } else {
+            body.into_bytes()
+        };
+        if body.len() > body_limit_bytes {
+            return Err(Answer::TooLarge);
+        }
+        let (source, url_token) = split_path(&self.raw_path);
+        let headers = self.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let delivery = Delivery { headers, query: self.raw_query_string, url_token, body };
+        Ok(Arrived { source: source.into_owned(), delivery })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(json: serde_json::Value) -> Request {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_delivery_is_answered_at_the_door() {
+        let post = serde_json::json!({"http": {"method": "POST"}});
+        for (request, answer) in [
+            (serde_json::json!({"requestContext": {"http": {"method": "GET"}}}), Some(Answer::MethodNotAllowed)),
+            (serde_json::json!({}), Some(Answer::MethodNotAllowed)),
+            (serde_json::json!({"requestContext": post, "body": "12345"}), Some(Answer::TooLarge)),
+            (serde_json::json!({"requestContext": post, "body": "1234"}), None),
+            (serde_json::json!({"requestContext": post, "body": "MTIzNA==", "isBase64Encoded": true}), None),
+            (serde_json::json!({"requestContext": post, "body": "MTIzNDU=", "isBase64Encoded": true}), Some(Answer::TooLarge)),
+            (serde_json::json!({"requestContext": post, "body": "!", "isBase64Encoded": true}), Some(Answer::Unauthorized)),
+            (serde_json::json!({"requestContext": post, "headers": {"Host": "\u{0} a b"}, "rawQueryString": " %zz"}), None),
+        ] {
+            let opened = serde_json::from_value::<Request>(request.clone()).unwrap().open(4);
+            assert_eq!(opened.err(), answer, "{request}");
+        }
+    }
+
+    #[test]
+    fn header_names_are_lower_case_and_paths_are_split() {
+        let arrived = request(serde_json::json!({
+            "requestContext": {"http": {"method": "POST"}}, "headers": {"X-A": "1"}, "rawPath": "/main/token",
+        }))
+        .open(10)
+        .unwrap();
+        assert_eq!((arrived.source.as_str(), arrived.delivery.header("x-a")), ("main", Some("1")));
+        assert!(arrived.delivery.url_token.is_some());
+    }
+}

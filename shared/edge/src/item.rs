@@ -1,0 +1,259 @@
+//! A kept delivery as an item of the events table, and back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use webhook::claim::{EventKey, Standing};
+use webhook::row::{Mark, Row};
+
+/// An item's attributes by name.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The kinds of items in the events table. The stream's filter passes events only.
+pub const KIND_EVENT: &str = "event";
+/// A piece of a body that is too large for one item.
+pub const KIND_CHUNK: &str = "chunk";
+/// A refused delivery.
+pub const KIND_REFUSED: &str = "refused";
+
+/// Compressed bodies longer than this go into chunks: an item holds 400 KB in all.
+pub const INLINE_BYTES_MAX: usize = 380 * 1024;
+
+/// No kept body is longer than a Lambda request can be.
+pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// The time index has this many partitions a source, so that a busy source is no hot one.
+pub const TIME_SHARDS: u8 = 8;
+
+/// How a row's body is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeptBody {
+    /// In the item, compressed.
+    Inline(Vec<u8>),
+    /// In chunks, compressed as one.
+    Chunks {
+        /// SHA-256 of the compressed bytes, in hex: the chunks' partition.
+        name: String,
+        /// How many there are.
+        count: u32,
+    },
+    /// Equal to the body of the row under this sort key.
+    Of(String),
+    /// Not there: stripped by age or on request.
+    Gone,
+}
+
+/// A kept delivery and where its body is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRow {
+    /// The row; its body is empty until loaded.
+    pub row: Row,
+    /// Where the body is.
+    pub body: KeptBody,
+    /// What deliveries of one event have in common.
+    pub content: [u8; 32],
+    /// The claim's contract version.
+    pub claim_version: u32,
+    /// Which key or token matched.
+    pub fingerprint: String,
+    /// The body's secrets that were cut.
+    pub cut: Vec<String>,
+    /// The subject's other name at the provider.
+    pub alias: Option<String>,
+}
+
+/// An item that is not of its documented form. Names the attribute.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the item's attribute {0} is missing or not of its form")]
+pub struct BadItem(pub &'static str);
+
+impl StoredRow {
+    /// The item.
+    pub fn to_item(&self) -> Item {
+        let row = &self.row;
+        let mut item = Item::from([
+            ("pk".to_owned(), text(&row.key.pk)),
+            ("sk".to_owned(), text(&row.key.sk)),
+            ("kind".to_owned(), text(KIND_EVENT)),
+            ("received_at".to_owned(), text(&instant(row.received_ms))),
+            ("bucket".to_owned(), text(&time_bucket(&row.key))),
+            ("hash".to_owned(), bytes(row.hash.to_vec())),
+            ("claim".to_owned(), AttributeValue::N(self.claim_version.to_string())),
+            ("fingerprint".to_owned(), text(&self.fingerprint)),
+        ]);
+        let mut put = |name: &str, value: Option<AttributeValue>| {
+            if let Some(value) = value {
+                item.insert(name.to_owned(), value);
+            }
+        };
+        put("content", (self.content != row.hash).then(|| bytes(self.content.to_vec())));
+        put("signed_at", row.signed_at.as_deref().map(text));
+        put("mark", row.mark.map(|mark| text(mark.word())));
+        put("alias", self.alias.as_deref().map(text));
+        put("headers", (!row.headers.is_empty()).then(|| header_map(&row.headers)));
+        put("cut", (!self.cut.is_empty()).then(|| AttributeValue::L(self.cut.iter().map(|path| text(path)).collect())));
+        match &self.body {
+            KeptBody::Inline(compressed) => put("body", Some(bytes(compressed.clone()))),
+            KeptBody::Chunks { name, count } => {
+                put("chunks", Some(AttributeValue::N(count.to_string())));
+                put("chunks_of", Some(text(name)));
+            }
+            KeptBody::Of(sk) => put("body_of", Some(text(sk))),
+            KeptBody::Gone => {}
+        }
+        item
+    }
+
+    /// Reads an item.
+    pub fn from_item(item: &Item) -> Result<Self, BadItem> {
+        let string = |name| item.get(name).and_then(|value| value.as_s().ok());
+        let number = |name: &'static str| match item.get(name) {
+            None => Ok(None),
+            Some(value) => {
+                let number = value.as_n().ok().and_then(|text| text.parse::<u32>().ok());
+                number.map(Some).ok_or(BadItem(name))
+            }
+        };
+        let key = key_of(item).ok_or(BadItem("pk"))?;
+        let received: Timestamp =
+            string("received_at").and_then(|text| text.parse().ok()).ok_or(BadItem("received_at"))?;
+        let hash = digest(item, "hash").ok_or(BadItem("hash"))?;
+        let body = match (item.get("body"), number("chunks")?, string("body_of")) {
+            (Some(body), ..) => KeptBody::Inline(body.as_b().map_err(|_| BadItem("body"))?.as_ref().to_vec()),
+            (None, Some(count), _) => {
+                KeptBody::Chunks { name: string("chunks_of").ok_or(BadItem("chunks_of"))?.clone(), count }
+            }
+            (None, None, Some(sk)) => KeptBody::Of(sk.clone()),
+            (None, None, None) => KeptBody::Gone,
+        };
+        let headers = item.get("headers").and_then(|value| value.as_m().ok()).into_iter().flatten();
+        let cut = item.get("cut").and_then(|value| value.as_l().ok()).into_iter().flatten();
+        Ok(StoredRow {
+            row: Row {
+                key,
+                received_ms: received.as_millisecond(),
+                body: Vec::new(),
+                hash,
+                headers: headers.filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone()))).collect(),
+                signed_at: string("signed_at").cloned(),
+                mark: string("mark").and_then(|word| Mark::of_word(word)),
+            },
+            body,
+            content: digest(item, "content").unwrap_or(hash),
+            claim_version: number("claim")?.ok_or(BadItem("claim"))?,
+            fingerprint: string("fingerprint").cloned().unwrap_or_default(),
+            cut: cut.filter_map(|value| value.as_s().ok().cloned()).collect(),
+            alias: string("alias").cloned(),
+        })
+    }
+
+    /// What this row tells a delivery that claims its name.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            content: self.content,
+            signed_at: self.row.signed_at.clone(),
+            received_ms: self.row.received_ms,
+        }
+    }
+}
+
+/// An item's key.
+pub fn key_of(item: &Item) -> Option<EventKey> {
+    let string = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+    Some(EventKey { pk: string("pk")?, sk: string("sk")? })
+}
+
+/// Compresses a body.
+pub fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::compress(body, COMPRESSION_LEVEL)
+}
+
+/// Past this level the samples shrink no further.
+const COMPRESSION_LEVEL: i32 = 9;
+
+/// Decompresses a body of at most [`BODY_BYTES_MAX`].
+pub fn decompress(compressed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+    let length = decoder.take(BODY_BYTES_MAX + 1).read_to_end(&mut body)?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > BODY_BYTES_MAX {
+        return Err(std::io::Error::other("a kept body is longer than any that was accepted"));
+    }
+    Ok(body)
+}
+
+/// A string attribute.
+pub fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+/// A binary attribute.
+pub fn bytes(value: Vec<u8>) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
+/// A map of strings.
+pub fn header_map(headers: &BTreeMap<String, String>) -> AttributeValue {
+    AttributeValue::M(headers.iter().map(|(name, value)| (name.clone(), text(value))).collect())
+}
+
+/// An instant as every item has it: RFC 3339, UTC, milliseconds, one width, so that text sorts as time.
+pub fn instant(ms: i64) -> String {
+    let time = Timestamp::from_millisecond(ms).unwrap_or_default();
+    format!("{time:.3}")
+}
+
+/// The partition of the time index: `<provider>/<source>/<shard>`.
+fn time_bucket(key: &EventKey) -> String {
+    let (provider, source, subject) = key.parts().unwrap_or_default();
+    let first = <sha2::Sha256 as sha2::Digest>::digest(subject.as_bytes()).first().copied().unwrap_or_default();
+    format!("{provider}/{source}/{}", first % TIME_SHARDS)
+}
+
+fn digest(item: &Item, name: &str) -> Option<[u8; 32]> {
+    item.get(name)?.as_b().ok()?.as_ref().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_read_back_as_they_were() {
+        let row = Row {
+            key: EventKey { pk: "scalev/main/1".into(), sk: "order.created/e".into() },
+            received_ms: 1_700_000_000_123,
+            body: Vec::new(),
+            hash: [7; 32],
+            headers: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+            signed_at: Some("5".into()),
+            mark: Some(Mark::Conflict),
+        };
+        let chunks = KeptBody::Chunks { name: "ab".into(), count: 3 };
+        for body in [KeptBody::Inline(vec![1, 2]), chunks, KeptBody::Of("a/b".into()), KeptBody::Gone] {
+            let stored = StoredRow {
+                row: row.clone(),
+                body,
+                content: [8; 32],
+                claim_version: 1,
+                fingerprint: "abc".into(),
+                cut: vec!["data.secret_slug".into()],
+                alias: Some("id".into()),
+            };
+            assert_eq!(StoredRow::from_item(&stored.to_item()).unwrap(), stored);
+        }
+        assert_eq!(instant(1_700_000_000_000), "2023-11-14T22:13:20.000Z");
+    }
+
+    #[test]
+    fn bombs_are_not_decompressed() {
+        let bomb = zstd::bulk::compress(&vec![0; 64 * 1024 * 1024], 3).unwrap();
+        assert!(bomb.len() < 10_000);
+        assert!(decompress(&bomb).is_err());
+        assert_eq!(decompress(&compress(b"abc").unwrap()).unwrap(), b"abc");
+        assert!(decompress(b"no zstd").is_err());
+    }
+}

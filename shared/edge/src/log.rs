@@ -1,0 +1,85 @@
+//! One structured line a happening, to standard output, where CloudWatch reads logs and embedded metrics.
+//!
+//! Lines carry names, kinds, counts and times; never bodies, headers, tokens or personal data.
+
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+/// The CloudWatch namespace of every metric.
+pub const NAMESPACE: &str = "hookmill";
+
+/// A line and the metrics in it.
+#[derive(Debug)]
+pub struct Line {
+    fields: Map<String, Value>,
+    metrics: Vec<(&'static str, &'static str)>,
+}
+
+impl Line {
+    /// Something that went as it should.
+    pub fn info(message: &str) -> Self {
+        Line::new("INFO", message)
+    }
+
+    /// Something that somebody should look at.
+    pub fn warn(message: &str) -> Self {
+        Line::new("WARN", message)
+    }
+
+    /// Something that failed.
+    pub fn error(message: &str) -> Self {
+        Line::new("ERROR", message)
+    }
+
+    fn new(level: &str, message: &str) -> Self {
+        let fields = [("level", json!(level)), ("message", json!(message))];
+        Line { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), metrics: Vec::new() }
+    }
+
+    /// Adds a field.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a number that is also a metric, by provider and outcome.
+    pub fn metric(mut self, name: &'static str, unit: &'static str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self.metrics.push((name, unit));
+        self
+    }
+
+    /// The line as JSON.
+    pub fn render(mut self, now_ms: i64) -> String {
+        if !self.metrics.is_empty() {
+            let metrics: Vec<_> = self.metrics.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect();
+            // Two dimensions only: one for every source or kind would cost more than the rest of the deployment.
+            let directive =
+                json!({"Namespace": NAMESPACE, "Dimensions": [["provider", "outcome"]], "Metrics": metrics});
+            self.fields.insert("_aws".to_owned(), json!({"Timestamp": now_ms, "CloudWatchMetrics": [directive]}));
+        }
+        Value::Object(self.fields).to_string()
+    }
+
+    /// Writes the line.
+    pub fn write(self, now_ms: i64) {
+        let line = self.render(now_ms);
+        // A log that cannot be written must not cost a delivery.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_two_dimensions() {
+        let line = Line::info("kept").with("provider", "scalev").with("outcome", "kept").metric("Deliveries", "Count", 1);
+        let line: Value = serde_json::from_str(&line.render(5)).unwrap();
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["provider", "outcome"]]));
+        assert_eq!((&line["Deliveries"], &line["_aws"]["Timestamp"]), (&json!(1), &json!(5)));
+        assert!(!Line::info("x").render(0).contains("_aws"));
+    }
+}

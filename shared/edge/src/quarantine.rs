@@ -1,0 +1,176 @@
+//! Refused deliveries, kept for a while in case it was the secret that was wrong.
+//!
+//! An attacker must not be able to spend the merchant's money here: an in-memory limiter stands before any write, a
+//! slot is chosen by the body's hash (a retry storm takes one slot), slots are small, few and short-lived.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use webhook::providers::Provider;
+use webhook::request::Delivery;
+use webhook::signature::Refusal;
+
+use crate::http::Arrived;
+use crate::item::{self, Item, KIND_REFUSED, bytes, header_map, instant, text};
+use crate::store::{StoreError, service};
+
+/// Slots for each source, and for all unknown sources of a provider together.
+pub const SLOTS: u16 = 256;
+
+/// Larger compressed bodies are kept as their hash alone.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// A slot is free again after this long.
+pub const LIFE_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
+
+/// Writes that a warm function may make at once for one source, and how long one more takes to come.
+pub const BURST: u32 = 20;
+/// Milliseconds until the limiter allows one more write.
+pub const REFILL_MS: i64 = 5_000;
+
+const UNKNOWN: &str = "~";
+
+/// The quarantine of one provider.
+#[derive(Debug)]
+pub struct Quarantine {
+    client: Client,
+    table: String,
+    provider: &'static Provider,
+    limiter: Limiter,
+}
+
+/// What became of a refused delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quarantined {
+    /// It has a slot.
+    Kept,
+    /// Its slot is taken by another one, or by itself.
+    SlotTaken,
+    /// The limiter let nothing be written.
+    Limited,
+}
+
+impl Quarantine {
+    /// The quarantine in this table.
+    pub fn new(client: Client, table: String, provider: &'static Provider) -> Self {
+        Quarantine { client, table, provider, limiter: Limiter::default() }
+    }
+
+    /// Keeps a refused delivery if the cap allows.
+    pub async fn keep(&self, arrived: &Arrived, refusal: Refusal, now_ms: i64) -> Result<Quarantined, StoreError> {
+        let source = if refusal == Refusal::UnknownSource { UNKNOWN } else { &arrived.source };
+        if !self.limiter.allows(source, now_ms) {
+            return Ok(Quarantined::Limited);
+        }
+        let item = self.item(source, arrived, refusal, now_ms)?;
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk) OR expires < :now")
+            .expression_attribute_values(":now", AttributeValue::N(seconds(now_ms).to_string()))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Quarantined::Kept),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
+                Ok(Quarantined::SlotTaken)
+            }
+            Err(error) => Err(service("put a refused delivery", &error)),
+        }
+    }
+
+    fn item(&self, source: &str, arrived: &Arrived, refusal: Refusal, now_ms: i64) -> Result<Item, StoreError> {
+        let delivery = &arrived.delivery;
+        let hash = delivery.body_hash();
+        let [first, second, ..] = hash;
+        let slot = u16::from_be_bytes([first, second]) % SLOTS;
+        let mut item = Item::from([
+            ("pk".to_owned(), text(&format!("refused/{}/{source}", self.provider.name))),
+            ("sk".to_owned(), text(&format!("{slot:04}"))),
+            ("kind".to_owned(), text(KIND_REFUSED)),
+            ("received_at".to_owned(), text(&instant(now_ms))),
+            ("expires".to_owned(), AttributeValue::N(seconds(now_ms + LIFE_MS).to_string())),
+            ("reason".to_owned(), text(refusal.word())),
+            ("hash".to_owned(), bytes(hash.to_vec())),
+            ("headers".to_owned(), header_map(&evidence(self.provider, delivery))),
+        ]);
+        if source == UNKNOWN {
+            item.insert("source".to_owned(), text(&arrived.source.chars().take(64).collect::<String>()));
+        }
+        if !delivery.query.is_empty() && delivery.query.len() <= 1_024 {
+            item.insert("query".to_owned(), text(&delivery.query));
+        }
+        if let Some(token) = &delivery.url_token {
+            // Enough to check the same request again, not enough to make one.
+            item.insert("url_token_hash".to_owned(), bytes(token.digest().to_vec()));
+        }
+        let readable = webhook::json::parse(&delivery.body);
+        let body = webhook::cut::cut(&delivery.body, &readable, self.provider.secrets).body;
+        // A longer body may compress well, but an attacker's seconds of compression are ours.
+        if body.len() <= 16 * BODY_BYTES_MAX {
+            let compressed = item::compress(&body).map_err(StoreError::Compression)?;
+            if compressed.len() <= BODY_BYTES_MAX {
+                item.insert("body".to_owned(), bytes(compressed));
+            }
+        }
+        Ok(item)
+    }
+}
+
+/// The headers that a new check needs, cut to a length that no genuine one reaches.
+fn evidence(provider: &Provider, delivery: &Delivery) -> std::collections::BTreeMap<String, String> {
+    let mut headers = delivery.kept_headers(provider.kept_headers);
+    headers.values_mut().for_each(|value| *value = value.chars().take(256).collect());
+    headers
+}
+
+fn seconds(ms: i64) -> i64 {
+    ms.div_euclid(1_000)
+}
+
+/// A token bucket a source. Sources are as many as the secret names, and one for all unknown.
+#[derive(Debug, Default)]
+struct Limiter {
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: u32,
+    since_ms: i64,
+}
+
+impl Limiter {
+    fn allows(&self, source: &str, now_ms: i64) -> bool {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.entry(source.to_owned()).or_insert(Bucket { tokens: BURST, since_ms: now_ms });
+        let earned = u32::try_from((now_ms - bucket.since_ms).max(0) / REFILL_MS).unwrap_or(BURST);
+        if earned > 0 {
+            bucket.tokens = bucket.tokens.saturating_add(earned).min(BURST);
+            bucket.since_ms += i64::from(earned) * REFILL_MS;
+        }
+        let allowed = bucket.tokens > 0;
+        bucket.tokens = bucket.tokens.saturating_sub(1);
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_gets_its_burst_and_then_a_trickle() {
+        let limiter = Limiter::default();
+        let allowed = |source: &str, now_ms: i64| (0..1_000).filter(|_| limiter.allows(source, now_ms)).count();
+        assert_eq!(allowed("a", 0), 20);
+        assert_eq!(allowed("a", REFILL_MS - 1), 0);
+        assert_eq!(allowed("a", 3 * REFILL_MS), 3);
+        assert_eq!(allowed("b", 3 * REFILL_MS), 20);
+        assert_eq!(allowed("a", 1_000_000_000), 20);
+    }
+}

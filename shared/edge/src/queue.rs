@@ -1,0 +1,209 @@
+//! Sending to FIFO queues: waves of one message a group, every entry's result read.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+
+/// A call takes this many messages at most.
+pub const ENTRIES_MAX: usize = 10;
+
+/// A call, and a message, takes this many bytes at most.
+pub const BYTES_MAX: usize = 1024 * 1024;
+
+/// A group's head is tried this often in one invocation.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The event's id.
+    pub event_id: String,
+    /// What keeps messages in order: the event's partition key.
+    pub group: String,
+    /// The canonical event.
+    pub body: String,
+    /// The same without what a sender may put into it, should the queue refuse the body itself.
+    pub bare_body: String,
+}
+
+/// A message that could not be sent, and the queue's last word on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// The event's id.
+    pub event_id: String,
+    /// Why.
+    pub reason: String,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    waiting: VecDeque<Message>,
+    attempts: u32,
+    reason: String,
+}
+
+/// Sends messages, keeping order within a group; a group stops at its first failure and is tried again.
+/// Returns what could not be sent.
+pub async fn send_all(client: &Client, queue_url: &str, messages: Vec<Message>, clock: &Clock) -> Vec<Unsent> {
+    let mut order: Vec<String> = Vec::new();
+    let mut groups: HashMap<String, Group> = HashMap::new();
+    for message in messages {
+        if !groups.contains_key(&message.group) {
+            order.push(message.group.clone());
+        }
+        groups.entry(message.group.clone()).or_default().waiting.push_back(message);
+    }
+    let mut round = 0;
+    loop {
+        let heads: Vec<Message> = order.iter().filter_map(|group| sendable_head(&groups, group)).collect();
+        if heads.is_empty() {
+            return left_over(&order, groups);
+        }
+        let mut failed = false;
+        for wave in waves(heads) {
+            let results = send_wave(client, queue_url, &wave).await;
+            for (message, result) in wave.iter().zip(results) {
+                let Some(group) = groups.get_mut(&message.group) else { continue };
+                match result {
+                    Ok(()) => {
+                        group.waiting.pop_front();
+                        group.attempts = 0;
+                    }
+                    Err(refused) => {
+                        failed = true;
+                        group.refused(refused);
+                    }
+                }
+            }
+        }
+        if failed {
+            round += 1;
+            clock.sleep(backoff(round)).await;
+        }
+    }
+}
+
+struct Refused {
+    reason: String,
+    /// The queue says that the message itself is at fault.
+    senders_fault: bool,
+}
+
+impl Group {
+    fn refused(&mut self, refused: Refused) {
+        self.attempts += 1;
+        self.reason = refused.reason;
+        if let Some(head) = self.waiting.front_mut().filter(|_| refused.senders_fault) {
+            // No content may hold the others up: the bare event has nothing that a queue could object to.
+            head.body.clone_from(&head.bare_body);
+        }
+    }
+}
+
+fn sendable_head(groups: &HashMap<String, Group>, name: &str) -> Option<Message> {
+    groups.get(name).filter(|group| group.attempts < ATTEMPTS_MAX).and_then(|group| group.waiting.front()).cloned()
+}
+
+fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent> {
+    let mut unsent = Vec::new();
+    for group in order.iter().filter_map(|name| groups.remove(name)) {
+        let reason = group.reason;
+        unsent.extend(group.waiting.into_iter().map(|message| Unsent { event_id: message.event_id, reason: reason.clone() }));
+    }
+    unsent
+}
+
+/// Cuts heads of different groups into calls that a queue accepts.
+fn waves(heads: Vec<Message>) -> Vec<Vec<Message>> {
+    let mut waves: Vec<Vec<Message>> = Vec::new();
+    let mut bytes = 0;
+    for head in heads {
+        match waves.last_mut().filter(|wave| wave.len() < ENTRIES_MAX && bytes + head.body.len() <= BYTES_MAX) {
+            Some(wave) => {
+                bytes += head.body.len();
+                wave.push(head);
+            }
+            None => {
+                bytes = head.body.len();
+                waves.push(vec![head]);
+            }
+        }
+    }
+    waves
+}
+
+async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Result<(), Refused>> {
+    let mut request = client.send_message_batch().queue_url(queue_url);
+    for (index, message) in wave.iter().enumerate() {
+        let entry = SendMessageBatchRequestEntry::builder()
+            .id(index.to_string())
+            .message_body(&message.body)
+            .message_group_id(digest(&message.group))
+            .message_deduplication_id(digest(&message.event_id))
+            .build();
+        match entry {
+            Ok(entry) => request = request.entries(entry),
+            Err(error) => return all_refused(wave, &error.to_string()),
+        }
+    }
+    let output = match request.send().await {
+        Ok(output) => output,
+        Err(error) => return all_refused(wave, &DisplayErrorContext(&error).to_string()),
+    };
+    let sent = |index: usize| output.successful().iter().any(|entry| entry.id() == index.to_string());
+    let refused = |index: usize| output.failed().iter().find(|entry| entry.id() == index.to_string());
+    (0..wave.len())
+        .map(|index| match refused(index) {
+            // What is neither named as sent nor as refused counts as not sent.
+            None if sent(index) => Ok(()),
+            None => Err(Refused { reason: "the queue said nothing of it".to_owned(), senders_fault: false }),
+            Some(entry) => Err(Refused {
+                reason: format!("{}: {}", entry.code(), entry.message().unwrap_or_default()),
+                senders_fault: entry.sender_fault(),
+            }),
+        })
+        .collect()
+}
+
+fn all_refused(wave: &[Message], reason: &str) -> Vec<Result<(), Refused>> {
+    // A call refused as a whole may be one message's fault; only a message that goes alone can be blamed.
+    let senders_fault = wave.len() == 1 && reason.contains("InvalidMessageContents");
+    wave.iter().map(|_| Err(Refused { reason: reason.to_owned(), senders_fault })).collect()
+}
+
+/// Group and deduplication ids are hashes: ASCII, and short enough whatever they name.
+fn digest(name: &str) -> String {
+    hex::encode(Sha256::digest(name.as_bytes()))
+}
+
+fn backoff(round: u32) -> Duration {
+    Duration::from_millis(100 * 2_u64.saturating_pow(round.min(6)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(group: &str, bytes: usize) -> Message {
+        Message {
+            event_id: format!("{group}/e"),
+            group: group.to_owned(),
+            body: "x".repeat(bytes),
+            bare_body: String::new(),
+        }
+    }
+
+    #[test]
+    fn waves_keep_to_the_limits() {
+        let sizes = |heads: Vec<Message>| waves(heads).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes((0..25).map(|n| message(&n.to_string(), 1)).collect()), [10, 10, 5]);
+        assert_eq!(sizes(vec![message("a", 600_000), message("b", 448_576), message("c", 1)]), [2, 1]);
+        assert_eq!(sizes(vec![message("a", BYTES_MAX), message("b", BYTES_MAX)]), [1, 1]);
+    }
+}

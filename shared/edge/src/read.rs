@@ -1,0 +1,82 @@
+//! One event or one order, for consumers in any language.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use webhook::claim::EventKey;
+use webhook::providers::Provider;
+use webhook::row::read;
+
+use crate::aws::{PATIENT, sdk_config};
+use crate::clock::Clock;
+use crate::config::ViewConfig;
+use crate::orders::Orders;
+use crate::receiver::chain;
+use crate::store::Store;
+
+/// Answers `{"id": "<event id>"}` with the canonical event and `{"order": "<provider>/<source>/<subject>"}` with the
+/// order's view.
+#[derive(Debug)]
+pub struct Reader {
+    store: Store,
+    orders: Orders,
+}
+
+/// What is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// An event, by its id.
+    Id(String),
+    /// An order's view, by its partition key.
+    Order(String),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The text is not of an id's form.
+    #[error("an event id has five parts: provider, source, subject, word, identity")]
+    Form,
+    /// Nothing is kept under that name.
+    #[error("nothing is kept under this name")]
+    Unknown,
+    /// The table could not be asked.
+    #[error("the table cannot be asked: {0}")]
+    Store(String),
+}
+
+impl Reader {
+    /// A reader as the environment describes it.
+    pub async fn from_config(config: ViewConfig) -> Self {
+        let client = aws_sdk_dynamodb::Client::new(&sdk_config(PATIENT).await);
+        Reader::new(config, client, Clock::system())
+    }
+
+    /// A reader over a given client and a given clock.
+    pub fn new(config: ViewConfig, client: aws_sdk_dynamodb::Client, clock: Clock) -> Self {
+        let store = Store::new(client.clone(), config.events_table.clone());
+        Reader { store, orders: Orders::new(config, client, clock) }
+    }
+
+    /// Answers one question.
+    pub async fn answer(&self, question: Question) -> Result<Value, ReadError> {
+        match question {
+            Question::Id(id) => self.event(&id).await,
+            Question::Order(pk) => self.order(&pk).await,
+        }
+    }
+
+    async fn event(&self, id: &str) -> Result<Value, ReadError> {
+        let key = EventKey::from_id(id).ok_or(ReadError::Form)?;
+        let provider = key.parts().and_then(|(name, ..)| Provider::named(name)).ok_or(ReadError::Unknown)?;
+        let stored = self.store.load(&key).await.map_err(|error| ReadError::Store(chain(&error)))?;
+        let event = read(provider, &stored.ok_or(ReadError::Unknown)?.row);
+        Ok(json!(event))
+    }
+
+    async fn order(&self, pk: &str) -> Result<Value, ReadError> {
+        let view = self.orders.view(pk).await.map_err(|error| ReadError::Store(chain(&error)))?;
+        let view = view.ok_or(ReadError::Unknown)?;
+        Ok(json!({"order": pk, "summary": view.summary(), "view": view.render()}))
+    }
+}

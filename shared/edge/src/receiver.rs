@@ -1,0 +1,228 @@
+//! One delivery: admit, keep, answer.
+
+use std::time::Duration;
+
+use webhook::claim::EventKey;
+use webhook::providers::Provider;
+use webhook::signature::{Refusal, Verified, admit};
+use webhook::source::{Merchants, SchemeName, Source, Sources};
+
+use crate::aws::{HASTY, sdk_config};
+use crate::clock::Clock;
+use crate::config::ReceiverConfig;
+use crate::http::{Answer, Arrived, Request, Response};
+use crate::log::Line;
+use crate::quarantine::Quarantine;
+use crate::secrets::Secrets;
+use crate::store::{Kept, Outcome, Store, StoreError};
+
+/// A delivery has this long in all. SHOPLINE apps allow three seconds.
+pub const DELIVERY_MS_MAX: u64 = 2_000;
+
+/// A refused delivery has this long to be quarantined: its sender gets the same answer either way.
+const QUARANTINE_MS_MAX: u64 = 500;
+
+/// One refusal in this many is logged.
+const REFUSALS_A_LINE: u64 = 20;
+
+/// A provider's receiver.
+#[derive(Debug)]
+pub struct Receiver {
+    provider: &'static Provider,
+    body_limit_bytes: usize,
+    secrets: Secrets,
+    store: Store,
+    quarantine: Quarantine,
+    clock: Clock,
+    decoy: Source,
+    refusals: std::sync::atomic::AtomicU64,
+}
+
+/// How a delivery ended, for its line in the log.
+#[derive(Debug)]
+enum End {
+    Kept(Outcome),
+    Refused(Refusal),
+    Door(Answer),
+    Failed(&'static str, String),
+}
+
+impl Receiver {
+    /// A receiver as the environment describes it.
+    pub async fn from_config(provider: &'static Provider, config: ReceiverConfig) -> Self {
+        let sdk = sdk_config(HASTY).await;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
+        let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
+        Receiver::new(provider, config, dynamodb, secrets, Clock::system())
+    }
+
+    /// A receiver over given clients and a given clock.
+    pub fn new(
+        provider: &'static Provider,
+        config: ReceiverConfig,
+        dynamodb: aws_sdk_dynamodb::Client,
+        secrets: aws_sdk_secretsmanager::Client,
+        clock: Clock,
+    ) -> Self {
+        Receiver {
+            provider,
+            body_limit_bytes: config.body_limit_bytes,
+            secrets: Secrets::new(secrets, config.secret_id, provider, clock.clone()),
+            store: Store::new(dynamodb.clone(), config.events_table.clone()),
+            quarantine: Quarantine::new(dynamodb, config.events_table, provider),
+            clock,
+            decoy: decoy(provider),
+            refusals: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    /// Answers one request. 200 means that the row is durable; nothing runs after the answer.
+    pub async fn receive(&self, request: Request) -> Response {
+        let received_ms = self.clock.now_ms();
+        let (source, end) = match request.open(self.body_limit_bytes) {
+            Err(answer) => (None, End::Door(answer)),
+            Ok(arrived) => {
+                let deadline = Duration::from_millis(DELIVERY_MS_MAX);
+                let end = self.clock.within(deadline, self.decide(&arrived, received_ms)).await;
+                (Some(arrived.source), end.unwrap_or_else(|| End::Failed("late", "out of time".to_owned())))
+            }
+        };
+        self.log(source, &end, received_ms);
+        end.answer().response()
+    }
+
+    async fn decide(&self, arrived: &Arrived, received_ms: i64) -> End {
+        let Ok(sources) = self.secrets.sources().await else {
+            return End::Failed("secret_unavailable", "the provider's secret is unavailable".to_owned());
+        };
+        match self.admit_and_keep(&sources, arrived, received_ms).await {
+            End::Refused(refusal) if curable(refusal) => match self.secrets.refreshed().await {
+                Some(fresh) => self.admit_and_keep(&fresh, arrived, received_ms).await,
+                None => End::Refused(refusal),
+            },
+            end => end,
+        }
+        .or_quarantine(self, arrived, received_ms)
+        .await
+    }
+
+    async fn admit_and_keep(&self, sources: &Sources, arrived: &Arrived, received_ms: i64) -> End {
+        if sources.is_defective(&arrived.source) {
+            return End::Failed("source_defective", "the source's settings cannot be used".to_owned());
+        }
+        let Some(source) = sources.get(&arrived.source) else {
+            // The same work as for a known source, so that the time tells nothing.
+            let _ = admit(self.provider, &self.decoy, &arrived.delivery);
+            return End::Refused(Refusal::UnknownSource);
+        };
+        match admit(self.provider, source, &arrived.delivery) {
+            Ok(verified) => self.keep(&verified, received_ms).await,
+            Err(refusal) => End::Refused(refusal),
+        }
+    }
+
+    async fn keep(&self, verified: &Verified<'_>, received_ms: i64) -> End {
+        match self.store.keep(self.provider, verified, received_ms).await {
+            Ok(outcome) => End::Kept(outcome),
+            Err(error) => End::Failed("table_unavailable", chain(&error)),
+        }
+    }
+
+    fn log(&self, source: Option<String>, end: &End, received_ms: i64) {
+        let now_ms = self.clock.now_ms();
+        let line = match end {
+            End::Kept(outcome) => Line::info("delivery kept")
+                .with("id", outcome.key.id())
+                .with("kind", word(&outcome.key))
+                .with("write_units", outcome.write_units),
+            End::Refused(refusal) => {
+                let refused = self.refusals.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let line = Line::warn("delivery refused").with("reason", refusal.word());
+                if refused.is_multiple_of(REFUSALS_A_LINE) { line } else { return self.count_refusal(now_ms) }
+            }
+            End::Door(_) => Line::warn("request refused"),
+            End::Failed(_, reason) => Line::error("delivery not kept").with("reason", reason.as_str()),
+        };
+        // An unknown source's name is whatever a stranger typed.
+        let unknown = matches!(end, End::Refused(Refusal::UnknownSource));
+        line.with("provider", self.provider.name)
+            .with("source", source.filter(|_| !unknown))
+            .with("outcome", end.word())
+            .metric("Deliveries", "Count", 1)
+            .metric("DurationMs", "Milliseconds", now_ms - received_ms)
+            .write(now_ms);
+    }
+
+    /// Refusals are all counted, but few of them are told.
+    fn count_refusal(&self, now_ms: i64) {
+        Line::warn("delivery refused")
+            .with("provider", self.provider.name)
+            .with("outcome", "refused")
+            .metric("Deliveries", "Count", 1)
+            .write(now_ms);
+    }
+}
+
+impl End {
+    fn answer(&self) -> Answer {
+        match self {
+            End::Kept(_) => Answer::Ok,
+            End::Refused(_) => Answer::Unauthorized,
+            End::Door(answer) => *answer,
+            End::Failed(..) => Answer::Unavailable,
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            End::Kept(outcome) => match outcome.kept {
+                Kept::New => "kept",
+                Kept::Repeat => "repeat",
+                Kept::Marked(mark) => mark.word(),
+            },
+            End::Refused(_) => "refused",
+            End::Door(Answer::MethodNotAllowed) => "method",
+            End::Door(Answer::TooLarge) => "too_large",
+            End::Door(_) => "refused",
+            End::Failed(word, _) => word,
+        }
+    }
+
+    async fn or_quarantine(self, receiver: &Receiver, arrived: &Arrived, received_ms: i64) -> Self {
+        if let End::Refused(refusal) = self {
+            let keeping = receiver.quarantine.keep(arrived, refusal, received_ms);
+            let in_time = receiver.clock.within(Duration::from_millis(QUARANTINE_MS_MAX), keeping).await;
+            if let Some(Err(error)) = in_time {
+                let line = Line::warn("a refused delivery could not be quarantined").with("reason", chain(&error));
+                line.with("provider", receiver.provider.name).write(received_ms);
+            }
+        }
+        self
+    }
+}
+
+/// Whether a fresh secret could change the verdict.
+fn curable(refusal: Refusal) -> bool {
+    match refusal {
+        Refusal::UnknownSource | Refusal::Mismatch | Refusal::WrongMerchant => true,
+        Refusal::Missing | Refusal::Malformed | Refusal::OtherProduct | Refusal::Ambiguous => false,
+    }
+}
+
+/// A source that nobody can pass, for deliveries to unknown ones.
+fn decoy(provider: &Provider) -> Source {
+    let scheme = provider.schemes.first().map_or(SchemeName::Signed, |(name, _)| *name);
+    let nobody_knows = || vec![webhook::secret::Secret::new("~")];
+    let (signing_keys, url_tokens) = (nobody_knows(), nobody_knows());
+    Source { name: String::new(), scheme, signing_keys, url_tokens, merchants: Merchants::Only(Vec::new()) }
+}
+
+/// The provider's word in a key, which no person's data is in.
+fn word(key: &EventKey) -> &str {
+    key.sk.split('/').next().unwrap_or_default()
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &StoreError) -> String {
+    aws_smithy_types::error::display::DisplayErrorContext(error).to_string()
+}

@@ -1,0 +1,175 @@
+//! From the table's stream to the queues.
+//!
+//! It never fails on a record's content. For outages it retries inside the invocation, then fails the whole of it:
+//! FIFO deduplication absorbs what was already sent.
+
+use serde_json::json;
+use webhook::claim::EventKey;
+use webhook::event::Event;
+use webhook::providers::Provider;
+use webhook::row::read;
+
+use crate::aws::{PATIENT, sdk_config};
+use crate::clock::Clock;
+use crate::config::RelayConfig;
+use crate::item::{self, Item, StoredRow};
+use crate::log::Line;
+use crate::queue::{BYTES_MAX, Message, Unsent, send_all};
+use crate::receiver::chain;
+use crate::store::{Store, StoreError};
+use crate::stream::StreamBatch;
+
+/// The relay.
+#[derive(Debug)]
+pub struct Relay {
+    store: Store,
+    sqs: aws_sdk_sqs::Client,
+    config: RelayConfig,
+    clock: Clock,
+}
+
+/// Why a batch has to come again.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// A body that is not in the record could not be fetched.
+    #[error("a body cannot be fetched")]
+    Body(#[source] StoreError),
+    /// The decisive queue did not take everything.
+    #[error("{count} events did not reach the first queue: {reason}")]
+    Queue {
+        /// How many.
+        count: usize,
+        /// The queue's last word on one of them.
+        reason: String,
+    },
+    /// What another queue did not take could not be parked either.
+    #[error("{count} events could not be parked: {reason}")]
+    Park {
+        /// How many.
+        count: usize,
+        /// The dead letter queue's word.
+        reason: String,
+    },
+}
+
+/// A canonical event and the queue group that it belongs to.
+#[derive(Debug)]
+struct Outgoing {
+    event: Event,
+    pk: String,
+}
+
+impl Relay {
+    /// A relay as the environment describes it.
+    pub async fn from_config(config: RelayConfig) -> Self {
+        let sdk = sdk_config(PATIENT).await;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
+        Relay::new(config, dynamodb, aws_sdk_sqs::Client::new(&sdk), Clock::system())
+    }
+
+    /// A relay over given clients and a given clock.
+    pub fn new(
+        config: RelayConfig,
+        dynamodb: aws_sdk_dynamodb::Client,
+        sqs: aws_sdk_sqs::Client,
+        clock: Clock,
+    ) -> Self {
+        Relay { store: Store::new(dynamodb, config.events_table.clone()), sqs, config, clock }
+    }
+
+    /// Sends one batch to every queue that takes it.
+    pub async fn relay(&self, batch: StreamBatch) -> Result<(), RelayError> {
+        let mut outgoing = Vec::with_capacity(batch.records.len());
+        for item in batch.records.into_iter().filter_map(crate::stream::Record::inserted_event) {
+            outgoing.extend(self.derive(&item).await?);
+        }
+        for (index, queue) in self.config.queues.iter().enumerate() {
+            let taken = outgoing.iter().filter(|outgoing| queue.takes(outgoing.event.event_type.name()));
+            let unsent = send_all(&self.sqs, &queue.url, taken.map(message).collect(), &self.clock).await;
+            match unsent.first() {
+                None => {}
+                Some(first) if index == 0 => {
+                    return Err(RelayError::Queue { count: unsent.len(), reason: first.reason.clone() });
+                }
+                Some(_) => self.park(&queue.url, unsent).await?,
+            }
+        }
+        outgoing.iter().for_each(|outgoing| self.log(&outgoing.event));
+        Ok(())
+    }
+
+    async fn derive(&self, item: &Item) -> Result<Option<Outgoing>, RelayError> {
+        let Some(key) = item::key_of(item) else { return Ok(None) };
+        let mut stored = match StoredRow::from_item(item) {
+            Ok(stored) => stored,
+            Err(error) => return Ok(Some(self.unreadable_row(key, &error.to_string()))),
+        };
+        match self.store.load_body(&mut stored).await {
+            Ok(()) => {}
+            Err(error @ StoreError::Service { .. }) => return Err(RelayError::Body(error)),
+            // A row whose body is damaged is content, not an outage.
+            Err(error) => return Ok(Some(self.unreadable_row(key, &chain(&error)))),
+        }
+        let provider = key.parts().and_then(|(name, ..)| Provider::named(name));
+        Ok(Some(match provider {
+            Some(provider) => Outgoing { event: read(provider, &stored.row), pk: key.pk },
+            None => self.unreadable_row(key, "no provider has this name"),
+        }))
+    }
+
+    /// An event of which only the id is known still goes out.
+    fn unreadable_row(&self, key: EventKey, reason: &str) -> Outgoing {
+        let id = key.id();
+        let line = Line::error("a row cannot be read").with("id", id.as_str()).with("reason", reason);
+        line.write(self.clock.now_ms());
+        Outgoing { event: Event::of_unreadable_row(&key, self.clock.now_ms(), reason), pk: key.pk }
+    }
+
+    async fn park(&self, queue_url: &str, unsent: Vec<Unsent>) -> Result<(), RelayError> {
+        let count = unsent.len();
+        for Unsent { event_id, reason } in unsent {
+            let letter = json!({"queue": queue_url, "id": event_id, "reason": reason}).to_string();
+            let request = self.sqs.send_message().queue_url(&self.config.dead_letter_queue_url).message_body(letter);
+            request.send().await.map_err(|error| RelayError::Park {
+                count,
+                reason: aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
+            })?;
+        }
+        let line = Line::error("events parked for a queue that does not take them").with("queue", queue_url);
+        line.with("provider", "all").with("outcome", "parked").metric("Events", "Count", count).write(self.clock.now_ms());
+        Ok(())
+    }
+
+    fn log(&self, event: &Event) {
+        let outcome = match event {
+            Event { unreadable: Some(_), .. } => "unreadable",
+            Event { unrecognised: true, .. } => "unrecognised",
+            Event { conflict: true, .. } => "conflict",
+            Event { .. } => "relayed",
+        };
+        let provider = event.id.split('/').next().unwrap_or_default();
+        let source = event.id.split('/').nth(1).unwrap_or_default();
+        let now_ms = self.clock.now_ms();
+        Line::info("event relayed")
+            .with("provider", provider)
+            .with("source", source)
+            .with("id", event.id.as_str())
+            .with("kind", event.event_type.name())
+            .with("outcome", outcome)
+            .metric("Events", "Count", 1)
+            .metric("LagMs", "Milliseconds", now_ms - event.receivedtime.as_millisecond())
+            .write(now_ms);
+    }
+}
+
+fn message(outgoing: &Outgoing) -> Message {
+    let bare = outgoing.event.without_data();
+    let bare_body = bare.to_json().unwrap_or_default();
+    let whole = outgoing.event.to_json().ok().filter(|body| body.len() <= BYTES_MAX);
+    Message {
+        event_id: outgoing.event.id.clone(),
+        group: outgoing.pk.clone(),
+        body: whole.unwrap_or_else(|| bare_body.clone()),
+        bare_body,
+    }
+}

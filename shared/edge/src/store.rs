@@ -1,0 +1,306 @@
+//! The events table: one conditional put a delivery, and what follows when the name is taken.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
+use aws_smithy_types::error::display::DisplayErrorContext;
+use sha2::{Digest, Sha256};
+use webhook::claim::{Claim, Decision, EventKey, OtherBody, Variant};
+use webhook::cut::cut;
+use webhook::providers::{CLAIM_VERSION, Provider};
+use webhook::row::{Mark, Row};
+use webhook::signature::Verified;
+
+use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
+
+/// More generations of one weak name than this are not looked for: one a minute for three years.
+const GENERATIONS_MAX: u32 = 1 << 21;
+
+/// The events table.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The event's name.
+    pub key: EventKey,
+    /// Kept now, and how, or known already.
+    pub kept: Kept,
+    /// Write units of the successful put, indexes included. Failed conditions report none.
+    pub write_units: f64,
+}
+
+/// Whether a delivery was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// As an event of its own.
+    New,
+    /// As a further row under a known identity.
+    Marked(Mark),
+    /// It was known: nothing was written.
+    Repeat,
+}
+
+/// Why the table could not do its part. Never content's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The service refused or could not be reached.
+    #[error("the events table cannot {operation}: {reason}")]
+    Service {
+        /// What was tried.
+        operation: &'static str,
+        /// The service's words.
+        reason: String,
+    },
+    /// A row that is not of its documented form.
+    #[error("the row {id} cannot be read")]
+    Row {
+        /// The event's id.
+        id: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The body could not be compressed.
+    #[error("the body cannot be compressed")]
+    Compression(#[source] std::io::Error),
+    /// Names kept being taken while they were looked for.
+    #[error("the name was contended too often")]
+    Contended,
+}
+
+enum Put {
+    Done(f64),
+    Taken(Box<StoredRow>),
+}
+
+impl Store {
+    /// The table of this name.
+    pub fn new(client: Client, table: String) -> Self {
+        Store { client, table }
+    }
+
+    /// Keeps a verified delivery once and for ever.
+    pub async fn keep(
+        &self,
+        provider: &Provider,
+        verified: &Verified<'_>,
+        received_ms: i64,
+    ) -> Result<Outcome, StoreError> {
+        let claim = provider.claim(verified);
+        let key = EventKey::of(provider.name, &verified.source.name, &claim);
+        let delivery = verified.delivery;
+        let secretless = cut(&delivery.body, &verified.body, provider.secrets);
+        let compressed = item::compress(&secretless.body).map_err(StoreError::Compression)?;
+        let hash = delivery.body_hash();
+        let row = StoredRow {
+            row: Row {
+                key,
+                received_ms,
+                body: Vec::new(),
+                hash,
+                headers: delivery.kept_headers(provider.kept_headers),
+                signed_at: verified.signed_at.clone(),
+                mark: None,
+            },
+            body: self.place(compressed).await?,
+            content: claim.content,
+            claim_version: CLAIM_VERSION,
+            fingerprint: verified.fingerprint.clone(),
+            cut: secretless.paths,
+            alias: claim.alias.clone(),
+        };
+        self.claim(&claim, row).await
+    }
+
+    /// Reads an event's row, its body included.
+    pub async fn load(&self, key: &EventKey) -> Result<Option<StoredRow>, StoreError> {
+        let Some(mut stored) = self.get(key).await? else { return Ok(None) };
+        self.load_body(&mut stored).await?;
+        Ok(Some(stored))
+    }
+
+    /// Fetches and decompresses a row's body.
+    pub async fn load_body(&self, stored: &mut StoredRow) -> Result<(), StoreError> {
+        let bad = |id: String, source: Box<dyn std::error::Error + Send + Sync>| StoreError::Row { id, source };
+        let id = stored.row.key.id();
+        let compressed = match &stored.body {
+            KeptBody::Inline(compressed) => compressed.clone(),
+            KeptBody::Chunks { name, count } => self.chunks(name, *count).await?,
+            KeptBody::Of(sk) => {
+                let first = EventKey { pk: stored.row.key.pk.clone(), sk: sk.clone() };
+                let found = self.get(&first).await?.ok_or_else(|| bad(id.clone(), "its first row is missing".into()))?;
+                match found.body {
+                    KeptBody::Inline(compressed) => compressed,
+                    KeptBody::Chunks { name, count } => self.chunks(&name, count).await?,
+                    KeptBody::Gone => return Ok(()),
+                    KeptBody::Of(_) => return Err(bad(id, "its first row has no body of its own".into())),
+                }
+            }
+            KeptBody::Gone => return Ok(()),
+        };
+        stored.row.body = item::decompress(&compressed).map_err(|error| bad(id, error.into()))?;
+        Ok(())
+    }
+
+    async fn claim(&self, claim: &Claim, mut row: StoredRow) -> Result<Outcome, StoreError> {
+        let standing = match self.put(&row).await? {
+            Put::Done(write_units) => return Ok(outcome(row, Kept::New, write_units)),
+            Put::Taken(standing) => standing,
+        };
+        match claim.decide(&standing.standing(), row.row.received_ms) {
+            Decision::Repeat => Ok(outcome(row, Kept::Repeat, 0.0)),
+            Decision::KeepAs(variant) => {
+                let mark = match (&variant, claim.other_body) {
+                    (Variant::SignedAt(_), _) => Mark::PossiblyRepeated,
+                    (Variant::Body(_) | Variant::Generation(_), OtherBody::Conflict) => Mark::Conflict,
+                    (Variant::Body(_) | Variant::Generation(_), OtherBody::Revision) => Mark::Revision,
+                };
+                if mark == Mark::PossiblyRepeated {
+                    row.body = KeptBody::Of(row.row.key.sk.clone());
+                }
+                row.row.key = row.row.key.variant(&variant);
+                row.row.mark = Some(mark);
+                match self.put(&row).await? {
+                    Put::Done(write_units) => Ok(outcome(row, Kept::Marked(mark), write_units)),
+                    Put::Taken(_) => Ok(outcome(row, Kept::Repeat, 0.0)),
+                }
+            }
+            Decision::LaterGeneration => self.claim_generation(claim, row, *standing).await,
+        }
+    }
+
+    /// Keeps an equal body that came beyond the horizon, unless a later generation is within it.
+    /// Generations have no gaps, so the latest is found by doubling and halving: a few reads, however many there are.
+    async fn claim_generation(&self, claim: &Claim, row: StoredRow, first: StoredRow) -> Result<Outcome, StoreError> {
+        let name = |number: u32| row.row.key.variant(&Variant::Generation(number));
+        let (mut latest, mut known, mut free) = (first, 1, 2);
+        while let Some(found) = self.get(&name(free)).await? {
+            (latest, known, free) = (found, free, free.saturating_mul(2));
+            if free > GENERATIONS_MAX {
+                return Err(StoreError::Contended);
+            }
+        }
+        while free - known > 1 {
+            let middle = known + (free - known) / 2;
+            match self.get(&name(middle)).await? {
+                Some(found) => (latest, known) = (found, middle),
+                None => free = middle,
+            }
+        }
+        if claim.decide(&latest.standing(), row.row.received_ms) == Decision::Repeat {
+            return Ok(outcome(row, Kept::Repeat, 0.0));
+        }
+        let mut next = row.clone();
+        next.row.key = name(free);
+        match self.put(&next).await? {
+            Put::Done(write_units) => Ok(outcome(next, Kept::New, write_units)),
+            // Another delivery of the same event took the name a moment ago.
+            Put::Taken(winner) if claim.decide(&winner.standing(), row.row.received_ms) == Decision::Repeat => {
+                Ok(outcome(next, Kept::Repeat, 0.0))
+            }
+            Put::Taken(_) => Err(StoreError::Contended),
+        }
+    }
+
+    async fn put(&self, row: &StoredRow) -> Result<Put, StoreError> {
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row.to_item()))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(output) => {
+                let consumed = output.consumed_capacity().and_then(|capacity| capacity.capacity_units());
+                Ok(Put::Done(consumed.unwrap_or_default()))
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                let PutItemError::ConditionalCheckFailedException(taken) = error.err() else {
+                    return Err(service("put", error.err()));
+                };
+                let standing = match taken.item() {
+                    Some(old) => read_item(old)?,
+                    // An endpoint that does not hand the old item over is asked for it.
+                    None => self.get(&row.row.key).await?.ok_or(StoreError::Contended)?,
+                };
+                Ok(Put::Taken(Box::new(standing)))
+            }
+            Err(error) => Err(service("put", &error)),
+        }
+    }
+
+    async fn get(&self, key: &EventKey) -> Result<Option<StoredRow>, StoreError> {
+        self.get_item(&key.pk, &key.sk).await?.as_ref().map(read_item).transpose()
+    }
+
+    async fn get_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let sent = request.key("pk", text(pk)).key("sk", text(sk)).send().await;
+        sent.map(|output| output.item).map_err(|error| service("get", &error))
+    }
+
+    /// Decides where a compressed body goes, and writes what does not go into the row itself.
+    /// Chunks are named by what they hold: writing them twice is writing them once.
+    async fn place(&self, compressed: Vec<u8>) -> Result<KeptBody, StoreError> {
+        if compressed.len() <= INLINE_BYTES_MAX {
+            return Ok(KeptBody::Inline(compressed));
+        }
+        let name = hex::encode(Sha256::digest(&compressed));
+        let mut count = 0;
+        for chunk in compressed.chunks(INLINE_BYTES_MAX) {
+            let item = Item::from([
+                ("pk".to_owned(), text(&chunk_partition(&name))),
+                ("sk".to_owned(), text(&chunk_name(count))),
+                ("kind".to_owned(), text(KIND_CHUNK)),
+                ("body".to_owned(), bytes(chunk.to_vec())),
+            ]);
+            let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+            sent.map_err(|error| service("put a chunk", &error))?;
+            count += 1;
+        }
+        Ok(KeptBody::Chunks { name, count })
+    }
+
+    async fn chunks(&self, name: &str, count: u32) -> Result<Vec<u8>, StoreError> {
+        let mut compressed = Vec::new();
+        for number in 0..count {
+            let (pk, sk) = (chunk_partition(name), chunk_name(number));
+            let item = self.get_item(&pk, &sk).await?;
+            let chunk = item.as_ref().and_then(|item| item.get("body")?.as_b().ok());
+            let missing = || StoreError::Row { id: format!("{pk}/{sk}"), source: "the chunk is missing".into() };
+            compressed.extend(chunk.ok_or_else(missing)?.as_ref());
+        }
+        Ok(compressed)
+    }
+}
+
+fn chunk_partition(name: &str) -> String {
+    format!("chunk/{name}")
+}
+
+fn chunk_name(number: u32) -> String {
+    format!("{number:04}")
+}
+
+fn outcome(row: StoredRow, kept: Kept, write_units: f64) -> Outcome {
+    Outcome { key: row.row.key, kept, write_units }
+}
+
+fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
+    let id = || item::key_of(item).map(|key| key.id()).unwrap_or_default();
+    StoredRow::from_item(item).map_err(|error| StoreError::Row { id: id(), source: error.into() })
+}
+
+pub(crate) fn service(operation: &'static str, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Service { operation, reason: DisplayErrorContext(error).to_string() }
+}
