@@ -22,8 +22,7 @@ pub const HASTY: Patience =
     Patience { call: Duration::from_millis(1_500), attempt: Duration::from_millis(600), attempts: 3 };
 
 /// For functions behind the table and the queues, whom nobody waits for.
-pub const PATIENT: Patience =
-    Patience { call: Duration::from_secs(12), attempt: Duration::from_secs(4), attempts: 5 };
+pub const PATIENT: Patience = Patience { call: Duration::from_secs(12), attempt: Duration::from_secs(4), attempts: 5 };
 
 /// The shared configuration of all clients of one function.
 pub async fn sdk_config(patience: Patience) -> SdkConfig {

@@ -67,7 +67,11 @@ impl ReceiverConfig {
             Err(_) => BODY_LIMIT_BYTES,
             Ok(text) => text.parse().map_err(|_| ConfigError::Form("BODY_LIMIT_BYTES", "a number of bytes"))?,
         };
-        Ok(ReceiverConfig { events_table: required("EVENTS_TABLE")?, secret_id: required("SECRET_ID")?, body_limit_bytes })
+        Ok(ReceiverConfig {
+            events_table: required("EVENTS_TABLE")?,
+            secret_id: required("SECRET_ID")?,
+            body_limit_bytes,
+        })
     }
 }
 

@@ -122,9 +122,18 @@ mod tests {
             (serde_json::json!({"requestContext": post, "body": "12345"}), Some(Answer::TooLarge)),
             (serde_json::json!({"requestContext": post, "body": "1234"}), None),
             (serde_json::json!({"requestContext": post, "body": "MTIzNA==", "isBase64Encoded": true}), None),
-            (serde_json::json!({"requestContext": post, "body": "MTIzNDU=", "isBase64Encoded": true}), Some(Answer::TooLarge)),
-            (serde_json::json!({"requestContext": post, "body": "!", "isBase64Encoded": true}), Some(Answer::Unauthorized)),
-            (serde_json::json!({"requestContext": post, "headers": {"Host": "\u{0} a b"}, "rawQueryString": " %zz"}), None),
+            (
+                serde_json::json!({"requestContext": post, "body": "MTIzNDU=", "isBase64Encoded": true}),
+                Some(Answer::TooLarge),
+            ),
+            (
+                serde_json::json!({"requestContext": post, "body": "!", "isBase64Encoded": true}),
+                Some(Answer::Unauthorized),
+            ),
+            (
+                serde_json::json!({"requestContext": post, "headers": {"Host": "\u{0} a b"}, "rawQueryString": " %zz"}),
+                None,
+            ),
         ] {
             let opened = serde_json::from_value::<Request>(request.clone()).unwrap().open(4);
             assert_eq!(opened.err(), answer, "{request}");

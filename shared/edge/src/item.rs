@@ -152,11 +152,7 @@ impl StoredRow {
 
     /// What this row tells a delivery that claims its name.
     pub fn standing(&self) -> Standing {
-        Standing {
-            content: self.content,
-            signed_at: self.row.signed_at.clone(),
-            received_ms: self.row.received_ms,
-        }
+        Standing { content: self.content, signed_at: self.row.signed_at.clone(), received_ms: self.row.received_ms }
     }
 }
 

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn metrics_have_two_dimensions() {
-        let line = Line::info("kept").with("provider", "scalev").with("outcome", "kept").metric("Deliveries", "Count", 1);
+        let line =
+            Line::info("kept").with("provider", "scalev").with("outcome", "kept").metric("Deliveries", "Count", 1);
         let line: Value = serde_json::from_str(&line.render(5)).unwrap();
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["provider", "outcome"]]));
         assert_eq!((&line["Deliveries"], &line["_aws"]["Timestamp"]), (&json!(1), &json!(5)));

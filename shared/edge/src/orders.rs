@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use webhook::claim::EventKey;
@@ -122,7 +122,8 @@ impl Orders {
 
     async fn join(&self, pk: &str, news: View) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS_MAX {
-            let (mut view, etag) = self.get(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
+            let (mut view, etag) =
+                self.get(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
             if !view.merge(news.clone()) || self.put(pk, &view, etag).await? {
                 return Ok(());
             }
@@ -153,7 +154,9 @@ impl Orders {
         };
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
                 Ok(false)
             }
             Err(error) => Err(service("put an order view", &error)),

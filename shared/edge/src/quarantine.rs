@@ -76,7 +76,9 @@ impl Quarantine {
             .await;
         match sent {
             Ok(_) => Ok(Quarantined::Kept),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
                 Ok(Quarantined::SlotTaken)
             }
             Err(error) => Err(service("put a refused delivery", &error)),

@@ -114,7 +114,9 @@ fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent
     let mut unsent = Vec::new();
     for group in order.iter().filter_map(|name| groups.remove(name)) {
         let reason = group.reason;
-        unsent.extend(group.waiting.into_iter().map(|message| Unsent { event_id: message.event_id, reason: reason.clone() }));
+        unsent.extend(
+            group.waiting.into_iter().map(|message| Unsent { event_id: message.event_id, reason: reason.clone() }),
+        );
     }
     unsent
 }

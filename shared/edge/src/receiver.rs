@@ -214,7 +214,14 @@ fn decoy(provider: &Provider) -> Source {
     let scheme = provider.schemes.first().map_or(SchemeName::Signed, |(name, _)| *name);
     let nobody_knows = || vec![webhook::secret::Secret::new("~")];
     let (signing_keys, url_tokens) = (nobody_knows(), nobody_knows());
-    Source { name: String::new(), scheme, signing_keys, url_tokens, merchants: Merchants::Only(Vec::new()) }
+    Source {
+        name: String::new(),
+        scheme,
+        signing_keys,
+        url_tokens,
+        merchants: Merchants::Only(Vec::new()),
+        several_merchants: false,
+    }
 }
 
 /// The provider's word in a key, which no person's data is in.

@@ -136,7 +136,10 @@ impl Relay {
             })?;
         }
         let line = Line::error("events parked for a queue that does not take them").with("queue", queue_url);
-        line.with("provider", "all").with("outcome", "parked").metric("Events", "Count", count).write(self.clock.now_ms());
+        line.with("provider", "all")
+            .with("outcome", "parked")
+            .metric("Events", "Count", count)
+            .write(self.clock.now_ms());
         Ok(())
     }
 

@@ -105,7 +105,10 @@ impl Secrets {
         match parsed {
             Ok(sources) => {
                 for (source, defect) in sources.defective() {
-                    self.line("a source cannot be used").with("source", source).with("reason", defect.to_string()).write(now_ms);
+                    self.line("a source cannot be used")
+                        .with("source", source)
+                        .with("reason", defect.to_string())
+                        .write(now_ms);
                 }
                 let sources = Arc::new(sources);
                 let mut state = self.state();

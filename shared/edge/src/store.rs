@@ -105,13 +105,13 @@ impl Store {
                 body: Vec::new(),
                 hash,
                 headers: delivery.kept_headers(provider.kept_headers),
-                signed_at: verified.signed_at.clone(),
+                signed_at: verified.signed_at().map(str::to_owned),
                 mark: None,
             },
             body: self.place(compressed).await?,
             content: claim.content,
             claim_version: CLAIM_VERSION,
-            fingerprint: verified.fingerprint.clone(),
+            fingerprint: verified.fingerprint().to_owned(),
             cut: secretless.paths,
             alias: claim.alias.clone(),
         };
@@ -134,7 +134,8 @@ impl Store {
             KeptBody::Chunks { name, count } => self.chunks(name, *count).await?,
             KeptBody::Of(sk) => {
                 let first = EventKey { pk: stored.row.key.pk.clone(), sk: sk.clone() };
-                let found = self.get(&first).await?.ok_or_else(|| bad(id.clone(), "its first row is missing".into()))?;
+                let found =
+                    self.get(&first).await?.ok_or_else(|| bad(id.clone(), "its first row is missing".into()))?;
                 match found.body {
                     KeptBody::Inline(compressed) => compressed,
                     KeptBody::Chunks { name, count } => self.chunks(&name, count).await?,

@@ -54,7 +54,9 @@ fn attribute(value: &Value) -> Option<AttributeValue> {
         "L" => Some(AttributeValue::L(value.as_array()?.iter().filter_map(attribute).collect())),
         "M" => {
             let members = value.as_object()?.iter();
-            Some(AttributeValue::M(members.filter_map(|(name, value)| Some((name.clone(), attribute(value)?))).collect()))
+            Some(AttributeValue::M(
+                members.filter_map(|(name, value)| Some((name.clone(), attribute(value)?))).collect(),
+            ))
         }
         _ => None,
     }
@@ -65,13 +67,18 @@ mod tests {
     use super::*;
 
     fn event(json: Value) -> Option<Item> {
-        serde_json::from_value::<StreamBatch>(serde_json::json!({"Records": [json]})).unwrap().records.remove(0).inserted_event()
+        serde_json::from_value::<StreamBatch>(serde_json::json!({"Records": [json]}))
+            .unwrap()
+            .records
+            .remove(0)
+            .inserted_event()
     }
 
     #[test]
     fn only_inserted_events_pass() {
         let image = |kind: &str| serde_json::json!({"kind": {"S": kind}, "body": {"B": "YWI="}, "n": {"N": "1"}});
-        let record = |name: &str, kind: &str| serde_json::json!({"eventName": name, "dynamodb": {"NewImage": image(kind)}});
+        let record =
+            |name: &str, kind: &str| serde_json::json!({"eventName": name, "dynamodb": {"NewImage": image(kind)}});
         let item = event(record("INSERT", "event")).unwrap();
         assert_eq!(item.get("body").unwrap().as_b().unwrap().as_ref(), b"ab");
         for (name, kind) in [("MODIFY", "event"), ("REMOVE", "event"), ("INSERT", "refused"), ("INSERT", "chunk")] {

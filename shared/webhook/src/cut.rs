@@ -128,7 +128,11 @@ mod tests {
 
     #[test]
     fn values_are_cut_and_nothing_else() {
-        check(r#"{ "resource": {"a":1, "token" : "x\"y"}}"#, r#"{ "resource": {"a":1, "token" : "~cut"}}"#, &["resource.token"]);
+        check(
+            r#"{ "resource": {"a":1, "token" : "x\"y"}}"#,
+            r#"{ "resource": {"a":1, "token" : "~cut"}}"#,
+            &["resource.token"],
+        );
         check(r#"{"resource":{"token":12}}"#, r#"{"resource":{"token":"~cut"}}"#, &["resource.token"]);
         check(r#"{"resource":{"token":null},"token":"x"}"#, r#"{"resource":{"token":null},"token":"x"}"#, &[]);
         check(

@@ -43,11 +43,8 @@ impl FromStr for Amount {
         if !digits.starts_with(|first: char| first.is_ascii_digit()) || digits.contains('_') {
             return Err(NotAnAmount);
         }
-        let exact = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(text)
-        } else {
-            Decimal::from_str_exact(text)
-        };
+        let exact =
+            if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
         exact.map(|decimal| Amount(decimal.normalize())).map_err(|_| NotAnAmount)
     }
 }

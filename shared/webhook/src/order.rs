@@ -73,7 +73,7 @@ told! {
         /// Where it stands.
         pub status: Field<Status<OrderState>>,
         /// The provider's kind of order (Selldone: PHYSICAL, VIRTUAL …, or the till it came from).
-        pub kind: Field<String>,
+        pub order_type: Field<String>,
         /// Where it was placed, in the provider's words.
         pub channel: Field<String>,
         /// The shop's store or brand.

@@ -93,7 +93,7 @@ told! {
         /// Brand.
         pub brand: Field<String>,
         /// The provider's kind of product.
-        pub kind: Field<String>,
+        pub product_type: Field<String>,
         /// The provider's word for where it stands.
         pub status: Field<String>,
         /// Price of one unit.

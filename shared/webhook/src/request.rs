@@ -39,9 +39,13 @@ impl Delivery {
         Sha256::digest(&self.body).into()
     }
 
-    /// The named headers that are present, for keeping.
+    /// The named headers that are present, for keeping; `?name` is a query parameter.
     pub fn kept_headers(&self, names: &[&str]) -> BTreeMap<String, String> {
-        names.iter().filter_map(|name| Some(((*name).to_owned(), self.header(name)?.to_owned()))).collect()
+        let value = |name: &str| match name.strip_prefix('?') {
+            Some(parameter) => self.query_once(parameter).map(Cow::into_owned),
+            None => self.header(name).map(str::to_owned),
+        };
+        names.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
     }
 }
 
@@ -116,7 +120,9 @@ mod tests {
 
     #[test]
     fn percent_decoding_never_fails() {
-        for (text, decoded) in [("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%ff", "%ff"), ("%41%42", "AB"), ("é%", "é%")] {
+        for (text, decoded) in
+            [("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%ff", "%ff"), ("%41%42", "AB"), ("é%", "é%")]
+        {
             assert_eq!(percent_decode(text), decoded);
         }
     }

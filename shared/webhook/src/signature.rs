@@ -71,11 +71,21 @@ pub struct Verified<'a> {
     pub source: &'a Source,
     /// The body read once, or why it cannot be read.
     pub body: Result<Document<'a>, json::Error>,
+    // Private, so that nothing but `admit` can make a value of this type.
+    fingerprint: String,
+    signed_at: Option<String>,
+}
+
+impl Verified<'_> {
     /// Which of the source's keys or tokens matched.
-    pub fingerprint: String,
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// The timestamp header's text, where the signature covers it.
-    pub signed_at: Option<String>,
-    _made_by_admit: (),
+    pub fn signed_at(&self) -> Option<&str> {
+        self.signed_at.as_deref()
+    }
 }
 
 /// Why a delivery was refused. The sender is told nothing of it.
@@ -115,11 +125,7 @@ impl Refusal {
 /// Checks a delivery's credential against its source.
 ///
 /// Every key is tried, whichever matches first, and digests are compared in constant time.
-pub fn admit<'a>(
-    provider: &Provider,
-    source: &'a Source,
-    delivery: &'a Delivery,
-) -> Result<Verified<'a>, Refusal> {
+pub fn admit<'a>(provider: &Provider, source: &'a Source, delivery: &'a Delivery) -> Result<Verified<'a>, Refusal> {
     if provider.foreign_headers.iter().any(|name| delivery.headers.contains_key(*name)) {
         return Err(Refusal::OtherProduct);
     }
@@ -136,11 +142,11 @@ pub fn admit<'a>(
     if let (Merchants::Only(accepted), Ok(document)) = (&source.merchants, &body) {
         let merchant = (provider.merchant)(&document.root);
         // A body that names no merchant cannot be bound to one; its credential has been checked.
-        if merchant.is_some_and(|merchant| !accepted.iter().any(|accepted| *accepted == merchant)) {
+        if merchant.is_some_and(|merchant| !accepted.contains(&merchant)) {
             return Err(Refusal::WrongMerchant);
         }
     }
-    Ok(Verified { delivery, source, body, fingerprint, signed_at, _made_by_admit: () })
+    Ok(Verified { delivery, source, body, fingerprint, signed_at })
 }
 
 type Signed<'a> = (String, Option<String>, Option<Result<Document<'a>, json::Error>>);
@@ -178,9 +184,9 @@ fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) ->
         Message::PrefixTimestampBody(prefix) => {
             digest.ct_eq(&key.hmac(&[prefix.as_bytes(), b":", stamp, b":", &delivery.body]))
         }
-        Message::TimestampSortedJson => bodies.iter().fold(Choice::from(0), |found, body| {
-            found | digest.ct_eq(&key.hmac(&[stamp, b":", body.as_bytes()]))
-        }),
+        Message::TimestampSortedJson => bodies
+            .iter()
+            .fold(Choice::from(0), |found, body| found | digest.ct_eq(&key.hmac(&[stamp, b":", body.as_bytes()]))),
     });
     let fingerprint = matching.ok_or(Refusal::Mismatch)?.fingerprint();
     Ok((fingerprint, timestamp.map(str::to_owned), document))

@@ -36,6 +36,9 @@ pub struct Source {
     pub url_tokens: Vec<Secret>,
     /// Whose deliveries are accepted.
     pub merchants: Merchants,
+    /// The URL belongs to an app that serves several shops, so that names begin with the shop where they could clash.
+    /// Part of every name that is given here: stated when a source is made, and never changed.
+    pub several_merchants: bool,
 }
 
 /// How a source's deliveries prove themselves: stated, never inferred.
@@ -144,6 +147,8 @@ struct SourceDocument {
     #[serde(default)]
     url_tokens: Vec<Secret>,
     merchants: MerchantsDocument,
+    #[serde(default)]
+    several_merchants: bool,
 }
 
 #[derive(Deserialize)]
@@ -181,8 +186,8 @@ fn source(provider: &Provider, name: &str, value: serde_json::Value) -> Result<S
         }
         MerchantsDocument::List(list) => Merchants::Only(list),
     };
-    let SourceDocument { scheme, signing_keys, url_tokens, .. } = document;
-    Ok(Source { name: name.to_owned(), scheme, signing_keys, url_tokens, merchants })
+    let SourceDocument { scheme, signing_keys, url_tokens, several_merchants, .. } = document;
+    Ok(Source { name: name.to_owned(), scheme, signing_keys, url_tokens, merchants, several_merchants })
 }
 
 #[cfg(test)]
@@ -205,7 +210,10 @@ mod tests {
             (r#"{"scheme":"signed","signing_keys":["test-signing-secret"],"merchants":"any"}"#, Defect::WeakCredential),
             (r#"{"scheme":"signed","signing_keys":["hookmill-sample-x"],"merchants":"any"}"#, Defect::WeakCredential),
             (r#"{"scheme":"signed","signing_keys":[],"merchants":"any"}"#, Defect::NoCredential),
-            (r#"{"scheme":"signed","url_tokens":["q8Vq2b7xGkP4mZ1sq8Vq2b7xG"],"merchants":"any"}"#, Defect::NoCredential),
+            (
+                r#"{"scheme":"signed","url_tokens":["q8Vq2b7xGkP4mZ1sq8Vq2b7xG"],"merchants":"any"}"#,
+                Defect::NoCredential,
+            ),
             (r#"{"scheme":"url_token","url_tokens":["q8Vq2b7xGkP4mZ1sq8Vq2b7xG"],"merchants":"any"}"#, Defect::Scheme),
             (r#"{"scheme":"none","merchants":"any"}"#, Defect::Source),
             (r#"{"signing_keys":["q8Vq2b7xGkP4mZ1s"],"merchants":"any"}"#, Defect::Source),

@@ -48,6 +48,9 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
     FulfillmentState::Unknown,
 ];
 
+/// The id of an entity that has none.
+const UNNAMED: &str = "~";
+
 /// The current state of one order, or of a payment that stands alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
@@ -155,8 +158,7 @@ impl View {
     /// The axes and sums.
     pub fn summary(&self) -> Summary {
         let order_state = self.state("order/status");
-        let money = ["order/totals/total", "payments/~/amount"].iter().find_map(|path| self.value(path));
-        let money = money.or_else(|| self.entity_values("payments", "amount").next());
+        let money = self.value("order/totals/total").or_else(|| self.entity_values("payments", "amount").next());
         let text = |name: &str| money.and_then(|money| money.get(name)).and_then(Value::as_str);
         Summary {
             order_state,
@@ -176,7 +178,8 @@ impl View {
             };
             let amount = register.value.get("amount").and_then(Value::as_str).and_then(|text| text.parse().ok());
             let known = refunds.entry(refund).or_default();
-            if field == "amount" {
+            // Refunds without a name cannot be told apart, so their sum is not known.
+            if field == "amount" && !refund.ends_with("/~") {
                 *known = amount;
             }
         }
@@ -197,16 +200,19 @@ impl View {
         T::deserialize(self.value(path)?.get("state")?).ok()
     }
 
-    /// The values of one field over all entities of a kind, those inside entities aside.
+    /// The values of one field over all entities of a kind.
+    /// What an order says of its payment without naming it counts only until a payment is named: it is the same money.
     fn entity_values<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = &'a Value> {
-        let of_kind = move |path: &str| {
-            let mut parts = path.split('/');
-            parts.next() == Some(kind) && parts.nth(1) == Some(field) && parts.next().is_none()
-        };
-        self.registers
-            .iter()
-            .filter(move |(path, register)| of_kind(path) && !register.value.is_null())
-            .map(|(_, register)| &register.value)
+        let told = self.registers.iter().filter(|(_, register)| !register.value.is_null()).filter_map(
+            move |(path, register)| {
+                let mut parts = path.split('/');
+                let id = (parts.next() == Some(kind)).then(|| parts.next()).flatten()?;
+                (parts.next() == Some(field) && parts.next().is_none()).then_some((id, &register.value))
+            },
+        );
+        let (unnamed, named): (Vec<_>, Vec<_>) = told.partition(|(id, _)| *id == UNNAMED);
+        let counted = if named.is_empty() { unnamed } else { named };
+        counted.into_iter().map(|(_, value)| value)
     }
 
     fn entity_states<'a, T: for<'de> Deserialize<'de>>(&'a self, kind: &'a str) -> impl Iterator<Item = T> + 'a {
@@ -273,7 +279,7 @@ impl Writer<'_> {
     fn field(&mut self, parent: &str, name: &str, value: &Value) {
         match (name, value) {
             // Groups of fields that each have their own register.
-            ("totals" | "status_times" | "references", Value::Object(members)) => {
+            ("totals" | "status_times" | "references" | "customer", Value::Object(members)) => {
                 let parent = format!("{parent}/{name}");
                 members.iter().for_each(|(name, value)| self.set(&parent, &Part::one(name).to_string(), value));
             }
@@ -318,7 +324,9 @@ impl<'de> Deserialize<'de> for View {
         };
         let registers: Option<_> =
             stored.registers.into_iter().map(|(path, entry)| Some((path, register(entry)?))).collect();
-        registers.map(|registers| View { registers }).ok_or_else(|| serde::de::Error::custom("a register's event is missing"))
+        registers
+            .map(|registers| View { registers })
+            .ok_or_else(|| serde::de::Error::custom("a register's event is missing"))
     }
 }
 
@@ -350,7 +358,8 @@ mod tests {
 
     #[test]
     fn a_late_expiry_does_not_undo_a_second_attempt_that_paid() {
-        let events = [payment("a", "1", "p1", "pending"), payment("b", "2", "p2", "paid"), payment("c", "9", "p1", "expired")];
+        let events =
+            [payment("a", "1", "p1", "pending"), payment("b", "2", "p2", "paid"), payment("c", "9", "p1", "expired")];
         assert_eq!(view(&events).summary().payment_state, Some(PaymentState::Paid));
     }
 
@@ -367,7 +376,12 @@ mod tests {
     #[test]
     fn refunds_are_sets_and_unknown_amounts_stay_unknown() {
         let refund = |id: &str, sequence: &str, refund: Value| {
-            event(id, sequence, "payment.refunded", serde_json::json!({"kind": "payment", "id": "p", "refunds": [refund]}))
+            event(
+                id,
+                sequence,
+                "payment.refunded",
+                serde_json::json!({"kind": "payment", "id": "p", "refunds": [refund]}),
+            )
         };
         let ten = |refund_id| serde_json::json!({"id": refund_id, "amount": {"amount": "10.5", "currency": "EUR"}});
         let twice = [refund("a", "1", ten("r1")), refund("b", "2", ten("r1")), refund("c", "3", ten("r2"))];

@@ -78,8 +78,8 @@ impl Provider {
 
 /// The strength of a name that is only a hash.
 fn weak(provider: &Provider, verified: &Verified<'_>) -> Strength {
-    match &verified.signed_at {
-        Some(time) => Strength::SignedTime(time.clone()),
+    match verified.signed_at() {
+        Some(time) => Strength::SignedTime(time.to_owned()),
         None => Strength::Horizon(provider.horizon_ms),
     }
 }

@@ -133,7 +133,7 @@ fn order(details: &Node<'_>, root: &Node<'_>) -> Order {
     Order {
         id: root.text_or_none("orderToken"),
         number: root.text("merchantReference").or(details.text("merchantReference")),
-        kind: details.text("product"),
+        order_type: details.text("product"),
         channel: details.text("type"),
         totals: Totals {
             total: money(details, "totalAmount"),
@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn amounts_may_have_a_comma() {
-        for (text, expected) in [("40,70", Some("40.7")), ("40.70", Some("40.7")), ("1.000,00", None), ("1,0,0", None)] {
+        for (text, expected) in [("40,70", Some("40.7")), ("40.70", Some("40.7")), ("1.000,00", None), ("1,0,0", None)]
+        {
             assert_eq!(amount(text).map(|amount| amount.to_string()).as_deref(), expected, "{text}");
         }
     }

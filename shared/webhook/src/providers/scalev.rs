@@ -48,7 +48,7 @@ pub const SCALEV: Provider = Provider {
 
 const SIGNATURE: &str = "x-scalev-hmac-sha256";
 
-/// Only deliveries to an app have it, and an app's endpoint serves several businesses.
+/// Only deliveries to an app have it; it names the app.
 const APP_ID: &str = "x-scalev-app-id";
 
 /// Events about a cart begin so; their `data.id` is the cart's. Part of the claim.
@@ -69,10 +69,13 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let is_intent = event.as_deref().is_some_and(|event| event.starts_with(INTENTS));
     let subject = match &order_id {
         _ if is_intent => Part::of(&[id.as_deref()]),
-        // Two businesses may have the same order number.
-        Some(order_id) if verified.delivery.header(APP_ID).is_some() => {
-            Part::of(&[merchant(root).as_deref(), Some(order_id)])
-        }
+        // Two businesses may have the same order number, and the short events name no business: the internal id tells
+        // them apart, or where a body has none, the business.
+        // The app's header would tell as much, but no signature covers it.
+        Some(order_id) if verified.source.several_merchants => match &id {
+            Some(id) => Part::one(id),
+            None => Part::of(&[merchant(root).as_deref(), Some(order_id)]),
+        },
         order_id => Part::of(&[order_id.as_deref()]),
     };
     let strength = if unique_id.is_some() { Strength::Strong } else { weak(&SCALEV, verified) };

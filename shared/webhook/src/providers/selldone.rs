@@ -168,7 +168,7 @@ fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
         id: basket.text_or_none("id"),
         number: basket.text("label"),
         status,
-        kind: basket.text("type"),
+        order_type: basket.text("type"),
         channel: Field::Value(event.to_owned()),
         totals: totals(basket, event, currency.as_deref()),
         lines: basket
@@ -356,7 +356,7 @@ fn product(root: &Node<'_>) -> Product {
         mpn: either("mpn"),
         gtin: either("gtin"),
         brand: product.text("brand"),
-        kind: product.text("type"),
+        product_type: product.text("type"),
         status: product.text("status"),
         price: priced.money("price", currency.as_deref()),
         discount: priced.money("discount", currency.as_deref()),

@@ -41,12 +41,8 @@ pub const SHOPLINE: Provider = Provider {
         (SchemeName::UrlToken, Scheme::UrlToken),
     ],
     foreign_headers: &["x-shopline-topic"],
-    kept_headers: &[TIMESTAMP],
-    secrets: &[
-        &["resource", "token"],
-        &["resource", "access_token"],
-        &["resource", "refresh_token"],
-    ],
+    kept_headers: &[TIMESTAMP, "?sign"],
+    secrets: &[&["resource", "token"], &["resource", "access_token"], &["resource", "refresh_token"]],
     // Up to three resends, their spacing unpublished: two days cover them.
     horizon_ms: 48 * HOUR_MS,
     mapping_version: 1,
@@ -64,14 +60,8 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         subject: subject(verified, root),
         word: Part::of(&[text(root, &["topic"]).as_deref()]),
         // The provider's advice is to compare trace ids (shopline-developers.readme.io/docs/remarks).
-        identity: trace
-            .as_deref()
-            .map_or_else(|| Part::hash(&content), Part::one),
-        strength: if trace.is_some() {
-            Strength::Strong
-        } else {
-            weak(&SHOPLINE, verified)
-        },
+        identity: trace.as_deref().map_or_else(|| Part::hash(&content), Part::one),
+        strength: if trace.is_some() { Strength::Strong } else { weak(&SHOPLINE, verified) },
         other_body: OtherBody::Conflict,
         content,
         alias: None,
@@ -85,11 +75,7 @@ fn subject(verified: &Verified<'_>, root: &Value<'_>) -> Part {
     let own = text(root, &["resource", "_id"]).or_else(|| text(root, &["resource", "id"]));
     let order = text(root, &["resource", "order_id"]);
     let is_order = text(root, &["topic"]).is_some_and(|topic| topic.starts_with("order/"));
-    let id = if is_order {
-        own.or(order)
-    } else {
-        order.or(own)
-    };
+    let id = if is_order { own.or(order) } else { order.or(own) };
     match verified.source.scheme {
         SchemeName::Signed => Part::of(&[text(root, &["merchant_id"]).as_deref(), id.as_deref()]),
         SchemeName::UrlToken => Part::of(&[id.as_deref()]),
@@ -101,10 +87,9 @@ fn content(verified: &Verified<'_>, root: &Value<'_>) -> [u8; 32] {
     match &verified.body {
         // Which of two members of one name comes first is part of what such a body says.
         Ok(document) if document.duplicate_keys => verified.delivery.body_hash(),
-        Ok(_) | Err(_) => Sha256::digest(
-            canonical_json::print(root, Numbers::AsWritten, Keys::JavaScript).as_bytes(),
-        )
-        .into(),
+        Ok(_) | Err(_) => {
+            Sha256::digest(canonical_json::print(root, Numbers::AsWritten, Keys::JavaScript).as_bytes()).into()
+        }
     }
 }
 
@@ -118,26 +103,15 @@ fn read(kept: Kept<'_>) -> Reading {
     let topic = topics::of(&word);
     let node = root.get("resource");
     let is_object = matches!(root.object("resource", |_| ()), Field::Value(()));
-    let about = topic
-        .map(|(_, about)| about)
-        .filter(|_| is_object)
-        .unwrap_or(About::Other);
-    let resource = Resource {
-        node: &node,
-        topic: &word,
-        about,
-    };
+    let about = topic.map(|(_, about)| about).filter(|_| is_object).unwrap_or(About::Other);
+    let resource = Resource { node: &node, topic: &word, about };
     let time = time(&root, &node);
     let rank = resource.rank();
     Reading {
         event_type: topic.map(|(event_type, _)| event_type),
         time,
         position: match time.or_else(|| signed_at(kept.row)) {
-            Some(version) => Position::Time {
-                version,
-                event: None,
-                rank,
-            },
+            Some(version) => Position::Time { version, event: None, rank },
             None if rank > 0 => Position::Rank(rank),
             None => Position::Arrival,
         },

@@ -22,6 +22,7 @@ fn claim_of(body: &str, app: Option<&str>) -> Claim {
         signing_keys: vec![key],
         url_tokens: Vec::new(),
         merchants: Merchants::Any,
+        several_merchants: app.is_some(),
     };
     SCALEV.claim(&admit(&SCALEV, &source, &delivery).unwrap())
 }

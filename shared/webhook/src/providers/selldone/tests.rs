@@ -20,6 +20,7 @@ fn name_of(body: &str) -> (String, String, String) {
         signing_keys: Vec::new(),
         url_tokens: vec![token],
         merchants: Merchants::Any,
+        several_merchants: false,
     };
     let claim = SELLDONE.claim(&admit(&SELLDONE, &source, &delivery).unwrap());
     assert_eq!(claim.strength, Strength::Horizon(72 * HOUR_MS));

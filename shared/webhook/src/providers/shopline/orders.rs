@@ -27,9 +27,7 @@ pub(super) fn line(item: &Node<'_>) -> Line {
     Line {
         id: id(item).into(),
         product_id: item.text("item_id").or(item.text("product_id")),
-        variant_id: item
-            .text("item_variation_key")
-            .or(item.text("item_variation_id")),
+        variant_id: item.text("item_variation_key").or(item.text("item_variation_id")),
         sku: item.text("sku"),
         gtin: product.text("gtin"),
         mpn: product.text("mpn"),
@@ -50,11 +48,7 @@ pub(super) fn order_customer(order: &Node<'_>) -> Field<Customer> {
         phone: order.text("customer_phone"),
         ..Customer::default()
     };
-    if customer == Customer::default() {
-        Field::Absent
-    } else {
-        Field::Value(customer)
-    }
+    if customer == Customer::default() { Field::Absent } else { Field::Value(customer) }
 }
 
 pub(super) fn address(address: &Node<'_>) -> Address {
@@ -74,13 +68,10 @@ pub(super) fn address(address: &Node<'_>) -> Address {
 }
 
 /// When an order entered a status, by that status's word.
-const STATUS_TIMES: &[(&str, &str)] =
-    &[("confirmed", "confirmed_at"), ("completed", "completed_at")];
+const STATUS_TIMES: &[(&str, &str)] = &[("confirmed", "confirmed_at"), ("completed", "completed_at")];
 
 pub(super) fn status_times(order: &Node<'_>) -> BTreeMap<String, Field<jiff::Timestamp>> {
-    let told = STATUS_TIMES
-        .iter()
-        .map(|(word, name)| ((*word).to_owned(), order.time(name)));
+    let told = STATUS_TIMES.iter().map(|(word, name)| ((*word).to_owned(), order.time(name)));
     told.filter(|(_, time)| !time.is_absent()).collect()
 }
 
@@ -98,11 +89,8 @@ const REFERENCES: &[&str] = &[
 ];
 
 pub(super) fn references(order: &Node<'_>) -> BTreeMap<String, Field<String>> {
-    let told = REFERENCES
-        .iter()
-        .map(|name| ((*name).to_owned(), joined(order, name)));
-    told.filter(|(_, reference)| !reference.is_absent())
-        .collect()
+    let told = REFERENCES.iter().map(|name| ((*name).to_owned(), joined(order, name)));
+    told.filter(|(_, reference)| !reference.is_absent()).collect()
 }
 
 pub(super) fn payment(node: &Node<'_>) -> Payment {
@@ -150,18 +138,12 @@ pub(super) fn fulfillment(node: &Node<'_>) -> Fulfillment {
 pub(super) fn delivery_status(node: &Node<'_>) -> Field<Status<FulfillmentState>> {
     match node.status("status", DELIVERY_STATES) {
         Field::Value(status) => Field::Value(status),
-        told @ (Field::Absent | Field::Null) => {
-            node.status("delivery_status", LOGISTICS_STATES).or(told)
-        }
+        told @ (Field::Absent | Field::Null) => node.status("delivery_status", LOGISTICS_STATES).or(told),
     }
 }
 
 /// The API calls the address `url`.
 pub(super) fn tracking(node: &Node<'_>) -> (Field<String>, Field<String>) {
     let told = node.get("delivery_data");
-    (
-        told.text("tracking_number")
-            .or(node.text("tracking_number")),
-        told.text("tracking_url").or(told.text("url")),
-    )
+    (told.text("tracking_number").or(node.text("tracking_number")), told.text("tracking_url").or(told.text("url")))
 }

@@ -10,20 +10,12 @@ use crate::status::{CheckoutState, Status};
 /// Birthday, gender and the shop's own fields stay in the kept body: nobody who works on orders needs them.
 pub(super) fn customer(node: &Node<'_>) -> Customer {
     let mobile = node.text("mobile_phone");
-    let first = || {
-        texts(node, "phones")
-            .value()
-            .and_then(|phones| phones.first().cloned())
-    };
+    let first = || texts(node, "phones").value().and_then(|phones| phones.first().cloned());
     Customer {
         id: id(node),
         name: node.text("name"),
         email: node.text("email"),
-        phone: if mobile.value().is_some() {
-            mobile
-        } else {
-            first().map_or(mobile, Field::Value)
-        },
+        phone: if mobile.value().is_some() { mobile } else { first().map_or(mobile, Field::Value) },
         status: node.text("status"),
         tier_id: node.text("membership_tier_id"),
         order_count: node.integer("order_count"),
@@ -46,14 +38,10 @@ pub(super) fn product(node: &Node<'_>) -> Product {
         mpn: node.text("mpn"),
         gtin: node.text("gtin"),
         brand: node.text("brand"),
-        kind: node.text("type"),
+        product_type: node.text("type"),
         status: node.text("status"),
         price: money(node, "price"),
-        quantity: if unlimited {
-            Field::Null
-        } else {
-            node.integer("quantity")
-        },
+        quantity: if unlimited { Field::Null } else { node.integer("quantity") },
         created_at: node.time("created_at"),
         updated_at: node.time("updated_at"),
         ..Product::default()
@@ -75,23 +63,14 @@ pub(super) fn stock(node: &Node<'_>) -> Product {
 
 pub(super) fn checkout(node: &Node<'_>) -> Checkout {
     let customer = Customer {
-        id: node
-            .text_or_none("user_id")
-            .or_else(|| node.text_or_none("customer_id")),
+        id: node.text_or_none("user_id").or_else(|| node.text_or_none("customer_id")),
         email: node.text("email"),
         ..Customer::default()
     };
     Checkout {
         id: id(node),
-        status: Field::Value(Status {
-            state: CheckoutState::Abandoned,
-            word: "abandoned_cart".to_owned(),
-        }),
-        customer: if customer == Customer::default() {
-            Field::Absent
-        } else {
-            Field::Value(customer)
-        },
+        status: Field::Value(Status { state: CheckoutState::Abandoned, word: "abandoned_cart".to_owned() }),
+        customer: if customer == Customer::default() { Field::Absent } else { Field::Value(customer) },
         lines: node.list("items", line),
         estimated_total: money(node, "total"),
         started_at: node.time("created_at"),
@@ -106,9 +85,7 @@ pub(super) fn app(node: &Node<'_>) -> App {
         application_id: node.text("application_id"),
         version: node.text("application_version"),
         installed_by: node.text("installed_by"),
-        scopes: node
-            .text("scopes")
-            .map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()),
+        scopes: node.text("scopes").map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()),
         is_installation_token: node.flag("is_app_installation_token"),
         authorized_at: node.time("authorized_at"),
         expires_at: node.time("expires_at"),

@@ -4,13 +4,12 @@
 //! the same site's API pages (get-order and its neighbours), of which newer deliveries carry more.
 
 use super::orders::{
-    address, delivery_status, fulfillment, line, order_customer, payment, references, refund,
-    status_times, totals, tracking,
+    address, delivery_status, fulfillment, line, order_customer, payment, references, refund, status_times, totals,
+    tracking,
 };
 use super::parties::{app, checkout, customer, product, stock};
 use super::topics::{
-    About, DELIVERY_STATES, ORDER_STATES, ORDER_TOPICS, PAYMENT_STATES, PAYMENT_TOPICS,
-    RETURN_STATES, RETURN_TOPICS,
+    About, DELIVERY_STATES, ORDER_STATES, ORDER_TOPICS, PAYMENT_STATES, PAYMENT_TOPICS, RETURN_STATES, RETURN_TOPICS,
 };
 use super::values::{id, money, texts};
 use crate::event::Data;
@@ -51,12 +50,7 @@ impl Resource<'_, '_> {
             About::Payment => rank(PAYMENT_STATES, &self.payment_status()),
             About::Fulfillment => rank(DELIVERY_STATES, &delivery_status(self.node)),
             About::Return => rank(RETURN_STATES, &self.return_status()),
-            About::Customer
-            | About::Product
-            | About::Stock
-            | About::Checkout
-            | About::App
-            | About::Other => 0,
+            About::Customer | About::Product | About::Stock | About::Checkout | About::App | About::Other => 0,
         }
     }
 
@@ -74,24 +68,15 @@ impl Resource<'_, '_> {
     }
 
     /// The resource's status; the topic tells it where the resource does not, or in a word that no table has.
-    fn status<T: Copy + Unknown + PartialEq>(
-        self,
-        words: Table<T>,
-        topics: Table<T>,
-    ) -> Field<Status<T>> {
+    fn status<T: Copy + Unknown + PartialEq>(self, words: Table<T>, topics: Table<T>) -> Field<Status<T>> {
         let told = self.node.status("status", words);
         let Some(state) = lookup(topics, self.topic) else {
             return told;
         };
         match told {
-            Field::Value(status) if status.state == T::UNKNOWN => {
-                Field::Value(Status { state, ..status })
-            }
+            Field::Value(status) if status.state == T::UNKNOWN => Field::Value(Status { state, ..status }),
             Field::Value(status) => Field::Value(status),
-            Field::Absent | Field::Null => Field::Value(Status {
-                state,
-                word: self.topic.to_owned(),
-            }),
+            Field::Absent | Field::Null => Field::Value(Status { state, word: self.topic.to_owned() }),
         }
     }
 
@@ -101,12 +86,10 @@ impl Resource<'_, '_> {
             id: id(node),
             number: node.text("order_number"),
             status: self.order_status(),
-            kind: node.text("type"),
+            order_type: node.text("type"),
             channel: node.text("created_by"),
             totals: totals(node),
-            lines: node
-                .list("subtotal_items", line)
-                .or(node.list("items", line)),
+            lines: node.list("subtotal_items", line).or(node.list("items", line)),
             customer: order_customer(node),
             shipping_address: node.object("delivery_address", address),
             notes: node.text("order_remarks"),
@@ -123,24 +106,13 @@ impl Resource<'_, '_> {
     }
 
     fn embedded_payment(self) -> Option<Payment> {
-        let told = self
-            .node
-            .object("order_payment", payment)
-            .value()
-            .cloned()?;
-        Some(Payment {
-            order_id: id(self.node).into(),
-            ..told
-        })
+        let told = self.node.object("order_payment", payment).value().cloned()?;
+        Some(Payment { order_id: id(self.node).into(), ..told })
     }
 
     /// The tracking number of an order's delivery stands beside the delivery, not in it.
     fn embedded_delivery(self) -> Option<Fulfillment> {
-        let told = self
-            .node
-            .object("order_delivery", fulfillment)
-            .value()
-            .cloned()?;
+        let told = self.node.object("order_delivery", fulfillment).value().cloned()?;
         let (number, url) = tracking(self.node);
         Some(Fulfillment {
             order_id: id(self.node).into(),
@@ -154,11 +126,7 @@ impl Resource<'_, '_> {
         let is_refund = self.topic == "order_payment/refund";
         Payment {
             status: self.payment_status(),
-            refunds: is_refund
-                .then(|| refund(self.node))
-                .flatten()
-                .into_iter()
-                .collect(),
+            refunds: is_refund.then(|| refund(self.node)).flatten().into_iter().collect(),
             ..payment(self.node)
         }
     }
@@ -178,10 +146,6 @@ impl Resource<'_, '_> {
 }
 
 fn rank<T: PartialEq>(words: Table<T>, status: &Field<Status<T>>) -> u16 {
-    let place = status
-        .value()
-        .and_then(|status| words.iter().position(|(_, state)| *state == status.state));
-    place
-        .and_then(|place| u16::try_from(place + 1).ok())
-        .unwrap_or(0)
+    let place = status.value().and_then(|status| words.iter().position(|(_, state)| *state == status.state));
+    place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
 }

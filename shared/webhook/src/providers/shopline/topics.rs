@@ -24,15 +24,8 @@ pub(super) enum About {
 
 /// What a topic is in our words; none for one that no table has.
 pub(super) fn of(topic: &str) -> Option<(EventType, About)> {
-    let told = TOPICS
-        .iter()
-        .find(|(known, ..)| *known == topic)
-        .map(|(_, event_type, about)| (*event_type, *about));
-    told.or_else(|| {
-        OTHER
-            .contains(&topic)
-            .then_some((EventType::Other, About::Other))
-    })
+    let told = TOPICS.iter().find(|(known, ..)| *known == topic).map(|(_, event_type, about)| (*event_type, *about));
+    told.or_else(|| OTHER.contains(&topic).then_some((EventType::Other, About::Other)))
 }
 
 /// Buyers are `user/*` to a merchant's webhook and `customer/*` to an app's.
@@ -44,206 +37,54 @@ const TOPICS: &[(&str, EventType, About)] = &[
     ("order/complete", EventType::OrderCompleted, About::Order),
     ("order/cancel", EventType::OrderCancelled, About::Order),
     ("order/remove", EventType::OrderDeleted, About::Order),
-    (
-        "order/combine_orders",
-        EventType::OrderRestructured,
-        About::Order,
-    ),
-    (
-        "order/split_order",
-        EventType::OrderRestructured,
-        About::Order,
-    ),
-    (
-        "order_payment/update",
-        EventType::PaymentUpdated,
-        About::Payment,
-    ),
-    (
-        "order_payment/complete",
-        EventType::PaymentPaid,
-        About::Payment,
-    ),
-    (
-        "order_payment/refund",
-        EventType::PaymentRefunded,
-        About::Payment,
-    ),
-    (
-        "order_delivery/update",
-        EventType::FulfillmentUpdated,
-        About::Fulfillment,
-    ),
-    (
-        "order_delivery/status_update",
-        EventType::FulfillmentUpdated,
-        About::Fulfillment,
-    ),
-    (
-        "return_order/create",
-        EventType::ReturnCreated,
-        About::Return,
-    ),
-    (
-        "return_order/complete",
-        EventType::ReturnCompleted,
-        About::Return,
-    ),
-    (
-        "return_order/cancel",
-        EventType::ReturnCancelled,
-        About::Return,
-    ),
-    (
-        "pos_return_order/create",
-        EventType::ReturnCreated,
-        About::Return,
-    ),
-    (
-        "pos_return_order/update",
-        EventType::ReturnUpdated,
-        About::Return,
-    ),
+    ("order/combine_orders", EventType::OrderRestructured, About::Order),
+    ("order/split_order", EventType::OrderRestructured, About::Order),
+    ("order_payment/update", EventType::PaymentUpdated, About::Payment),
+    ("order_payment/complete", EventType::PaymentPaid, About::Payment),
+    ("order_payment/refund", EventType::PaymentRefunded, About::Payment),
+    ("order_delivery/update", EventType::FulfillmentUpdated, About::Fulfillment),
+    ("order_delivery/status_update", EventType::FulfillmentUpdated, About::Fulfillment),
+    ("return_order/create", EventType::ReturnCreated, About::Return),
+    ("return_order/complete", EventType::ReturnCompleted, About::Return),
+    ("return_order/cancel", EventType::ReturnCancelled, About::Return),
+    ("pos_return_order/create", EventType::ReturnCreated, About::Return),
+    ("pos_return_order/update", EventType::ReturnUpdated, About::Return),
     ("user/create", EventType::CustomerCreated, About::Customer),
     ("user/update", EventType::CustomerUpdated, About::Customer),
     ("user/remove", EventType::CustomerRemoved, About::Customer),
     ("user/sign_in", EventType::CustomerSignedIn, About::Customer),
-    (
-        "user/mobile_sign_in",
-        EventType::CustomerSignedIn,
-        About::Customer,
-    ),
-    (
-        "user/mobile_sign_up",
-        EventType::CustomerSignedUp,
-        About::Customer,
-    ),
-    (
-        "user/membership_tier_update",
-        EventType::CustomerUpdated,
-        About::Customer,
-    ),
-    (
-        "user/new_member",
-        EventType::CustomerCreated,
-        About::Customer,
-    ),
-    (
-        "customer/create",
-        EventType::CustomerCreated,
-        About::Customer,
-    ),
-    (
-        "customer/update",
-        EventType::CustomerUpdated,
-        About::Customer,
-    ),
-    (
-        "customer/remove",
-        EventType::CustomerRemoved,
-        About::Customer,
-    ),
-    (
-        "customer/sign_in",
-        EventType::CustomerSignedIn,
-        About::Customer,
-    ),
-    (
-        "customer/mobile_sign_in",
-        EventType::CustomerSignedIn,
-        About::Customer,
-    ),
-    (
-        "customer/mobile_sign_up",
-        EventType::CustomerSignedUp,
-        About::Customer,
-    ),
-    (
-        "customer/membership_tier_update",
-        EventType::CustomerUpdated,
-        About::Customer,
-    ),
-    (
-        "customer/new_member",
-        EventType::CustomerCreated,
-        About::Customer,
-    ),
+    ("user/mobile_sign_in", EventType::CustomerSignedIn, About::Customer),
+    ("user/mobile_sign_up", EventType::CustomerSignedUp, About::Customer),
+    ("user/membership_tier_update", EventType::CustomerUpdated, About::Customer),
+    ("user/new_member", EventType::CustomerCreated, About::Customer),
+    ("customer/create", EventType::CustomerCreated, About::Customer),
+    ("customer/update", EventType::CustomerUpdated, About::Customer),
+    ("customer/remove", EventType::CustomerRemoved, About::Customer),
+    ("customer/sign_in", EventType::CustomerSignedIn, About::Customer),
+    ("customer/mobile_sign_in", EventType::CustomerSignedIn, About::Customer),
+    ("customer/mobile_sign_up", EventType::CustomerSignedUp, About::Customer),
+    ("customer/membership_tier_update", EventType::CustomerUpdated, About::Customer),
+    ("customer/new_member", EventType::CustomerCreated, About::Customer),
     ("product/create", EventType::ProductCreated, About::Product),
     ("product/update", EventType::ProductUpdated, About::Product),
     ("product/remove", EventType::ProductRemoved, About::Product),
-    (
-        "product/back_in_stock",
-        EventType::ProductStockUpdated,
-        About::Product,
-    ),
-    (
-        "product/inventory_update",
-        EventType::ProductStockUpdated,
-        About::Product,
-    ),
+    ("product/back_in_stock", EventType::ProductStockUpdated, About::Product),
+    ("product/inventory_update", EventType::ProductStockUpdated, About::Product),
     ("stock/update", EventType::ProductStockUpdated, About::Stock),
-    (
-        "persistent_cart/abandoned_cart",
-        EventType::CheckoutAbandoned,
-        About::Checkout,
-    ),
+    ("persistent_cart/abandoned_cart", EventType::CheckoutAbandoned, About::Checkout),
     ("application/install", EventType::AppInstalled, About::App),
-    (
-        "application/uninstall",
-        EventType::AppUninstalled,
-        About::App,
-    ),
-    (
-        "access_token/create",
-        EventType::AppTokenCreated,
-        About::App,
-    ),
-    (
-        "access_token/revoke",
-        EventType::AppTokenRevoked,
-        About::App,
-    ),
-    (
-        "access_token/app_installation_token_create",
-        EventType::AppTokenCreated,
-        About::App,
-    ),
-    (
-        "access_token/app_installation_token_revoke",
-        EventType::AppTokenRevoked,
-        About::App,
-    ),
+    ("application/uninstall", EventType::AppUninstalled, About::App),
+    ("access_token/create", EventType::AppTokenCreated, About::App),
+    ("access_token/revoke", EventType::AppTokenRevoked, About::App),
+    ("access_token/app_installation_token_create", EventType::AppTokenCreated, About::App),
+    ("access_token/app_installation_token_revoke", EventType::AppTokenRevoked, About::App),
     // The list of topics has these two under another name than the payload printed beside it.
-    (
-        "app_installation_token/create",
-        EventType::AppTokenCreated,
-        About::App,
-    ),
-    (
-        "app_installation_token/revoke",
-        EventType::AppTokenRevoked,
-        About::App,
-    ),
-    (
-        "application_subscription/create",
-        EventType::AppUpdated,
-        About::App,
-    ),
-    (
-        "application_subscription/update",
-        EventType::AppUpdated,
-        About::App,
-    ),
-    (
-        "application_subscription/delete",
-        EventType::AppUpdated,
-        About::App,
-    ),
-    (
-        "subscription_record/start",
-        EventType::AppUpdated,
-        About::App,
-    ),
+    ("app_installation_token/create", EventType::AppTokenCreated, About::App),
+    ("app_installation_token/revoke", EventType::AppTokenRevoked, About::App),
+    ("application_subscription/create", EventType::AppUpdated, About::App),
+    ("application_subscription/update", EventType::AppUpdated, About::App),
+    ("application_subscription/delete", EventType::AppUpdated, About::App),
+    ("subscription_record/start", EventType::AppUpdated, About::App),
     ("subscription_record/end", EventType::AppUpdated, About::App),
 ];
 
@@ -317,10 +158,8 @@ pub(super) const PAYMENT_STATES: Table<PaymentState> = &[
 ];
 
 /// What a topic tells of a status that the resource leaves out.
-pub(super) const PAYMENT_TOPICS: Table<PaymentState> = &[
-    ("order_payment/complete", PaymentState::Paid),
-    ("order_payment/refund", PaymentState::Refunded),
-];
+pub(super) const PAYMENT_TOPICS: Table<PaymentState> =
+    &[("order_payment/complete", PaymentState::Paid), ("order_payment/refund", PaymentState::Refunded)];
 
 /// In the order in which a delivery passes through them.
 pub(super) const DELIVERY_STATES: Table<FulfillmentState> = &[
@@ -358,7 +197,5 @@ pub(super) const RETURN_STATES: Table<ReturnState> = &[
 ];
 
 /// What a topic tells of a status that the resource leaves out.
-pub(super) const RETURN_TOPICS: Table<ReturnState> = &[
-    ("return_order/complete", ReturnState::Completed),
-    ("return_order/cancel", ReturnState::Cancelled),
-];
+pub(super) const RETURN_TOPICS: Table<ReturnState> =
+    &[("return_order/complete", ReturnState::Completed), ("return_order/cancel", ReturnState::Cancelled)];

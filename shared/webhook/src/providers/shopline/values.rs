@@ -12,13 +12,8 @@ pub(super) fn id(node: &Node<'_>) -> Option<String> {
 /// `{cents, currency_symbol, currency_iso, label, dollars}`: `dollars` are major units, and `cents` are smallest units
 /// as SHOPLINE counts them, which for NT$260 is 260. So the exponent is told by the two, never by ISO 4217.
 pub(super) fn money(node: &Node<'_>, name: &str) -> Field<Money> {
-    let told = node.object(name, |money| {
-        (
-            money.amount("dollars"),
-            money.amount("cents"),
-            money.text_or_none("currency_iso"),
-        )
-    });
+    let told =
+        node.object(name, |money| (money.amount("dollars"), money.amount("cents"), money.text_or_none("currency_iso")));
     match told {
         Field::Value((Field::Value(amount), cents, currency)) => {
             let exponent = cents.value().and_then(|cents| amount.exponent_to(*cents));
@@ -37,27 +32,16 @@ pub(super) fn money(node: &Node<'_>, name: &str) -> Field<Money> {
 }
 
 /// The provider's languages; the first that is told names a thing, its home market's before all others.
-const LANGUAGES: &[&str] = &[
-    "zh-hant", "en", "zh-cn", "ja", "vi", "th", "ms", "id", "de", "fr",
-];
+const LANGUAGES: &[&str] = &["zh-hant", "en", "zh-cn", "ja", "vi", "th", "ms", "id", "de", "fr"];
 
 pub(super) fn translated(node: &Node<'_>, name: &str) -> Field<String> {
     let texts = node.get(name);
-    LANGUAGES
-        .iter()
-        .map(|language| texts.text(language))
-        .find(|text| text.value().is_some())
-        .unwrap_or_default()
+    LANGUAGES.iter().map(|language| texts.text(language)).find(|text| text.value().is_some()).unwrap_or_default()
 }
 
 pub(super) fn texts(node: &Node<'_>, name: &str) -> Field<Vec<String>> {
     let texts = node.list(name, Node::as_text);
-    texts.map(|texts| {
-        texts
-            .iter()
-            .filter_map(|text| text.value().cloned())
-            .collect()
-    })
+    texts.map(|texts| texts.iter().filter_map(|text| text.value().cloned()).collect())
 }
 
 /// A text, or a list of texts joined by commas; null where the list is empty.

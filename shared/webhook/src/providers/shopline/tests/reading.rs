@@ -26,10 +26,7 @@ fn read_body(body: &str) -> Json {
 #[track_caller]
 fn check_place(body: &str, signed_at: Option<&str>, start: &str) {
     let event = read_at(body, signed_at);
-    let sequence = event["sequence"]
-        .as_str()
-        .unwrap()
-        .replace(&format!("{:020}", 0), "0");
+    let sequence = event["sequence"].as_str().unwrap().replace(&format!("{:020}", 0), "0");
     assert!(sequence.starts_with(start), "{body}: {sequence}");
 }
 
@@ -39,33 +36,18 @@ fn positions_follow_the_best_time_that_is_told() {
     let temp = event("order/update", &json!({"_id": "o1", "status": "temp"}));
     // The last digits of ts would not survive a float.
     let noticed = traced("order/update", &updated, "t", "1680495600100820201");
-    check_place(
-        &noticed,
-        Some("1618994178"),
-        "3.01680495600100820201.0.00002",
-    );
+    check_place(&noticed, Some("1618994178"), "3.01680495600100820201.0.00002");
     let changed = event("order/update", &updated);
-    check_place(
-        &changed,
-        Some("1618994178"),
-        "3.01680495600100000000.0.00002",
-    );
+    check_place(&changed, Some("1618994178"), "3.01680495600100000000.0.00002");
     check_place(&temp, Some("1618994178"), "3.01618994178000000000.0.00001");
-    check_place(
-        &temp,
-        Some("1618994178123"),
-        "3.01618994178123000000.0.00001",
-    );
+    check_place(&temp, Some("1618994178123"), "3.01618994178123000000.0.00001");
     check_place(&temp, Some("soon"), "2.0.0.00001");
     check_place(&temp, None, "2.0.0.00001");
     // A ts in another unit is not believed.
     let milliseconds = temp.replacen('{', "{\"ts\":\"1680495600100\",", 1);
     check_place(&milliseconds, None, "2.0.0.00001");
     assert_eq!(read_body(&milliseconds)["unreadfields"], "ts");
-    assert_eq!(
-        read_body(&noticed)["time"],
-        "2023-04-03T04:20:00.100820201Z"
-    );
+    assert_eq!(read_body(&noticed)["time"], "2023-04-03T04:20:00.100820201Z");
     assert_eq!(read_body(&changed)["time"], "2023-04-03T04:20:00.1Z");
     assert_eq!(read_at(&temp, Some("1618994178")).get("time"), None);
 }
@@ -73,33 +55,13 @@ fn positions_follow_the_best_time_that_is_told() {
 #[test]
 fn without_a_time_the_status_ranks() {
     for (topic, resource, start) in [
-        (
-            "order/cancel",
-            json!({"status": "cancelled"}),
-            "2.0.0.00005",
-        ),
+        ("order/cancel", json!({"status": "cancelled"}), "2.0.0.00005"),
         ("order/remove", json!({}), "2.0.0.00006"),
         ("order/update", json!({"status": "unheard_of"}), "1."),
-        (
-            "order_payment/update",
-            json!({"status": "failed"}),
-            "2.0.0.00002",
-        ),
-        (
-            "order_payment/refund",
-            json!({"status": "refunded"}),
-            "2.0.0.00006",
-        ),
-        (
-            "order_delivery/update",
-            json!({"status": "returned"}),
-            "2.0.0.00007",
-        ),
-        (
-            "order_delivery/update",
-            json!({"delivery_status": "request_accepted"}),
-            "2.0.0.00002",
-        ),
+        ("order_payment/update", json!({"status": "failed"}), "2.0.0.00002"),
+        ("order_payment/refund", json!({"status": "refunded"}), "2.0.0.00006"),
+        ("order_delivery/update", json!({"status": "returned"}), "2.0.0.00007"),
+        ("order_delivery/update", json!({"delivery_status": "request_accepted"}), "2.0.0.00002"),
         ("return_order/complete", json!({}), "2.0.0.00002"),
         ("user/sign_in", json!({"status": "active"}), "1."),
     ] {
@@ -110,22 +72,13 @@ fn without_a_time_the_status_ranks() {
 #[test]
 fn money_is_exact_and_its_exponent_the_providers() {
     for (told, expected) in [
-        (
-            r#"{"cents":260,"currency_iso":"TWD","dollars":260}"#,
-            json!({"amount":"260","currency":"TWD","exponent":0}),
-        ),
+        (r#"{"cents":260,"currency_iso":"TWD","dollars":260}"#, json!({"amount":"260","currency":"TWD","exponent":0})),
         (
             r#"{"cents":2849,"currency_iso":"USD","dollars":28.49}"#,
             json!({"amount":"28.49","currency":"USD","exponent":2}),
         ),
-        (
-            r#"{"cents":100,"currency_iso":"USD","dollars":1.0}"#,
-            json!({"amount":"1","currency":"USD","exponent":2}),
-        ),
-        (
-            r#"{"cents":0,"currency_iso":"USD","dollars":0}"#,
-            json!({"amount":"0","currency":"USD"}),
-        ),
+        (r#"{"cents":100,"currency_iso":"USD","dollars":1.0}"#, json!({"amount":"1","currency":"USD","exponent":2})),
+        (r#"{"cents":0,"currency_iso":"USD","dollars":0}"#, json!({"amount":"0","currency":"USD"})),
         (r#"{"dollars":5}"#, json!({"amount":"5","currency":null})),
         (
             r#"{"cents":261,"currency_iso":"TWD","dollars":260}"#,
@@ -133,13 +86,8 @@ fn money_is_exact_and_its_exponent_the_providers() {
         ),
         ("null", json!(null)),
     ] {
-        let body =
-            format!(r#"{{"topic":"order/create","resource":{{"_id":"o1","total":{told}}}}}"#);
-        assert_eq!(
-            read_body(&body)["data"]["totals"]["total"],
-            expected,
-            "{told}"
-        );
+        let body = format!(r#"{{"topic":"order/create","resource":{{"_id":"o1","total":{told}}}}}"#);
+        assert_eq!(read_body(&body)["data"]["totals"]["total"], expected, "{told}");
     }
     let units_alone = read_body(r#"{"topic":"order/create","resource":{"total":{"cents":260}}}"#);
     assert_eq!(units_alone["unreadfields"], "resource.total");
@@ -148,11 +96,7 @@ fn money_is_exact_and_its_exponent_the_providers() {
 #[track_caller]
 fn check_status(topic: &str, resource: &Json, state: &str, word: &str) {
     let event = read_body(&event(topic, resource));
-    assert_eq!(
-        event["data"]["status"],
-        json!({"state": state, "word": word}),
-        "{topic} {resource}"
-    );
+    assert_eq!(event["data"]["status"], json!({"state": state, "word": word}), "{topic} {resource}");
 }
 
 #[test]
@@ -161,60 +105,17 @@ fn a_status_is_the_resources_or_the_topics() {
     let told = json!({"status": "completed", "payment_status": "pending"});
     let delivery = json!({"status": "shipped", "delivery_status": "failed"});
     check_status("order_payment/complete", &told, "paid", "completed");
-    check_status(
-        "order_payment/complete",
-        &untold,
-        "paid",
-        "order_payment/complete",
-    );
-    check_status(
-        "order_payment/refund",
-        &json!({"status": null}),
-        "refunded",
-        "order_payment/refund",
-    );
-    check_status(
-        "order_payment/update",
-        &json!({"status": "on_hold"}),
-        "unknown",
-        "on_hold",
-    );
-    check_status(
-        "order/cancel",
-        &json!({"status": "canceled"}),
-        "cancelled",
-        "canceled",
-    );
-    check_status(
-        "order/remove",
-        &json!({"status": "removed"}),
-        "deleted",
-        "removed",
-    );
+    check_status("order_payment/complete", &untold, "paid", "order_payment/complete");
+    check_status("order_payment/refund", &json!({"status": null}), "refunded", "order_payment/refund");
+    check_status("order_payment/update", &json!({"status": "on_hold"}), "unknown", "on_hold");
+    check_status("order/cancel", &json!({"status": "canceled"}), "cancelled", "canceled");
+    check_status("order/remove", &json!({"status": "removed"}), "deleted", "removed");
     check_status("order_delivery/update", &delivery, "shipped", "shipped");
     let closed = json!({"delivery_status": "store_closed"});
-    check_status(
-        "order_delivery/status_update",
-        &closed,
-        "failed",
-        "store_closed",
-    );
-    check_status(
-        "return_order/create",
-        &json!({"status": "confirmed"}),
-        "accepted",
-        "confirmed",
-    );
-    check_status(
-        "persistent_cart/abandoned_cart",
-        &json!({}),
-        "abandoned",
-        "abandoned_cart",
-    );
-    assert_eq!(
-        read_body(&event("order_payment/update", &untold))["data"].get("status"),
-        None
-    );
+    check_status("order_delivery/status_update", &closed, "failed", "store_closed");
+    check_status("return_order/create", &json!({"status": "confirmed"}), "accepted", "confirmed");
+    check_status("persistent_cart/abandoned_cart", &json!({}), "abandoned", "abandoned_cart");
+    assert_eq!(read_body(&event("order_payment/update", &untold))["data"].get("status"), None);
 }
 
 #[test]
@@ -222,19 +123,11 @@ fn a_refund_is_told_only_where_the_body_tells_one() {
     let amount = json!({"cents": 50, "currency_iso": "TWD", "dollars": 50});
     for (topic, resource, refunds) in [
         ("order_payment/refund", json!({"total": amount}), None),
-        (
-            "order_payment/refund",
-            json!({"refund_id": "f1"}),
-            Some(json!([{"id": "f1"}])),
-        ),
+        ("order_payment/refund", json!({"refund_id": "f1"}), Some(json!([{"id": "f1"}]))),
         ("order_payment/update", json!({"refund_id": "f1"}), None),
     ] {
         let event = read_body(&event(topic, &resource));
-        assert_eq!(
-            event["data"].get("refunds"),
-            refunds.as_ref(),
-            "{topic} {resource}"
-        );
+        assert_eq!(event["data"].get("refunds"), refunds.as_ref(), "{topic} {resource}");
     }
 }
 
@@ -242,50 +135,30 @@ fn a_refund_is_told_only_where_the_body_tells_one() {
 fn topics_are_known_or_flagged() {
     for (topic, event_type, kind, unrecognised) in [
         ("customer/new_member", "customer.created", "customer", false),
-        (
-            "user/mobile_sign_in",
-            "customer.signed_in",
-            "customer",
-            false,
-        ),
+        ("user/mobile_sign_in", "customer.signed_in", "customer", false),
         ("order/status_notify_customer", "other", "other", false),
         ("payment/update", "other", "other", false),
         ("product_review_comments/create", "other", "other", false),
         ("order/combine_orders", "order.restructured", "order", false),
         ("stock/update", "product.stock_updated", "product", false),
-        (
-            "access_token/app_installation_token_revoke",
-            "app.token_revoked",
-            "app",
-            false,
-        ),
+        ("access_token/app_installation_token_revoke", "app.token_revoked", "app", false),
         ("webhook/verification", "other", "other", true),
         ("orders/create", "other", "other", true),
     ] {
         let read = read_body(&event(topic, &json!({"_id": "x1"})));
-        assert_eq!(
-            (&read["type"], &read["data"]["kind"]),
-            (&json!(event_type), &json!(kind)),
-            "{topic}"
-        );
+        assert_eq!((&read["type"], &read["data"]["kind"]), (&json!(event_type), &json!(kind)), "{topic}");
         assert_eq!(read["unrecognised"] == json!(true), unrecognised, "{topic}");
         assert_eq!(read["providerevent"], topic);
     }
     let shapeless = read_body(&event("order/cancel", &json!("o1")));
-    assert_eq!(
-        (&shapeless["type"], &shapeless["unreadfields"]),
-        (&json!("order.cancelled"), &json!("resource"))
-    );
+    assert_eq!((&shapeless["type"], &shapeless["unreadfields"]), (&json!("order.cancelled"), &json!("resource")));
 }
 
 #[test]
 fn a_buyers_telephone_is_the_mobile_one_or_the_first() {
     for (resource, phone) in [
         (json!({"mobile_phone": "1", "phones": ["2"]}), json!("1")),
-        (
-            json!({"mobile_phone": null, "phones": ["2", "3"]}),
-            json!("2"),
-        ),
+        (json!({"mobile_phone": null, "phones": ["2", "3"]}), json!("2")),
         (json!({"mobile_phone": null, "phones": []}), json!(null)),
     ] {
         let read = read_body(&event("user/update", &resource));

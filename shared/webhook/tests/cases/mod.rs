@@ -1,0 +1,174 @@
+//! The sample deliveries in `events/`, as the suites need them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+use webhook::claim::{Claim, EventKey};
+use webhook::providers::{PROVIDERS, Provider};
+use webhook::request::{Delivery, split_path};
+use webhook::row::Row;
+use webhook::secret::Secret;
+use webhook::signature::Verified;
+use webhook::source::{Merchants, SchemeName, Source};
+
+/// When every sample is received, for readings that do not change.
+pub(crate) const RECEIVED_MS: i64 = 1_767_225_600_000;
+
+/// One file of `events/`.
+pub(crate) struct Case {
+    pub(crate) provider: &'static Provider,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) source: Source,
+    pub(crate) delivery: Delivery,
+}
+
+pub(crate) fn events_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events")
+}
+
+/// Every case of every provider, by name.
+pub(crate) fn all() -> Vec<Case> {
+    let sources: Value = read_json(&events_folder().join("sources.json"));
+    let mut cases = Vec::new();
+    for provider in PROVIDERS {
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(events_folder().join(provider.name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let Some(name) = name.strip_suffix(".json").filter(|name| !name.ends_with(".event")) else { continue };
+            let event = read_json(&path);
+            let (source, delivery) = open(&event);
+            cases.push(Case {
+                provider,
+                name: name.to_owned(),
+                source: source_of(&source, &sources[provider.name]["sources"][&source]),
+                delivery,
+                path,
+            });
+        }
+    }
+    cases
+}
+
+pub(crate) fn one(provider: &str, name: &str) -> Case {
+    let found = all().into_iter().find(|case| case.provider.name == provider && case.name == name);
+    found.unwrap_or_else(|| panic!("no case {provider}/{name}"))
+}
+
+pub(crate) fn read_json(path: &std::path::Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A function URL request as source and delivery.
+pub(crate) fn open(event: &Value) -> (String, Delivery) {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let body = text(&event["body"]);
+    let body = if event["isBase64Encoded"] == true { STANDARD.decode(body).unwrap() } else { body.into_bytes() };
+    let headers = event["headers"].as_object().unwrap();
+    let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let path = text(&event["rawPath"]);
+    let (source, url_token) = split_path(&path);
+    (source.into_owned(), Delivery { headers, query: text(&event["rawQueryString"]), url_token, body })
+}
+
+/// A source of the samples. Built by hand, since loading refuses public keys.
+fn source_of(name: &str, json: &Value) -> Source {
+    let secrets = |field: &str| {
+        json[field].as_array().unwrap().iter().map(|value| Secret::new(value.as_str().unwrap())).collect()
+    };
+    let merchants = match &json["merchants"] {
+        Value::Array(list) => {
+            Merchants::Only(list.iter().map(|merchant| merchant.as_str().unwrap().to_owned()).collect())
+        }
+        _ => Merchants::Any,
+    };
+    Source {
+        name: name.to_owned(),
+        scheme: serde_json::from_value(json["scheme"].clone()).unwrap(),
+        signing_keys: secrets("signing_keys"),
+        url_tokens: secrets("url_tokens"),
+        merchants,
+        several_merchants: json["several_merchants"] == true,
+    }
+}
+
+impl Case {
+    pub(crate) fn admit(&self) -> Result<Verified<'_>, webhook::signature::Refusal> {
+        webhook::signature::admit(self.provider, &self.source, &self.delivery)
+    }
+
+    pub(crate) fn claim(&self) -> Claim {
+        self.provider.claim(&self.admit().unwrap())
+    }
+
+    pub(crate) fn key(&self) -> EventKey {
+        EventKey::of(self.provider.name, &self.source.name, &self.claim())
+    }
+
+    /// The row as the edge would keep it.
+    pub(crate) fn row(&self) -> Row {
+        let verified = self.admit().unwrap();
+        let claim = self.provider.claim(&verified);
+        let secretless = webhook::cut::cut(&self.delivery.body, &verified.body, self.provider.secrets);
+        Row {
+            key: EventKey::of(self.provider.name, &self.source.name, &claim),
+            received_ms: RECEIVED_MS,
+            body: secretless.body,
+            hash: self.delivery.body_hash(),
+            headers: self.delivery.kept_headers(self.provider.kept_headers),
+            signed_at: verified.signed_at().map(str::to_owned),
+            mark: None,
+        }
+    }
+
+    /// The same case with another body, signed anew with the sample key where the scheme signs the raw body.
+    /// The signer shares nothing with the crate's own.
+    pub(crate) fn with_body(&self, body: Vec<u8>) -> Case {
+        let mut case = Case {
+            provider: self.provider,
+            name: self.name.clone(),
+            path: self.path.clone(),
+            source: self.source.clone(),
+            delivery: Delivery { body, ..self.delivery.clone() },
+        };
+        if case.source.scheme == SchemeName::Signed {
+            case.sign();
+        }
+        case
+    }
+
+    fn sign(&mut self) {
+        let sources = read_json(&events_folder().join("sources.json"));
+        let key = sources[self.provider.name]["sources"][&self.source.name]["signing_keys"][0].as_str().unwrap();
+        let mac = |message: &[u8]| {
+            Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update(message).finalize().into_bytes()
+        };
+        let headers = &mut self.delivery.headers;
+        match self.provider.name {
+            "scalev" => {
+                headers.insert("x-scalev-hmac-sha256".into(), STANDARD.encode(mac(&self.delivery.body)));
+            }
+            "scalapay" => {
+                let time = headers["x-scalapay-timestamp"].clone();
+                let message = [b"V1:", time.as_bytes(), b":", &self.delivery.body].concat();
+                headers.insert("x-scalapay-hmac-v1".into(), hex::encode(mac(&message)));
+            }
+            // Bodies that are already compact and sorted only: enough to sign what a test makes up.
+            "shopline" => {
+                let time = &headers["x-shopline-developer-event-timestamp"];
+                let message = [time.as_bytes(), b":", &self.delivery.body].concat();
+                self.delivery.query = format!("sign={}", hex::encode(mac(&message)));
+            }
+            other => panic!("{other} signs nothing"),
+        }
+    }
+}
