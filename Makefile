@@ -1,0 +1,80 @@
+# make          what there is
+# make run      the whole pipe on this machine, with every sample delivery
+# make test     all tests
+#
+# Python tools live in .local/ (pinned, not committed), as do the local stacks.
+
+PORT ?= 4566
+PYTHON ?= python3
+
+TOOLS := .local/tools
+MINISTACK := .local/ministack
+RUN := $(TOOLS)/bin/python -m
+SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
+
+# The tools' folder comes first, so that SAM finds the pinned cargo-lambda and zig.
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help tools binaries run stop status sign test test-rust test-python lint audit build package
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo "  PORT=$(PORT) says where the local stack of run, stop, status and sign is."
+
+tools: $(TOOLS)/.done $(MINISTACK)/.done ## install the pinned tools into .local/
+
+# Two environments, because SAM and MiniStack want different versions of one library.
+$(TOOLS)/.done: requirements.txt
+	@echo "Installing SAM, cargo-lambda and pytest into $(TOOLS) (once, one or two minutes) …"
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(MINISTACK)/.done: requirements-ministack.txt
+	@echo "Installing the local AWS into $(MINISTACK) (once) …"
+	@$(PYTHON) -m venv --clear $(MINISTACK)
+	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check -r requirements-ministack.txt
+	@touch $@
+
+binaries: # the functions, quick to link, for the local stack
+	cargo build --profile local --bins --locked
+
+run: tools binaries ## start the local stack, send every sample, show what became of it
+	@$(RUN) tests.local.run --port $(PORT) $(ARGS)
+
+stop: ## stop the local stack; its data goes with it
+	@if [ -x $(TOOLS)/bin/python ]; then $(RUN) tests.local.stack down --port $(PORT); \
+	else echo "No local stack was running."; fi
+
+status: tools ## where the local stack's things are
+	@$(RUN) tests.local.stack status --port $(PORT)
+
+sign: tools ## print a sample signed for the local stack's sources: make sign CASE=scalev/order.created.2026
+	@test -f .local/stack-$(PORT)/sources.json || { echo "Start the local stack first: make run" >&2; exit 1; }
+	@$(RUN) tests.local.signing events/$(CASE).json --sources .local/stack-$(PORT)/sources.json
+
+test: test-rust test-python ## unit, property, template and end-to-end tests
+
+test-rust: ## the tests that need no stack
+	cargo test --workspace --locked
+
+test-python: tools binaries ## the template's tests, and end to end through a stack of their own
+	$(RUN) pytest tests $(ARGS)
+
+lint: tools ## formatting, clippy, documentation, template
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+
+audit: ## licences, advisories' bans and unused dependencies (needs cargo-deny and cargo-machete)
+	cargo deny check bans licenses sources
+	cargo machete
+
+build: tools ## what `sam deploy` deploys, in .aws-sam/
+	$(SAM) build
+
+package: tools ## the same binaries for `cargo lambda deploy`, in target/lambda/
+	cargo lambda build --release --locked --bins

@@ -1,0 +1,43 @@
+"""What the end-to-end tests share: a local stack of their own, apart from that of `make run`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.local import stack as local
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
+    """`template.yaml`, deployed to a MiniStack of this session's own; stopped at the end.
+
+    See `tests.local.stack.Stack` for what it offers: `post`, `client`, `invoke`, `outputs`, `sources`.
+    HOOKMILL_BINARIES names another folder of built functions.
+    """
+    state = tmp_path_factory.mktemp("stack")
+    binaries = Path(os.environ.get("HOOKMILL_BINARIES", local.default_binaries()))
+    try:
+        yield local.up(free_port(), state, binaries)
+    finally:
+        local.down(state)
+        # pytest keeps the last few sessions' folders: the logs are worth it, the binaries are not.
+        shutil.rmtree(state / "package", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 and SAM's transform ask for a region, whatever the machine has set."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -1,0 +1,1 @@
+"""Tools that run beside the receivers, on this machine only."""

@@ -1,0 +1,375 @@
+"""Signs the sample deliveries in `events/` as the providers would.
+
+It shares nothing with the receivers: a scheme that is wrong there cannot be
+wrong here in the same way.  Standard library only.
+
+    python -m tests.local.signing events/scalev/order.created.2026.json
+
+prints that Lambda event with a credential that is valid for its source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import copy
+import hashlib
+import hmac
+import json
+import re
+import sys
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
+
+PROVIDERS = ("scalev", "scalapay", "shopline", "selldone")
+
+SCALEV_SIGNATURE = "x-scalev-hmac-sha256"
+SCALAPAY_SIGNATURE = "x-scalapay-hmac-v1"
+SCALAPAY_TIMESTAMP = "x-scalapay-timestamp"
+SHOPLINE_TIMESTAMP = "x-shopline-developer-event-timestamp"
+SHOPLINE_SIGNATURE = "sign"
+
+
+# --- The request -----------------------------------------------------------
+
+
+def body_bytes(event: dict) -> bytes:
+    """The body as the provider sent it, with Lambda's base64 undone."""
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        return base64.b64decode(body, validate=True)
+    return body.encode("utf-8")
+
+
+def source_name(event: dict) -> str:
+    """The name of the source: the first segment of the path."""
+    name = event["rawPath"].lstrip("/").split("/", 1)[0]
+    if not name:
+        raise ValueError("the path names no source")
+    return name
+
+
+def header(event: dict, name: str) -> str:
+    """The value of a header; Lambda sends header names in lower case."""
+    value = event.get("headers", {}).get(name)
+    if not value:
+        raise ValueError(f"the event has no header {name}")
+    return value
+
+
+# --- The schemes -----------------------------------------------------------
+
+
+def scalev_signature(key: str, body: bytes) -> str:
+    """developers.scalev.id/docs/verifying-a-webhook-request."""
+    digest = hmac.new(key.encode("utf-8"), body, hashlib.sha256).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def scalapay_signature(key: str, timestamp: str, body: bytes) -> str:
+    """developers.scalapay.com/reference/messages-validation."""
+    message = b"V1:" + timestamp.encode("ascii") + b":" + body
+    return hmac.new(key.encode("utf-8"), message, hashlib.sha256).hexdigest()
+
+
+def shopline_signature(key: str, timestamp: str, body: bytes) -> str:
+    """shopline-developers.readme.io/docs/webhook-signature."""
+    message = shopline_message(body, timestamp)
+    return hmac.new(key.encode("utf-8"), message, hashlib.sha256).hexdigest()
+
+
+def shopline_message(body: bytes, timestamp: str) -> bytes:
+    """What SHOPLINE signs: the timestamp, a colon and the sorted JSON."""
+    value = Parser(body.decode("utf-8")).document()
+    return (timestamp + ":" + stringify(value)).encode("utf-8")
+
+
+def sign(provider: str, event: dict, source: dict) -> dict:
+    """A copy of the event whose credential is valid for the source.
+
+    It uses the first signing key or the first URL token, and takes away what
+    another scheme has left in the event.
+    """
+    if provider not in PROVIDERS:
+        raise ValueError(f"no such provider: {provider}")
+    path = "/" + source_name(event)
+    headers: dict[str, str | None] = {SCALEV_SIGNATURE: None, SCALAPAY_SIGNATURE: None}
+    query = None
+    if source["scheme"] == "url_token":
+        path += "/" + source["url_tokens"][0]
+    elif source["scheme"] != "signed":
+        raise ValueError(f"no such scheme: {source['scheme']}")
+    elif provider == "selldone":
+        raise ValueError("selldone does not sign")
+    else:
+        key, body = source["signing_keys"][0], body_bytes(event)
+        if provider == "scalev":
+            headers[SCALEV_SIGNATURE] = scalev_signature(key, body)
+        elif provider == "scalapay":
+            timestamp = header(event, SCALAPAY_TIMESTAMP)
+            headers[SCALAPAY_SIGNATURE] = scalapay_signature(key, timestamp, body)
+        else:
+            timestamp = header(event, SHOPLINE_TIMESTAMP)
+            query = shopline_signature(key, timestamp, body)
+    signed = copy.deepcopy(event)
+    set_path(signed, path)
+    for name, value in headers.items():
+        set_header(signed, name, value)
+    set_query(signed, SHOPLINE_SIGNATURE, query)
+    return signed
+
+
+def set_header(event: dict, name: str, value: str | None) -> None:
+    """Sets or removes one header."""
+    if value is None:
+        event.get("headers", {}).pop(name, None)
+    else:
+        event.setdefault("headers", {})[name] = value
+
+
+def set_path(event: dict, path: str) -> None:
+    """Sets the path in both places where Lambda writes it."""
+    event["rawPath"] = path
+    event["requestContext"]["http"]["path"] = path
+
+
+def set_query(event: dict, name: str, value: str | None) -> None:
+    """Sets or removes one query parameter in both places, the others stay."""
+    pairs = parse_qsl(event.get("rawQueryString", ""), keep_blank_values=True)
+    kept = [pair for pair in pairs if pair[0] != name]
+    if value is not None:
+        kept.append((name, value))
+    event["rawQueryString"] = urlencode(kept)
+    if not kept:
+        event.pop("queryStringParameters", None)
+        return
+    # Lambda joins the values of a repeated parameter with commas.
+    joined: dict[str, str] = {}
+    for key, text in kept:
+        joined[key] = joined[key] + "," + text if key in joined else text
+    event["queryStringParameters"] = joined
+
+
+# --- JSON as JavaScript prints it ------------------------------------------
+
+
+class Number(str):
+    """A number as it was written; a float would change it."""
+
+
+class Parser:
+    """Reads JSON (RFC 8259), keeping numbers as text.
+
+    A lone surrogate escape becomes a lone surrogate in the Python string.
+    """
+
+    SPACE = re.compile(r"[ \t\n\r]*")
+    NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+    PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+    HEX = re.compile(r"[0-9a-fA-F]{4}")
+    WORDS = {"true": True, "false": False, "null": None}
+    ESCAPES = {
+        '"': '"',
+        "\\": "\\",
+        "/": "/",
+        "b": "\b",
+        "f": "\f",
+        "n": "\n",
+        "r": "\r",
+        "t": "\t",
+    }
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def document(self) -> object:
+        """The one value that the text holds."""
+        value = self.value()
+        self.space()
+        if self.at != len(self.text):
+            raise self.error("text after the value")
+        return value
+
+    def value(self) -> object:
+        self.space()
+        start = self.text[self.at : self.at + 1]
+        if start == "{":
+            return self.object()
+        if start == "[":
+            return self.array()
+        if start == '"':
+            return self.string()
+        for word, value in self.WORDS.items():
+            if self.text.startswith(word, self.at):
+                self.at += len(word)
+                return value
+        number = self.NUMBER.match(self.text, self.at)
+        if number is None:
+            raise self.error("no value")
+        self.at = number.end()
+        return Number(number.group())
+
+    def object(self) -> dict[str, object]:
+        members: dict[str, object] = {}
+        self.expect("{")
+        if self.take("}"):
+            return members
+        while True:
+            self.space()
+            key = self.string()
+            if key in members:
+                raise self.error(f"duplicate key {key!r}")
+            self.expect(":")
+            members[key] = self.value()
+            if self.take("}"):
+                return members
+            self.expect(",")
+
+    def array(self) -> list[object]:
+        elements: list[object] = []
+        self.expect("[")
+        if self.take("]"):
+            return elements
+        while True:
+            elements.append(self.value())
+            if self.take("]"):
+                return elements
+            self.expect(",")
+
+    def string(self) -> str:
+        if not self.text.startswith('"', self.at):
+            raise self.error("no string")
+        self.at += 1
+        parts: list[str] = []
+        while True:
+            plain = self.PLAIN.match(self.text, self.at)
+            assert plain is not None
+            parts.append(plain.group())
+            self.at = plain.end()
+            if self.text.startswith('"', self.at):
+                self.at += 1
+                return join_surrogates("".join(parts))
+            if not self.text.startswith("\\", self.at):
+                raise self.error("a bare control character, or no end")
+            parts.append(self.escape())
+
+    def escape(self) -> str:
+        letter = self.text[self.at + 1 : self.at + 2]
+        if letter == "u":
+            digits = self.HEX.match(self.text, self.at + 2)
+            if digits is None:
+                raise self.error("not four hex digits")
+            self.at = digits.end()
+            return chr(int(digits.group(), 16))
+        if letter not in self.ESCAPES:
+            raise self.error("no such escape")
+        self.at += 2
+        return self.ESCAPES[letter]
+
+    def space(self) -> None:
+        space = self.SPACE.match(self.text, self.at)
+        assert space is not None
+        self.at = space.end()
+
+    def take(self, sign: str) -> bool:
+        self.space()
+        if not self.text.startswith(sign, self.at):
+            return False
+        self.at += 1
+        return True
+
+    def expect(self, sign: str) -> None:
+        if not self.take(sign):
+            raise self.error(f"no {sign}")
+
+    def error(self, what: str) -> ValueError:
+        return ValueError(f"{what} at character {self.at}")
+
+
+def join_surrogates(text: str) -> str:
+    """Joins high and low surrogates that stand together into one character."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    return units.decode("utf-16-le", "surrogatepass")
+
+
+def stringify(value: object) -> str:
+    """The value as JavaScript's JSON.stringify prints it, with keys sorted."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, dict):
+        keys = sorted(value, key=key_order)
+        members = (quote(key) + ":" + stringify(value[key]) for key in keys)
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(stringify, value)) + "]"
+    return {True: "true", False: "false", None: "null"}[value]
+
+
+def key_order(key: str) -> tuple[int, int, bytes]:
+    """Where JavaScript puts a key of a sorted object.
+
+    Array indices come first, by number, whatever order they were set in.  The
+    others follow by UTF-16 code unit, as `Array.prototype.sort` orders them.
+    """
+    if re.fullmatch(r"0|[1-9][0-9]{0,9}", key, re.ASCII) and int(key) <= 4294967294:
+        return (0, int(key), b"")
+    return (1, 0, key.encode("utf-16-be", "surrogatepass"))
+
+
+QUOTED = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
+
+
+def quote(text: str) -> str:
+    """A JSON string with the escapes that JavaScript writes and no others."""
+    return '"' + "".join(map(quoted_character, text)) + '"'
+
+
+def quoted_character(character: str) -> str:
+    if character in QUOTED:
+        return QUOTED[character]
+    if character < " " or "\ud800" <= character <= "\udfff":
+        return f"\\u{ord(character):04x}"
+    return character
+
+
+# --- The command -----------------------------------------------------------
+
+
+def provider_of(file: Path) -> str:
+    """The provider of a sample: the folder it lies in."""
+    name = file.resolve().parent.name
+    if name not in PROVIDERS:
+        raise ValueError(f"the folder of {file} is no provider's")
+    return name
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Prints one sample, signed for its source."""
+    parser = argparse.ArgumentParser(description="Sign a sample delivery.")
+    parser.add_argument("file", type=Path, help="events/<provider>/<case>.json")
+    parser.add_argument("--sources", type=Path, default=Path("events/sources.json"))
+    options = parser.parse_args(arguments)
+    event = json.loads(options.file.read_text(encoding="utf-8"))
+    sources = json.loads(options.sources.read_text(encoding="utf-8"))
+    provider = provider_of(options.file)
+    name = source_name(event)
+    if name not in sources[provider]["sources"]:
+        raise ValueError(f"{provider} has no source {name}")
+    signed = sign(provider, event, sources[provider]["sources"][name])
+    json.dump(signed, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

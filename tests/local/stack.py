@@ -1,0 +1,296 @@
+"""The local stack: MiniStack with `template.yaml` deployed to it, on this machine only.
+
+    python -m tests.local.stack up [--port 4566]     start, deploy, fill the secrets
+    python -m tests.local.stack status
+    python -m tests.local.stack down
+
+Everything it keeps lies in one directory (`.local/stack-<port>`): the process id, the log, the
+packaged template, the sources with their keys, the stack's outputs.  A second `up` on a stack that
+runs changes only what has changed, so the data in it stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+from tests.local import ministack, package, sources
+from tests.local.ministack import REGION, ROOT, StackError
+
+SAM = Path(sys.executable).with_name("sam")
+STACK_NAME = "hookmill"
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Stack:
+    """A deployed stack and how to talk to it."""
+
+    port: int
+    state: Path
+    outputs: dict[str, str] = field(default_factory=dict, repr=False)
+    # By provider, the value of its secret: keys and tokens that only this stack knows.
+    sources: dict[str, dict] = field(default_factory=dict, repr=False)
+    _clients: dict = field(default_factory=dict, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str):
+        """A boto3 client that can only reach this stack, whatever the caller's own AWS settings are."""
+        # Threads may share a client, but may not make two at once.
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = boto3.client(
+                    service,
+                    endpoint_url=self.endpoint,
+                    region_name=REGION,
+                    aws_access_key_id="test",
+                    aws_secret_access_key="test",
+                    config=Config(retries={"max_attempts": 2}, max_pool_connections=16),
+                )
+            return self._clients[service]
+
+    def url(self, provider: str) -> str:
+        """The function URL of a provider's receiver, as the stack's outputs name it."""
+        return self.outputs[f"{provider.capitalize()}Url"]
+
+    def local_path(self, provider: str) -> str:
+        """Where the same function is reached whatever the Host header says."""
+        return "/_aws/lambda-url/" + urlsplit(self.url(provider)).netloc.split(".", 1)[0]
+
+    def local_url(self, provider: str) -> str:
+        """The function's address for curl, without a Host header; ends in a slash."""
+        return f"{self.endpoint}{self.local_path(provider)}/"
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection for `post`, to be used by one thread at a time."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def post(
+        self,
+        provider: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        query: str = "",
+        *,
+        method: str = "POST",
+        connection: http.client.HTTPConnection | None = None,
+    ) -> tuple[int, bytes]:
+        """Sends one delivery to a receiver's function URL; gives the status and the body of the answer.
+
+        `path` and `query` go out as they are, and a `host` among the headers reaches the function,
+        so that a test can send what no HTTP client would.
+        """
+        sent = {"host": urlsplit(self.url(provider)).netloc, "content-length": str(len(body))}
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        sent.update(given)
+        if "host" in given:
+            path = self.local_path(provider) + path
+        own = connection or self.connect()
+        try:
+            own.putrequest(
+                method, path + (f"?{query}" if query else ""), skip_host=True, skip_accept_encoding=True
+            )
+            for name, value in sent.items():
+                own.putheader(name, value)
+            own.endheaders(body)
+            answer = own.getresponse()
+            return answer.status, answer.read()
+        finally:
+            if connection is None:
+                own.close()
+
+    def invoke(self, function: str, payload: dict) -> dict:
+        """Calls one of the stack's functions (`ReadFunction`) and gives what it returns."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.outputs[function], Payload=json.dumps(payload).encode()
+        )
+        result = json.loads(answer["Payload"].read() or b"null")
+        if "FunctionError" in answer:
+            raise StackError(f"{function} failed: {json.dumps(result)}")
+        return result
+
+
+# --- Up and down -----------------------------------------------------------
+
+
+def up(
+    port: int, state: Path, binaries: Path, parameters: dict[str, str] | None = None, say: Say = print
+) -> Stack:
+    """Starts what is not running, deploys what is not deployed, fills the secrets.
+
+    `parameters` are the template's; those left out stay as they were deployed last.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    stack = Stack(port, state)
+    if ministack.owned_pid(state) is None:
+        start(stack, say)
+    elif ministack.is_ready(port):
+        say(f"The local AWS is running on port {port}.")
+    else:
+        raise StackError(f"The local AWS runs but does not answer on port {port}. Stop it with: make stop PORT={port}")
+    template, digest = package.package(ROOT / "template.yaml", binaries, state / "package")
+    digest = json.dumps([digest, parameters])
+    if deployed_digest(state) == digest:
+        say("The template and the functions are deployed already.")
+    else:
+        deploy(stack, template, parameters or {}, say)
+    stack.outputs = read_outputs(stack)
+    stack.sources = sources.sample_sources(state / "sources.json")
+    sources.fill_secrets(stack, say)
+    save(stack, digest)
+    return stack
+
+
+def attach(port: int, state: Path) -> Stack:
+    """The stack that an earlier `up` left running."""
+    if ministack.owned_pid(state) is None:
+        raise StackError(f"No local stack runs on port {port}. Start it with: make run PORT={port}")
+    try:
+        kept = json.loads((state / "stack.json").read_text())
+    except FileNotFoundError:
+        raise StackError("The local stack is not deployed yet.") from None
+    return Stack(port, state, kept["outputs"], json.loads((state / "sources.json").read_text()))
+
+
+def down(state: Path) -> bool:
+    """Ends the local AWS and its functions, by process id.  Its data goes with it."""
+    (state / "stack.json").unlink(missing_ok=True)
+    return ministack.stop(state)
+
+
+def start(stack: Stack, say: Say) -> None:
+    """Starts the local AWS; what an earlier one had deployed ended with it."""
+    say(f"Starting the local AWS on 127.0.0.1:{stack.port} …")
+    began = time.monotonic()
+    (stack.state / "stack.json").unlink(missing_ok=True)
+    ministack.start(stack.port, stack.state)
+    say(f"  ready after {time.monotonic() - began:.1f} s")
+
+
+# --- Deployment ------------------------------------------------------------
+
+
+def deploy(stack: Stack, template: Path, parameters: dict[str, str], say: Say) -> None:
+    """Runs `sam deploy`, the same command that deploys to AWS."""
+    say("Deploying template.yaml (sam deploy) …")
+    began = time.monotonic()
+    command = [
+        SAM, "deploy", "--template-file", template, "--stack-name", STACK_NAME, "--resolve-s3",
+        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
+        "--region", REGION,
+    ]  # fmt: skip
+    if parameters:
+        command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+    # Another directory, so that no samconfig.toml of the user's has a say.
+    result = subprocess.run(
+        command,
+        env=ministack.clean_environment(stack.port),
+        cwd=stack.state,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    (stack.state / "deploy.log").write_text(result.stdout)
+    if result.returncode != 0:
+        raise StackError("sam deploy failed:\n" + result.stdout[-4000:])
+    say(f"  deployed after {time.monotonic() - began:.1f} s")
+
+
+def read_outputs(stack: Stack) -> dict[str, str]:
+    """The stack's outputs by name."""
+    stacks = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+
+
+def deployed_digest(state: Path) -> str | None:
+    """The digest of what is deployed, if anything is."""
+    try:
+        return json.loads((state / "stack.json").read_text())["digest"]
+    except FileNotFoundError:
+        return None
+
+
+def save(stack: Stack, digest: str) -> None:
+    """Writes down what the next command needs to find the stack."""
+    kept = {"port": stack.port, "digest": digest, "outputs": stack.outputs}
+    (stack.state / "stack.json").write_text(json.dumps(kept, indent=2) + "\n")
+
+
+# --- The command -----------------------------------------------------------
+
+
+def default_binaries() -> Path:
+    """Where `cargo build --profile local` puts the functions."""
+    return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "local"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that every command about a local stack shares."""
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--state", type=Path, help="default: .local/stack-<port>")
+    parser.add_argument("--binaries", type=Path, default=default_binaries())
+    parser.add_argument("--parameters", nargs="*", default=[], metavar="NAME=VALUE", help="of the template")
+
+
+def up_from(options: argparse.Namespace, say: Say = print) -> Stack:
+    """`up` with the options of the command line."""
+    parameters = dict(parameter.split("=", 1) for parameter in options.parameters)
+    return up(options.port, state_of(options), options.binaries, parameters, say)
+
+
+def state_of(options: argparse.Namespace) -> Path:
+    """The state directory that the options name."""
+    return (options.state or ROOT / ".local" / f"stack-{options.port}").resolve()
+
+
+def describe(stack: Stack) -> str:
+    """Where the stack's things are."""
+    lines = [f"Local stack {STACK_NAME!r} on {stack.endpoint}, process {ministack.owned_pid(stack.state)}"]
+    lines += [f"  {name:<26}{value}" for name, value in sorted(stack.outputs.items())]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carries out one of the three commands."""
+    parser = argparse.ArgumentParser(description="The local stack.")
+    parser.add_argument("command", choices=["up", "down", "status"])
+    add_arguments(parser)
+    options = parser.parse_args(arguments)
+    state = state_of(options)
+    try:
+        if options.command == "down":
+            stopped = down(state)
+            print(f"Stopped the local stack on port {options.port}." if stopped else "No local stack was running.")
+        elif options.command == "up":
+            print(describe(up_from(options)))
+        else:
+            print(describe(attach(options.port, state)))
+    except (StackError, package.MissingBinary) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,412 @@
+"""What `template.yaml` must say, checked on what SAM makes of it.
+
+The local stack ignores much of this (retries, parallelisation, visibility, retention), so that a
+mistake would show on AWS only.  Each check is a function of the translated template;
+`test_template_checks.py` shows that each of them can fail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.local.template import (
+    ROOT,
+    Template,
+    arn,
+    names_in,
+    of_type,
+    properties,
+    resolve,
+    source,
+    statements,
+    translate,
+)
+
+RECEIVERS = ("Scalev", "Scalapay", "Shopline", "Selldone")
+FUNCTIONS = (*RECEIVERS, "Relay", "Orders", "Read")
+FOURTEEN_DAYS = 14 * 24 * 3600
+
+
+def check_stream_mapping(template: Template) -> None:
+    """Nothing is skipped, nothing overtakes, nothing is given up on before the stream itself is."""
+    mapping = properties(template, "RelayFunctionStream")
+    assert mapping == {
+        "FunctionName": {"Ref": "RelayFunction"},
+        "EventSourceArn": arn("EventsTable", "StreamArn"),
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 0,
+        "ParallelizationFactor": 1,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": -1,
+        "FilterCriteria": mapping["FilterCriteria"],
+        "DestinationConfig": {"OnFailure": {"Destination": arn("RelayDeadLetterQueue")}},
+    }
+    patterns = [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]]
+    assert patterns == [{"eventName": ["INSERT"], "dynamodb": {"NewImage": {"kind": {"S": ["event"]}}}}]
+
+
+def check_queue_mapping(template: Template) -> None:
+    """One bad message does not bring back the other nine."""
+    mapping = properties(template, "OrdersFunctionQueue")
+    assert mapping["EventSourceArn"] == arn("OrdersQueue")
+    assert mapping["BatchSize"] == 10
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "OrdersMaximumConcurrency"}}
+
+
+def check_mappings(template: Template) -> None:
+    """There are two mappings; above all, nothing of ours reads WorkQueue."""
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping")
+    read = {name: mapping["Properties"]["EventSourceArn"] for name, mapping in mappings.items()}
+    assert read == {
+        "RelayFunctionStream": arn("EventsTable", "StreamArn"),
+        "OrdersFunctionQueue": arn("OrdersQueue"),
+    }
+
+
+def check_visibility(template: Template) -> None:
+    """A message stays hidden for six time-outs of its consumer, whichever time-out is chosen."""
+    timeout = {"Ref": "OrdersTimeoutSeconds"}
+    assert properties(template, "OrdersFunction")["Timeout"] == timeout
+    visibility = {"Fn::FindInMap": ["OrdersQueueByTimeout", timeout, "VisibilitySeconds"]}
+    assert properties(template, "OrdersQueue")["VisibilityTimeout"] == visibility
+    chosen = template["Mappings"]["OrdersQueueByTimeout"]
+    parameter = template["Parameters"]["OrdersTimeoutSeconds"]
+    assert set(chosen) == {str(seconds) for seconds in parameter["AllowedValues"]}
+    for seconds, entry in chosen.items():
+        assert entry["VisibilitySeconds"] >= 6 * int(seconds), seconds
+
+
+def check_function_urls(template: Template) -> None:
+    """Each receiver, and nothing else, has a public URL with both permissions that AWS asks for."""
+    urls = of_type(template, "AWS::Lambda::Url")
+    assert set(urls) == {f"{name}FunctionUrl" for name in RECEIVERS}
+    for url in urls.values():
+        assert url["Properties"]["AuthType"] == "NONE"
+        assert url["Properties"]["InvokeMode"] == "BUFFERED"
+    found = [permission["Properties"] for permission in of_type(template, "AWS::Lambda::Permission").values()]
+    wanted = []
+    for name in RECEIVERS:
+        public = {"FunctionName": {"Ref": f"{name}Function"}, "Principal": "*"}
+        by_url = {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"}
+        wanted += [public | by_url, public | {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True}]
+    assert sorted(map(repr_sorted, found)) == sorted(map(repr_sorted, wanted))
+
+
+def repr_sorted(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def check_no_wildcards(template: Template) -> None:
+    """Roles name actions and resources; no managed policy brings in others."""
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        assert set(role["Properties"]) == {"AssumeRolePolicyDocument", "Policies"}, name
+    assert not of_type(template, "AWS::IAM::Policy") and not of_type(template, "AWS::IAM::ManagedPolicy")
+    for name, actions, resources in statements(template):
+        assert "*" not in repr_sorted(sorted(actions)), name
+        assert "*" not in repr_sorted(resources), name
+
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+STREAM = {f"dynamodb:{action}" for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
+RECEIVE = {f"sqs:{action}" for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
+GET, PUT, SEND = {"dynamodb:GetItem"}, {"dynamodb:PutItem"}, {"sqs:SendMessage"}
+# What each function does, and so may do.  Scalapay's claims never need a second look at a row.
+MAY = {
+    "Scalev": {"EventsTable.Arn": GET | PUT},
+    "Scalapay": {"EventsTable.Arn": PUT},
+    "Shopline": {"EventsTable.Arn": GET | PUT},
+    "Selldone": {"EventsTable.Arn": GET | PUT},
+    "Relay": {
+        "EventsTable.Arn": GET,
+        "EventsTable.StreamArn": STREAM,
+        "OrdersQueue.Arn": SEND,
+        "RelayDeadLetterQueue.Arn": SEND,
+        "if HasWorkQueue: WorkQueue.Arn": SEND,
+        "if HasExtraQueue: ExtraQueueArn": SEND,
+    },
+    "Orders": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET | PUT, "OrdersQueue.Arn": RECEIVE},
+    "Read": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET},
+}
+
+
+def check_roles(template: Template) -> None:
+    """Each function has a role of its own that allows what it does and no more; receivers, their own secret."""
+    assert set(of_type(template, "AWS::IAM::Role")) == {f"{name}Role" for name in FUNCTIONS}
+    found: dict[str, dict[str, set[str]]] = {}
+    for role, actions, resources in statements(template):
+        for resource in map(resource_text, resources):
+            found.setdefault(role.removesuffix("Role"), {}).setdefault(resource, set()).update(actions)
+    for name in FUNCTIONS:
+        assert properties(template, f"{name}Function")["Role"] == arn(f"{name}Role")
+        secret = {f"{name}Secret.Id": {"secretsmanager:GetSecretValue"}} if name in RECEIVERS else {}
+        assert found[name] == MAY[name] | secret | {f"{name}Logs.Arn": LOGS}, name
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        trusted = [one["Principal"] for one in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]]
+        assert trusted == [{"Service": "lambda.amazonaws.com"}], name
+
+
+def resource_text(resource: dict) -> str:
+    """A statement's resource in one line."""
+    if "Fn::If" in resource:
+        condition, value, otherwise = resource["Fn::If"]
+        assert otherwise == {"Ref": "AWS::NoValue"}
+        return f"if {condition}: {resource_text(value)}"
+    return resource["Ref"] if "Ref" in resource else ".".join(resource["Fn::GetAtt"])
+
+
+def check_kept_things(template: Template) -> None:
+    """Deleting the stack, or renaming something in it, deletes no event, no view and no secret."""
+    kept = of_type(template, "AWS::DynamoDB::Table") | of_type(template, "AWS::SecretsManager::Secret")
+    assert set(kept) == {"EventsTable", "OrdersTable", *(f"{name}Secret" for name in RECEIVERS)}
+    for name, resource in kept.items():
+        assert resource.get("DeletionPolicy") == "RetainExceptOnCreate", name
+        assert resource.get("UpdateReplacePolicy") == "Retain", name
+
+
+def check_secrets_are_empty(template: Template) -> None:
+    """The template says nothing of a secret's value, so no deployment can overwrite it."""
+    for name, secret in of_type(template, "AWS::SecretsManager::Secret").items():
+        assert set(secret["Properties"]) == {"Description"}, name
+
+
+# Which property would name the thing itself, per type.
+NAMES = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::EventSourceMapping": None,
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Lambda::Permission": None,
+    "AWS::Lambda::Url": None,
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::SecretsManager::Secret": "Name",
+    "AWS::SQS::Queue": "QueueName",
+}
+
+
+def check_no_fixed_names(template: Template) -> None:
+    """Two stacks fit in one account."""
+    for name, resource in template["Resources"].items():
+        assert resource["Type"] in NAMES, f"{resource['Type']}: say in NAMES which property names it"
+        assert NAMES[resource["Type"]] not in resource.get("Properties", {}), name
+
+
+def check_events_table(template: Template) -> None:
+    """The keys, which can never change; an index that costs as little as can be; the stream."""
+    table = properties(template, "EventsTable")
+    assert table["KeySchema"] == keys("pk", "sk")
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "received"
+    assert index["KeySchema"] == keys("bucket", "received_at")
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert "LocalSecondaryIndexes" not in table
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    assert {one["AttributeType"] for one in table["AttributeDefinitions"]} == {"S"}
+
+
+def check_tables(template: Template) -> None:
+    """Both tables are paid by use, can be wound back, and can be protected."""
+    assert properties(template, "OrdersTable")["KeySchema"] == keys("pk")
+    for name, table in of_type(template, "AWS::DynamoDB::Table").items():
+        assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST", name
+        recovery = table["Properties"]["PointInTimeRecoverySpecification"]
+        assert recovery == {"PointInTimeRecoveryEnabled": True}, name
+        assert table["Properties"]["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}, name
+
+
+def keys(partition: str, sort: str | None = None) -> list[dict]:
+    """A key schema."""
+    schema = [{"AttributeName": partition, "KeyType": "HASH"}]
+    return schema + ([{"AttributeName": sort, "KeyType": "RANGE"}] if sort else [])
+
+
+def check_fifo_queues(template: Template) -> None:
+    """Ordered within a group, with high throughput over all, and each with dead letters of its own."""
+    for name in ("OrdersQueue", "OrdersDeadLetterQueue", "WorkQueue", "WorkDeadLetterQueue"):
+        queue = properties(template, name)
+        assert queue["FifoQueue"] is True, name
+        assert queue["DeduplicationScope"] == "messageGroup", name
+        assert queue["FifoThroughputLimit"] == "perMessageGroupId", name
+        assert queue["ContentBasedDeduplication"] is False, name
+        assert queue["MaximumMessageSize"] == 1024 * 1024, name
+    for name in ("Orders", "Work"):
+        redrive = properties(template, f"{name}Queue")["RedrivePolicy"]
+        assert redrive["deadLetterTargetArn"] == arn(f"{name}DeadLetterQueue"), name
+    assert properties(template, "OrdersQueue")["RedrivePolicy"]["maxReceiveCount"] == 5
+
+
+def check_all_queues(template: Template) -> None:
+    """Every queue keeps what it has for as long as SQS can, encrypted."""
+    queues = of_type(template, "AWS::SQS::Queue")
+    assert len(queues) == 5
+    for name, queue in queues.items():
+        assert queue["Properties"]["MessageRetentionPeriod"] == FOURTEEN_DAYS, name
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
+    assert "FifoQueue" not in queues["RelayDeadLetterQueue"]["Properties"], "Lambda sends to standard queues only"
+
+
+def check_work_queue_is_optional(template: Template) -> None:
+    """Without WorkQueue, nothing refers to it."""
+    optional = {"WorkQueue", "WorkDeadLetterQueue"}
+    for name, resource in template["Resources"].items():
+        if name in optional:
+            assert resource["Condition"] == "HasWorkQueue"
+    for name, output in template["Outputs"].items():
+        if names_in(output["Value"]) & optional:
+            assert output["Condition"] == "HasWorkQueue", name
+
+
+def check_queues_variable(template: Template) -> None:
+    """QUEUES is the JSON that the relay reads, under every combination of parameters."""
+
+    def queues(**parameters: str) -> list[dict]:
+        value = properties(template, "RelayFunction")["Environment"]["Variables"]["QUEUES"]
+        return json.loads(resolve(template, value, parameters))
+
+    ours = {"url": "OrdersQueue", "types": ["order.*", "payment.*", "fulfillment.*", "return.*"]}
+    work = {"url": "WorkQueue", "types": []}
+    extra = {"url": "https://sqs/x.fifo", "types": []}
+    extra_parameters = {"ExtraQueueUrl": extra["url"], "ExtraQueueArn": "arn:aws:sqs:r:1:x.fifo"}
+    assert queues() == [ours, work]
+    assert queues(WorkQueueEnabled="false") == [ours]
+    filtered = {"url": "WorkQueue", "types": ["order.*", "payment.paid"]}
+    assert queues(WorkQueueTypes="order.*,payment.paid") == [ours, filtered]
+    assert queues(**extra_parameters) == [ours, work, extra]
+    assert queues(WorkQueueEnabled="false", **extra_parameters, ExtraQueueTypes="order.*") == [
+        ours,
+        extra | {"types": ["order.*"]},
+    ]
+
+
+def check_type_patterns(template: Template) -> None:
+    """A filter that CloudFormation accepts is one that stays JSON."""
+    for name in ("WorkQueueTypes", "ExtraQueueTypes"):
+        pattern = re.compile(template["Parameters"][name]["AllowedPattern"])
+        for good in ("", "other", "order.*", "order.created,payment.*", "customer.signed_in,ping"):
+            assert pattern.fullmatch(good), (name, good)
+        for bad in ('"', "order.*, payment.*", "order.*,", ",", "Order.*", "order.", "*", 'a","b', "[]"):
+            assert not pattern.fullmatch(bad), (name, bad)
+
+
+def check_environment(template: Template) -> None:
+    """The variables that each function reads, and no secret among them."""
+    for name in FUNCTIONS:
+        variables = properties(template, f"{name}Function")["Environment"]["Variables"]
+        wanted = {"EVENTS_TABLE": {"Ref": "EventsTable"}}
+        if name in RECEIVERS:
+            wanted |= {"SECRET_ID": arn(f"{name}Secret", "Id"), "BODY_LIMIT_BYTES": {"Ref": "BodyLimitBytes"}}
+        elif name == "Relay":
+            wanted |= {
+                "QUEUES": variables["QUEUES"],
+                "RELAY_DEAD_LETTER_QUEUE_URL": {"Ref": "RelayDeadLetterQueue"},
+            }
+        else:
+            wanted |= {"ORDERS_TABLE": {"Ref": "OrdersTable"}}
+        assert variables == wanted, name
+
+
+def check_functions(template: Template) -> None:
+    """Runtime, processor, memory and time-out of each function."""
+    assert set(of_type(template, "AWS::Lambda::Function")) == {f"{name}Function" for name in FUNCTIONS}
+    defaults = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    for name in FUNCTIONS:
+        function = properties(template, f"{name}Function")
+        kind = "Receiver" if name in RECEIVERS else name
+        assert function["Runtime"] == "provided.al2023", name
+        assert function["Handler"] == "bootstrap", name
+        assert function["Architectures"] == [{"Ref": "Architecture"}], name
+        assert function["MemorySize"] == {"Ref": f"{kind}MemoryMegabytes"}, name
+        assert function["Timeout"] == {"Ref": f"{kind}TimeoutSeconds"}, name
+    seconds = [defaults[f"{kind}TimeoutSeconds"] for kind in ("Receiver", "Relay", "Orders", "Read")]
+    assert seconds == [5, 60, 30, 10]
+    megabytes = [defaults[f"{kind}MemoryMegabytes"] for kind in ("Receiver", "Relay", "Orders", "Read")]
+    assert megabytes == [256, 512, 256, 256]
+    assert defaults["Architecture"] == "x86_64"
+    assert template["Parameters"]["Architecture"]["AllowedValues"] == ["x86_64", "arm64"]
+
+
+def check_reserved_concurrency(template: Template) -> None:
+    """A new account refuses any reservation, so there is none unless somebody asks for it."""
+    none = {"Ref": "AWS::NoValue"}
+    asked = {"Fn::If": ["HasReservedConcurrency", {"Ref": "ReceiverReservedConcurrency"}, none]}
+    for name in FUNCTIONS:
+        reserved = properties(template, f"{name}Function").get("ReservedConcurrentExecutions")
+        assert reserved == (asked if name in RECEIVERS else None), name
+    has = template["Conditions"]["HasReservedConcurrency"]
+    assert resolve(template, has, {}) is False
+    assert resolve(template, has, {"ReceiverReservedConcurrency": "5"}) is True
+
+
+def check_logs(template: Template) -> None:
+    """Every function logs JSON to a group of its own, and no group grows for ever."""
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    assert set(groups) == {f"{name}Logs" for name in FUNCTIONS}
+    for name, group in groups.items():
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+    for name in FUNCTIONS:
+        logging = properties(template, f"{name}Function")["LoggingConfig"]
+        assert logging["LogFormat"] == "JSON", name
+        assert logging["LogGroup"] == {"Ref": f"{name}Logs"}, name
+    assert template["Parameters"]["LogRetentionDays"]["Default"] == 30
+
+
+def check_alarms(template: Template) -> None:
+    """Three alarms, each where events are stuck, and the user's topic is told."""
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    watched = {
+        name: (alarm["Properties"]["MetricName"], alarm["Properties"]["Dimensions"][0]["Value"])
+        for name, alarm in alarms.items()
+    }
+    visible = "ApproximateNumberOfMessagesVisible"
+    assert watched == {
+        "RelayIsLate": ("IteratorAge", {"Ref": "RelayFunction"}),
+        "RelayHasDeadLetters": (visible, arn("RelayDeadLetterQueue", "QueueName")),
+        "OrdersHasDeadLetters": (visible, arn("OrdersDeadLetterQueue", "QueueName")),
+    }
+    none = {"Ref": "AWS::NoValue"}
+    for name, alarm in alarms.items():
+        told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], none]}
+        assert alarm["Properties"]["AlarmActions"] == told, name
+        assert alarm["Properties"]["ComparisonOperator"] == "GreaterThanThreshold", name
+        assert alarm["Properties"]["Statistic"] == "Maximum", name
+        minutes = 5 if name == "RelayIsLate" else 0
+        assert alarm["Properties"]["Threshold"] == minutes * 60_000, name
+
+
+OUTPUTS = {
+    *(f"{name}{kind}" for name in RECEIVERS for kind in ("Url", "Secret", "Function")),
+    *("EventsTable", "OrdersTable", "RelayFunction", "OrdersFunction", "ReadFunction"),
+    *("WorkQueueUrl", "WorkQueueArn", "WorkDeadLetterQueueUrl"),
+    *("OrdersQueueUrl", "OrdersDeadLetterQueueUrl", "RelayDeadLetterQueueUrl"),
+}
+
+
+def check_outputs(template: Template) -> None:
+    """The outputs that the README, the tools and people's own templates use."""
+    assert set(template["Outputs"]) == OUTPUTS
+    for name in RECEIVERS:
+        assert template["Outputs"][f"{name}Url"]["Value"] == arn(f"{name}FunctionUrl", "FunctionUrl")
+        assert template["Outputs"][f"{name}Secret"]["Value"] == arn(f"{name}Secret", "Id")
+
+
+CHECKS = {name: value for name, value in list(globals().items()) if name.startswith("check_")}
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
+def test_template(check: Callable[[Template], None]) -> None:
+    check(translate(source()))
+
+
+def test_every_function_has_its_folder() -> None:
+    """`sam build` finds a member of the workspace behind every function, and none is left out."""
+    functions = of_type(source(), "AWS::Serverless::Function")
+    folders = {function["Properties"]["CodeUri"] for function in functions.values()}
+    assert folders == {f"functions/{file.parent.name}/" for file in ROOT.glob("functions/*/Cargo.toml")}
+    assert all(function["Metadata"] == {"BuildMethod": "rust-cargolambda"} for function in functions.values())

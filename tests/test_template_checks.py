@@ -1,0 +1,114 @@
+"""Breaks `template.yaml` in one place at a time: a check that cannot fail checks nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.local.template import Template, arn, source, translate
+from tests.test_template import CHECKS
+
+DELETE = object()
+
+# The check that must notice, where the template is broken, and what stands there then.
+MUTATIONS = [
+    ("check_stream_mapping", "RelayFunction Events Stream Properties StartingPosition", "LATEST"),
+    ("check_stream_mapping", "RelayFunction Events Stream Properties ParallelizationFactor", 2),
+    ("check_stream_mapping", "RelayFunction Events Stream Properties MaximumRetryAttempts", 10),
+    ("check_stream_mapping", "RelayFunction Events Stream Properties MaximumRetryAttempts", DELETE),
+    ("check_stream_mapping", "RelayFunction Events Stream Properties MaximumRecordAgeInSeconds", 3600),
+    ("check_stream_mapping", "RelayFunction Events Stream Properties BisectBatchOnFunctionError", True),
+    ("check_stream_mapping", "RelayFunction Events Stream Properties DestinationConfig", DELETE),
+    ("check_stream_mapping", "RelayFunction Events Stream Properties FilterCriteria Filters 0 Pattern", '{"eventName":["INSERT"]}'),
+    ("check_queue_mapping", "OrdersFunction Events Queue Properties FunctionResponseTypes", []),
+    ("check_queue_mapping", "OrdersFunction Events Queue Properties ScalingConfig MaximumConcurrency", 1000),
+    ("check_mappings", "OrdersFunction Events Queue Properties Queue", arn("WorkQueue")),
+    ("check_visibility", "OrdersQueue VisibilityTimeout", 30),
+    ("check_visibility", "OrdersFunction Timeout", 900),
+    ("check_visibility", "/Mappings OrdersQueueByTimeout 60 VisibilitySeconds", 359),
+    ("check_visibility", "/Parameters OrdersTimeoutSeconds AllowedValues", [30, 90]),
+    ("check_function_urls", "ScalevFunction FunctionUrlConfig", DELETE),
+    ("check_function_urls", "ScalapayFunction FunctionUrlConfig AuthType", "AWS_IAM"),
+    ("check_function_urls", "ReadFunction FunctionUrlConfig", {"AuthType": "NONE", "InvokeMode": "BUFFERED"}),
+    ("check_no_wildcards", "ReadRole Policies 0 PolicyDocument Statement 0 Action", "dynamodb:*"),
+    ("check_no_wildcards", "ReadRole Policies 0 PolicyDocument Statement 0 Resource", "*"),
+    ("check_no_wildcards", "ReadRole ManagedPolicyArns", ["arn:aws:iam::aws:policy/ReadOnlyAccess"]),
+    ("check_no_wildcards", "ReadFunction Role", DELETE),
+    ("check_roles", "ScalevRole Policies 0 PolicyDocument Statement 1 Resource", arn("ShoplineSecret", "Id")),
+    ("check_roles", "ScalapayRole Policies 0 PolicyDocument Statement 0 Action", ["dynamodb:PutItem", "dynamodb:GetItem"]),
+    ("check_roles", "OrdersRole Policies 0 PolicyDocument Statement 2 Resource", arn("WorkQueue")),
+    ("check_roles", "ReadRole AssumeRolePolicyDocument Statement 0 Principal", {"AWS": "*"}),
+    ("check_roles", "ReadFunction Role", arn("RelayRole")),
+    ("check_kept_things", "/Resources EventsTable DeletionPolicy", DELETE),
+    ("check_kept_things", "/Resources OrdersTable UpdateReplacePolicy", "Delete"),
+    ("check_kept_things", "/Resources SelldoneSecret DeletionPolicy", "Delete"),
+    ("check_secrets_are_empty", "ScalevSecret SecretString", "{}"),
+    ("check_secrets_are_empty", "ScalevSecret GenerateSecretString", {}),
+    ("check_no_fixed_names", "EventsTable TableName", "events"),
+    ("check_no_fixed_names", "OrdersQueue QueueName", "orders.fifo"),
+    ("check_no_fixed_names", "ScalevFunction FunctionName", "scalev"),
+    ("check_no_fixed_names", "/Resources ScalevLogs Type", "AWS::S3::Bucket"),
+    ("check_events_table", "EventsTable GlobalSecondaryIndexes 0 Projection ProjectionType", "ALL"),
+    ("check_events_table", "EventsTable KeySchema 1 AttributeName", "id"),
+    ("check_events_table", "EventsTable StreamSpecification StreamViewType", "KEYS_ONLY"),
+    ("check_events_table", "EventsTable TimeToLiveSpecification", {"AttributeName": "ttl", "Enabled": True}),
+    ("check_tables", "OrdersTable PointInTimeRecoverySpecification PointInTimeRecoveryEnabled", False),
+    ("check_tables", "EventsTable BillingMode", "PROVISIONED"),
+    ("check_fifo_queues", "OrdersQueue DeduplicationScope", "queue"),
+    ("check_fifo_queues", "WorkQueue FifoThroughputLimit", "perQueue"),
+    ("check_fifo_queues", "WorkQueue ContentBasedDeduplication", True),
+    ("check_fifo_queues", "OrdersQueue RedrivePolicy deadLetterTargetArn", arn("WorkDeadLetterQueue")),
+    ("check_all_queues", "WorkDeadLetterQueue MessageRetentionPeriod", 345600),
+    ("check_all_queues", "RelayDeadLetterQueue MessageRetentionPeriod", DELETE),
+    ("check_all_queues", "OrdersDeadLetterQueue SqsManagedSseEnabled", False),
+    ("check_work_queue_is_optional", "/Outputs WorkQueueArn Condition", "HasExtraQueue"),
+    ("check_work_queue_is_optional", "/Resources WorkDeadLetterQueue Condition", "HasExtraQueue"),
+    ("check_queues_variable", "RelayFunction Environment Variables QUEUES Fn::Join 1 1", ""),
+    ("check_queues_variable", "RelayFunction Environment Variables QUEUES Fn::Join 1 2", ""),
+    ("check_queues_variable", "/Conditions HasWorkQueueTypes", {"Fn::Equals": ["", ""]}),
+    ("check_type_patterns", "/Parameters WorkQueueTypes AllowedPattern", ".*"),
+    ("check_environment", "ScalevFunction Environment Variables SECRET_ID", arn("SelldoneSecret", "Id")),
+    ("check_environment", "ReadFunction Environment Variables ORDERS_TABLE", DELETE),
+    ("check_functions", "ReadFunction Timeout", 10),
+    ("check_functions", "ScalevFunction MemorySize", {"Ref": "RelayMemoryMegabytes"}),
+    ("check_functions", "/Parameters ReceiverTimeoutSeconds Default", 3),
+    ("check_reserved_concurrency", "ScalevFunction ReservedConcurrentExecutions", 5),
+    ("check_reserved_concurrency", "/Parameters ReceiverReservedConcurrency Default", 5),
+    ("check_logs", "RelayLogs RetentionInDays", DELETE),
+    ("check_logs", "RelayFunction LoggingConfig LogGroup", {"Ref": "ReadLogs"}),
+    ("check_alarms", "RelayIsLate Threshold", 300),
+    ("check_alarms", "OrdersHasDeadLetters AlarmActions", DELETE),
+    ("check_outputs", "/Outputs ScalevUrl", DELETE),
+    ("check_outputs", "/Outputs ScalevSecret Value", {"Ref": "ScalevFunction"}),
+]  # fmt: skip
+
+
+def test_every_check_is_checked() -> None:
+    assert {check for check, *_ in MUTATIONS} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check, where, value", MUTATIONS)
+def test_check_notices(check: str, where: str, value: object) -> None:
+    broken = source()
+    change(broken, where, value)
+    translated = translate(broken)
+    with pytest.raises((AssertionError, KeyError)):
+        CHECKS[check](translated)
+
+
+def change(template: Template, where: str, value: object) -> None:
+    """Puts a value where the words lead: into a resource's properties, or with "/" from the top."""
+    words = where.split()
+    if where.startswith("/"):
+        words[0] = words[0].removeprefix("/")
+    else:
+        words = ["Resources", words[0], "Properties", *words[1:]]
+    *path, last = words
+    place = template
+    for word in path:
+        place = place[int(word)] if isinstance(place, list) else place[word]
+    if value is DELETE:
+        del place[last]
+    elif isinstance(place, list):
+        place[int(last)] = value
+    else:
+        place[last] = value
