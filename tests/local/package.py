@@ -1,7 +1,7 @@
 """Packages `template.yaml` for a deployment without a build: every function as a finished binary.
 
 `sam build` makes release binaries, which take minutes to link.  The local stack gets the quick ones
-that cargo has just built, in a template that is otherwise the same, letter for letter of meaning.
+that cargo has just built, in a template that is otherwise the same but for one name (`spell_out_batch_sending`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,37 @@ def package(template: Path, binaries: Path, target: Path) -> tuple[Path, str]:
         resource["Properties"]["CodeUri"] = f"./{name}/"
         resource.pop("Metadata", None)
         digest.update(bootstrap.read_bytes())
+    spell_out_batch_sending(parsed)
     # JSON says the same as YAML and needs no care about tags.
     packaged = target / "template.json"
     packaged.write_text(json.dumps(parsed, indent=2))
     digest.update(packaged.read_bytes())
     return packaged, digest.hexdigest()
+
+
+def spell_out_batch_sending(template: dict) -> None:
+    """Allows `sqs:SendMessageBatch` wherever `sqs:SendMessage` is allowed.
+
+    On AWS the second grants both, and the first is no action of its own; MiniStack asks for it by name.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for policy in resource["Properties"].get("Policies", []):
+            for statement in statements(policy):
+                if isinstance(statement["Action"], list) and "sqs:SendMessage" in statement["Action"]:
+                    statement["Action"].append("sqs:SendMessageBatch")
+                elif statement["Action"] == "sqs:SendMessage":
+                    statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+
+
+def statements(policy: dict) -> list[dict]:
+    """A policy's statements, those behind a condition too."""
+    policy = policy["Fn::If"][1] if "Fn::If" in policy else policy
+    found = []
+    for statement in policy.get("PolicyDocument", {}).get("Statement", []):
+        found.append(statement["Fn::If"][1] if "Fn::If" in statement else statement)
+    return [statement for statement in found if "Action" in statement]
 
 
 def functions(template: dict) -> list[dict]:
