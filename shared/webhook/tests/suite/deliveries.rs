@@ -1,13 +1,9 @@
 //! One suite over every provider and every sample: a provider brings samples, not tests.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod cases;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use cases::{Case, RECEIVED_MS, all, events_folder, one};
+use crate::cases::{self, Case, RECEIVED_MS, all, events_folder, one};
 use webhook::claim::Strength;
 use webhook::event::Event;
 use webhook::row::read;

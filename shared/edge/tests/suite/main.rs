@@ -1,0 +1,8 @@
+//! The edge against an embedded DynamoDB and queues and secrets that a test can break.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod harness;
+mod receiver;
+mod relay;
+mod orders;

@@ -1,0 +1,9 @@
+//! Every provider, every sample: deliveries, order views, the contract's schema, and rules that no compiler holds.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod cases;
+mod deliveries;
+mod view_properties;
+mod schema;
+mod tidy;

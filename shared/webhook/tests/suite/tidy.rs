@@ -1,0 +1,126 @@
+//! Rules that no compiler holds: what each is for stands in ARCHITECTURE.md.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, ending, found);
+        } else if path.to_str().unwrap().ends_with(ending) {
+            found.push(path);
+        }
+    }
+}
+
+fn rust_files(folders: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    folders.iter().for_each(|folder| files(&root().join(folder), ".rs", &mut found));
+    found.sort();
+    let name = |path: &Path| path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+    found.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+#[track_caller]
+fn nothing(found: Vec<String>) {
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn files_stay_readable() {
+    let long = |(name, text): &(String, String)| (text.lines().count() > 500).then(|| name.clone());
+    nothing(rust_files(&["shared", "functions"]).iter().filter_map(long).collect());
+}
+
+#[test]
+fn functions_are_wiring_only() {
+    let long = |(name, text): &(String, String)| (text.lines().count() > 20).then(|| name.clone());
+    nothing(rust_files(&["functions"]).iter().filter_map(long).collect());
+}
+
+#[test]
+fn one_module_reads_the_environment() {
+    let reads = |(name, text): &(String, String)| {
+        let elsewhere = name != "shared/edge/src/config.rs" && !name.contains("/tests/");
+        (elsewhere && text.contains("env::var")).then(|| name.clone())
+    };
+    nothing(rust_files(&["shared", "functions"]).iter().filter_map(reads).collect());
+}
+
+#[test]
+fn one_module_knows_statuses() {
+    let statuses = ["200", "401", "405", "413", "503"];
+    let knows = |(name, text): &(String, String)| {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let said = lines
+            .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()))
+            .any(|word| statuses.contains(&word));
+        (name.starts_with("shared/edge/src") && name != "shared/edge/src/http.rs" && said).then(|| name.clone())
+    };
+    nothing(rust_files(&["shared/edge/src", "functions"]).iter().filter_map(knows).collect());
+}
+
+#[test]
+fn the_pure_crate_has_no_aws_and_one_float() {
+    let manifest = fs::read_to_string(root().join("shared/webhook/Cargo.toml")).unwrap();
+    for forbidden in ["aws", "tokio", "lambda", "reqwest", "hyper"] {
+        assert!(!manifest.contains(forbidden), "{forbidden}");
+    }
+    let floats = |(name, text): &(String, String)| {
+        let elsewhere = name != "shared/webhook/src/canonical_json.rs";
+        (elsewhere && (text.contains("f64") || text.contains("f32"))).then(|| name.clone())
+    };
+    nothing(rust_files(&["shared/webhook/src"]).iter().filter_map(floats).collect());
+}
+
+#[test]
+fn a_providers_words_stay_in_its_file() {
+    let words = ["x-scalev", "x-scalapay", "x-shopline", "orderToken", "unique_id", "trace_id", "merchantReference"];
+    let says = |(name, text): &(String, String)| {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let said = lines.flat_map(|line| words.iter().filter(|word| line.contains(**word)));
+        let elsewhere = !name.contains("/providers/") && !name.contains("/tests/");
+        said.filter(|_| elsewhere).map(|word| format!("{name} says {word}")).next()
+    };
+    nothing(rust_files(&["shared"]).iter().filter_map(says).collect());
+}
+
+#[test]
+fn a_provider_has_all_its_parts() {
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    for provider in webhook::providers::PROVIDERS {
+        let name = provider.name;
+        assert!(root().join(format!("functions/{name}/src/main.rs")).exists(), "functions/{name} is missing");
+        assert!(root().join(format!("events/{name}")).is_dir(), "events/{name} is missing");
+        assert!(template.contains(&format!("functions/{name}/")), "template.yaml has no block for {name}");
+        let samples = fs::read_dir(root().join("events").join(name)).unwrap().count();
+        assert!(samples >= 4, "events/{name} has too few samples");
+        assert!(!provider.schemes.is_empty() && provider.horizon_ms > 0);
+    }
+}
+
+#[test]
+fn names_in_prose_are_sentences_a_line() {
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        let mut fenced = false;
+        for (number, line) in text.lines().enumerate() {
+            fenced ^= line.starts_with("```");
+            let prose = !fenced && !line.starts_with(['|', '#', '`']);
+            let two = line.match_indices(". ").any(|(at, _)| {
+                let (before, after) = (&line[..at], &line[at + 2..]);
+                let abbreviation = ["e.g", "i.e", "etc"].iter().any(|word| before.ends_with(word));
+                let numbered = before.trim().bytes().all(|byte| byte.is_ascii_digit());
+                !abbreviation && !numbered && after.starts_with(char::is_uppercase)
+            });
+            assert!(!(prose && two), "{name}:{} holds two sentences", number + 1);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The order view's join over real histories: permuted, duplicated, split, it always ends the same.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use crate::cases;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use webhook::event::Event;
+use webhook::row::{Mark, read};
+use webhook::view::{Refunded, View};
+
+/// Every order of the samples with its events: real histories, of all providers.
+static HISTORIES: LazyLock<Vec<Vec<Event>>> = LazyLock::new(|| {
+    let mut histories: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for case in cases::all() {
+        let row = case.row();
+        let event = read(case.provider, &row);
+        histories.entry(row.key.pk).or_default().push(event);
+    }
+    histories.into_values().filter(|events| events.iter().any(|event| !View::of(event).is_empty())).collect()
+});
+
+fn joined<'a>(events: impl IntoIterator<Item = &'a Event>) -> View {
+    let mut view = View::default();
+    for event in events {
+        view.merge(View::of(event));
+    }
+    view
+}
+
+/// A history and its events picked in any order, any number of times, each at least once.
+fn shuffled() -> impl Strategy<Value = (usize, Vec<Event>)> {
+    (any::<Index>(), 0..6_usize).prop_flat_map(|(which, repeats)| {
+        let number = which.index(HISTORIES.len());
+        let history = HISTORIES[number].clone();
+        let again = proptest::collection::vec(any::<Index>(), repeats);
+        again
+            .prop_map(move |again| {
+                let repeated = again.iter().map(|index| history[index.index(history.len())].clone());
+                history.iter().cloned().chain(repeated).collect::<Vec<_>>()
+            })
+            .prop_shuffle()
+            .prop_map(move |events| (number, events))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_and_any_number_of_deliveries_end_the_same((number, events) in shuffled()) {
+        prop_assert_eq!(joined(&events), joined(&HISTORIES[number]));
+    }
+
+    #[test]
+    fn the_join_is_commutative_associative_and_idempotent((_, events) in shuffled(), cuts in any::<(Index, Index)>()) {
+        let (first, second) = (cuts.0.index(events.len() + 1), cuts.1.index(events.len() + 1));
+        let (first, second) = (first.min(second), first.max(second));
+        let (a, b, c) = (joined(&events[..first]), joined(&events[first..second]), joined(&events[second..]));
+        let merged = |into: &View, other: &View| {
+            let mut into = into.clone();
+            into.merge(other.clone());
+            into
+        };
+        prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+        prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        let mut again = a.clone();
+        prop_assert!(!again.merge(a.clone()), "a merge with itself changed something");
+        prop_assert_eq!(again, a);
+    }
+
+    #[test]
+    fn stored_views_read_back((_, events) in shuffled()) {
+        let view = joined(&events);
+        let stored = serde_json::to_string(&view).unwrap();
+        prop_assert_eq!(serde_json::from_str::<View>(&stored).unwrap(), view);
+    }
+}
+
+#[test]
+fn histories_are_worth_permuting() {
+    let longest = HISTORIES.iter().map(Vec::len).max().unwrap();
+    assert!(HISTORIES.len() > 20 && longest >= 8, "{} histories, the longest of {longest}", HISTORIES.len());
+}
+
+#[test]
+fn a_possible_repeat_is_never_added_to_a_sum() {
+    let case = cases::one("scalapay", "refunded.with_details");
+    let first = case.row();
+    let mut again = first.clone();
+    again.key.sk.push_str("~t5");
+    again.mark = Some(Mark::PossiblyRepeated);
+    let refunded =
+        |rows: &[_]| joined(&rows.iter().map(|row| read(case.provider, row)).collect::<Vec<_>>()).summary().refunded;
+    let once = refunded(&[first.clone()]);
+    assert!(matches!(once, Refunded::Amount(_)), "{once:?}");
+    assert_eq!(refunded(&[first, again]), once);
+}
+
+#[test]
+fn a_better_mapping_overrides_an_older_one_at_the_same_place() {
+    let case = cases::one("scalev", "order.updated.2025");
+    let old = read(case.provider, &case.row());
+    let newer = webhook::providers::Provider {
+        mapping_version: case.provider.mapping_version + 1,
+        ..webhook::providers::SCALEV
+    };
+    let mut new = read(&newer, &case.row());
+    assert_eq!(old.id, new.id, "a mapping has no say in a name");
+    assert!(new.sequence > old.sequence);
+    let Some(webhook::event::Data::Order(order)) = &mut new.data else { panic!() };
+    order.notes = webhook::field::Field::Value("read better".into());
+    for events in [[&old, &new], [&new, &old]] {
+        assert_eq!(joined(events).render()["order"]["notes"], "read better");
+    }
+}
