@@ -141,7 +141,7 @@ impl View {
     /// The whole view as nested JSON, without provenance.
     pub fn render(&self) -> Value {
         let mut root = Value::Object(Map::new());
-        for (path, register) in &self.registers {
+        for (path, register) in self.registers.iter().filter(|(path, register)| !self.is_superseded(path, register)) {
             let mut place = &mut root;
             for name in path.split('/') {
                 if !place.is_object() {
@@ -155,11 +155,18 @@ impl View {
         root
     }
 
+    /// Whether a later event told the whole that a register is a part of: a customer that an order no longer has, an
+    /// amount in another currency.
+    fn is_superseded(&self, path: &str, register: &Register) -> bool {
+        let mut wholes = path.match_indices('/').filter_map(|(at, _)| self.registers.get(path.get(..at)?));
+        wholes.any(|whole| register.before(whole))
+    }
+
     /// The axes and sums.
     pub fn summary(&self) -> Summary {
         let order_state = self.state("order/status");
-        let money = self.value("order/totals/total").or_else(|| self.entity_values("payments", "amount").next());
-        let text = |name: &str| money.and_then(|money| money.get(name)).and_then(Value::as_str);
+        let money = self.value("order/totals/total").cloned().or_else(|| self.payment_amount());
+        let text = |name: &str| money.as_ref().and_then(|money| money.get(name)).and_then(Value::as_str);
         Summary {
             order_state,
             payment_state: fold(PAYMENT_FOLD, self.entity_states("payments")),
@@ -168,6 +175,15 @@ impl View {
             currency: text("currency").map(str::to_owned),
             refunded: self.refunded(),
         }
+    }
+
+    /// A payment's amount; one without a name counts only where no other tells any.
+    fn payment_amount(&self) -> Option<Value> {
+        let rendered = self.render();
+        let payments = rendered.get("payments")?.as_object()?;
+        let (unnamed, named): (Vec<_>, Vec<_>) = payments.iter().partition(|(id, _)| *id == UNNAMED);
+        let mut amounts = named.into_iter().chain(unnamed).filter_map(|(_, payment)| payment.get("amount"));
+        amounts.find(|amount| !amount.is_null()).cloned()
     }
 
     fn refunded(&self) -> Refunded {
@@ -271,6 +287,13 @@ impl Writer<'_> {
                     let parent = format!("{path}/refunds");
                     refunds.iter().filter_map(Value::as_object).for_each(|refund| self.entity(&parent, refund));
                 }
+                // Scalapay tells the currency once: an event that leaves it out does not take it away.
+                ("amount", Value::Object(money))
+                    if parent == "payments" && money.get("currency").is_some_and(Value::is_null) =>
+                {
+                    let path = format!("{path}/amount");
+                    money.get("amount").into_iter().for_each(|amount| self.set(&path, "amount", amount));
+                }
                 _ => self.field(&path, name, value),
             }
         }
@@ -371,6 +394,34 @@ mod tests {
         let notes = |events: &[Event]| view(events).render()["order"]["notes"].clone();
         assert_eq!(notes(&[told.clone(), silent.clone()]), "x");
         assert_eq!(notes(&[blanked, silent, told]), Value::Null);
+    }
+
+    #[test]
+    fn a_whole_that_is_told_later_supersedes_its_parts() {
+        let told = serde_json::json!({"kind": "order", "customer": {"name": "N", "phone": "1"}});
+        let (told, moved) = (event("a", "1", "order.updated", told.clone()), event("c", "3", "order.updated", told));
+        let nobody = event("b", "2", "order.updated", serde_json::json!({"kind": "order", "customer": null}));
+        let customer = |events: &[Event]| view(events).render()["order"]["customer"].clone();
+        assert_eq!(customer(&[nobody.clone(), told.clone()]), Value::Null);
+        assert_eq!(customer(&[moved, told, nobody]), serde_json::json!({"name": "N", "phone": "1"}));
+    }
+
+    #[test]
+    fn an_amount_without_a_currency_keeps_the_currency() {
+        let paid = |id: &str, sequence: &str, money: Value| {
+            event(id, sequence, "payment.captured", serde_json::json!({"kind": "payment", "id": "p", "amount": money}))
+        };
+        let created = paid("a", "1", serde_json::json!({"amount": "40.7", "currency": "EUR"}));
+        let charged = paid("b", "2", serde_json::json!({"amount": "41", "currency": null}));
+        let later = paid("c", "3", serde_json::json!({"amount": "42", "currency": "CHF"}));
+        for (events, amount, currency) in [
+            (vec![&charged, &created], "41", Some("EUR")),
+            (vec![&charged], "41", None),
+            (vec![&later, &charged, &created], "42", Some("CHF")),
+        ] {
+            let summary = view(&events.into_iter().cloned().collect::<Vec<_>>()).summary();
+            assert_eq!((summary.total, summary.currency.as_deref()), (amount.parse().ok(), currency));
+        }
     }
 
     #[test]

@@ -76,7 +76,8 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
             Some(id) => Part::one(id),
             None => Part::of(&[merchant(root).as_deref(), Some(order_id)]),
         },
-        order_id => Part::of(&[order_id.as_deref()]),
+        // What is no order has an id alone.
+        order_id => Part::of(&[order_id.as_deref().or(id.as_deref())]),
     };
     let strength = if unique_id.is_some() { Strength::Strong } else { weak(&SCALEV, verified) };
     Claim {
@@ -150,7 +151,6 @@ fn read_data(root: &Node<'_>, shape: Shape) -> Data {
 
 fn order(data: &Node<'_>) -> Order {
     let (payment, fulfillment) = (payment(data), fulfillment(data));
-    let link = data.text("payment_link_id");
     Order {
         id: data.text_or_none("order_id"),
         alias_id: data.text("id"),
@@ -171,11 +171,16 @@ fn order(data: &Node<'_>) -> Order {
         status_times: times(data, ORDER_STATES),
         created_at: data.time("created_at"),
         updated_at: data.time("last_updated_at"),
-        references: link.value().is_some().then(|| ("payment_link".to_owned(), link)).into_iter().collect(),
+        references: references(data),
         payments: if payment == Payment::default() { Vec::new() } else { vec![payment] },
         fulfillments: if fulfillment == Fulfillment::default() { Vec::new() } else { vec![fulfillment] },
         ..Order::default()
     }
+}
+
+fn references(data: &Node<'_>) -> BTreeMap<String, Field<String>> {
+    let link = data.text("payment_link_id");
+    if link.is_absent() { BTreeMap::new() } else { BTreeMap::from([("payment_link".to_owned(), link)]) }
 }
 
 /// Orders tell no currency. `discount_rate` is no amount.

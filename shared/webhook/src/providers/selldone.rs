@@ -49,12 +49,13 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let about = event.as_deref().and_then(|event| lookup(ABOUT, event));
     let subject = |kind: Option<&str>, path| Part::of(&[shop.as_deref(), kind, text(path).as_deref()]);
     Claim {
-        subject: match about {
+        // What the body holds tells what an event is about that no table has, so that learning it gives no new name.
+        subject: match about.or_else(|| held(root)) {
             // Every kind of order has a table of ids of its own.
             Some(About::Order) => subject(event.as_deref(), &["basket", "id"]),
             Some(About::Product) => subject(Some("Inventory"), &["product", "id"]),
             Some(About::Customer) => subject(Some("Customer"), &["customer", "id"]),
-            None => Part::missing(),
+            None => Part::of(&[shop.as_deref()]),
         },
         word: match &action {
             Some(action) => Part::of(&[event.as_deref(), Some(action)]),
@@ -67,6 +68,13 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         content,
         alias: None,
     }
+}
+
+/// What a body is about, by its members: an order has its customer beside it.
+fn held(root: &Value<'_>) -> Option<About> {
+    let has_id = |name| root.at(&[name, "id"]).and_then(Value::text).is_some();
+    let members = [("basket", About::Order), ("product", About::Product), ("customer", About::Customer)];
+    members.into_iter().find(|(name, _)| has_id(name)).map(|(_, about)| about)
 }
 
 /// What tells two events of one subject and word apart: there is no id of any kind.
@@ -157,17 +165,11 @@ fn data(root: &Node<'_>, about: Option<About>, event: &str, action: Option<&str>
 fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
     let currency = basket.text_or_none("currency");
     let (payment, fulfillment) = (payment(basket, event, action), fulfillment(basket, action));
-    let reject = basket.text("reject");
-    let status = match reject.value() {
-        Some(word) => Field::Value(Status { state: OrderState::Cancelled, word: word.clone() }),
-        None => basket.status("status", ORDER_STATES),
-    };
     let reserved_at = basket.time("reserved_at");
-    let dropship = event.eq_ignore_ascii_case(DROPSHIP);
     Order {
         id: basket.text_or_none("id"),
         number: basket.text("label"),
-        status,
+        status: order_status(basket, event),
         order_type: basket.text("type"),
         channel: Field::Value(event.to_owned()),
         totals: totals(basket, event, currency.as_deref()),
@@ -177,16 +179,40 @@ fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
             .or(basket.list("contents", |item| line(item, currency.as_deref()))),
         shipping_address: basket.object("receiver_info", address),
         billing_address: basket.object("billing", address),
-        cancelled_reason: reject,
+        cancelled_reason: basket.text("reject"),
         cancelled_at: first(basket.time("reject_at"), basket.time("cancel_at")),
         status_times: told_as("Reserved", reserved_at),
         created_at: basket.time("created_at"),
         updated_at: basket.time("updated_at"),
-        references: told_as("reseller_order", if dropship { basket.text("basket_id") } else { Field::Absent }),
+        references: told_as(
+            "reseller_order",
+            if is_dropship(event) { basket.text("basket_id") } else { Field::Absent },
+        ),
         payments: if payment == Payment::default() { Vec::new() } else { vec![payment] },
         fulfillments: if fulfillment == Fulfillment::default() { Vec::new() } else { vec![fulfillment] },
         ..Order::default()
     }
+}
+
+/// A rejected order is called off whatever its status. One that is placed is the shop's only when the shop confirmed
+/// it, which `delivery_state` tells and not the money: in CheckQueue a paid order still waits for that.
+fn order_status(basket: &Node<'_>, event: &str) -> Field<Status<OrderState>> {
+    if let Some(word) = basket.text_or_none("reject") {
+        return Field::Value(Status { state: OrderState::Cancelled, word });
+    }
+    let told: Field<Status<OrderState>> = basket.status("status", ORDER_STATES);
+    let Field::Value(status) = &told else { return told };
+    // The status of a drop-shipping order is the supplier's own answer.
+    let is_placed = matches!(status.state, OrderState::Pending | OrderState::Confirmed) && !is_dropship(event);
+    let delivery = basket.text_or_none("delivery_state").filter(|_| is_placed);
+    match delivery.and_then(|word| Some(Status { state: lookup(TAKING_UP, &word)?, word })) {
+        Some(delivery) if delivery.state != status.state => Field::Value(delivery),
+        Some(_) | None => told,
+    }
+}
+
+fn is_dropship(event: &str) -> bool {
+    event.eq_ignore_ascii_case(DROPSHIP)
 }
 
 /// What the buyer pays in all is told for quotes only, whose `price` is final and includes shipping.
@@ -233,15 +259,16 @@ fn line(item: &Node<'_>, currency: Option<&str>) -> Line {
 fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
     // The status of a drop-shipping order is the supplier's answer, not the money's.
     let told: Field<Status<PaymentState>> =
-        if event.eq_ignore_ascii_case(DROPSHIP) { Field::Absent } else { basket.status("status", PAYMENT_STATES) };
+        if is_dropship(event) { Field::Absent } else { basket.status("status", PAYMENT_STATES) };
     let settled = told.value().is_some_and(|status| matches!(status.state, PaymentState::Paid | PaymentState::Voided));
     Payment {
+        // The row of the provider's own table; the gateway's reference is told on read-back only.
+        id: basket.text_or_none("payment_id"),
         status: match by_action(PAYING_ACTIONS, action) {
             Some(status) if !settled => Field::Value(status),
             Some(_) | None => told,
         },
         gateway: basket.text("payment_type"),
-        gateway_reference: basket.text("payment_id"),
         paid_at: basket.time("pay_at").or(basket.time("payment_at")),
         ..Payment::default()
     }

@@ -110,9 +110,10 @@ fn read(kept: Kept<'_>) -> Reading {
     Reading {
         event_type: topic.map(|(event_type, _)| event_type),
         time,
+        // Statuses go back as well as forth (`order/pending` is a topic), and most changes leave the status as it is:
+        // it decides between events of one instant, never instead of time.
         position: match time.or_else(|| signed_at(kept.row)) {
             Some(version) => Position::Time { version, event: None, rank },
-            None if rank > 0 => Position::Rank(rank),
             None => Position::Arrival,
         },
         merchant: root.text_or_none("merchant_id"),

@@ -20,6 +20,12 @@ use webhook::source::{Merchants, SchemeName, Source};
 /// When every sample is received, for readings that do not change.
 pub(crate) const RECEIVED_MS: i64 = 1_767_225_600_000;
 
+/// `UPDATE_READINGS=1` rewrites what the suite compares with; the diff is the contract change.
+#[expect(clippy::disallowed_methods, reason = "the crate has no environment, its tests have")]
+pub(crate) fn updating() -> bool {
+    std::env::var_os("UPDATE_READINGS").is_some()
+}
+
 /// One file of `events/`.
 pub(crate) struct Case {
     pub(crate) provider: &'static Provider,

@@ -11,11 +11,6 @@ use webhook::secret::Secret;
 use webhook::signature::Refusal;
 use webhook::source::{Merchants, SchemeName};
 
-/// `UPDATE_READINGS=1` rewrites the readings; the diff is the contract change.
-fn updating() -> bool {
-    std::env::var_os("UPDATE_READINGS").is_some()
-}
-
 #[test]
 fn every_sample_reads_as_recorded() {
     let mut wrong = Vec::new();
@@ -23,7 +18,7 @@ fn every_sample_reads_as_recorded() {
         let event = read(case.provider, &case.row());
         let reading = serde_json::to_string_pretty(&event).unwrap() + "\n";
         let path = case.path.with_file_name(format!("{}.event.json", case.name));
-        if updating() {
+        if cases::updating() {
             fs::write(&path, &reading).unwrap();
         }
         if fs::read_to_string(&path).unwrap_or_default() != reading {
@@ -88,7 +83,7 @@ fn names_are_for_ever() {
             None => golden.push_str(&format!("{label} {name}\n")),
         }
     }
-    if updating() {
+    if cases::updating() {
         fs::write(&path, &golden).unwrap();
     }
     assert_eq!(fs::read_to_string(&path).unwrap_or_default(), golden, "samples without a recorded name");

@@ -19,7 +19,7 @@ fn current() -> Value {
 fn the_schema_is_the_types() {
     let text = serde_json::to_string_pretty(&current()).unwrap() + "\n";
     let path = file("event.schema.json");
-    if std::env::var_os("UPDATE_READINGS").is_some() {
+    if crate::cases::updating() {
         fs::write(&path, &text).unwrap();
     }
     assert_eq!(fs::read_to_string(path).unwrap_or_default(), text, "UPDATE_READINGS=1 rewrites it");

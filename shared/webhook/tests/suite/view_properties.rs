@@ -93,7 +93,7 @@ fn a_possible_repeat_is_never_added_to_a_sum() {
     again.mark = Some(Mark::PossiblyRepeated);
     let refunded =
         |rows: &[_]| joined(&rows.iter().map(|row| read(case.provider, row)).collect::<Vec<_>>()).summary().refunded;
-    let once = refunded(&[first.clone()]);
+    let once = refunded(std::slice::from_ref(&first));
     assert!(matches!(once, Refunded::Amount(_)), "{once:?}");
     assert_eq!(refunded(&[first, again]), once);
 }

@@ -76,6 +76,8 @@ fn an_order_has_one_name_with_and_without_its_id() {
         ),
         (r#"{"event":"business.test_event","unique_id":"e6","data":{}}"#, None, "~", "business.test_event", "e6"),
         (r#"{"unique_id":"e7","data":[]}"#, None, "~", "~", "e7"),
+        (r#"{"event":"store.updated","unique_id":"e8","data":{"id":5}}"#, None, "5", "store.updated", "e8"),
+        (r#"{"event":"store.updated","unique_id":"e9","data":{"id":5}}"#, Some("a"), "5", "store.updated", "e9"),
     ] {
         let claim = claim_of(body, app);
         assert_eq!(claim.subject.to_string(), subject, "{body}");

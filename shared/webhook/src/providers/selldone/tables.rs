@@ -97,6 +97,15 @@ pub(super) const ORDER_STATES: Table<OrderState> = &[
     ("REJECT", OrderState::Cancelled),
 ];
 
+/// Where a placed order stands with the shop, by `delivery_state`: what follows on the confirmation is the parcel's.
+pub(super) const TAKING_UP: Table<OrderState> = &[
+    ("CheckQueue", OrderState::Pending),
+    ("OrderConfirm", OrderState::Confirmed),
+    ("PreparingOrder", OrderState::Confirmed),
+    ("SentOrder", OrderState::Confirmed),
+    ("ToCustomer", OrderState::Confirmed),
+];
+
 /// Cash on delivery is paid late, and then the status changes.
 pub(super) const PAYMENT_STATES: Table<PaymentState> = &[
     ("Open", PaymentState::Pending),

@@ -102,11 +102,14 @@ fn names_tell_apart_what_ids_do_not() {
         ),
         (r#"{"event":"Register","shop":{"id":1},"customer":{"id":5}}"#, "1:Customer:5", "Register", "HASH"),
         (
-            r#"{"event":"GiftCard","action":"CheckoutOrder","shop":{"id":1},"basket":{"id":9}}"#,
-            "~",
+            r#"{"event":"GiftCard","action":"CheckoutOrder","shop":{"id":1},"basket":{"id":9},"customer":{"id":5}}"#,
+            "1:GiftCard:9",
             "GiftCard:CheckoutOrder",
             "HASH",
         ),
+        (r#"{"event":"Rating","shop":{"id":1},"product":{"id":3}}"#, "1:Inventory:3", "Rating", "HASH"),
+        (r#"{"event":"Rating","shop":{"id":1},"basket":"x"}"#, "1", "Rating", "HASH"),
+        (r#"{"event":"Rating"}"#, "~", "Rating", "HASH"),
     ] {
         let expected = (subject.to_owned(), word.to_owned(), identity.to_owned());
         assert_eq!(name_of(body), expected, "{body}");
@@ -167,6 +170,29 @@ fn actions_say_more_than_states() {
     let rejected = order_of("OnlineOrder", "CancelProduct", r#""status":"Payed","reject":"PricingFault""#);
     let status = Status { state: OrderState::Cancelled, word: "PricingFault".to_owned() };
     assert_eq!(rejected.status, Field::Value(status));
+}
+
+#[test]
+fn a_paid_order_is_the_shops_when_the_shop_confirms_it() {
+    for (event, basket, state, word) in [
+        ("OnlineOrder", r#""status":"Payed","delivery_state":"CheckQueue""#, OrderState::Pending, "CheckQueue"),
+        ("OnlineOrder", r#""status":"COD","delivery_state":"CheckQueue""#, OrderState::Pending, "CheckQueue"),
+        ("OnlineOrder", r#""status":"Payed","delivery_state":"SentOrder""#, OrderState::Confirmed, "Payed"),
+        (
+            "OnlineOrder",
+            r#""status":"Reserved","delivery_state":"OrderConfirm""#,
+            OrderState::Confirmed,
+            "OrderConfirm",
+        ),
+        ("OnlineOrder", r#""status":"Payed","delivery_state":"Lost""#, OrderState::Confirmed, "Payed"),
+        ("OnlineOrder", r#""status":"Canceled","delivery_state":"SentOrder""#, OrderState::Cancelled, "Canceled"),
+        ("OnlineOrder", r#""status":"Owed","delivery_state":"SentOrder""#, OrderState::Unknown, "Owed"),
+        ("PosOrder", r#""status":"Payed""#, OrderState::Confirmed, "Payed"),
+        ("FulfillmentOrder", r#""status":"ACCEPT","delivery_state":"CheckQueue""#, OrderState::Confirmed, "ACCEPT"),
+    ] {
+        let told = order_of(event, "PaymentOrder", basket).status;
+        assert_eq!(told, Field::Value(Status { state, word: word.to_owned() }), "{event} {basket}");
+    }
 }
 
 #[test]

@@ -128,7 +128,7 @@ const OTHER: &[&str] = &[
     "metafields/create",
 ];
 
-/// In the order in which an order passes through them: the place in the table ranks events that tell no time.
+/// In the order in which an order passes through them: the place in the table ranks events of one instant.
 pub(super) const ORDER_STATES: Table<OrderState> = &[
     ("temp", OrderState::Draft),
     ("pending", OrderState::Pending),

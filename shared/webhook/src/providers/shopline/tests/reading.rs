@@ -41,11 +41,11 @@ fn positions_follow_the_best_time_that_is_told() {
     check_place(&changed, Some("1618994178"), "3.01680495600100000000.0.00002");
     check_place(&temp, Some("1618994178"), "3.01618994178000000000.0.00001");
     check_place(&temp, Some("1618994178123"), "3.01618994178123000000.0.00001");
-    check_place(&temp, Some("soon"), "2.0.0.00001");
-    check_place(&temp, None, "2.0.0.00001");
+    check_place(&temp, Some("soon"), "1.01700000000000000000.0.00000");
+    check_place(&temp, None, "1.01700000000000000000.0.00000");
     // A ts in another unit is not believed.
     let milliseconds = temp.replacen('{', "{\"ts\":\"1680495600100\",", 1);
-    check_place(&milliseconds, None, "2.0.0.00001");
+    check_place(&milliseconds, None, "1.01700000000000000000.");
     assert_eq!(read_body(&milliseconds)["unreadfields"], "ts");
     assert_eq!(read_body(&noticed)["time"], "2023-04-03T04:20:00.100820201Z");
     assert_eq!(read_body(&changed)["time"], "2023-04-03T04:20:00.1Z");
@@ -53,19 +53,20 @@ fn positions_follow_the_best_time_that_is_told() {
 }
 
 #[test]
-fn without_a_time_the_status_ranks() {
-    for (topic, resource, start) in [
-        ("order/cancel", json!({"status": "cancelled"}), "2.0.0.00005"),
-        ("order/remove", json!({}), "2.0.0.00006"),
-        ("order/update", json!({"status": "unheard_of"}), "1."),
-        ("order_payment/update", json!({"status": "failed"}), "2.0.0.00002"),
-        ("order_payment/refund", json!({"status": "refunded"}), "2.0.0.00006"),
-        ("order_delivery/update", json!({"status": "returned"}), "2.0.0.00007"),
-        ("order_delivery/update", json!({"delivery_status": "request_accepted"}), "2.0.0.00002"),
-        ("return_order/complete", json!({}), "2.0.0.00002"),
-        ("user/sign_in", json!({"status": "active"}), "1."),
+fn at_one_instant_the_status_ranks() {
+    for (topic, resource, rank) in [
+        ("order/cancel", json!({"status": "cancelled"}), 5),
+        ("order/remove", json!({}), 6),
+        ("order/update", json!({"status": "unheard_of"}), 0),
+        ("order_payment/update", json!({"status": "failed"}), 2),
+        ("order_payment/refund", json!({"status": "refunded"}), 6),
+        ("order_delivery/update", json!({"status": "returned"}), 7),
+        ("order_delivery/update", json!({"delivery_status": "request_accepted"}), 2),
+        ("return_order/complete", json!({}), 2),
+        ("user/sign_in", json!({"status": "active"}), 0),
     ] {
-        check_place(&event(topic, &resource), None, start);
+        check_place(&event(topic, &resource), Some("1618994178"), &format!("3.01618994178000000000.0.{rank:05}."));
+        check_place(&event(topic, &resource), None, "1.01700000000000000000.0.00000.");
     }
 }
 
