@@ -358,10 +358,10 @@ def check_logs(template: Template) -> None:
 
 
 def check_alarms(template: Template) -> None:
-    """Three alarms, each where events are stuck, and the user's topic is told."""
+    """Four alarms, where events are stuck or need somebody, and the user's topic is told."""
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     watched = {
-        name: (alarm["Properties"]["MetricName"], alarm["Properties"]["Dimensions"][0]["Value"])
+        name: (alarm["Properties"]["MetricName"], alarm["Properties"].get("Dimensions", [{"Value": None}])[0]["Value"])
         for name, alarm in alarms.items()
     }
     visible = "ApproximateNumberOfMessagesVisible"
@@ -369,13 +369,14 @@ def check_alarms(template: Template) -> None:
         "RelayIsLate": ("IteratorAge", {"Ref": "RelayFunction"}),
         "RelayHasDeadLetters": (visible, arn("RelayDeadLetterQueue", "QueueName")),
         "OrdersHasDeadLetters": (visible, arn("OrdersDeadLetterQueue", "QueueName")),
+        "NeedsAttention": ("Attention", None),
     }
     none = {"Ref": "AWS::NoValue"}
     for name, alarm in alarms.items():
         told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], none]}
         assert alarm["Properties"]["AlarmActions"] == told, name
         assert alarm["Properties"]["ComparisonOperator"] == "GreaterThanThreshold", name
-        assert alarm["Properties"]["Statistic"] == "Maximum", name
+        assert alarm["Properties"]["Statistic"] == ("Sum" if name == "NeedsAttention" else "Maximum"), name
         minutes = 5 if name == "RelayIsLate" else 0
         assert alarm["Properties"]["Threshold"] == minutes * 60_000, name
 

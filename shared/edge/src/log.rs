@@ -9,11 +9,15 @@ use serde_json::{Map, Value, json};
 /// The CloudWatch namespace of every metric.
 pub const NAMESPACE: &str = "hookmill";
 
+/// The metric that `template.yaml` has an alarm for.
+pub const ATTENTION: &str = "Attention";
+
 /// A line and the metrics in it.
 #[derive(Debug)]
 pub struct Line {
     fields: Map<String, Value>,
     metrics: Vec<(&'static str, &'static str)>,
+    attention: bool,
 }
 
 impl Line {
@@ -34,7 +38,11 @@ impl Line {
 
     fn new(level: &str, message: &str) -> Self {
         let fields = [("level", json!(level)), ("message", json!(message))];
-        Line { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), metrics: Vec::new() }
+        Line {
+            fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            metrics: Vec::new(),
+            attention: false,
+        }
     }
 
     /// Adds a field.
@@ -50,14 +58,29 @@ impl Line {
         self
     }
 
+    /// Has the one metric count it that calls somebody: something genuine that could not be taken or read as it should.
+    pub fn attention(mut self) -> Self {
+        self.attention = true;
+        self
+    }
+
     /// The line as JSON.
     pub fn render(mut self, now_ms: i64) -> String {
+        let mut directives = Vec::new();
         if !self.metrics.is_empty() {
             let metrics: Vec<_> = self.metrics.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect();
             // Two dimensions only: one for every source or kind would cost more than the rest of the deployment.
-            let directive =
-                json!({"Namespace": NAMESPACE, "Dimensions": [["provider", "outcome"]], "Metrics": metrics});
-            self.fields.insert("_aws".to_owned(), json!({"Timestamp": now_ms, "CloudWatchMetrics": [directive]}));
+            directives
+                .push(json!({"Namespace": NAMESPACE, "Dimensions": [["provider", "outcome"]], "Metrics": metrics}));
+        }
+        if self.attention {
+            self.fields.insert(ATTENTION.to_owned(), json!(1));
+            let metrics = json!([{"Name": ATTENTION, "Unit": "Count"}]);
+            // No dimension at all, so that one alarm hears all of it.
+            directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics}));
+        }
+        if !directives.is_empty() {
+            self.fields.insert("_aws".to_owned(), json!({"Timestamp": now_ms, "CloudWatchMetrics": directives}));
         }
         Value::Object(self.fields).to_string()
     }
@@ -82,5 +105,7 @@ mod tests {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["provider", "outcome"]]));
         assert_eq!((&line["Deliveries"], &line["_aws"]["Timestamp"]), (&json!(1), &json!(5)));
         assert!(!Line::info("x").render(0).contains("_aws"));
+        let line: Value = serde_json::from_str(&Line::error("x").attention().render(5)).unwrap();
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
     }
 }

@@ -1,5 +1,6 @@
 //! One delivery: admit, keep, answer.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use webhook::claim::EventKey;
@@ -22,8 +23,9 @@ pub const DELIVERY_MS_MAX: u64 = 2_000;
 /// A refused delivery has this long to be quarantined: its sender gets the same answer either way.
 const QUARANTINE_MS_MAX: u64 = 500;
 
-/// One refusal in this many is logged.
+/// One line tells this many refusals, or those of this many milliseconds.
 const REFUSALS_A_LINE: u64 = 20;
+const REFUSALS_MS_MAX: i64 = 10_000;
 
 /// A provider's receiver.
 #[derive(Debug)]
@@ -35,7 +37,14 @@ pub struct Receiver {
     quarantine: Quarantine,
     clock: Clock,
     decoy: Source,
-    refusals: std::sync::atomic::AtomicU64,
+    refusals: Mutex<Refusals>,
+}
+
+/// Refusals that no line has told yet.
+#[derive(Debug, Default)]
+struct Refusals {
+    untold: u64,
+    told_ms: Option<i64>,
 }
 
 /// How a delivery ended, for its line in the log.
@@ -72,7 +81,7 @@ impl Receiver {
             quarantine: Quarantine::new(dynamodb, config.events_table, provider),
             clock,
             decoy: decoy(provider),
-            refusals: std::sync::atomic::AtomicU64::new(0),
+            refusals: Mutex::default(),
         }
     }
 
@@ -130,36 +139,41 @@ impl Receiver {
 
     fn log(&self, source: Option<String>, end: &End, received_ms: i64) {
         let now_ms = self.clock.now_ms();
+        let mut deliveries = 1;
         let line = match end {
             End::Kept(outcome) => Line::info("delivery kept")
                 .with("id", outcome.key.id())
                 .with("kind", word(&outcome.key))
                 .with("write_units", outcome.write_units),
             End::Refused(refusal) => {
-                let refused = self.refusals.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let line = Line::warn("delivery refused").with("reason", refusal.word());
-                if refused.is_multiple_of(REFUSALS_A_LINE) { line } else { return self.count_refusal(now_ms) }
+                let Some(count) = self.refusals_to_tell(now_ms) else { return };
+                deliveries = count;
+                Line::warn("deliveries refused").with("reason", refusal.word())
             }
+            End::Door(Answer::TooLarge) => Line::error("delivery over the limit").attention(),
             End::Door(_) => Line::warn("request refused"),
-            End::Failed(_, reason) => Line::error("delivery not kept").with("reason", reason.as_str()),
+            End::Failed(_, reason) => Line::error("delivery not kept").attention().with("reason", reason.as_str()),
         };
         // An unknown source's name is whatever a stranger typed.
         let unknown = matches!(end, End::Refused(Refusal::UnknownSource));
         line.with("provider", self.provider.name)
             .with("source", source.filter(|_| !unknown))
             .with("outcome", end.word())
-            .metric("Deliveries", "Count", 1)
+            .metric("Deliveries", "Count", deliveries)
             .metric("DurationMs", "Milliseconds", now_ms - received_ms)
             .write(now_ms);
     }
 
-    /// Refusals are all counted, but few of them are told.
-    fn count_refusal(&self, now_ms: i64) {
-        Line::warn("delivery refused")
-            .with("provider", self.provider.name)
-            .with("outcome", "refused")
-            .metric("Deliveries", "Count", 1)
-            .write(now_ms);
+    /// How many refusals the next line tells of; none while it is not due. A flood must not become a bill for logs.
+    fn refusals_to_tell(&self, now_ms: i64) -> Option<u64> {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.untold += 1;
+        let due = refusals.told_ms.is_none_or(|told_ms| now_ms - told_ms >= REFUSALS_MS_MAX);
+        if !due && refusals.untold < REFUSALS_A_LINE {
+            return None;
+        }
+        refusals.told_ms = Some(now_ms);
+        Some(std::mem::take(&mut refusals.untold))
     }
 }
 

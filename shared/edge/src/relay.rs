@@ -135,7 +135,8 @@ impl Relay {
                 reason: aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
             })?;
         }
-        let line = Line::error("events parked for a queue that does not take them").with("queue", queue_url);
+        let line =
+            Line::error("events parked for a queue that does not take them").with("queue", queue_url).attention();
         line.with("provider", "all")
             .with("outcome", "parked")
             .metric("Events", "Count", count)
@@ -153,8 +154,9 @@ impl Relay {
         let provider = event.id.split('/').next().unwrap_or_default();
         let source = event.id.split('/').nth(1).unwrap_or_default();
         let now_ms = self.clock.now_ms();
-        Line::info("event relayed")
-            .with("provider", provider)
+        let line = Line::info("event relayed");
+        let line = if outcome == "relayed" { line } else { line.attention() };
+        line.with("provider", provider)
             .with("source", source)
             .with("id", event.id.as_str())
             .with("kind", event.event_type.name())
