@@ -20,6 +20,7 @@ pub mod relay;
 pub mod queue;
 pub mod orders;
 pub mod read;
+pub mod defects;
 
 pub use config::{ReceiverConfig, RelayConfig, ViewConfig};
 pub use lambda_runtime::Error;

@@ -87,6 +87,9 @@ impl Line {
 
     /// Writes the line.
     pub fn write(self, now_ms: i64) {
+        if crate::defects::is_silent() {
+            return;
+        }
         let line = self.render(now_ms);
         // A log that cannot be written must not cost a delivery.
         let _ = writeln!(std::io::stdout().lock(), "{line}");

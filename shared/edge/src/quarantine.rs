@@ -12,6 +12,7 @@ use webhook::providers::Provider;
 use webhook::request::Delivery;
 use webhook::signature::Refusal;
 
+use crate::defects::{self, Defect};
 use crate::http::Arrived;
 use crate::item::{self, Item, KIND_REFUSED, bytes, header_map, instant, text};
 use crate::store::{StoreError, service};
@@ -93,7 +94,7 @@ impl Quarantine {
         let mut item = Item::from([
             ("pk".to_owned(), text(&format!("refused/{}/{source}", self.provider.name))),
             ("sk".to_owned(), text(&format!("{slot:04}"))),
-            ("kind".to_owned(), text(KIND_REFUSED)),
+            ("kind".to_owned(), text(kind())),
             ("received_at".to_owned(), text(&instant(now_ms))),
             ("expires".to_owned(), AttributeValue::N(seconds(now_ms + LIFE_MS).to_string())),
             ("reason".to_owned(), text(refusal.word())),
@@ -121,6 +122,10 @@ impl Quarantine {
         }
         Ok(item)
     }
+}
+
+fn kind() -> &'static str {
+    if defects::has(Defect::RefusedKeptAsEvent) { item::KIND_EVENT } else { KIND_REFUSED }
 }
 
 /// The headers that a new check needs, cut to a length that no genuine one reaches.

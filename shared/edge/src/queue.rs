@@ -9,6 +9,7 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+use crate::defects::{self, Defect};
 
 /// A call takes this many messages at most.
 pub const ENTRIES_MAX: usize = 10;
@@ -99,6 +100,9 @@ impl Group {
     fn refused(&mut self, refused: Refused) {
         self.attempts += 1;
         self.reason = refused.reason;
+        if defects::has(Defect::FailedEntryGoesLast) {
+            self.waiting.rotate_left(1.min(self.waiting.len()));
+        }
         if let Some(head) = self.waiting.front_mut().filter(|_| refused.senders_fault) {
             // No content may hold the others up: the bare event has nothing that a queue could object to.
             head.body.clone_from(&head.bare_body);
@@ -162,6 +166,7 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
     let refused = |index: usize| output.failed().iter().find(|entry| entry.id() == index.to_string());
     (0..wave.len())
         .map(|index| match refused(index) {
+            _ if defects::has(Defect::FailedEntriesIgnored) => Ok(()),
             // What is neither named as sent nor as refused counts as not sent.
             None if sent(index) => Ok(()),
             None => Err(Refused { reason: "the queue said nothing of it".to_owned(), senders_fault: false }),

@@ -16,6 +16,8 @@ pub enum Position {
     },
     /// The provider told no time, but what happened can only happen in one order.
     Rank(u16),
+    /// The same, but what happens at one rank may happen again and again: of equals the one that arrived last.
+    RankThenArrival(u16),
     /// Neither: the time of arrival decides.
     Arrival,
 }
@@ -31,15 +33,23 @@ pub struct Row<'a> {
     pub hash: &'a [u8; 32],
 }
 
+impl Row<'_> {
+    fn arrival(&self) -> u64 {
+        u64::try_from(self.received_ms).unwrap_or(0).saturating_mul(1_000_000)
+    }
+}
+
 impl Position {
     /// The position as text of one width, greater for what is the later truth.
     ///
-    /// Class, version time, event time, rank, mapping version, hash of the body.
+    /// Class, version time, event time, rank, mapping version, hash of the body; for the class of ranks, the rank and
+    /// the arrival stand where the times do.
     pub fn sequence(&self, row: &Row<'_>) -> String {
         let (class, version, event, rank) = match self {
             Position::Time { version, event, rank } => (3, nanoseconds(*version), event.map_or(0, nanoseconds), *rank),
-            Position::Rank(rank) => (2, 0, 0, *rank),
-            Position::Arrival => (1, u64::try_from(row.received_ms).unwrap_or(0).saturating_mul(1_000_000), 0, 0),
+            Position::Rank(rank) => (2, u64::from(*rank), 0, 0),
+            Position::RankThenArrival(rank) => (2, u64::from(*rank), row.arrival(), 0),
+            Position::Arrival => (1, row.arrival(), 0, 0),
         };
         let hash = hex::encode(row.hash.get(..8).unwrap_or_default());
         format!("{class}.{version:020}.{event:020}.{rank:05}.{:05}.{hash}", row.mapping)
@@ -65,6 +75,9 @@ mod tests {
             Position::Arrival.sequence(&row(1_700_000_000_000, &[0; 32])),
             Position::Rank(1).sequence(&row(9, &[0; 32])),
             Position::Rank(20).sequence(&row(1, &[0; 32])),
+            Position::RankThenArrival(21).sequence(&row(1, &[9; 32])),
+            Position::RankThenArrival(21).sequence(&row(2, &[0; 32])),
+            Position::RankThenArrival(22).sequence(&row(1, &[0; 32])),
             time(1, 1, 9).sequence(&row(1, &[9; 32])),
             time(2, 1, 3).sequence(&row(1, &[0; 32])),
             time(2, 2, 0).sequence(&row(1, &[0; 32])),

@@ -2,8 +2,6 @@
 //!
 //! Source: developers.scalapay.com/reference, pages `webhooks`, `wehook-data-model`, `messages-validation`.
 
-use std::borrow::Cow;
-
 use super::*;
 use crate::event::{Data, EventType};
 use crate::field::Field;
@@ -129,11 +127,13 @@ fn payment(root: &Node<'_>, kept: Kept<'_>) -> Payment {
     }
 }
 
-/// What a webhook may call a refund. Part of the claim. A token alone is no name: the documented one is `pre_transfer`.
+/// What a webhook may call a refund. Part of the claim.
+/// Neither name is one without the time: the documented token is `pre_transfer`, and the documented merchant's
+/// reference is the order's own, which every partial refund of it would share.
 fn told_refund(root: &Value<'_>) -> Option<String> {
     let text = |name| root.get(name).and_then(Value::text);
-    let token = || Some(format!("{}@{}", text("refundToken")?, text("refundedAt")?));
-    text("merchantRefundReference").map(Cow::into_owned).or_else(token)
+    let name = text("merchantRefundReference").or_else(|| text("refundToken"))?;
+    Some(format!("{name}@{}", text("refundedAt")?))
 }
 
 /// A refund as a webhook may echo it; no field of it is documented there.

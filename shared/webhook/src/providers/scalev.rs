@@ -305,7 +305,8 @@ fn checkout(intent: &Node<'_>) -> Checkout {
         quantity: cart.integer("item_quantity"),
         estimated_total: cart.money("estimated_total", currency.as_deref()),
         store: member(intent, "store", "name"),
-        source_url: intent.text("source_url"),
+        // The query may hold the buyer's way back into the cart, which is a capability.
+        source_url: intent.text("source_url").map(|url| url.split(['?', '#']).next().unwrap_or_default().to_owned()),
         contactable: intent.flag("contactable"),
         // The order's shape here is not published.
         order_id: if intent.get("order").is_scalar() {

@@ -110,10 +110,11 @@ fn read(kept: Kept<'_>) -> Reading {
     Reading {
         event_type: topic.map(|(event_type, _)| event_type),
         time,
-        // Statuses go back as well as forth (`order/pending` is a topic), and most changes leave the status as it is:
-        // it decides between events of one instant, never instead of time.
         position: match time.or_else(|| signed_at(kept.row)) {
             Some(version) => Position::Time { version, event: None, rank },
+            // A merchant's webhook of the older form tells no time at all. A resent creation must not bring a
+            // cancelled order back to life, so the status goes before the arrival.
+            None if rank > 0 => Position::RankThenArrival(rank),
             None => Position::Arrival,
         },
         merchant: root.text_or_none("merchant_id"),

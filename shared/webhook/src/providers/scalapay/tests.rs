@@ -46,9 +46,10 @@ fn what_can_come_twice_is_named_by_more_than_its_status() {
         (
             r#""status":"refunded","orderToken":"T","refundToken":"x","refundedAt":"t1","merchantRefundReference":"r""#,
             "T/refunded",
-            "r",
+            "r%40t1",
             false,
         ),
+        (r#""status":"refunded","orderToken":"T","merchantRefundReference":"r""#, "T/refunded", "HASH", false),
         (r#""status":"disputed","orderToken":"T""#, "T/disputed", "HASH", false),
     ] {
         let expected = (name.to_owned(), identity.to_owned(), strong);
