@@ -30,7 +30,7 @@ QUIET_SECONDS = 3
 # Headers that the caller's side of the connection makes, or Lambda adds.
 NOT_SENT = ("host", "content-length", "connection", "via")
 NOT_SENT_PREFIXES = ("x-forwarded-", "x-amzn-", "x-amz-")
-ORDER_COLUMNS = ("pk", "order_state", "payment_state", "fulfillment_state", "total", "currency")
+ORDER_COLUMNS = ("pk", "order_state", "payment_state", "fulfillment_state", "total", "currency", "refunded")
 
 
 @dataclass
@@ -286,7 +286,7 @@ def further(stack: Stack) -> str:
     """How to use the stack that is left running."""
     state = stack.state.relative_to(ROOT) if stack.state.is_relative_to(ROOT) else stack.state
     port = "" if stack.port == 4566 else f" PORT={stack.port}"
-    variables = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1"
+    variables = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1"
     return f"""
 The stack stays up: {stack.endpoint}
   send them again        make run{port}            (every one must be a repeat)

@@ -5,5 +5,5 @@ use edge::{Error, Reader, ViewConfig};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let reader = Reader::from_config(ViewConfig::from_env()?).await;
-    edge::serve(async |question| reader.answer(question).await.map_err(Error::from)).await
+    edge::serve(async |question| reader.answer(question).await).await
 }

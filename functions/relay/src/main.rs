@@ -5,5 +5,5 @@ use edge::{Error, Relay, RelayConfig};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let relay = Relay::from_config(RelayConfig::from_env()?).await;
-    edge::serve(async |batch| relay.relay(batch).await.map_err(Error::from)).await
+    edge::serve(async |batch| relay.relay(batch).await).await
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// Why a function cannot start. Names the variable, never a value.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum ConfigError {
     /// A variable is not set or empty.
     #[error("the environment variable {0} is not set")]
@@ -16,6 +16,13 @@ pub enum ConfigError {
     /// A variable is not of its form.
     #[error("the environment variable {0} is not {1}")]
     Form(&'static str, &'static str),
+}
+
+impl std::fmt::Debug for ConfigError {
+    /// A function that cannot start prints its error so: the sentence says more than the variant's name.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{self}")
+    }
 }
 
 /// A receiver's settings.

@@ -1,5 +1,6 @@
 //! One event or one order, for consumers in any language.
 
+use lambda_runtime::Diagnostic;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
@@ -43,6 +44,18 @@ pub enum ReadError {
     /// The table could not be asked.
     #[error("the table cannot be asked: {0}")]
     Store(String),
+}
+
+impl From<ReadError> for Diagnostic {
+    /// The types that a caller can tell apart: `Form`, `Unknown`, `Store`.
+    fn from(error: ReadError) -> Self {
+        let error_type = match &error {
+            ReadError::Form => "Form",
+            ReadError::Unknown => "Unknown",
+            ReadError::Store(_) => "Store",
+        };
+        Diagnostic { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
 }
 
 impl Reader {

@@ -148,7 +148,10 @@ impl Receiver {
             End::Refused(refusal) => {
                 let Some(count) = self.refusals_to_tell(now_ms) else { return };
                 deliveries = count;
-                Line::warn("deliveries refused").with("reason", refusal.word())
+                let line = Line::warn("deliveries refused").with("reason", refusal.word());
+                // Somebody knows the URL: a forger, or the provider with a key that we do not have.
+                let suspicious = matches!(refusal, Refusal::Mismatch | Refusal::WrongMerchant);
+                if suspicious { line.attention() } else { line }
             }
             End::Door(Answer::TooLarge) => Line::error("delivery over the limit").attention(),
             End::Door(_) => Line::warn("request refused"),

@@ -3,6 +3,7 @@
 //! It never fails on a record's content. For outages it retries inside the invocation, then fails the whole of it:
 //! FIFO deduplication absorbs what was already sent.
 
+use lambda_runtime::Diagnostic;
 use serde_json::json;
 use webhook::claim::EventKey;
 use webhook::event::Event;
@@ -51,6 +52,17 @@ pub enum RelayError {
         /// The dead letter queue's word.
         reason: String,
     },
+}
+
+impl From<RelayError> for Diagnostic {
+    fn from(error: RelayError) -> Self {
+        let error_type = match &error {
+            RelayError::Body(_) => "Body",
+            RelayError::Queue { .. } => "Queue",
+            RelayError::Park { .. } => "Park",
+        };
+        Diagnostic { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
 }
 
 /// A canonical event and the queue group that it belongs to.

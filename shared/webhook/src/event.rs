@@ -159,7 +159,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 macro_rules! event_types {
-    ($($variant:ident = $name:literal,)*) => {
+    ($($variant:ident = $name:literal,)*; $other:ident = $other_name:literal) => {
         /// What happened, in our words. The list only grows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum EventType {
@@ -168,6 +168,9 @@ macro_rules! event_types {
                 #[serde(rename = $name)]
                 $variant,
             )*
+            #[doc = concat!("`", $other_name, "`, and any type that a later version adds")]
+            #[serde(rename = $other_name, other)]
+            $other,
         }
 
         impl EventType {
@@ -175,6 +178,7 @@ macro_rules! event_types {
             pub fn name(self) -> &'static str {
                 match self {
                     $(EventType::$variant => $name,)*
+                    EventType::$other => $other_name,
                 }
             }
         }
@@ -237,7 +241,7 @@ event_types! {
     AppTokenRevoked = "app.token_revoked",
     AppUpdated = "app.updated",
     Ping = "ping",
-    Other = "other",
+    ; Other = "other"
 }
 
 #[cfg(test)]
@@ -255,5 +259,7 @@ mod tests {
         for event_type in [EventType::OrderCreated, EventType::Ping, EventType::AppTokenRevoked] {
             assert_eq!(serde_json::to_value(event_type).unwrap(), event_type.name());
         }
+        let of_a_later_version: EventType = serde_json::from_str(r#""order.teleported""#).unwrap();
+        assert_eq!(of_a_later_version, EventType::Other);
     }
 }

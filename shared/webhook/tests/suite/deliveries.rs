@@ -94,14 +94,15 @@ fn any_changed_byte_is_refused() {
     for case in all().iter().filter(|case| case.source.scheme == SchemeName::Signed) {
         // Spaces between tokens are no content to a scheme that signs the parsed body.
         let spaces_count = case.provider.name != "shopline";
+        let mut changed = copy(case);
         for at in 0..case.delivery.body.len() {
-            let mut changed = copy(case);
-            let byte = &mut changed.delivery.body[at];
-            if byte.is_ascii_whitespace() && !spaces_count {
+            let original = case.delivery.body[at];
+            if original.is_ascii_whitespace() && !spaces_count {
                 continue;
             }
-            *byte ^= 1;
+            changed.delivery.body[at] = original ^ 1;
             assert!(changed.admit().is_err(), "{} with byte {at} changed", case.name);
+            changed.delivery.body[at] = original;
         }
     }
 }

@@ -1,0 +1,144 @@
+"""The example consumer in Python, fed with what the local stack has on its queue, and the README's example."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import pytest
+
+from tests import e2e
+from tests.local import run, signing
+from tests.local.stack import ROOT, Stack
+
+CONSUMERS = ROOT / "tests" / "consumers"
+TABLE = "taken-by-the-example"
+# A sample whose order has no other: whoever sends it first, nothing else is affected.
+LONE = "expired"
+
+
+@pytest.fixture(scope="module")
+def consumer(stack: Stack) -> Iterator[ModuleType]:
+    """The example as Lambda loads it, over the stack's DynamoDB and its read function."""
+    table = {
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    stack.client("dynamodb").create_table(TableName=TABLE, **table)
+    variables = {
+        "AWS_ENDPOINT_URL": stack.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "TAKEN_TABLE": TABLE,
+        "READ_FUNCTION": stack.outputs["ReadFunction"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        spec = importlib.util.spec_from_file_location("consumer", CONSUMERS / "python" / "consumer.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+    stack.client("dynamodb").delete_table(TableName=TABLE)
+
+
+@pytest.fixture
+def work(consumer: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, bool]]:
+    """Every call of the example's own work: the event, and whether it was the latest."""
+    calls: list[tuple[dict, bool]] = []
+    monkeypatch.setattr(consumer, "work", lambda event, latest: calls.append((event, latest)))
+    return calls
+
+
+@pytest.fixture
+def failing(consumer: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the work fail for one event."""
+
+    def fail(event_id: str) -> None:
+        def work(event: dict, _latest: bool) -> None:
+            if event["id"] == event_id:
+                raise RuntimeError("the warehouse is closed")
+
+        monkeypatch.setattr(consumer, "work", work)
+
+    return fail
+
+
+def record(number: int, event: dict | str, group: str) -> dict:
+    """A message as Lambda hands it over."""
+    body = event if isinstance(event, str) else json.dumps(event)
+    return {
+        "messageId": f"message-{number}",
+        "body": body,
+        "attributes": {"MessageGroupId": group, "ApproximateReceiveCount": "1"},
+        "eventSource": "aws:sqs",
+    }
+
+
+def batch(*messages: tuple[dict | str, str]) -> dict:
+    """Messages and their groups as one invocation."""
+    return {"Records": [record(number, *message) for number, message in enumerate(messages)]}
+
+
+def failed(answer: dict) -> list[int]:
+    """The numbers of the messages that have to come again."""
+    return [int(failure["itemIdentifier"].removeprefix("message-")) for failure in answer["batchItemFailures"]]
+
+
+def recorded(name: str, **changes: object) -> dict:
+    """A recorded reading under an id of its own, so that no test meets another's."""
+    event = json.loads((run.EVENTS / f"{name}.event.json").read_text(encoding="utf-8"))
+    return event | changes
+
+
+def test_every_recorded_event_is_taken_once(consumer: ModuleType, work: list) -> None:
+    events = [e2e.reading(file) for file in run.cases()]
+    messages = batch(*((event, "/".join(event["id"].split("/")[:3])) for event in events))
+    assert consumer.handler(messages, None) == {"batchItemFailures": []}
+    assert [event["id"] for event, _ in work] == [event["id"] for event in events]
+    assert consumer.handler(messages, None) == {"batchItemFailures": []}
+    assert len(work) == len(events)
+
+
+def test_a_late_event_is_taken_but_is_not_the_latest(consumer: ModuleType, work: list) -> None:
+    settled = recorded("scalev/payment.received.settled", id="late/1", subject="late")
+    paid = recorded("scalev/payment.received.paid", id="late/2", subject="late")
+    order = recorded("scalev/order.created.2026", id="late/3", subject="late")
+    assert failed(consumer.handler(batch((settled, "g"), (paid, "g"), (order, "g")), None)) == []
+    # The order is another thing than its payment, however old.
+    assert [(event["id"], latest) for event, latest in work] == [("late/1", True), ("late/2", False), ("late/3", True)]
+
+
+def test_a_group_stops_at_its_first_failure(consumer: ModuleType, failing: Callable[[str], None]) -> None:
+    failing("stop/2")
+    events = [recorded("scalev/order.updated.2025", id=f"stop/{number}", subject="stop") for number in range(1, 5)]
+    messages = batch((events[0], "a"), (events[1], "a"), (events[2], "b"), (events[3], "a"), ("no event", "c"))
+    assert failed(consumer.handler(messages, None)) == [1, 3, 4]
+    failing("none")
+    assert failed(consumer.handler(messages, None)) == [4]
+
+
+def test_an_event_too_large_for_a_message_is_read_by_its_id(consumer: ModuleType, work: list, stack: Stack) -> None:
+    event = run.signed(stack, "scalapay", e2e.sample("scalapay", LONE))
+    answer, _ = stack.post("scalapay", event["rawPath"], signing.body_bytes(event), run.sent_headers(event))
+    assert answer == 200
+    expected = e2e.reading(run.EVENTS / "scalapay" / f"{LONE}.json")
+    bare = {name: value for name, value in expected.items() if name != "data"} | {"dataref": expected["id"]}
+    # Under an id of its own: the first test has taken the recorded one.
+    messages = batch((bare | {"id": "dataref/1"}, "a"), (bare | {"id": "dataref/2", "dataref": "no/such/event"}, "b"))
+    assert failed(consumer.handler(messages, None)) == [1]
+    assert [taken["data"] for taken, _ in work] == [expected["data"]]
+
+
+def test_the_readme_shows_a_recorded_event() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = readme.split("```json\n{\n  \"specversion\"", 1)[1].split("```", 1)[0]
+    assert json.loads('{"specversion"' + example) == recorded("scalev/order.payment_status_changed.paid")
+
+
+def test_the_rust_example_is_no_part_of_the_workspace() -> None:
+    assert "\n[workspace]\n" in (CONSUMERS / "rust" / "Cargo.toml").read_text()
