@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import e2e
 from tests.local import stack as local
 
 
@@ -35,6 +36,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
         local.down(state)
         # pytest keeps the last few sessions' folders: the logs are worth it, the binaries are not.
         shutil.rmtree(state / "package", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pipe(stack: local.Stack) -> e2e.Pipe:
+    """The session's stack with sources for every file of tests, and everything that came off its WorkQueue."""
+    return e2e.open_pipe(stack)
+
+
+@pytest.fixture(scope="session")
+def told_to_strangers(pipe: e2e.Pipe) -> e2e.Answer:
+    """What a caller gets who knows nothing."""
+    return pipe.request("scalev", "/who", b"{}", [("content-type", "application/json")])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is to be in no log is looked for when everything has been sent; alone it sends its own."""
+    items.sort(key=lambda item: item.path.name == "test_e2e_logs.py")
 
 
 @pytest.fixture(autouse=True)

@@ -94,7 +94,7 @@ impl<'a> Node<'a> {
 
     /// A member's instant, RFC 3339 with any offset and precision.
     pub fn time(&self, name: &str) -> Field<Timestamp> {
-        self.get(name).parsed(|text| text.parse().ok())
+        self.get(name).parsed(instant)
     }
 
     /// A member's amount, as text or number.
@@ -190,6 +190,12 @@ impl<'a> Node<'a> {
     }
 }
 
+/// An instant of the years 1 to 9999: RFC 3339, as it is told on, has no others.
+fn instant(text: &str) -> Option<Timestamp> {
+    const YEAR_1_SECONDS: i64 = -62_135_596_800;
+    text.parse().ok().filter(|time: &Timestamp| time.as_second() >= YEAR_1_SECONDS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,5 +218,10 @@ mod tests {
         assert_eq!(root.flag("f"), Field::Absent);
         assert_eq!(root.items("e").value().unwrap()[0].text("x"), Field::Absent);
         assert_eq!(reader.unread().unwrap(), "d,n,f");
+        for (text, read) in
+            [("0001-01-01T00:00:00Z", true), ("-009999-01-02T01:59:59Z", false), ("0000-12-31T23:59:59Z", false)]
+        {
+            assert_eq!(instant(text).is_some(), read, "{text}");
+        }
     }
 }

@@ -114,11 +114,11 @@ pub fn read(provider: &Provider, row: &Row) -> Event {
         time: reading.time,
         datacontenttype: "application/json".to_owned(),
         dataschema: DATA_SCHEMA.to_owned(),
-        providerevent: reading.word,
+        providerevent: attribute(reading.word),
         mappingversion: provider.mapping_version,
         receivedtime: Timestamp::from_millisecond(row.received_ms).unwrap_or_default(),
         sequence: reading.position.sequence(&place),
-        merchant: reading.merchant,
+        merchant: reading.merchant.map(attribute),
         unreadfields: reader.unread(),
         unreadable: document.err().map(|error| error.to_string()),
         conflict: row.mark == Some(Mark::Conflict),
@@ -131,5 +131,31 @@ pub fn read(provider: &Provider, row: &Row) -> Event {
         dataref: None,
         data: Some(reading.data),
         id,
+    }
+}
+
+/// A text as a CloudEvents attribute may hold it: no control characters, no non-characters.
+/// What stood there is in the id, encoded.
+fn attribute(text: String) -> String {
+    let forbidden = |character: char| {
+        let code = u32::from(character);
+        character.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
+    };
+    if text.contains(forbidden) { text.replace(forbidden, "\u{fffd}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_hold_what_cloudevents_allows() {
+        for (text, expected) in [
+            ("order.created", "order.created"),
+            ("a\0b\u{7f}\u{9f}", "a\u{fffd}b\u{fffd}\u{fffd}"),
+            ("\u{fffe}\u{fdd0}\u{1ffff}é😀", "\u{fffd}\u{fffd}\u{fffd}é😀"),
+        ] {
+            assert_eq!(attribute(text.to_owned()), expected);
+        }
     }
 }
