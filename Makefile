@@ -6,6 +6,7 @@
 
 PORT ?= 4566
 PYTHON ?= python3
+SEEDS ?= 200
 
 TOOLS := .local/tools
 MINISTACK := .local/ministack
@@ -17,7 +18,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools binaries run stop status sign test test-rust test-python lint audit build package
+.PHONY: help tools binaries run stop status sign test test-rust test-simulator simulate test-python lint audit build package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,10 +56,18 @@ sign: tools ## print a sample signed for the local stack's sources: make sign CA
 	@test -f .local/stack-$(PORT)/sources.json || { echo "Start the local stack first: make run" >&2; exit 1; }
 	@$(RUN) tests.local.signing events/$(CASE).json --sources .local/stack-$(PORT)/sources.json
 
-test: test-rust test-python ## unit, property, template and end-to-end tests
+test: test-rust test-simulator test-python ## unit, property, template and end-to-end tests
 
 test-rust: ## the tests that need no stack
 	cargo test --workspace --locked
+
+# The defects that these tests look for are compiled in by a feature that nothing deployed has; the profile is that of
+# the binaries, since a simulation needs fast code.
+test-simulator: ## the short form of the simulation: about 20,000 deliveries, every single crash, every deliberate defect
+	cargo test -p simulator --features defects --profile local --locked
+
+simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
+	cargo run -p simulator --features defects --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
 
 test-python: tools binaries ## the template's tests, and end to end through a stack of their own
 	$(RUN) pytest tests $(ARGS)
@@ -66,6 +75,7 @@ test-python: tools binaries ## the template's tests, and end to end through a st
 lint: tools ## formatting, clippy, documentation, template
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p simulator --features defects --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 

@@ -358,8 +358,13 @@ def check_logs(template: Template) -> None:
 
 
 def check_alarms(template: Template) -> None:
-    """Four alarms, where events are stuck or need somebody, and the user's topic is told."""
+    """Five alarms, where events are stuck or need somebody, and the user's topic is told."""
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    receivers = alarms.pop("ReceiversFail")["Properties"]
+    summed = [metric["MetricStat"]["Metric"] for metric in receivers["Metrics"] if "MetricStat" in metric]
+    told = {(metric["MetricName"], metric["Dimensions"][0]["Value"]["Ref"]) for metric in summed}
+    assert told == {(name, f"{receiver}Function") for name in ("Errors", "Throttles") for receiver in RECEIVERS}
+    assert (receivers["Threshold"], receivers["ComparisonOperator"]) == (0, "GreaterThanThreshold")
     watched = {
         name: (alarm["Properties"]["MetricName"], alarm["Properties"].get("Dimensions", [{"Value": None}])[0]["Value"])
         for name, alarm in alarms.items()

@@ -3,8 +3,25 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+
+/// A failed call in words: the service's code and message, never a body that it sent.
+pub fn reason<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    match error {
+        SdkError::ServiceError(refused) => {
+            let refused = refused.err();
+            format!("{}: {}", refused.code().unwrap_or("no code"), refused.message().unwrap_or("no message"))
+        }
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no connection in time".to_owned(),
+        SdkError::DispatchFailure(_) => "no connection".to_owned(),
+        SdkError::ResponseError(_) => "an answer that cannot be read".to_owned(),
+        SdkError::ConstructionFailure(_) => "a request that cannot be made".to_owned(),
+        _ => "an unknown failure".to_owned(),
+    }
+}
 
 /// How long one call may take, retries included, and one attempt of it.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +39,7 @@ pub const HASTY: Patience =
     Patience { call: Duration::from_millis(1_500), attempt: Duration::from_millis(600), attempts: 3 };
 
 /// For functions behind the table and the queues, whom nobody waits for.
-pub const PATIENT: Patience = Patience { call: Duration::from_secs(12), attempt: Duration::from_secs(4), attempts: 5 };
+pub const PATIENT: Patience = Patience { call: Duration::from_secs(8), attempt: Duration::from_secs(3), attempts: 4 };
 
 /// The shared configuration of all clients of one function.
 pub async fn sdk_config(patience: Patience) -> SdkConfig {

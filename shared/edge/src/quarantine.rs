@@ -102,7 +102,9 @@ impl Quarantine {
             ("headers".to_owned(), header_map(&evidence(self.provider, delivery))),
         ]);
         if source == UNKNOWN {
-            item.insert("source".to_owned(), text(&arrived.source.chars().take(64).collect::<String>()));
+            // A longer one is nobody's name, but may be a token in the wrong place.
+            let name = Some(&arrived.source).filter(|name| name.len() <= 20);
+            item.extend(name.map(|name| ("source".to_owned(), text(name))));
         }
         if !delivery.query.is_empty() && delivery.query.len() <= 1_024 {
             item.insert("query".to_owned(), text(&delivery.query));
@@ -111,10 +113,10 @@ impl Quarantine {
             // Enough to check the same request again, not enough to make one.
             item.insert("url_token_hash".to_owned(), bytes(token.digest().to_vec()));
         }
-        let readable = webhook::json::parse(&delivery.body);
-        let body = webhook::cut::cut(&delivery.body, &readable, self.provider.secrets).body;
-        // A longer body may compress well, but an attacker's seconds of compression are ours.
-        if body.len() <= 16 * BODY_BYTES_MAX {
+        // A longer body may compress well, but an attacker's seconds of reading and compression are ours.
+        if delivery.body.len() <= 16 * BODY_BYTES_MAX {
+            let readable = webhook::json::parse(&delivery.body);
+            let body = webhook::cut::cut(&delivery.body, &readable, self.provider.secrets).body;
             let compressed = item::compress(&body).map_err(StoreError::Compression)?;
             if compressed.len() <= BODY_BYTES_MAX {
                 item.insert("body".to_owned(), bytes(compressed));

@@ -4,10 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use sha2::{Digest, Sha256};
 
+use crate::aws::reason;
 use crate::clock::Clock;
 use crate::defects::{self, Defect};
 
@@ -19,6 +20,10 @@ pub const BYTES_MAX: usize = 1024 * 1024;
 
 /// A group's head is tried this often in one invocation.
 const ATTEMPTS_MAX: u32 = 5;
+
+/// Codes by which a queue refuses a whole call for what is in it, a user's queue with a lower limit among them.
+const CONTENT_CODES: &[&str] =
+    &["BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue", "MessageTooLong", "ValidationError"];
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +51,22 @@ pub struct Unsent {
 struct Group {
     waiting: VecDeque<Message>,
     attempts: u32,
+    /// A call with its head was refused for what was in it: the next one has nothing else in it.
+    alone: bool,
     reason: String,
 }
 
 /// Sends messages, keeping order within a group; a group stops at its first failure and is tried again.
 /// Returns what could not be sent.
-pub async fn send_all(client: &Client, queue_url: &str, messages: Vec<Message>, clock: &Clock) -> Vec<Unsent> {
+///
+/// No call begins after the deadline, in milliseconds since 1970.
+pub async fn send_all(
+    client: &Client,
+    queue_url: &str,
+    messages: Vec<Message>,
+    clock: &Clock,
+    deadline_ms: i64,
+) -> Vec<Unsent> {
     let mut order: Vec<String> = Vec::new();
     let mut groups: HashMap<String, Group> = HashMap::new();
     for message in messages {
@@ -62,12 +77,17 @@ pub async fn send_all(client: &Client, queue_url: &str, messages: Vec<Message>, 
     }
     let mut round = 0;
     loop {
-        let heads: Vec<Message> = order.iter().filter_map(|group| sendable_head(&groups, group)).collect();
-        if heads.is_empty() {
+        let heads = order.iter().filter_map(|group| sendable_head(&groups, group));
+        let (alone, together): (Vec<Head>, Vec<Head>) = heads.partition(|head| head.alone);
+        if alone.is_empty() && together.is_empty() {
             return left_over(&order, groups);
         }
         let mut failed = false;
-        for wave in waves(heads) {
+        let alone = alone.into_iter().map(|head| vec![head.message]);
+        for wave in waves(together.into_iter().map(|head| head.message).collect()).into_iter().chain(alone) {
+            if clock.now_ms() >= deadline_ms {
+                return left_over(&order, groups);
+            }
             let results = send_wave(client, queue_url, &wave).await;
             for (message, result) in wave.iter().zip(results) {
                 let Some(group) = groups.get_mut(&message.group) else { continue };
@@ -75,6 +95,7 @@ pub async fn send_all(client: &Client, queue_url: &str, messages: Vec<Message>, 
                     Ok(()) => {
                         group.waiting.pop_front();
                         group.attempts = 0;
+                        group.alone = false;
                     }
                     Err(refused) => {
                         failed = true;
@@ -94,30 +115,39 @@ struct Refused {
     reason: String,
     /// The queue says that the message itself is at fault.
     senders_fault: bool,
+    /// The whole call was refused, for what some message in it holds.
+    content_of_call: bool,
 }
 
 impl Group {
     fn refused(&mut self, refused: Refused) {
         self.attempts += 1;
         self.reason = refused.reason;
+        self.alone = refused.content_of_call;
         if defects::has(Defect::FailedEntryGoesLast) {
             self.waiting.rotate_left(1.min(self.waiting.len()));
         }
         if let Some(head) = self.waiting.front_mut().filter(|_| refused.senders_fault) {
-            // No content may hold the others up: the bare event has nothing that a queue could object to.
+            // No content may hold the others up: the bare event is short and has next to nothing of the sender's.
             head.body.clone_from(&head.bare_body);
         }
     }
 }
 
-fn sendable_head(groups: &HashMap<String, Group>, name: &str) -> Option<Message> {
-    groups.get(name).filter(|group| group.attempts < ATTEMPTS_MAX).and_then(|group| group.waiting.front()).cloned()
+struct Head {
+    message: Message,
+    alone: bool,
+}
+
+fn sendable_head(groups: &HashMap<String, Group>, name: &str) -> Option<Head> {
+    let group = groups.get(name).filter(|group| group.attempts < ATTEMPTS_MAX)?;
+    Some(Head { message: group.waiting.front()?.clone(), alone: group.alone })
 }
 
 fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent> {
     let mut unsent = Vec::new();
     for group in order.iter().filter_map(|name| groups.remove(name)) {
-        let reason = group.reason;
+        let reason = if group.reason.is_empty() { "no time was left".to_owned() } else { group.reason };
         unsent.extend(
             group.waiting.into_iter().map(|message| Unsent { event_id: message.event_id, reason: reason.clone() }),
         );
@@ -155,12 +185,16 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
             .build();
         match entry {
             Ok(entry) => request = request.entries(entry),
-            Err(error) => return all_refused(wave, &error.to_string()),
+            Err(error) => return all_refused(wave, &error.to_string(), true),
         }
     }
     let output = match request.send().await {
         Ok(output) => output,
-        Err(error) => return all_refused(wave, &DisplayErrorContext(&error).to_string()),
+        Err(error) => {
+            let code = error.code().unwrap_or_default();
+            let content = CONTENT_CODES.iter().any(|known| code.ends_with(known));
+            return all_refused(wave, &reason(&error), content);
+        }
     };
     let sent = |index: usize| output.successful().iter().any(|entry| entry.id() == index.to_string());
     let refused = |index: usize| output.failed().iter().find(|entry| entry.id() == index.to_string());
@@ -169,19 +203,25 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
             _ if defects::has(Defect::FailedEntriesIgnored) => Ok(()),
             // What is neither named as sent nor as refused counts as not sent.
             None if sent(index) => Ok(()),
-            None => Err(Refused { reason: "the queue said nothing of it".to_owned(), senders_fault: false }),
+            None => Err(Refused {
+                reason: "the queue said nothing of it".to_owned(),
+                senders_fault: false,
+                content_of_call: false,
+            }),
             Some(entry) => Err(Refused {
                 reason: format!("{}: {}", entry.code(), entry.message().unwrap_or_default()),
                 senders_fault: entry.sender_fault(),
+                content_of_call: false,
             }),
         })
         .collect()
 }
 
-fn all_refused(wave: &[Message], reason: &str) -> Vec<Result<(), Refused>> {
-    // A call refused as a whole may be one message's fault; only a message that goes alone can be blamed.
-    let senders_fault = wave.len() == 1 && reason.contains("InvalidMessageContents");
-    wave.iter().map(|_| Err(Refused { reason: reason.to_owned(), senders_fault })).collect()
+/// A call refused as a whole. For its content, it may be one message's fault: only one that went alone can be blamed.
+fn all_refused(wave: &[Message], reason: &str, content: bool) -> Vec<Result<(), Refused>> {
+    let senders_fault = content && wave.len() == 1;
+    let refused = || Refused { reason: reason.to_owned(), senders_fault, content_of_call: content };
+    wave.iter().map(|_| Err(refused())).collect()
 }
 
 /// Group and deduplication ids are hashes: ASCII, and short enough whatever they name.

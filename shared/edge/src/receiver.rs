@@ -47,10 +47,13 @@ struct Refusals {
     told_ms: Option<i64>,
 }
 
+const LATE: &str = "late";
+const SECRET_UNAVAILABLE: &str = "secret_unavailable";
+
 /// How a delivery ended, for its line in the log.
 #[derive(Debug)]
 enum End {
-    Kept(Outcome),
+    Kept(Outcome, String),
     Refused(Refusal),
     Door(Answer),
     Failed(&'static str, String),
@@ -93,7 +96,7 @@ impl Receiver {
             Ok(arrived) => {
                 let deadline = Duration::from_millis(DELIVERY_MS_MAX);
                 let end = self.clock.within(deadline, self.decide(&arrived, received_ms)).await;
-                (Some(arrived.source), end.unwrap_or_else(|| End::Failed("late", "out of time".to_owned())))
+                (Some(arrived.source), end.unwrap_or_else(|| End::Failed(LATE, "out of time".to_owned())))
             }
         };
         self.log(source, &end, received_ms);
@@ -102,7 +105,7 @@ impl Receiver {
 
     async fn decide(&self, arrived: &Arrived, received_ms: i64) -> End {
         let Ok(sources) = self.secrets.sources().await else {
-            return End::Failed("secret_unavailable", "the provider's secret is unavailable".to_owned());
+            return End::Failed(SECRET_UNAVAILABLE, "the provider's secret is unavailable".to_owned());
         };
         match self.admit_and_keep(&sources, arrived, received_ms).await {
             End::Refused(refusal) if curable(refusal) => match self.secrets.refreshed().await {
@@ -132,7 +135,7 @@ impl Receiver {
 
     async fn keep(&self, verified: &Verified<'_>, received_ms: i64) -> End {
         match self.store.keep(self.provider, verified, received_ms).await {
-            Ok(outcome) => End::Kept(outcome),
+            Ok(outcome) => End::Kept(outcome, verified.fingerprint().to_owned()),
             Err(error) => End::Failed("table_unavailable", chain(&error)),
         }
     }
@@ -141,7 +144,8 @@ impl Receiver {
         let now_ms = self.clock.now_ms();
         let mut deliveries = 1;
         let line = match end {
-            End::Kept(outcome) => Line::info("delivery kept")
+            End::Kept(outcome, fingerprint) => Line::info("delivery kept")
+                .with("key", fingerprint.as_str())
                 .with("id", outcome.key.id())
                 .with("kind", word(&outcome.key))
                 .with("write_units", outcome.write_units),
@@ -157,8 +161,12 @@ impl Receiver {
             End::Door(_) => Line::warn("request refused"),
             End::Failed(_, reason) => Line::error("delivery not kept").attention().with("reason", reason.as_str()),
         };
-        // An unknown source's name is whatever a stranger typed.
-        let unknown = matches!(end, End::Refused(Refusal::UnknownSource));
+        // An unknown source's name is whatever a stranger typed, and may be a token in the wrong place.
+        let unknown = match end {
+            End::Refused(refusal) => *refusal == Refusal::UnknownSource,
+            End::Failed(word, _) => *word == LATE || *word == SECRET_UNAVAILABLE,
+            End::Kept(..) | End::Door(_) => false,
+        };
         line.with("provider", self.provider.name)
             .with("source", source.filter(|_| !unknown))
             .with("outcome", end.word())
@@ -183,7 +191,7 @@ impl Receiver {
 impl End {
     fn answer(&self) -> Answer {
         match self {
-            End::Kept(_) => Answer::Ok,
+            End::Kept(..) => Answer::Ok,
             End::Refused(_) => Answer::Unauthorized,
             End::Door(answer) => *answer,
             End::Failed(..) => Answer::Unavailable,
@@ -192,7 +200,7 @@ impl End {
 
     fn word(&self) -> &'static str {
         match self {
-            End::Kept(outcome) => match outcome.kept {
+            End::Kept(outcome, _) => match outcome.kept {
                 Kept::New => "kept",
                 Kept::Repeat => "repeat",
                 Kept::Marked(mark) => mark.word(),
@@ -248,5 +256,6 @@ fn word(key: &EventKey) -> &str {
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &StoreError) -> String {
-    aws_smithy_types::error::display::DisplayErrorContext(error).to_string()
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -21,6 +21,14 @@ use crate::receiver::chain;
 use crate::store::{Store, StoreError};
 use crate::stream::StreamBatch;
 
+/// Events are sent before more bodies than this have been read.
+const SLICE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// No call to the first queue begins later than this in an invocation, and none to the others later than that: the
+/// template gives an invocation 60 seconds, and a call takes 8 at most.
+const DECISIVE_MS_MAX: i64 = 25_000;
+const OTHERS_MS_MAX: i64 = 40_000;
+
 /// The relay.
 #[derive(Debug)]
 pub struct Relay {
@@ -92,13 +100,31 @@ impl Relay {
 
     /// Sends one batch to every queue that takes it.
     pub async fn relay(&self, batch: StreamBatch) -> Result<(), RelayError> {
+        let started_ms = self.clock.now_ms();
         let mut outgoing = Vec::with_capacity(batch.records.len());
+        let mut bytes = 0;
         for item in batch.records.into_iter().filter_map(crate::stream::Record::inserted_event) {
-            outgoing.extend(self.derive(&item).await?);
+            let Some((event, body_bytes)) = self.derive(&item).await? else { continue };
+            outgoing.push(event);
+            bytes += body_bytes;
+            // Bodies from chunks are not bounded by what an invocation can carry.
+            if bytes >= SLICE_BYTES_MAX {
+                self.send(&outgoing, started_ms).await?;
+                outgoing.clear();
+                bytes = 0;
+            }
         }
+        self.send(&outgoing, started_ms).await
+    }
+
+    async fn send(&self, outgoing: &[Outgoing], started_ms: i64) -> Result<(), RelayError> {
         for (index, queue) in self.config.queues.iter().enumerate() {
+            // A queue that hangs must leave the invocation time to park what it did not take.
+            let budget_ms = if index == 0 { DECISIVE_MS_MAX } else { OTHERS_MS_MAX };
             let taken = outgoing.iter().filter(|outgoing| queue.takes(outgoing.event.event_type.name()));
-            let unsent = send_all(&self.sqs, &queue.url, taken.map(message).collect(), &self.clock).await;
+            let unsent =
+                send_all(&self.sqs, &queue.url, taken.map(message).collect(), &self.clock, started_ms + budget_ms)
+                    .await;
             match unsent.first() {
                 None => {}
                 Some(_) if defects::has(Defect::RelaySwallowsErrors) => {}
@@ -112,23 +138,25 @@ impl Relay {
         Ok(())
     }
 
-    async fn derive(&self, item: &Item) -> Result<Option<Outgoing>, RelayError> {
+    /// The event of an item and the length of its body.
+    async fn derive(&self, item: &Item) -> Result<Option<(Outgoing, usize)>, RelayError> {
         let Some(key) = item::key_of(item) else { return Ok(None) };
         let mut stored = match StoredRow::from_item(item) {
             Ok(stored) => stored,
-            Err(error) => return Ok(Some(self.unreadable_row(key, &error.to_string()))),
+            Err(error) => return Ok(Some((self.unreadable_row(key, &error.to_string()), 0))),
         };
         match self.store.load_body(&mut stored).await {
             Ok(()) => {}
             Err(error @ StoreError::Service { .. }) => return Err(RelayError::Body(error)),
             // A row whose body is damaged is content, not an outage.
-            Err(error) => return Ok(Some(self.unreadable_row(key, &chain(&error)))),
+            Err(error) => return Ok(Some((self.unreadable_row(key, &chain(&error)), 0))),
         }
         let provider = key.parts().and_then(|(name, ..)| Provider::named(name));
-        Ok(Some(match provider {
+        let outgoing = match provider {
             Some(provider) => Outgoing { event: read(provider, &stored.row), pk: key.pk },
             None => self.unreadable_row(key, "no provider has this name"),
-        }))
+        };
+        Ok(Some((outgoing, stored.row.body.len())))
     }
 
     /// An event of which only the id is known still goes out.
@@ -144,10 +172,7 @@ impl Relay {
         for Unsent { event_id, reason } in unsent {
             let letter = json!({"queue": queue_url, "id": event_id, "reason": reason}).to_string();
             let request = self.sqs.send_message().queue_url(&self.config.dead_letter_queue_url).message_body(letter);
-            request.send().await.map_err(|error| RelayError::Park {
-                count,
-                reason: aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
-            })?;
+            request.send().await.map_err(|error| RelayError::Park { count, reason: crate::aws::reason(&error) })?;
         }
         let line =
             Line::error("events parked for a queue that does not take them").with("queue", queue_url).attention();

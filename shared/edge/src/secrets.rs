@@ -99,8 +99,7 @@ impl Secrets {
                 let text = output.secret_string().unwrap_or_default();
                 Sources::parse(self.provider, text).map_err(|defect| defect.to_string())
             }
-            // The error's own text may name the secret, never its value.
-            Err(error) => Err(aws_smithy_types::error::display::DisplayErrorContext(error).to_string()),
+            Err(error) => Err(crate::aws::reason(error)),
         };
         match parsed {
             Ok(sources) => {

@@ -1,10 +1,9 @@
 //! The events table: one conditional put a delivery, and what follows when the name is taken.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
-use aws_smithy_types::error::display::DisplayErrorContext;
 use sha2::{Digest, Sha256};
 use webhook::claim::{Claim, Decision, EventKey, OtherBody, Variant};
 use webhook::cut::cut;
@@ -12,6 +11,7 @@ use webhook::providers::{CLAIM_VERSION, Provider};
 use webhook::row::{Mark, Row};
 use webhook::signature::Verified;
 
+use crate::aws::reason;
 use crate::defects::{self, Defect};
 use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
 
@@ -100,6 +100,7 @@ impl Store {
         let secretless = cut(&delivery.body, &verified.body, provider.secrets);
         let compressed = item::compress(&secretless.body).map_err(StoreError::Compression)?;
         let hash = delivery.body_hash();
+        let body = self.place(&key, compressed).await?;
         let row = StoredRow {
             row: Row {
                 key,
@@ -110,7 +111,7 @@ impl Store {
                 signed_at: verified.signed_at().map(str::to_owned),
                 mark: None,
             },
-            body: self.place(compressed).await?,
+            body,
             content: claim.content,
             claim_version: CLAIM_VERSION,
             fingerprint: verified.fingerprint().to_owned(),
@@ -229,10 +230,11 @@ impl Store {
                 Ok(Put::Done(consumed.unwrap_or_default()))
             }
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                let PutItemError::ConditionalCheckFailedException(taken) = error.err() else {
-                    return Err(service("put", error.err()));
+                let old = match error.err() {
+                    PutItemError::ConditionalCheckFailedException(taken) => taken.item(),
+                    _ => None,
                 };
-                let standing = match taken.item() {
+                let standing = match old {
                     Some(old) => read_item(old)?,
                     // An endpoint that does not hand the old item over is asked for it.
                     None => self.get(&row.row.key).await?.ok_or(StoreError::Contended)?,
@@ -255,34 +257,39 @@ impl Store {
     }
 
     /// Decides where a compressed body goes, and writes what does not go into the row itself.
-    /// Chunks are named by what they hold: writing them twice is writing them once.
-    async fn place(&self, compressed: Vec<u8>) -> Result<KeptBody, StoreError> {
+    /// Chunks are named by the event and what they hold: writing them twice is writing them once, another body under
+    /// the same name has others, and so has the same body under another name.
+    async fn place(&self, key: &EventKey, compressed: Vec<u8>) -> Result<KeptBody, StoreError> {
         if compressed.len() <= INLINE_BYTES_MAX {
             return Ok(KeptBody::Inline(compressed));
         }
-        let name = hex::encode(Sha256::digest(&compressed));
-        let mut count = 0;
-        for chunk in compressed.chunks(INLINE_BYTES_MAX) {
-            let item = Item::from([
-                ("pk".to_owned(), text(&chunk_partition(&name))),
-                ("sk".to_owned(), text(&chunk_name(count))),
-                ("kind".to_owned(), text(KIND_CHUNK)),
-                ("body".to_owned(), bytes(chunk.to_vec())),
-            ]);
-            let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-            sent.map_err(|error| service("put a chunk", &error))?;
-            count += 1;
-        }
+        let name = Sha256::new().chain_update(key.id()).chain_update([0]).chain_update(&compressed).finalize();
+        let name = hex::encode(name);
+        let chunks: Vec<&[u8]> = compressed.chunks(INLINE_BYTES_MAX).collect();
+        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let puts = (0..count).zip(chunks).map(|(number, chunk)| self.put_chunk(&name, number, chunk));
+        futures_util::future::try_join_all(puts).await?;
         Ok(KeptBody::Chunks { name, count })
+    }
+
+    async fn put_chunk(&self, name: &str, number: u32, chunk: &[u8]) -> Result<(), StoreError> {
+        let item = Item::from([
+            ("pk".to_owned(), text(&chunk_partition(name, number))),
+            ("sk".to_owned(), text(CHUNK_SK)),
+            ("kind".to_owned(), text(KIND_CHUNK)),
+            ("body".to_owned(), bytes(chunk.to_vec())),
+        ]);
+        let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+        sent.map(|_| ()).map_err(|error| service("put a chunk", &error))
     }
 
     async fn chunks(&self, name: &str, count: u32) -> Result<Vec<u8>, StoreError> {
         let mut compressed = Vec::new();
         for number in 0..count {
-            let (pk, sk) = (chunk_partition(name), chunk_name(number));
-            let item = self.get_item(&pk, &sk).await?;
+            let pk = chunk_partition(name, number);
+            let item = self.get_item(&pk, CHUNK_SK).await?;
             let chunk = item.as_ref().and_then(|item| item.get("body")?.as_b().ok());
-            let missing = || StoreError::Row { id: format!("{pk}/{sk}"), source: "the chunk is missing".into() };
+            let missing = || StoreError::Row { id: pk.clone(), source: "the chunk is missing".into() };
             compressed.extend(chunk.ok_or_else(missing)?.as_ref());
         }
         Ok(compressed)
@@ -299,13 +306,12 @@ fn without_word(key: EventKey) -> EventKey {
     EventKey { sk: format!("~/{identity}"), ..key }
 }
 
-fn chunk_partition(name: &str) -> String {
-    format!("chunk/{name}")
+/// Each chunk has a partition of its own: together they would be more than one partition writes in a second.
+fn chunk_partition(name: &str, number: u32) -> String {
+    format!("chunk/{name}/{number}")
 }
 
-fn chunk_name(number: u32) -> String {
-    format!("{number:04}")
-}
+const CHUNK_SK: &str = "~";
 
 fn outcome(row: StoredRow, kept: Kept, write_units: f64) -> Outcome {
     Outcome { key: row.row.key, kept, write_units }
@@ -316,6 +322,6 @@ fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
     StoredRow::from_item(item).map_err(|error| StoreError::Row { id: id(), source: error.into() })
 }
 
-pub(crate) fn service(operation: &'static str, error: &dyn std::error::Error) -> StoreError {
-    StoreError::Service { operation, reason: DisplayErrorContext(error).to_string() }
+pub(crate) fn service<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError {
+    StoreError::Service { operation, reason: reason(error) }
 }

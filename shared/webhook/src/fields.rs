@@ -10,6 +10,9 @@ use crate::json::{Kind, Value};
 use crate::money::{Amount, Money};
 use crate::status::{Status, Table, Unknown};
 
+/// Longer lists are not read: typed, they would take a hundred times the body's memory. The kept body has them.
+const ITEMS_MAX: usize = 5_000;
+
 /// More unread fields than this are not listed: the kept body has them all.
 const UNREAD_MAX: usize = 32;
 
@@ -118,6 +121,7 @@ impl<'a> Node<'a> {
         match node.value.map(|value| &value.kind) {
             None => Field::Absent,
             Some(Kind::Null) => Field::Null,
+            Some(Kind::Array(values)) if values.len() > ITEMS_MAX => node.unreadable(),
             Some(Kind::Array(values)) => Field::Value(
                 values
                     .iter()

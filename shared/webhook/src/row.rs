@@ -134,9 +134,13 @@ pub fn read(provider: &Provider, row: &Row) -> Event {
     }
 }
 
-/// A text as a CloudEvents attribute may hold it: no control characters, no non-characters.
-/// What stood there is in the id, encoded.
+/// A longer attribute is cut: a queue must be able to take an event's envelope whatever a body says.
+const ATTRIBUTE_CHARACTERS_MAX: usize = 200;
+
+/// A text as a CloudEvents attribute may hold it: no control characters, no non-characters, not without end.
+/// What stood there is in the kept body.
 fn attribute(text: String) -> String {
+    let text: String = text.chars().take(ATTRIBUTE_CHARACTERS_MAX).collect();
     let forbidden = |character: char| {
         let code = u32::from(character);
         character.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
@@ -153,6 +157,7 @@ mod tests {
         for (text, expected) in [
             ("order.created", "order.created"),
             ("a\0b\u{7f}\u{9f}", "a\u{fffd}b\u{fffd}\u{fffd}"),
+            (&"x".repeat(300), &"x".repeat(200)),
             ("\u{fffe}\u{fdd0}\u{1ffff}é😀", "\u{fffd}\u{fffd}\u{fffd}é😀"),
         ] {
             assert_eq!(attribute(text.to_owned()), expected);

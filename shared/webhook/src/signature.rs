@@ -74,6 +74,7 @@ pub struct Verified<'a> {
     // Private, so that nothing but `admit` can make a value of this type.
     fingerprint: String,
     signed_at: Option<String>,
+    signed_text: Option<String>,
 }
 
 impl Verified<'_> {
@@ -85,6 +86,12 @@ impl Verified<'_> {
     /// The timestamp header's text, where the signature covers it.
     pub fn signed_at(&self) -> Option<&str> {
         self.signed_at.as_deref()
+    }
+
+    /// The text that the signature covers in the body's stead, where that is another one (SHOPLINE).
+    /// Bodies that differ in how they are written, such as `10` and `10.0`, have one signature and one such text.
+    pub fn signed_text(&self) -> Option<&str> {
+        self.signed_text.as_deref()
     }
 }
 
@@ -129,12 +136,13 @@ pub fn admit<'a>(provider: &Provider, source: &'a Source, delivery: &'a Delivery
     if provider.foreign_headers.iter().any(|name| delivery.headers.contains_key(*name)) {
         return Err(Refusal::OtherProduct);
     }
-    let (fingerprint, signed_at, body) = match provider.scheme(source.scheme) {
+    let (proof, body) = match provider.scheme(source.scheme) {
         Some(Scheme::Signed(signature)) => signed(signature, source, delivery)?,
         Some(Scheme::UrlToken) => {
             let token = delivery.url_token.as_ref().ok_or(Refusal::Missing)?;
             let matching = first_match(&source.url_tokens, |known| known.matches(token));
-            (matching.ok_or(Refusal::Mismatch)?.fingerprint(), None, None)
+            let fingerprint = matching.ok_or(Refusal::Mismatch)?.fingerprint();
+            (Proof { fingerprint, signed_at: None, signed_text: None }, None)
         }
         None => return Err(Refusal::Mismatch),
     };
@@ -146,10 +154,18 @@ pub fn admit<'a>(provider: &Provider, source: &'a Source, delivery: &'a Delivery
             return Err(Refusal::WrongMerchant);
         }
     }
-    Ok(Verified { delivery, source, body, fingerprint, signed_at })
+    let Proof { fingerprint, signed_at, signed_text } = proof;
+    Ok(Verified { delivery, source, body, fingerprint, signed_at, signed_text })
 }
 
-type Signed<'a> = (String, Option<String>, Option<Result<Document<'a>, json::Error>>);
+/// What a checked credential tells.
+struct Proof {
+    fingerprint: String,
+    signed_at: Option<String>,
+    signed_text: Option<String>,
+}
+
+type Signed<'a> = (Proof, Option<Result<Document<'a>, json::Error>>);
 
 fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) -> Result<Signed<'a>, Refusal> {
     let written = match signature.place {
@@ -179,17 +195,18 @@ fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) ->
             (Some(Ok(document)), bodies)
         }
     };
+    let by_body = |key: &Secret, body: &str| digest.ct_eq(&key.hmac(&[stamp, b":", body.as_bytes()]));
     let matching = first_match(&source.signing_keys, |key| match signature.message {
         Message::Body => digest.ct_eq(&key.hmac(&[&delivery.body])),
         Message::PrefixTimestampBody(prefix) => {
             digest.ct_eq(&key.hmac(&[prefix.as_bytes(), b":", stamp, b":", &delivery.body]))
         }
-        Message::TimestampSortedJson => bodies
-            .iter()
-            .fold(Choice::from(0), |found, body| found | digest.ct_eq(&key.hmac(&[stamp, b":", body.as_bytes()]))),
+        Message::TimestampSortedJson => bodies.iter().fold(Choice::from(0), |found, body| found | by_body(key, body)),
     });
-    let fingerprint = matching.ok_or(Refusal::Mismatch)?.fingerprint();
-    Ok((fingerprint, timestamp.map(str::to_owned), document))
+    let key = matching.ok_or(Refusal::Mismatch)?;
+    let signed_text = bodies.iter().find(|body| bool::from(by_body(key, body))).cloned();
+    let proof = Proof { fingerprint: key.fingerprint(), signed_at: timestamp.map(str::to_owned), signed_text };
+    Ok((proof, document))
 }
 
 /// The first secret that passes, after all have been tried.

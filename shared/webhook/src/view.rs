@@ -101,7 +101,9 @@ impl View {
     /// What one event says. Only order, payment, fulfilment and return events say anything here.
     pub fn of(event: &Event) -> Self {
         let mut view = View::default();
-        if !concerns_orders(event.event_type) {
+        // What names no order would join unrelated ones.
+        let nameless = event.subject == UNNAMED || event.subject.ends_with(":~");
+        if nameless || !concerns_orders(event.event_type) {
             return view;
         }
         let mut writer = Writer { view: &mut view, event };

@@ -288,6 +288,8 @@ pub(crate) struct Queues {
     pub(crate) taken: Mutex<Vec<(String, Value)>>,
     /// Decides an entry's fate by queue URL, body and number of the call.
     pub(crate) refuse: Mutex<Option<Refuse>>,
+    /// Refuses, by this code, every call that has a body of more than so many bytes in it.
+    pub(crate) refuse_calls: Mutex<Option<(&'static str, usize)>>,
 }
 
 /// `None` takes the entry; a code refuses it, as the sender's fault or not; `Err` fails the whole call.
@@ -318,6 +320,12 @@ impl Queues {
         };
         let url = call["QueueUrl"].as_str().unwrap();
         let entries = call["Entries"].as_array().cloned().unwrap_or_else(|| vec![call.clone()]);
+        let too_long = |limit: usize| entries.iter().any(|entry| entry["MessageBody"].as_str().unwrap().len() > limit);
+        if let Some((code, bytes_max)) = *self.refuse_calls.lock().unwrap()
+            && too_long(bytes_max)
+        {
+            return respond(400, &json!({"__type": code, "message": "no"}));
+        }
         let refuse = *self.refuse.lock().unwrap();
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for entry in &entries {

@@ -132,6 +132,19 @@ async fn content_that_a_queue_refuses_goes_out_bare() {
     assert!(!bare.is_empty() && bare.iter().all(|event| event["data"].is_null() && event["dataref"] == event["id"]));
 }
 
+/// A queue with a lower limit refuses whole calls: the message at fault is found, and goes out bare.
+#[tokio::test]
+async fn a_call_refused_for_one_message_is_taken_apart() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let records = kept(&world, &SCALEV).await;
+    *queues.refuse_calls.lock().unwrap() = Some(("AWS.SimpleQueueService.BatchRequestTooLong", 2_500));
+    send_batch(&relay(&world, &queues), &records).await.unwrap();
+    let taken = queues.bodies(USERS);
+    assert_eq!(taken.len(), records.len());
+    let bare = taken.iter().filter(|event| event["dataref"].is_string()).count();
+    assert!(bare > 0 && bare < taken.len(), "{bare} of {}", taken.len());
+}
+
 #[tokio::test]
 async fn no_record_holds_the_others_up() {
     let (world, queues) = (world().await, Arc::new(Queues::default()));

@@ -73,7 +73,7 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let refund = told_refund(root).filter(|_| is(REFUNDED));
     Claim {
         subject: Part::of(&[text("orderToken").as_deref()]),
-        word: Part::of(&[status.as_deref()]),
+        word: Part::of(&[status.as_deref().map(str::to_ascii_lowercase).as_deref()]),
         identity: match refund {
             _ if once => Part::missing(),
             Some(refund) => Part::one(&refund),
@@ -232,8 +232,8 @@ fn money(node: &Node<'_>, name: &str) -> Field<Money> {
     }
 }
 
-/// An amount with a decimal point, or with the comma that some of the provider's examples show.
+/// An amount with a decimal point, or with the comma and two decimals that some of the provider's examples show.
 fn amount(text: &str) -> Option<Amount> {
-    let comma = || text.split_once(',').filter(|(_, cents)| !cents.contains([',', '.']));
+    let comma = || text.split_once(',').filter(|(_, cents)| cents.len() == 2);
     text.parse().ok().or_else(|| comma().and_then(|(whole, cents)| format!("{whole}.{cents}").parse().ok()))
 }

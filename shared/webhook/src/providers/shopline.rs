@@ -82,8 +82,12 @@ fn subject(verified: &Verified<'_>, root: &Value<'_>) -> Part {
     }
 }
 
-/// A hash of what the body says, so that a resend with its keys in another order is no other body.
+/// A hash of what the body says, so that a resend with its keys in another order is no other body; of what was
+/// signed, where that is known, so that a captured request written otherwise is none either.
 fn content(verified: &Verified<'_>, root: &Value<'_>) -> [u8; 32] {
+    if let Some(signed) = verified.signed_text() {
+        return Sha256::digest(signed.as_bytes()).into();
+    }
     match &verified.body {
         // Which of two members of one name comes first is part of what such a body says.
         Ok(document) if document.duplicate_keys => verified.delivery.body_hash(),

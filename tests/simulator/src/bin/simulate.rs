@@ -1,0 +1,122 @@
+//! `make simulate`: many seeds, in parallel, and the shortest trace of the first that ends wrong.
+//!
+//! `simulate [--from SEED] [--seeds COUNT] [--orders COUNT] [--threads COUNT] [--json] [--trace] [--exhaustive] [--defects]`
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a command")]
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use simulator::exhaustive::exhaust;
+use simulator::proof::{Found, prove};
+use simulator::report::{Totals, exhausted, failure};
+use simulator::run::{Options, run};
+use simulator::shrink::shrink;
+
+struct Arguments {
+    from: u64,
+    seeds: u64,
+    orders: u64,
+    threads: u64,
+    json: bool,
+    trace: bool,
+    exhaustive: bool,
+    defects: bool,
+}
+
+fn arguments() -> Arguments {
+    let mut told = Arguments {
+        from: 1,
+        seeds: 100,
+        orders: 100,
+        threads: 2,
+        json: false,
+        trace: false,
+        exhaustive: false,
+        defects: false,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{word} what?"));
+        match word.as_str() {
+            "--from" => told.from = number(),
+            "--seeds" => told.seeds = number(),
+            "--orders" => told.orders = number(),
+            "--threads" => told.threads = number(),
+            "--json" => told.json = true,
+            "--trace" => told.trace = true,
+            "--defects" => told.defects = true,
+            "--exhaustive" => told.exhaustive = true,
+            _ => panic!("no such option: {word}"),
+        }
+    }
+    told
+}
+
+fn main() -> ExitCode {
+    let told = arguments();
+    let begun = Instant::now();
+    if told.exhaustive {
+        let all = exhaust(true);
+        println!("{}Time: {:.0} s.", exhausted(&all), begun.elapsed().as_secs_f64());
+        let well = all.iter().all(|exhausted| exhausted.failures.is_empty());
+        return if well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if told.defects {
+        return defects(&told);
+    }
+    if told.trace {
+        let outcome = run(&Options { with_trace: true, ..Options::seeded(told.from, told.orders) });
+        println!("{}", outcome.trace.join("\n"));
+        println!("{:#?}", outcome.violations);
+        return ExitCode::SUCCESS;
+    }
+    let totals = all_seeds(&told, begun);
+    if told.json {
+        println!("{}", totals.json(begun.elapsed()));
+    } else {
+        print!("{}", totals.text(begun.elapsed()));
+    }
+    let Some(seed) = totals.failures.keys().next() else { return ExitCode::SUCCESS };
+    let options = Options::seeded(*seed, told.orders);
+    eprintln!("{}", failure(&shrink(&options, &run(&options))));
+    ExitCode::FAILURE
+}
+
+fn defects(told: &Arguments) -> ExitCode {
+    let proved = prove(told.seeds, told.orders);
+    for Found { defect, invariant, seeds, of } in &proved {
+        println!("{defect:?}: found in {seeds} of {of} seeds: {invariant}");
+    }
+    if proved.iter().all(|found| found.seeds > 0) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn all_seeds(told: &Arguments, begun: Instant) -> Totals {
+    let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..told.threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= told.seeds {
+                        break;
+                    }
+                    let outcome = run(&Options::seeded(told.from + number, told.orders));
+                    let mut totals = totals.lock().unwrap();
+                    totals.add(outcome);
+                    if totals.seeds.is_multiple_of(told.seeds.div_ceil(20)) {
+                        let Totals { seeds, deliveries, failures, .. } = &*totals;
+                        let seconds = begun.elapsed().as_secs();
+                        eprintln!(
+                            "{seeds} seeds, {deliveries} deliveries, {} ended wrong, {seconds} s",
+                            failures.len()
+                        );
+                    }
+                }
+            });
+        }
+    });
+    totals.into_inner().unwrap()
+}

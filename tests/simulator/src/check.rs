@@ -1,0 +1,338 @@
+//! What must hold when everything has settled. Works on what the simulator knows, not on what the functions say.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use edge::item::{StoredRow, decompress};
+use edge::stream::StreamBatch;
+use serde_json::json;
+use webhook::claim::Strength;
+use webhook::event::Event;
+use webhook::providers::Provider;
+use webhook::row::read;
+use webhook::view::View;
+
+use crate::assumptions::TABLE_ORDERS;
+use crate::cloud::Cloud;
+use crate::executor::START_MS;
+use crate::process::{WORK_QUEUE, queues};
+use crate::queue::Queue;
+use crate::table::{Item, string};
+use crate::workload::{Hash, Sending, Workload};
+use crate::world::Ledger;
+
+/// Something that should not be.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// The invariant.
+    pub invariant: &'static str,
+    /// What was found.
+    pub found: String,
+}
+
+impl Violation {
+    /// A violation.
+    pub fn new(invariant: &'static str, found: String) -> Self {
+        Violation { invariant, found }
+    }
+}
+
+/// A kept event as the check sees it.
+struct Kept {
+    stored: StoredRow,
+    event: Event,
+}
+
+/// Checks everything.
+pub fn check(cloud: &Cloud, ledger: &Ledger, workload: &Workload) -> Vec<Violation> {
+    let mut checker = Checker { violations: Vec::new(), cloud, ledger, workload };
+    let kept = checker.rows();
+    checker.acknowledged(&kept);
+    checker.names(&kept);
+    for queue in queues() {
+        let takes = |event: &Event| queue.takes(event.event_type.name());
+        let parked = if queue.url == WORK_QUEUE { checker.parked() } else { BTreeSet::new() };
+        checker.queue(&cloud.queues[&queue.url], &kept, takes, &parked);
+    }
+    checker.views(&kept);
+    checker.violations
+}
+
+struct Checker<'a> {
+    violations: Vec<Violation>,
+    cloud: &'a Cloud,
+    ledger: &'a Ledger,
+    workload: &'a Workload,
+}
+
+impl Checker<'_> {
+    fn found(&mut self, invariant: &'static str, found: String) {
+        self.violations.push(Violation::new(invariant, found));
+    }
+
+    /// The event rows in keeping order, each read once, bodies compared with what was sent.
+    fn rows(&mut self) -> Vec<Kept> {
+        let sent: HashMap<Hash, &Sending> =
+            self.workload.sendings.iter().map(|sending| (sending.hash, sending)).collect();
+        let is_event = |item: &&Item| string(item, "kind") == "event";
+        let items: Vec<&Item> = self.cloud.insertions.iter().map(|change| &change.item).filter(is_event).collect();
+        let by_key: HashMap<(&str, &str), &Item> =
+            items.iter().map(|item| ((string(item, "pk"), string(item, "sk")), *item)).collect();
+        let mut kept = Vec::new();
+        for item in &items {
+            let id = format!("{}/{}", string(item, "pk"), string(item, "sk"));
+            let Some(sending) = hash(item).and_then(|hash| sent.get(&hash)) else {
+                self.found("only what was sent is kept", id);
+                continue;
+            };
+            if sending.forgery.is_some() {
+                self.found("nothing forged is kept as an event", id);
+                continue;
+            }
+            let Some(mut stored) = stored(item) else {
+                self.found("rows are readable", id);
+                continue;
+            };
+            let holder = match item.get("body_of") {
+                Some(sk) => by_key.get(&(string(item, "pk"), sk["S"].as_str().unwrap())),
+                None => Some(item),
+            };
+            let body = holder.and_then(|holder| body(holder));
+            match body {
+                Some(body) if same(&body, &sending.body, stored.cut.is_empty()) => stored.row.body = body,
+                _ => self.found("kept byte for byte", id),
+            }
+            let provider = Provider::named(sending.provider.name).unwrap();
+            kept.push(Kept { event: read(provider, &stored.row), stored });
+        }
+        for pk in &self.cloud.overwritten {
+            self.found("rows are written once", pk.clone());
+        }
+        kept
+    }
+
+    /// Every delivery answered 200 is there, and no forgery ever was.
+    fn acknowledged(&mut self, kept: &[Kept]) {
+        let hashes: BTreeSet<Hash> = kept.iter().map(|kept| kept.stored.row.hash).collect();
+        for (number, hash) in &self.ledger.acknowledged {
+            if !hashes.contains(hash) {
+                self.found("what was answered 200 is kept", format!("delivery {number}"));
+            }
+        }
+        for number in &self.ledger.forgeries_accepted {
+            self.found("nothing forged is answered 200", format!("delivery {number}"));
+        }
+        if self.cloud.stream.trimmed > 0 {
+            self.found("relayed before the stream forgets", format!("{} records", self.cloud.stream.trimmed));
+        }
+    }
+
+    /// Names and happenings are one to one, and no repeat has a second row.
+    fn names(&mut self, kept: &[Kept]) {
+        let happening: HashMap<Hash, usize> =
+            self.workload.sendings.iter().map(|sending| (sending.hash, sending.happening)).collect();
+        let mut name_of: BTreeMap<usize, String> = BTreeMap::new();
+        let mut owner_of: BTreeMap<String, usize> = BTreeMap::new();
+        let mut rows_of: BTreeMap<Hash, Vec<&Kept>> = BTreeMap::new();
+        for row in kept {
+            let number = happening[&row.stored.row.hash];
+            let name = format!("{}/{}", row.stored.row.key.pk, base(&row.stored.row.key.sk));
+            if *name_of.entry(number).or_insert_with(|| name.clone()) != name {
+                self.found("one happening has one name", name.clone());
+            }
+            if *owner_of.entry(name.clone()).or_insert(number) != number {
+                self.found("one name has one happening", name);
+            }
+            rows_of.entry(row.stored.row.hash).or_default().push(row);
+        }
+        for (hash, rows) in &rows_of {
+            let strength = &self.workload.happenings[happening[hash]].strength;
+            if let Some(found) = self.doubled(hash, rows, strength) {
+                self.found("no repeat has a second row", found);
+            }
+        }
+    }
+
+    /// What is wrong with the number of rows of one body.
+    fn doubled(&self, hash: &Hash, rows: &[&Kept], strength: &Strength) -> Option<String> {
+        let id = rows.first().map(|row| row.event.id.clone()).unwrap_or_default();
+        let count = rows.len();
+        match strength {
+            Strength::Strong => (count != 1).then(|| format!("{count} rows of {id}")),
+            Strength::SignedTime(_) => {
+                let times: BTreeSet<_> = rows.iter().map(|row| row.stored.row.signed_at.clone()).collect();
+                if times.len() != count {
+                    return Some(format!("{count} rows of {id} with {} signed times", times.len()));
+                }
+                let first = rows.iter().any(|row| row.stored.row.mark.is_none());
+                let missing = |sending: &&Sending| {
+                    sending.hash == *hash
+                        && first
+                        && self.is_acknowledged(sending.number)
+                        && !times.contains(&signed(sending))
+                };
+                self.workload
+                    .sendings
+                    .iter()
+                    .find(missing)
+                    .map(|missing| format!("no row of {id} for {}", missing.number))
+            }
+            Strength::Horizon(horizon_ms) => {
+                let mut received: Vec<i64> = rows.iter().map(|row| row.stored.row.received_ms).collect();
+                received.sort_unstable();
+                let close = received.windows(2).any(|pair| pair[1] - pair[0] <= *horizon_ms);
+                // Marked rows of another body have no generations.
+                let first = rows.iter().any(|row| row.stored.row.mark.is_none());
+                let uncovered = self.ledger_times(hash).into_iter().any(|at_ms| {
+                    first && !received.iter().any(|then| *then <= at_ms && at_ms - *then <= *horizon_ms + 5_000)
+                });
+                (close || uncovered).then(|| format!("{count} rows of {id}, received {received:?}"))
+            }
+        }
+    }
+
+    fn is_acknowledged(&self, number: u64) -> bool {
+        self.ledger.acknowledged.iter().any(|(known, _)| *known == number)
+    }
+
+    fn ledger_times(&self, hash: &Hash) -> Vec<i64> {
+        let times = self.ledger.acknowledged_ms.iter().filter(|(known, _)| known == hash);
+        times.map(|(_, ms)| i64::try_from(START_MS + ms).unwrap()).collect()
+    }
+
+    fn parked(&self) -> BTreeSet<String> {
+        self.cloud.letters.iter().map(|letter| letter["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Every event is in every queue that takes it, whole, and the first arrivals of a group in keeping order.
+    fn queue(&mut self, queue: &Queue, kept: &[Kept], takes: impl Fn(&Event) -> bool, parked: &BTreeSet<String>) {
+        let order: HashMap<&str, usize> =
+            kept.iter().enumerate().map(|(index, kept)| (kept.event.id.as_str(), index)).collect();
+        let corrections: BTreeSet<&str> = self.ledger.corrections.iter().map(|(_, event)| event.id.as_str()).collect();
+        let mut arrived: BTreeSet<usize> = BTreeSet::new();
+        let mut last_of: HashMap<&str, usize> = HashMap::new();
+        let mut group_of: HashMap<&str, &str> = HashMap::new();
+        for (group, body) in &queue.arrived {
+            let id = id_of(body);
+            if corrections.contains(id) {
+                continue;
+            }
+            let Some(index) = order.get(id).copied() else {
+                self.found("only kept events are relayed", id.to_owned());
+                continue;
+            };
+            let kept = &kept[index];
+            if !arrived.insert(index) {
+                continue;
+            }
+            if kept.event.to_json().unwrap() != *body {
+                self.found("what is relayed is what is kept", id.to_owned());
+            }
+            if *group_of.entry(kept.stored.row.key.pk.as_str()).or_insert(group) != group {
+                self.found("an order has one group", id.to_owned());
+            }
+            let last = last_of.entry(group).or_insert(index);
+            if *last > index && !parked.contains(id) {
+                self.found("keeping order within a group", id.to_owned());
+            }
+            *last = (*last).max(index);
+        }
+        for (index, kept) in kept.iter().enumerate() {
+            let there = arrived.contains(&index) || parked.contains(&kept.event.id);
+            if takes(&kept.event) && !there {
+                self.found("every kept event reaches its queues", kept.event.id.clone());
+            }
+        }
+    }
+
+    /// The views are those of the rows, once, in order, without faults.
+    fn views(&mut self, kept: &[Kept]) {
+        let orders = &queues()[0];
+        let mut expected: BTreeMap<&str, View> = BTreeMap::new();
+        for kept in kept.iter().filter(|kept| orders.takes(kept.event.event_type.name())) {
+            expected.entry(kept.stored.row.key.pk.as_str()).or_default().merge(View::of(&kept.event));
+        }
+        for (pk, event) in &self.ledger.corrections {
+            expected.entry(pk).or_default().merge(View::of(event));
+        }
+        expected.retain(|_, view| !view.is_empty());
+        let cloud = self.cloud;
+        let mut found: BTreeMap<&str, View> = BTreeMap::new();
+        for item in cloud.tables.items(TABLE_ORDERS) {
+            let compressed = STANDARD.decode(item["view"]["B"].as_str().unwrap()).unwrap();
+            let view = serde_json::from_slice(&decompress(&compressed).unwrap()).unwrap();
+            found.insert(string(item, "pk"), view);
+        }
+        for (pk, view) in &expected {
+            if found.get(pk) != Some(view) {
+                self.found("the views are those of a faultless run", (*pk).to_owned());
+            }
+        }
+        for pk in found.keys().filter(|pk| !expected.contains_key(*pk)) {
+            self.found("there is no view of nothing", (*pk).to_owned());
+        }
+    }
+}
+
+/// A row as the functions read it.
+pub(crate) fn stored(item: &Item) -> Option<StoredRow> {
+    let record = json!({"Records": [{"eventName": "INSERT", "dynamodb": {"NewImage": item}}]});
+    let mut batch: StreamBatch = serde_json::from_value(record).unwrap();
+    StoredRow::from_item(&batch.records.remove(0).inserted_event()?).ok()
+}
+
+fn hash(item: &Item) -> Option<Hash> {
+    STANDARD.decode(item.get("hash")?["B"].as_str()?).ok()?.try_into().ok()
+}
+
+/// A row's own body.
+pub(crate) fn body(item: &Item) -> Option<Vec<u8>> {
+    let compressed = STANDARD.decode(item.get("body")?["B"].as_str()?).ok()?;
+    decompress(&compressed).ok()
+}
+
+/// Whether the kept bytes are the sent ones, but for what the row says was cut.
+fn same(kept: &[u8], sent: &[u8], whole: bool) -> bool {
+    if whole {
+        return kept == sent;
+    }
+    let (kept, mut rest) = (String::from_utf8_lossy(kept), String::from_utf8_lossy(sent).into_owned());
+    let mut pieces = kept.split("\"~cut\"");
+    let first = pieces.next().unwrap_or_default();
+    let Some(after) = rest.strip_prefix(first) else { return false };
+    rest = after.to_owned();
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else { return false };
+        // A cut value is short: nothing else may be missing.
+        if at > 400 {
+            return false;
+        }
+        rest = rest[at + piece.len()..].to_owned();
+    }
+    rest.is_empty()
+}
+
+fn signed(sending: &Sending) -> Option<String> {
+    let names = ["x-scalapay-timestamp", "x-shopline-developer-event-timestamp"];
+    let sample = names.iter().find_map(|name| sending.template.headers.get(*name)).cloned();
+    sending.signed_at.clone().or(sample)
+}
+
+/// A sort key without what tells further rows of one identity apart.
+fn base(sk: &str) -> &str {
+    let Some((name, variant)) = sk.rsplit_once('~').filter(|(name, _)| !name.ends_with('/')) else { return sk };
+    let is_variant = match variant.as_bytes().first() {
+        Some(b'b') => variant.len() == 33,
+        Some(b't') => true,
+        Some(first) => first.is_ascii_digit(),
+        None => false,
+    };
+    if is_variant { name } else { sk }
+}
+
+/// The id in a canonical event, whose characters need no escape.
+fn id_of(body: &str) -> &str {
+    let start = body.find("\"id\":\"").map_or(0, |at| at + 6);
+    body[start..].split('"').next().unwrap_or_default()
+}

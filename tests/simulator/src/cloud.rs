@@ -1,0 +1,279 @@
+//! The simulated services behind one door: what a call does, and what is remembered of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+use serde_json::{Value, json};
+
+use crate::executor::Time;
+use crate::faults::{Fault, Faults};
+use crate::queue::Queue;
+use crate::random::mix;
+use crate::stream::Stream;
+use crate::table::{Answer, Change, Tables};
+
+/// A network call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// `DynamoDB_20120810.PutItem`, `AmazonSQS.SendMessageBatch` …
+    pub target: String,
+    /// The JSON body.
+    pub body: Value,
+}
+
+/// A service that can be down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// DynamoDB's events table.
+    Events,
+    /// DynamoDB's table of order views.
+    Views,
+    /// SQS.
+    Queues,
+    /// Secrets Manager.
+    Secrets,
+}
+
+/// A time in which a service is down.
+#[derive(Debug, Clone, Copy)]
+pub struct Outage {
+    /// Which.
+    pub service: Service,
+    /// From when, in milliseconds.
+    pub from_ms: u64,
+    /// Until when.
+    pub to_ms: u64,
+}
+
+/// Everything simulated, shared by tasks and connections.
+#[derive(Debug, Clone)]
+pub struct Shared(Arc<Mutex<Cloud>>);
+
+/// Everything simulated.
+#[derive(Debug)]
+pub struct Cloud {
+    /// What goes wrong.
+    pub faults: Faults,
+    /// When services are down.
+    pub outages: Vec<Outage>,
+    /// The tables.
+    pub tables: Tables,
+    /// The events table's stream.
+    pub stream: Stream,
+    /// Every insertion into the events table, in order.
+    pub insertions: Vec<Change>,
+    /// Every change of a standing event row: rows are written once.
+    pub overwritten: Vec<String>,
+    /// The queues by URL.
+    pub queues: BTreeMap<String, Queue>,
+    /// Letters of the relay's dead letter queue.
+    pub letters: Vec<Value>,
+    /// Each provider's secret.
+    pub secrets: BTreeMap<String, String>,
+    /// Conditions that failed: each is billed.
+    pub failed_conditions: u64,
+    /// Calls in all.
+    pub calls: u64,
+    /// Counts what was put or sent, so that pollers need not ask.
+    pub bell: u64,
+    /// Who waits for it.
+    pub listeners: Vec<Waker>,
+    /// Processes that died.
+    pub crashes: u64,
+    /// Every table call with its answer, where they are wanted.
+    pub table_calls: Option<Vec<(Call, Answer)>>,
+    late: Vec<(u64, Call)>,
+    trace: Trace,
+}
+
+/// What happened, as a hash and, where wanted, as text.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// A hash over every line.
+    pub hash: u64,
+    /// The lines.
+    pub lines: Option<Vec<String>>,
+}
+
+impl Shared {
+    /// Shares a cloud.
+    pub fn new(cloud: Cloud) -> Self {
+        Shared(Arc::new(Mutex::new(cloud)))
+    }
+
+    /// The cloud, for as long as nothing waits.
+    pub fn lock(&self) -> MutexGuard<'_, Cloud> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Cloud {
+    /// An empty cloud.
+    pub fn new(faults: Faults, with_trace: bool) -> Self {
+        Cloud {
+            faults,
+            outages: Vec::new(),
+            tables: Tables::default(),
+            stream: Stream::default(),
+            insertions: Vec::new(),
+            overwritten: Vec::new(),
+            queues: BTreeMap::new(),
+            letters: Vec::new(),
+            secrets: BTreeMap::new(),
+            failed_conditions: 0,
+            calls: 0,
+            bell: 0,
+            listeners: Vec::new(),
+            crashes: 0,
+            table_calls: None,
+            late: Vec::new(),
+            trace: Trace { hash: 0, lines: with_trace.then(Vec::new) },
+        }
+    }
+
+    /// Does what a call asks for, and before it what earlier calls left for later.
+    pub fn apply(&mut self, call: &Call, entries_failed: u64, time: &Time) -> Answer {
+        self.settle(time);
+        self.effect(call, entries_failed, time)
+    }
+
+    /// Does what is due of the calls that take effect late.
+    pub fn settle(&mut self, time: &Time) {
+        let now_ms = time.now_ms();
+        while let Some(at) = self.late.iter().position(|(due_ms, _)| *due_ms <= now_ms) {
+            let (_, call) = self.late.remove(at);
+            self.note(time, || format!("  late effect of {}", summary(&call)));
+            self.effect(&call, 0, time);
+        }
+    }
+
+    /// Leaves a call for later.
+    pub fn defer(&mut self, call: Call, due_ms: u64) {
+        self.late.push((due_ms, call));
+    }
+
+    /// Whether nothing is left for later.
+    pub fn settled(&self) -> bool {
+        self.late.is_empty()
+    }
+
+    /// Whether a service is down.
+    pub fn is_down(&self, service: Service, now_ms: u64) -> bool {
+        let down = |outage: &Outage| outage.service == service && (outage.from_ms..outage.to_ms).contains(&now_ms);
+        !self.faults.calm && self.outages.iter().any(down)
+    }
+
+    fn effect(&mut self, call: &Call, entries_failed: u64, time: &Time) -> Answer {
+        let now_ms = time.now_ms();
+        match call.target.as_str() {
+            "DynamoDB_20120810.PutItem" => self.put(call, now_ms),
+            "DynamoDB_20120810.GetItem" => {
+                let answer = self.tables.get(&call.body);
+                self.record(call, &answer);
+                answer
+            }
+            "AmazonSQS.SendMessageBatch" => self.send_batch(&call.body, entries_failed, now_ms),
+            "AmazonSQS.SendMessage" => {
+                self.letters.push(serde_json::from_str(call.body["MessageBody"].as_str().unwrap()).unwrap());
+                Answer::ok(json!({"MessageId": "letter", "MD5OfMessageBody": ""}))
+            }
+            "secretsmanager.GetSecretValue" => {
+                let name = call.body["SecretId"].as_str().unwrap();
+                Answer::ok(json!({"ARN": name, "Name": name, "SecretString": self.secrets[name]}))
+            }
+            other => panic!("a call that no simulated service knows: {other}"),
+        }
+    }
+
+    fn put(&mut self, call: &Call, now_ms: u64) -> Answer {
+        let (answer, change) = self.tables.put(&call.body);
+        self.record(call, &answer);
+        if answer.status != 200 {
+            self.failed_conditions += 1;
+        }
+        if let Some(change) = change {
+            if change.inserted {
+                self.insertions.push(change.clone());
+            } else if crate::table::string(&change.item, "kind") == "event" {
+                self.overwritten.push(crate::table::string(&change.item, "pk").to_owned());
+            }
+            self.stream.append(change, now_ms);
+            self.ring();
+        }
+        answer
+    }
+
+    /// Wakes who waits for something to be put or sent.
+    pub fn ring(&mut self) {
+        self.bell += 1;
+        self.listeners.drain(..).for_each(Waker::wake);
+    }
+
+    fn record(&mut self, call: &Call, answer: &Answer) {
+        if let Some(calls) = &mut self.table_calls {
+            calls.push((call.clone(), answer.clone()));
+        }
+    }
+
+    fn send_batch(&mut self, body: &Value, entries_failed: u64, now_ms: u64) -> Answer {
+        let entries = body["Entries"].as_array().unwrap();
+        let queue = self.queues.get_mut(body["QueueUrl"].as_str().unwrap()).unwrap();
+        assert!(entries.len() <= crate::assumptions::SEND_ENTRIES_MAX, "a batch of {} entries", entries.len());
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for (index, entry) in entries.iter().enumerate() {
+            let text = |name: &str| entry[name].as_str().unwrap();
+            if (entries_failed >> index.min(63)) & 1 == 1 {
+                failed.push(json!({"Id": entry["Id"], "Code": "InternalError", "SenderFault": false}));
+                continue;
+            }
+            queue.send(text("MessageGroupId"), text("MessageDeduplicationId"), text("MessageBody"), now_ms);
+            successful.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));
+        }
+        self.ring();
+        Answer::ok(json!({"Successful": successful, "Failed": failed}))
+    }
+
+    /// Adds a line to the trace. The hash covers it whether the text is kept or not.
+    pub fn note(&mut self, time: &Time, line: impl FnOnce() -> String) {
+        let now_us = time.now_us();
+        let line = line();
+        self.trace.hash = line
+            .bytes()
+            .fold(mix(self.trace.hash, now_us), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        if let Some(lines) = &mut self.trace.lines {
+            let seconds = now_us / 1_000_000;
+            lines.push(format!("{seconds:>7}.{:06} {line}", now_us % 1_000_000));
+        }
+    }
+
+    /// What happened.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// How often each fault was applied.
+    pub fn fault_counts(&self) -> BTreeMap<Fault, u64> {
+        let mut counts = BTreeMap::new();
+        for fault in self.faults.applied.values() {
+            *counts.entry(*fault).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// A call in a few words.
+pub fn summary(call: &Call) -> String {
+    let operation = call.target.split('.').next_back().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let of_item = |item: &Value| format!("{} {}", text(&item["pk"]["S"]), text(&item["sk"]["S"]));
+    match operation {
+        "PutItem" => format!("PutItem {} {}", text(&call.body["TableName"]), of_item(&call.body["Item"])),
+        "GetItem" => format!("GetItem {} {}", text(&call.body["TableName"]), of_item(&call.body["Key"])),
+        "SendMessageBatch" => {
+            let count = call.body["Entries"].as_array().map_or(0, Vec::len);
+            format!("SendMessageBatch {} of {count}", text(&call.body["QueueUrl"]))
+        }
+        other => other.to_owned(),
+    }
+}

@@ -1,0 +1,208 @@
+//! What goes wrong, where: drawn from a seed, or a list to be repeated and shortened.
+//!
+//! A point is an actor and the number of its step, not a number over the whole run: taking one order or one fault out
+//! leaves the points of all others what they were.
+
+use std::collections::BTreeMap;
+
+use crate::random::{Random, mix};
+
+/// Who takes a step at which something can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Actor {
+    /// A receiver that answers this delivery.
+    Delivery(u64),
+    /// The relay over this shard.
+    Relay(u64),
+    /// This copy of the orders function.
+    Worker(u64),
+    /// The mapping from this shard to the relay.
+    Shard(u64),
+    /// The mapping from the queue to this copy of the orders function.
+    Poller(u64),
+    /// A service that is down for a while.
+    Outage(u64),
+}
+
+/// A step of an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Point {
+    /// Whose.
+    pub actor: Actor,
+    /// Which, from 0.
+    pub step: u64,
+}
+
+/// What goes wrong there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The service fails and does nothing.
+    ErrorBefore,
+    /// The service does it, then fails.
+    ErrorAfter,
+    /// The service refuses for the rate.
+    Throttle,
+    /// The connection breaks before the request is there.
+    ResetBefore,
+    /// The service does it and the answer is lost.
+    AnswerLost,
+    /// Nothing happens, and nobody says so.
+    TimeOutBefore,
+    /// The service does it and never answers.
+    TimeOutAfter,
+    /// The service does it long after the caller has given up.
+    EffectLate,
+    /// The process dies before the request is there.
+    CrashBefore,
+    /// The process dies when the service has done it.
+    CrashAfter,
+    /// Some entries of a batch fail.
+    PartlyFailed,
+    /// A batch that was handled comes again, and perhaps others before it.
+    CheckpointLost,
+    /// Records come late.
+    RecordsLate,
+    /// The shard splits.
+    ShardSplit,
+    /// Handled messages are not deleted, and come again.
+    DeleteLost,
+    /// The function is stopped at its time-out, wherever it is.
+    FunctionTimeOut,
+    /// A service is down for minutes.
+    Outage,
+}
+
+/// The kinds of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A network call; of a batch or of one thing.
+    Call {
+        /// Whether its entries can fail one by one.
+        batch: bool,
+    },
+    /// A stream batch is handed over.
+    StreamBatch,
+    /// A queue batch is handed over.
+    QueueBatch,
+    /// A time at which a service could go down.
+    Outage,
+}
+
+const CALL: &[Fault] = &[
+    Fault::ErrorBefore,
+    Fault::ErrorAfter,
+    Fault::Throttle,
+    Fault::ResetBefore,
+    Fault::AnswerLost,
+    Fault::TimeOutBefore,
+    Fault::TimeOutAfter,
+    Fault::EffectLate,
+    Fault::CrashBefore,
+    Fault::CrashAfter,
+];
+const STREAM: &[Fault] = &[Fault::CheckpointLost, Fault::RecordsLate, Fault::ShardSplit, Fault::FunctionTimeOut];
+const QUEUE: &[Fault] = &[Fault::DeleteLost, Fault::FunctionTimeOut];
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Fault; 17] = [
+        Fault::ErrorBefore,
+        Fault::ErrorAfter,
+        Fault::Throttle,
+        Fault::ResetBefore,
+        Fault::AnswerLost,
+        Fault::TimeOutBefore,
+        Fault::TimeOutAfter,
+        Fault::EffectLate,
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::PartlyFailed,
+        Fault::CheckpointLost,
+        Fault::RecordsLate,
+        Fault::ShardSplit,
+        Fault::DeleteLost,
+        Fault::FunctionTimeOut,
+        Fault::Outage,
+    ];
+
+    fn of(step: Step, random: &mut Random) -> Fault {
+        match step {
+            Step::Call { batch: true } if random.one_in(2) => Fault::PartlyFailed,
+            Step::Call { .. } => *random.pick(CALL),
+            Step::StreamBatch => *random.pick(STREAM),
+            Step::QueueBatch => *random.pick(QUEUE),
+            Step::Outage => Fault::Outage,
+        }
+    }
+}
+
+/// Where faults come from.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// Nothing goes wrong.
+    None,
+    /// One step in so many goes wrong.
+    Seeded {
+        /// One in so many.
+        one_in: usize,
+    },
+    /// These and no others.
+    Only(BTreeMap<Point, Fault>),
+}
+
+/// The plan at work.
+#[derive(Debug)]
+pub struct Faults {
+    plan: Plan,
+    seed: u64,
+    steps: BTreeMap<Actor, u64>,
+    /// Nothing goes wrong any more.
+    pub calm: bool,
+    /// What went wrong so far.
+    pub applied: BTreeMap<Point, Fault>,
+}
+
+impl Faults {
+    /// A plan before its first step.
+    pub fn new(plan: Plan, seed: u64) -> Self {
+        Faults { plan, seed, steps: BTreeMap::new(), calm: false, applied: BTreeMap::new() }
+    }
+
+    /// What goes wrong at an actor's next step, and the numbers that belong to it.
+    pub fn next(&mut self, actor: Actor, step: Step) -> (Option<Fault>, Random) {
+        let number = self.steps.entry(actor).or_default();
+        let point = Point { actor, step: *number };
+        *number += 1;
+        let mut random = Random::new(mix(self.seed, number_of(point)), "fault");
+        let drawn = match &self.plan {
+            _ if self.calm => None,
+            Plan::None => None,
+            // Of the few times at which a service could go down, one in four is taken.
+            Plan::Seeded { .. } if step == Step::Outage => random.one_in(4).then_some(Fault::Outage),
+            Plan::Seeded { one_in } => random.one_in(*one_in).then(|| Fault::of(step, &mut random)),
+            Plan::Only(list) => list.get(&point).copied(),
+        };
+        if let Some(fault) = drawn {
+            self.applied.insert(point, fault);
+        }
+        // From a stream of their own, so that they are the same whether drawn or listed.
+        (drawn, Random::new(mix(self.seed, number_of(point)), "details"))
+    }
+
+    /// How many steps each actor took.
+    pub fn steps(&self) -> &BTreeMap<Actor, u64> {
+        &self.steps
+    }
+}
+
+fn number_of(point: Point) -> u64 {
+    let (kind, number) = match point.actor {
+        Actor::Delivery(number) => (1, number),
+        Actor::Relay(number) => (2, number),
+        Actor::Worker(number) => (3, number),
+        Actor::Shard(number) => (4, number),
+        Actor::Poller(number) => (5, number),
+        Actor::Outage(number) => (6, number),
+    };
+    mix(mix(kind, number), point.step)
+}

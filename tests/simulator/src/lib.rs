@@ -1,0 +1,36 @@
+//! hookmill under crashes and faults, seeded: the real receivers, relay and orders function over a simulated AWS.
+//!
+//! Nothing here is a model of our code. [`process`] makes the functions themselves; [`network`] stands where the SDK's
+//! HTTP client would, and every call passes it; [`executor`] has the time. What AWS is taken to do is in
+//! [`assumptions`], what the providers do in [`workload`], what must hold in [`check`].
+//! One seed is one run: the same faults at the same steps, the same order of everything.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test tool stops at the first surprise"
+)]
+
+pub mod assumptions;
+pub mod random;
+pub mod executor;
+pub mod faults;
+pub mod table;
+pub mod stream;
+pub mod queue;
+pub mod cloud;
+pub mod network;
+pub mod process;
+pub mod signing;
+pub mod samples;
+pub mod workload;
+pub mod mend;
+pub mod world;
+pub mod run;
+pub mod check;
+pub mod shrink;
+pub mod exhaustive;
+pub mod proof;
+pub mod report;

@@ -1,0 +1,127 @@
+//! The functions as processes: the real code over clients whose network is simulated.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use edge::aws::{HASTY, PATIENT, Patience};
+use edge::clock::Clock;
+use edge::config::QueueConfig;
+use edge::{Orders, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
+use webhook::providers::Provider;
+
+use crate::assumptions::{TABLE_EVENTS, TABLE_ORDERS};
+use crate::cloud::Shared;
+use crate::executor::Time;
+use crate::faults::Actor;
+use crate::network::{Network, Process};
+
+/// The queue of the order views.
+pub const ORDERS_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/orders.fifo";
+/// The queue of the user's own work.
+pub const WORK_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/work.fifo";
+const DEAD_LETTER_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/relay-dead-letters";
+
+/// What every new process needs.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The services.
+    pub cloud: Shared,
+    /// The clock.
+    pub time: Time,
+}
+
+macro_rules! client {
+    ($sdk:ident, $network:expr, $patience:expr) => {{
+        let network: &Network = $network;
+        $sdk::Client::from_conf(
+            $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("us-east-1"))
+                .credentials_provider(Credentials::new("simulated", "simulated", None, None, "simulated"))
+                .time_source(network.time.source())
+                .sleep_impl(network.time.sleep())
+                .http_client(network.client())
+                .timeout_config(timeouts($patience))
+                .retry_config(retries($patience))
+                // A process's own: the usual one is shared by all of this machine's, and would join runs together.
+                .retry_partition($sdk::config::retry::RetryPartition::custom("process").build())
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+                .build(),
+        )
+    }};
+}
+
+impl Ground {
+    fn network(&self, process: &Arc<Process>) -> Network {
+        Network { cloud: self.cloud.clone(), time: self.time.clone(), process: Arc::clone(process) }
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::new(self.time.source(), self.time.sleep())
+    }
+
+    /// A receiver in a new process.
+    pub fn receiver(&self, provider: &'static Provider, actor: Actor) -> (Arc<Process>, Receiver) {
+        let process = Process::new(actor);
+        let network = self.network(&process);
+        let config = ReceiverConfig {
+            events_table: TABLE_EVENTS.to_owned(),
+            secret_id: provider.name.to_owned(),
+            body_limit_bytes: edge::config::BODY_LIMIT_BYTES,
+        };
+        let dynamodb = client!(aws_sdk_dynamodb, &network, HASTY);
+        let secrets = client!(aws_sdk_secretsmanager, &network, HASTY);
+        (process, Receiver::new(provider, config, dynamodb, secrets, self.clock()))
+    }
+
+    /// A relay in a new process.
+    pub fn relay(&self, actor: Actor) -> (Arc<Process>, Relay) {
+        let process = Process::new(actor);
+        let network = self.network(&process);
+        let config = RelayConfig {
+            events_table: TABLE_EVENTS.to_owned(),
+            queues: queues(),
+            dead_letter_queue_url: DEAD_LETTER_QUEUE.to_owned(),
+        };
+        let dynamodb = client!(aws_sdk_dynamodb, &network, PATIENT);
+        let sqs = client!(aws_sdk_sqs, &network, PATIENT);
+        (process, Relay::new(config, dynamodb, sqs, self.clock()))
+    }
+
+    /// The orders function in a new process.
+    pub fn orders(&self, actor: Actor) -> (Arc<Process>, Orders) {
+        let process = Process::new(actor);
+        let network = self.network(&process);
+        let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
+        let dynamodb = client!(aws_sdk_dynamodb, &network, PATIENT);
+        (process, Orders::new(config, dynamodb, self.clock()))
+    }
+}
+
+/// The queues as the template has them.
+pub fn queues() -> Vec<QueueConfig> {
+    let families = ["order.*", "payment.*", "fulfillment.*", "return.*"];
+    vec![
+        QueueConfig { url: ORDERS_QUEUE.to_owned(), types: families.map(str::to_owned).to_vec() },
+        QueueConfig { url: WORK_QUEUE.to_owned(), types: Vec::new() },
+    ]
+}
+
+/// As `edge::aws` has them, but with pauses that are the same on every run.
+fn retries(patience: Patience) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(patience.attempts)
+        .with_initial_backoff(std::time::Duration::from_millis(40))
+        .with_max_backoff(std::time::Duration::from_secs(1))
+        .with_use_static_exponential_base(true)
+}
+
+fn timeouts(patience: Patience) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(patience.attempt)
+        .operation_timeout(patience.call)
+        .operation_attempt_timeout(patience.attempt)
+        .build()
+}

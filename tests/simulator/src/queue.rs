@@ -1,0 +1,100 @@
+//! FIFO queues: groups, locks, deduplication, visibility, dead letters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::assumptions::{DEDUPLICATION_MS, QUEUE_BATCH_MAX, RECEIVES_MAX, VISIBILITY_MS};
+
+/// A message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its number in the queue, which is its id.
+    pub number: u64,
+    /// Its group.
+    pub group: String,
+    /// The canonical event.
+    pub body: String,
+    receives: u32,
+    hidden_until_ms: u64,
+}
+
+/// A queue.
+#[derive(Debug, Default)]
+pub struct Queue {
+    messages: BTreeMap<u64, Message>,
+    dead: Vec<Message>,
+    known: BTreeMap<(String, String), u64>,
+    count: u64,
+    /// Every message that was ever stored: its group and body, in order.
+    pub arrived: Vec<(String, String)>,
+    /// Sends that were taken but not stored.
+    pub deduplicated: u64,
+    /// Whether anything reads the queue.
+    is_read: bool,
+}
+
+impl Queue {
+    /// A queue that something reads.
+    pub fn read() -> Self {
+        Queue { is_read: true, ..Queue::default() }
+    }
+
+    /// Takes a message.
+    pub fn send(&mut self, group: &str, deduplication_id: &str, body: &str, now_ms: u64) {
+        let name = (group.to_owned(), deduplication_id.to_owned());
+        if self.known.get(&name).is_some_and(|then_ms| now_ms < then_ms + DEDUPLICATION_MS) {
+            self.deduplicated += 1;
+            return;
+        }
+        self.known.insert(name, now_ms);
+        self.arrived.push((group.to_owned(), body.to_owned()));
+        if self.is_read {
+            self.count += 1;
+            let (number, group, body) = (self.count, group.to_owned(), body.to_owned());
+            self.messages.insert(number, Message { number, group, body, receives: 0, hidden_until_ms: 0 });
+        }
+    }
+
+    /// Hands messages over and hides them.
+    pub fn receive(&mut self, most: usize, now_ms: u64) -> Vec<Message> {
+        let in_flight = self.messages.values().filter(|message| message.hidden_until_ms > now_ms);
+        let locked: BTreeSet<String> = in_flight.map(|message| message.group.clone()).collect();
+        let mut batch = Vec::new();
+        let mut dead = Vec::new();
+        for message in self.messages.values_mut().filter(|message| !locked.contains(&message.group)) {
+            if batch.len() == most.min(QUEUE_BATCH_MAX) {
+                break;
+            }
+            message.receives += 1;
+            if message.receives > RECEIVES_MAX {
+                dead.push(message.number);
+                continue;
+            }
+            message.hidden_until_ms = now_ms + VISIBILITY_MS;
+            batch.push(message.clone());
+        }
+        self.dead.extend(dead.iter().filter_map(|number| self.messages.remove(number)));
+        batch
+    }
+
+    /// Deletes a message.
+    pub fn delete(&mut self, number: u64) {
+        self.messages.remove(&number);
+    }
+
+    /// Sends dead letters back.
+    pub fn redrive(&mut self) {
+        for message in std::mem::take(&mut self.dead) {
+            self.messages.insert(message.number, Message { receives: 0, hidden_until_ms: 0, ..message });
+        }
+    }
+
+    /// How many messages are dead.
+    pub fn dead(&self) -> usize {
+        self.dead.len()
+    }
+
+    /// Whether nothing is left.
+    pub fn drained(&self) -> bool {
+        self.messages.is_empty() && self.dead.is_empty()
+    }
+}

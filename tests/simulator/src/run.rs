@@ -1,0 +1,184 @@
+//! One run: a seed, a workload, a plan of faults, and what became of it all.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use edge::defects::Defect;
+
+use crate::assumptions::{SHARDS_MAX, WORKERS};
+use crate::check::{Violation, check};
+use crate::cloud::{Call, Cloud, Outage, Service, Shared};
+use crate::executor::{Executor, Time};
+use crate::faults::{Actor, Fault, Faults, Plan, Point, Step};
+use crate::process::{Ground, ORDERS_QUEUE, WORK_QUEUE};
+use crate::queue::Queue;
+use crate::random::Random;
+use crate::table::Answer;
+use crate::workload::{Shape, Workload};
+use crate::world::World;
+
+/// A service can go down this often in a run.
+const OUTAGES_MAX: u64 = 8;
+
+/// Everything has to be where it belongs this long after the last fault.
+const DRAIN_MS_MAX: u64 = 23 * 60 * 60 * 1_000;
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The seed: everything follows from it.
+    pub seed: u64,
+    /// What is sent.
+    pub shape: Shape,
+    /// What goes wrong.
+    pub plan: Plan,
+    /// What is wrong in the code.
+    pub defect: Option<Defect>,
+    /// Whether to keep the trace's text.
+    pub with_trace: bool,
+    /// Whether to keep every table call.
+    pub with_table_calls: bool,
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Requests made to receivers, repeats and forgeries among them.
+    pub deliveries: u64,
+    /// Genuine deliveries that were answered 200 in the end.
+    pub acknowledged: u64,
+    /// Event rows.
+    pub rows: u64,
+    /// Network calls.
+    pub calls: u64,
+    /// Processes that died.
+    pub crashes: u64,
+    /// What went wrong.
+    pub faults: BTreeMap<Fault, u64>,
+    /// What went wrong, point by point.
+    pub applied: BTreeMap<Point, Fault>,
+    /// The steps of each actor.
+    pub steps: BTreeMap<Actor, u64>,
+    /// Failed conditions, each billed.
+    pub failed_conditions: u64,
+    /// Sends that deduplication absorbed.
+    pub deduplicated: u64,
+    /// A hash of everything that happened.
+    pub trace_hash: u64,
+    /// What happened, where it was wanted.
+    pub trace: Vec<String>,
+    /// What should not have.
+    pub violations: Vec<Violation>,
+    /// Every table call, where they were wanted.
+    pub table_calls: Vec<(Call, Answer)>,
+}
+
+impl Options {
+    /// A seed's usual run.
+    pub fn seeded(seed: u64, orders: u64) -> Self {
+        let one_in = *Random::new(seed, "density").pick(&[3, 6, 14, 25, 60]);
+        Options {
+            seed,
+            shape: Shape::orders(orders),
+            plan: Plan::Seeded { one_in },
+            defect: None,
+            with_trace: false,
+            with_table_calls: false,
+        }
+    }
+}
+
+/// Runs.
+pub fn run(options: &Options) -> Outcome {
+    switch(options.defect);
+    let workload = Workload::new(options.seed, &options.shape);
+    let time = Time::default();
+    let cloud = Shared::new(cloud(options, &workload));
+    let world = World::new(Ground { cloud: cloud.clone(), time: time.clone() }, workload.rotation);
+    let mut executor = Executor::new(time.clone(), options.seed);
+    if !options.shape.plain {
+        executor.spawn(Rc::clone(&world).rotate());
+    }
+    if !options.shape.plain && options.seed.is_multiple_of(3) {
+        executor.spawn(Rc::clone(&world).mend(workload.rotation.ends_ms));
+    }
+    for sending in &workload.sendings {
+        executor.spawn(Rc::clone(&world).deliver(sending.clone()));
+    }
+    (0..SHARDS_MAX).for_each(|shard| executor.spawn(Rc::clone(&world).relay(shard)));
+    (0..WORKERS).for_each(|number| executor.spawn(Rc::clone(&world).work(number)));
+    let calm_ms = workload.calm_ms;
+    executor.run_until(calm_ms, || time.now_ms() >= calm_ms);
+    cloud.lock().faults.calm = true;
+    let drained = executor.run_until(calm_ms + DRAIN_MS_MAX, || {
+        let mut cloud = cloud.lock();
+        cloud.settle(&time);
+        let all_ended = world.ledger.borrow().ended == workload.sendings.len();
+        let queue = cloud.queues.get_mut(ORDERS_QUEUE).unwrap();
+        queue.redrive();
+        all_ended && queue.drained() && cloud.stream.drained() && cloud.settled()
+    });
+    let cloud = cloud.lock();
+    let ledger = world.ledger.borrow();
+    let mut violations = check(&cloud, &ledger, &workload);
+    if !drained {
+        violations.push(Violation::new("drained", "work is left long after the last fault".to_owned()));
+    }
+    switch(None);
+    outcome(options.seed, &cloud, &ledger, violations)
+}
+
+fn cloud(options: &Options, workload: &Workload) -> Cloud {
+    let mut cloud = Cloud::new(Faults::new(options.plan.clone(), options.seed), options.with_trace);
+    cloud.table_calls = options.with_table_calls.then(Vec::new);
+    cloud.queues.insert(ORDERS_QUEUE.to_owned(), Queue::read());
+    cloud.queues.insert(WORK_QUEUE.to_owned(), Queue::default());
+    for number in 0..OUTAGES_MAX {
+        let (fault, mut random) = cloud.faults.next(Actor::Outage(number), Step::Outage);
+        if fault.is_some() {
+            let service = *random.pick(&[Service::Events, Service::Views, Service::Queues, Service::Secrets]);
+            let from_ms = random.between(0, workload.calm_ms.min(3 * 60 * 60 * 1_000));
+            cloud.outages.push(Outage { service, from_ms, to_ms: from_ms + random.between(60_000, 900_000) });
+        }
+    }
+    cloud
+}
+
+fn outcome(seed: u64, cloud: &Cloud, ledger: &crate::world::Ledger, violations: Vec<Violation>) -> Outcome {
+    let is_event = |change: &&crate::table::Change| crate::table::string(&change.item, "kind") == "event";
+    Outcome {
+        seed,
+        deliveries: ledger.attempts,
+        acknowledged: count(ledger.acknowledged.len()),
+        rows: count(cloud.insertions.iter().filter(is_event).count()),
+        calls: cloud.calls,
+        crashes: cloud.crashes,
+        faults: cloud.fault_counts(),
+        applied: cloud.faults.applied.clone(),
+        steps: cloud.faults.steps().clone(),
+        failed_conditions: cloud.failed_conditions,
+        deduplicated: cloud.queues.values().map(|queue| queue.deduplicated).sum(),
+        trace_hash: cloud.trace().hash,
+        trace: cloud.trace().lines.clone().unwrap_or_default(),
+        table_calls: cloud.table_calls.clone().unwrap_or_default(),
+        violations,
+    }
+}
+
+/// A length as a count.
+pub fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap()
+}
+
+#[cfg(feature = "defects")]
+fn switch(defect: Option<Defect>) {
+    edge::defects::silence();
+    edge::defects::set(defect);
+}
+
+#[cfg(not(feature = "defects"))]
+fn switch(defect: Option<Defect>) {
+    assert!(defect.is_none(), "defects need the feature of that name");
+}

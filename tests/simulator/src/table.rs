@@ -1,0 +1,114 @@
+//! The tables, as far as the functions use them: conditional puts, consistent reads, and the stream of what was put.
+//!
+//! `tests/suite/dynamo.rs` plays every call of a run to an embedded DynamoDB and compares the answers.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::assumptions::TABLE_EVENTS;
+
+/// An item in DynamoDB's JSON.
+pub type Item = Map<String, Value>;
+
+/// What a service answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body.
+    pub body: Value,
+}
+
+impl Answer {
+    /// A success.
+    pub fn ok(body: Value) -> Self {
+        Answer { status: 200, body }
+    }
+
+    /// An error of the service's JSON protocol.
+    pub fn error(status: u16, name: &str) -> Self {
+        Answer { status, body: json!({"__type": name, "message": "simulated"}) }
+    }
+}
+
+/// A put that changed the events table, in the order of the table.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Whether no such item stood before.
+    pub inserted: bool,
+    /// The new item.
+    pub item: Item,
+}
+
+/// Both tables.
+#[derive(Debug, Default)]
+pub struct Tables {
+    items: BTreeMap<(String, String, String), Item>,
+}
+
+impl Tables {
+    /// Puts an item under its condition. Returns the answer and what the stream tells of it.
+    pub fn put(&mut self, call: &Value) -> (Answer, Option<Change>) {
+        let item = call["Item"].as_object().unwrap();
+        let table = call["TableName"].as_str().unwrap();
+        let key = key(table, item);
+        let old = self.items.get(&key);
+        if !holds(call, old) {
+            let name = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+            let mut body = json!({"__type": name, "message": "The conditional request failed"});
+            if let (Some(old), "ALL_OLD") = (old, text(&call["ReturnValuesOnConditionCheckFailure"])) {
+                body["Item"] = Value::Object(old.clone());
+            }
+            return (Answer { status: 400, body }, None);
+        }
+        let inserted = old.is_none();
+        let unchanged = old == Some(item);
+        self.items.insert(key, item.clone());
+        let change = (table == TABLE_EVENTS && !unchanged).then(|| Change { inserted, item: item.clone() });
+        (Answer::ok(json!({})), change)
+    }
+
+    /// Reads an item.
+    pub fn get(&self, call: &Value) -> Answer {
+        let key = key(text(&call["TableName"]), call["Key"].as_object().unwrap());
+        let found = self.items.get(&key);
+        Answer::ok(found.map_or_else(|| json!({}), |item| json!({"Item": item})))
+    }
+
+    /// The items of a table in key order.
+    pub fn items<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Item> {
+        self.items.iter().filter(move |((name, ..), _)| name == table).map(|(_, item)| item)
+    }
+}
+
+/// The three conditions that the functions put under.
+fn holds(call: &Value, old: Option<&Item>) -> bool {
+    let value = |name: &str| &call["ExpressionAttributeValues"][name];
+    match call["ConditionExpression"].as_str() {
+        None => true,
+        Some("attribute_not_exists(pk)") => old.is_none(),
+        Some("attribute_not_exists(pk) OR expires < :now") => {
+            let number = |value: &Value| value["N"].as_str().and_then(|text| text.parse::<i64>().ok());
+            let Some(old) = old else { return true };
+            let now = number(value(":now"));
+            old.get("expires").and_then(number).zip(now).is_some_and(|(expires, now)| expires < now)
+        }
+        Some("etag = :etag") => old.and_then(|old| old.get("etag")) == Some(value(":etag")),
+        Some(other) => panic!("a condition that the simulated table does not know: {other}"),
+    }
+}
+
+fn key(table: &str, item: &Item) -> (String, String, String) {
+    let part = |name: &str| item.get(name).map_or("", |value| text(&value["S"])).to_owned();
+    (table.to_owned(), part("pk"), part("sk"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// A string attribute of an item.
+pub fn string<'a>(item: &'a Item, name: &str) -> &'a str {
+    item.get(name).map_or("", |value| text(&value["S"]))
+}

@@ -1,0 +1,313 @@
+//! What the providers send in a run: orders with their histories, repeats, races, other bodies, forgeries.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+use webhook::claim::Strength;
+use webhook::providers::Provider;
+
+use crate::random::Random;
+use crate::samples::{History, Template, histories};
+
+/// Every history, read once.
+pub static HISTORIES: LazyLock<Vec<History>> = LazyLock::new(histories);
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+/// SHA-256 of a body.
+pub type Hash = [u8; 32];
+
+/// One happening at a provider: what the simulator knows, whatever the functions make of it.
+#[derive(Debug, Clone)]
+pub struct Happening {
+    /// The simulated order.
+    pub order: u64,
+    /// How sure its name is.
+    pub strength: Strength,
+}
+
+/// One delivery that a provider, or somebody else, will try to make.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// Its number, which faults refer to.
+    pub number: u64,
+    /// The happening.
+    pub happening: usize,
+    /// The order.
+    pub order: u64,
+    /// To whom.
+    pub provider: &'static Provider,
+    /// Which of its sources.
+    pub source: String,
+    /// The sample.
+    pub template: &'static Template,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Its SHA-256.
+    pub hash: Hash,
+    /// The time to be signed, where it is not the sample's.
+    pub signed_at: Option<String>,
+    /// When it is first tried, in milliseconds.
+    pub at_ms: u64,
+    /// How often it is tried at most.
+    pub attempts: u32,
+    /// What is false about it.
+    pub forgery: Option<Forgery>,
+}
+
+/// What is false about a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgery {
+    /// A key or token that nobody has.
+    WrongCredential,
+    /// None.
+    NoCredential,
+    /// The proof of another body.
+    ForeignProof,
+    /// A source that nobody registered.
+    UnknownSource,
+    /// A key or token that was taken away long ago.
+    RevokedCredential,
+}
+
+/// When a run's secrets change.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    /// The secret has the new credential and the old one.
+    pub begins_ms: u64,
+    /// The providers use the new one.
+    pub switches_ms: u64,
+    /// The secret has the new one alone.
+    pub ends_ms: u64,
+}
+
+/// Everything that is sent in a run.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// The happenings by number.
+    pub happenings: Vec<Happening>,
+    /// The deliveries.
+    pub sendings: Vec<Sending>,
+    /// The secrets' rotation.
+    pub rotation: Rotation,
+    /// From then on nothing goes wrong.
+    pub calm_ms: u64,
+}
+
+/// How a workload is made.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// Orders.
+    pub orders: u64,
+    /// The orders that are left out, when a failure is shortened.
+    pub without: Vec<u64>,
+    /// One provider's only.
+    pub provider: Option<&'static str>,
+    /// The longest history, once, in its order, with nothing else: for exhaustive runs.
+    pub plain: bool,
+}
+
+impl Shape {
+    /// So many orders of any provider.
+    pub fn orders(orders: u64) -> Self {
+        Shape { orders, without: Vec::new(), provider: None, plain: false }
+    }
+
+    /// One provider's longest history.
+    pub fn longest(provider: &'static str) -> Self {
+        Shape { orders: 1, without: Vec::new(), provider: Some(provider), plain: true }
+    }
+}
+
+impl Workload {
+    /// A seed's workload.
+    pub fn new(seed: u64, shape: &Shape) -> Self {
+        let mut maker = Maker { happenings: Vec::new(), sendings: Vec::new(), long: seed % 4 == 3 };
+        let mut random = Random::new(seed, "workload");
+        let span_ms = random.between(20, 180) * MINUTE_MS;
+        let rotation = rotation(&mut random, span_ms);
+        for order in 0..shape.orders {
+            // A stream of its own, so that the others stay what they are when one is left out.
+            let mut random = Random::new(seed.wrapping_add(order << 32), "order");
+            maker.order(order, shape, span_ms, &rotation, &mut random);
+        }
+        maker.sendings.retain(|sending| !shape.without.contains(&sending.order));
+        let last_ms = maker.sendings.iter().map(|sending| sending.at_ms).max().unwrap_or(0);
+        let calm_ms = last_ms + 30 * MINUTE_MS;
+        Workload { happenings: maker.happenings, sendings: maker.sendings, rotation, calm_ms }
+    }
+}
+
+fn rotation(random: &mut Random, span_ms: u64) -> Rotation {
+    let begins_ms = random.between(MINUTE_MS, span_ms / 2);
+    let switches_ms = begins_ms + random.between(MINUTE_MS, 20 * MINUTE_MS);
+    Rotation { begins_ms, switches_ms, ends_ms: switches_ms + random.between(MINUTE_MS, 20 * MINUTE_MS) }
+}
+
+struct Maker {
+    happenings: Vec<Happening>,
+    sendings: Vec<Sending>,
+    /// Some repeats come after days.
+    long: bool,
+}
+
+impl Maker {
+    fn order(&mut self, order: u64, shape: &Shape, span_ms: u64, rotation: &Rotation, random: &mut Random) {
+        let history = history(shape, random);
+        let mut at_ms = if shape.plain { 0 } else { random.between(0, span_ms) };
+        let gap_ms = if shape.plain { 1_000 } else { *random.pick(&[0, 5, 2_000, MINUTE_MS, 10 * MINUTE_MS]) };
+        let mut events: Vec<&'static Template> = history.events.iter().collect();
+        if !shape.plain {
+            if random.one_in(3) {
+                random.shuffle(&mut events);
+            }
+            if events.len() > 12 {
+                let first = random.below(events.len() - 8);
+                events = events.split_off(first);
+                events.truncate(12);
+            }
+        }
+        for template in events {
+            self.happenings.push(Happening { order, strength: template.strength.clone() });
+            let genuine = self.sending(history, template, order, at_ms, None);
+            self.sendings.push(genuine.clone());
+            if !shape.plain {
+                self.repeats(&genuine, random);
+                self.other_body(&genuine, random);
+                self.forged(&genuine, rotation, random);
+            }
+            at_ms += random.between(0, gap_ms);
+        }
+    }
+
+    fn sending(
+        &mut self,
+        history: &History,
+        template: &'static Template,
+        order: u64,
+        at_ms: u64,
+        variant: Option<&str>,
+    ) -> Sending {
+        let body = template.body_of(order, variant);
+        Sending {
+            number: self.number(order),
+            happening: self.happenings.len() - 1,
+            order,
+            provider: history.provider,
+            source: history.source.clone(),
+            template,
+            hash: Sha256::digest(&body).into(),
+            body,
+            signed_at: None,
+            at_ms,
+            attempts: 14,
+            forgery: None,
+        }
+    }
+
+    /// Numbers are an order's own, so that leaving another out does not change them.
+    fn number(&self, order: u64) -> u64 {
+        let of_order = self.sendings.iter().rev().take_while(|sending| sending.order == order).count();
+        order * 1_000 + u64::try_from(of_order).unwrap()
+    }
+
+    fn again(&mut self, first: &Sending, after_ms: u64) {
+        let number = self.number(first.order);
+        self.sendings.push(Sending { number, at_ms: first.at_ms + after_ms, ..first.clone() });
+    }
+
+    fn repeats(&mut self, first: &Sending, random: &mut Random) {
+        if random.one_in(4) {
+            for _ in 0..random.between(1, 2) {
+                let after_ms = *random.pick(&[0, 3, 40, 5_000, MINUTE_MS, 6 * MINUTE_MS, HOUR_MS]);
+                self.again(first, after_ms);
+            }
+        }
+        if self.long && random.one_in(12) {
+            let after_ms = random.between(40, 160) * HOUR_MS;
+            self.again(first, after_ms);
+            self.again(first, after_ms + random.between(0, 20));
+        }
+        if matches!(first.strength_of(self), Strength::SignedTime(_)) && random.one_in(5) {
+            let number = self.number(first.order);
+            let at_ms = first.at_ms + random.between(0, HOUR_MS);
+            let signed_at = Some(format!("{}", 1_700_000_000 + random.between(0, 1_000_000)));
+            self.sendings.push(Sending { number, at_ms, signed_at, ..first.clone() });
+        }
+        if random.one_in(60)
+            && let Some(last) = self.sendings.last_mut()
+        {
+            // A provider that hardly tries again: what it never saw answered need not be there.
+            last.attempts = 1;
+        }
+    }
+
+    fn other_body(&mut self, first: &Sending, random: &mut Random) {
+        // Where the body's hash is the name, another body is another event, which the histories have already.
+        if !random.one_in(20) || first.template.ids.is_empty() || !named_without_body(first) {
+            return;
+        }
+        let mut other = Sending { number: self.number(first.order), ..first.clone() };
+        other.body = first.template.body_of(first.order, Some("other"));
+        other.hash = Sha256::digest(&other.body).into();
+        other.at_ms += random.between(0, 10 * MINUTE_MS);
+        self.sendings.push(other);
+    }
+
+    fn forged(&mut self, genuine: &Sending, rotation: &Rotation, random: &mut Random) {
+        if !random.one_in(14) {
+            return;
+        }
+        let forgery = *random.pick(&[
+            Forgery::WrongCredential,
+            Forgery::NoCredential,
+            Forgery::ForeignProof,
+            Forgery::UnknownSource,
+            Forgery::RevokedCredential,
+        ]);
+        let mut forged = Sending { number: self.number(genuine.order), forgery: Some(forgery), ..genuine.clone() };
+        forged.body = genuine.template.body_of(genuine.order, Some("forged"));
+        forged.hash = Sha256::digest(&forged.body).into();
+        forged.attempts = 2;
+        if forgery == Forgery::RevokedCredential {
+            // A warm function may know a secret for an hour when its service is down.
+            forged.at_ms = forged.at_ms.max(rotation.ends_ms) + 62 * MINUTE_MS;
+        }
+        self.sendings.push(forged);
+    }
+}
+
+impl Sending {
+    fn strength_of(&self, maker: &Maker) -> Strength {
+        maker.happenings[self.happening].strength.clone()
+    }
+}
+
+/// Whether the sample's name is made of ids alone.
+fn named_without_body(sending: &Sending) -> bool {
+    let once = ["created", "authorized", "expired"];
+    match sending.provider.name {
+        "scalev" => true,
+        "scalapay" => once.iter().any(|word| sending.template.case.starts_with(word)),
+        "shopline" => sending.template.strength == Strength::Strong,
+        _ => sending.template.case.contains("CheckoutOrder") || sending.template.case.contains("PaymentOrder"),
+    }
+}
+
+fn history(shape: &Shape, random: &mut Random) -> &'static History {
+    let all: &'static Vec<History> = &HISTORIES;
+    let mut providers: BTreeMap<&str, Vec<&'static History>> = BTreeMap::new();
+    for history in all.iter().filter(|history| shape.provider.is_none_or(|name| name == history.provider.name)) {
+        providers.entry(history.provider.name).or_default().push(history);
+    }
+    let names: Vec<_> = providers.keys().copied().collect();
+    let several = &providers[random.pick(&names)];
+    if shape.plain {
+        return several.iter().max_by_key(|history| history.events.len()).unwrap();
+    }
+    // Of two the longer: many a sample is the only one of its order.
+    let two = [several[random.below(several.len())], several[random.below(several.len())]];
+    if two[0].events.len() >= two[1].events.len() { two[0] } else { two[1] }
+}
