@@ -208,8 +208,8 @@ class Pipe:
         if "body" in row:
             compressed = row["body"]
         else:
-            names = [f"{number:04}" for number in range(int(row["chunks"]))]
-            pieces = [self._item({"pk": f"chunk/{row['chunks_of']}", "sk": name})["body"] for name in names]
+            names = [f"chunk/{row['chunks_of']}/{number}" for number in range(int(row["chunks"]))]
+            pieces = [self._item({"pk": name, "sk": "~"})["body"] for name in names]
             compressed = b"".join(pieces)
         return decompress(compressed)
 
