@@ -358,30 +358,28 @@ def check_logs(template: Template) -> None:
 
 
 def check_alarms(template: Template) -> None:
-    """Five alarms, where events are stuck or need somebody, and the user's topic is told."""
+    """Alarms where events are stuck, refused or need somebody, and the user's topic is told."""
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    receivers = alarms.pop("ReceiversFail")["Properties"]
-    summed = [metric["MetricStat"]["Metric"] for metric in receivers["Metrics"] if "MetricStat" in metric]
-    told = {(metric["MetricName"], metric["Dimensions"][0]["Value"]["Ref"]) for metric in summed}
-    assert told == {(name, f"{receiver}Function") for name in ("Errors", "Throttles") for receiver in RECEIVERS}
-    assert (receivers["Threshold"], receivers["ComparisonOperator"]) == (0, "GreaterThanThreshold")
     watched = {
         name: (alarm["Properties"]["MetricName"], alarm["Properties"].get("Dimensions", [{"Value": None}])[0]["Value"])
         for name, alarm in alarms.items()
     }
     visible = "ApproximateNumberOfMessagesVisible"
     assert watched == {
+        **{f"{receiver}Fails": ("Errors", {"Ref": f"{receiver}Function"}) for receiver in RECEIVERS},
+        "FunctionsAreThrottled": ("Throttles", None),
         "RelayIsLate": ("IteratorAge", {"Ref": "RelayFunction"}),
         "RelayHasDeadLetters": (visible, arn("RelayDeadLetterQueue", "QueueName")),
         "OrdersHasDeadLetters": (visible, arn("OrdersDeadLetterQueue", "QueueName")),
         "NeedsAttention": ("Attention", None),
     }
+    latest = {"RelayIsLate", "RelayHasDeadLetters", "OrdersHasDeadLetters"}
     none = {"Ref": "AWS::NoValue"}
     for name, alarm in alarms.items():
         told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], none]}
         assert alarm["Properties"]["AlarmActions"] == told, name
         assert alarm["Properties"]["ComparisonOperator"] == "GreaterThanThreshold", name
-        assert alarm["Properties"]["Statistic"] == ("Sum" if name == "NeedsAttention" else "Maximum"), name
+        assert alarm["Properties"]["Statistic"] == ("Maximum" if name in latest else "Sum"), name
         minutes = 5 if name == "RelayIsLate" else 0
         assert alarm["Properties"]["Threshold"] == minutes * 60_000, name
 
