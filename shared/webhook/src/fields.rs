@@ -10,8 +10,9 @@ use crate::json::{Kind, Value};
 use crate::money::{Amount, Money};
 use crate::status::{Status, Table, Unknown};
 
-/// Longer lists are not read: typed, they would take a hundred times the body's memory. The kept body has them.
-const ITEMS_MAX: usize = 5_000;
+/// Longer lists are not read: of empty items, typed, they would take hundreds of times the body's memory.
+/// The kept body has them, and a megabyte of real order lines is half as many.
+const ITEMS_MAX: usize = 20_000;
 
 /// More unread fields than this are not listed: the kept body has them all.
 const UNREAD_MAX: usize = 32;
