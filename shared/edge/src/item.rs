@@ -28,6 +28,9 @@ pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The time index has this many partitions a source, so that a busy source is no hot one.
 pub const TIME_SHARDS: u8 = 8;
 
+/// The time index: by bucket and time of receipt, keys only.
+pub const TIME_INDEX: &str = "received";
+
 /// How a row's body is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptBody {
@@ -79,7 +82,7 @@ impl StoredRow {
             ("sk".to_owned(), text(&row.key.sk)),
             ("kind".to_owned(), text(KIND_EVENT)),
             ("received_at".to_owned(), text(&instant(row.received_ms))),
-            ("bucket".to_owned(), text(&time_bucket(&row.key))),
+            ("bucket".to_owned(), text(&time_bucket_of(&row.key))),
             ("hash".to_owned(), bytes(row.hash.to_vec())),
             ("claim".to_owned(), AttributeValue::N(self.claim_version.to_string())),
             ("fingerprint".to_owned(), text(&self.fingerprint)),
@@ -202,11 +205,15 @@ pub fn instant(ms: i64) -> String {
     format!("{time:.3}")
 }
 
-/// The partition of the time index: `<provider>/<source>/<shard>`.
-fn time_bucket(key: &EventKey) -> String {
+/// A partition of the time index, of [`TIME_SHARDS`] that each source has.
+pub fn time_bucket(provider: &str, source: &str, shard: u8) -> String {
+    format!("{provider}/{source}/{shard}")
+}
+
+fn time_bucket_of(key: &EventKey) -> String {
     let (provider, source, subject) = key.parts().unwrap_or_default();
     let first = <sha2::Sha256 as sha2::Digest>::digest(subject.as_bytes()).first().copied().unwrap_or_default();
-    format!("{provider}/{source}/{}", first % TIME_SHARDS)
+    time_bucket(provider, source, first % TIME_SHARDS)
 }
 
 fn digest(item: &Item, name: &str) -> Option<[u8; 32]> {

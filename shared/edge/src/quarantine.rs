@@ -31,7 +31,8 @@ pub const BURST: u32 = 20;
 /// Milliseconds until the limiter allows one more write.
 pub const REFILL_MS: i64 = 5_000;
 
-const UNKNOWN: &str = "~";
+/// Where deliveries to unknown sources are, all of a provider together.
+pub const UNKNOWN: &str = "~";
 
 /// The quarantine of one provider.
 #[derive(Debug)]

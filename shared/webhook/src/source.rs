@@ -122,6 +122,13 @@ impl Sources {
         self.usable.get(name)
     }
 
+    /// Every source's name, those of unusable ones too, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mut names: Vec<&str> = self.usable.keys().chain(self.defective.keys()).map(String::as_str).collect();
+        names.sort_unstable();
+        names.into_iter()
+    }
+
     /// The sources that were refused, and why.
     pub fn defective(&self) -> impl Iterator<Item = (&str, &Defect)> {
         self.defective.iter().map(|(name, defect)| (name.as_str(), defect))
