@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools binaries run stop status sign test test-rust test-simulator simulate test-python lint audit build package
+.PHONY: help tools binaries run stop status sign test test-rust test-simulator simulate test-python lint audit build package cli
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,7 +39,7 @@ $(MINISTACK)/.done: requirements-ministack.txt
 	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check -r requirements-ministack.txt
 	@touch $@
 
-binaries: # the functions, quick to link, for the local stack
+binaries: # the functions and the tool, quick to link, for the local stack
 	cargo build --profile local --bins --locked
 
 run: tools binaries ## start the local stack, send every sample, show what became of it
@@ -86,5 +86,9 @@ audit: ## licences, advisories' bans and unused dependencies (needs cargo-deny a
 build: tools ## what `sam deploy` deploys, in .aws-sam/
 	$(SAM) build
 
+# Without the tool and the simulator, whose features of shared crates the functions would be built with too.
 package: tools ## the same binaries for `cargo lambda deploy`, in target/lambda/
-	cargo lambda build --release --locked --bins
+	cargo lambda build --release --locked --bins --workspace --exclude hookmill --exclude simulator
+
+cli: ## the operator's tool, in target/release/hookmill
+	cargo build --release --locked -p hookmill

@@ -1,0 +1,139 @@
+//! Failed AWS calls in words, each with its exit code and the next step.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use edge::store::StoreError;
+
+use crate::error::Error;
+
+/// Codes by which AWS says that it does not know who asks.
+const UNKNOWN_CALLER: &[&str] = &[
+    "AuthFailure",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+const FORBIDDEN: &[&str] = &["AccessDenied", "AccessDeniedException", "UnauthorizedException", "UnauthorizedOperation"];
+const THROTTLED: &[&str] = &[
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// What a failed call means for the operator. `operation` continues "cannot".
+pub fn failed<E, R>(operation: &str, error: &SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    if let SdkError::ServiceError(refused) = error {
+        let refused = refused.err();
+        return of_code(operation, refused.code().unwrap_or("no code"), refused.message().unwrap_or("no message"));
+    }
+    if let Some(error) = credentials_error(error) {
+        return no_credentials(error);
+    }
+    let mut told = of_words(operation, &edge::aws::reason(error));
+    if let SdkError::DispatchFailure(failure) = error
+        && let Some(failure) = failure.as_connector_error()
+    {
+        told.message = format!("{}: {}", told.message, DisplayErrorContext(failure)).replace('\n', " ");
+    }
+    told
+}
+
+/// What a failure of the store means for the operator.
+pub fn store_failed(error: &StoreError) -> Error {
+    match error {
+        StoreError::Service { operation, reason } => match reason.split_once(": ") {
+            Some((code, message)) => of_code(operation, code, message),
+            None => of_words(operation, reason),
+        },
+        StoreError::Row { id, source } => Error::problems(format!("the row {id} cannot be read: {source}"))
+            .next("It is not of the form that this version writes. Was it made by a later one?"),
+        StoreError::Compression(_) | StoreError::Contended => Error::service(error.to_string()),
+    }
+}
+
+/// What a service's code means.
+pub fn of_code(operation: &str, code: &str, message: &str) -> Error {
+    let is = |codes: &[&str]| codes.contains(&code);
+    let said = format!("cannot {operation}: {code}: {message}");
+    if is(EXPIRED) {
+        return Error::deployment(said).next("Your AWS credentials have expired: sign in again (aws sso login).");
+    }
+    if is(UNKNOWN_CALLER) {
+        return Error::deployment(said)
+            .next("AWS does not accept these credentials: aws sts get-caller-identity shows whose they are.");
+    }
+    if is(FORBIDDEN) {
+        return Error::deployment(said)
+            .next("Your AWS user or role may not do this: the message names the action to be allowed.");
+    }
+    if is(THROTTLED) {
+        return Error::service(said).next("AWS throttles these calls: wait a little, or ask for less at once.");
+    }
+    Error::service(said).next("Try again; if it stays, look at the AWS status page and at the stack itself.")
+}
+
+/// Credentials that could not be had.
+pub fn no_credentials(error: &CredentialsError) -> Error {
+    let why = DisplayErrorContext(error).to_string();
+    let next = "Set up AWS credentials (aws configure, aws sso login, AWS_PROFILE) or choose some with --profile; the \
+                local stack needs none: --local.";
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => Error::deployment("there are no AWS credentials").next(next),
+        _ => Error::deployment(format!("there are no usable AWS credentials: {}", why.replace('\n', " "))).next(next),
+    }
+}
+
+fn of_words(operation: &str, reason: &str) -> Error {
+    Error::service(format!("cannot {operation}: {reason}"))
+        .next("Is the network up, and are --region and --endpoint-url right? For the local stack: make run.")
+}
+
+/// The credentials' part in a failure, where they have one.
+fn credentials_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a CredentialsError> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<CredentialsError>() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Exit;
+
+    #[test]
+    fn codes_have_their_exits() {
+        for (code, exit) in [
+            ("ExpiredToken", Exit::Deployment),
+            ("UnrecognizedClientException", Exit::Deployment),
+            ("AccessDeniedException", Exit::Deployment),
+            ("ThrottlingException", Exit::Service),
+            ("InternalServerError", Exit::Service),
+        ] {
+            let error = of_code("read", code, "no");
+            assert_eq!(error.exit, exit, "{code}");
+            assert!(error.next.is_some() && error.message.contains(code), "{error:?}");
+        }
+        let error = StoreError::Service { operation: "get", reason: "ThrottlingException: slow: down".to_owned() };
+        assert_eq!(store_failed(&error).message, "cannot get: ThrottlingException: slow: down");
+    }
+}

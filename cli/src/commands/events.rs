@@ -1,0 +1,145 @@
+//! `hookmill events`: what arrived.
+
+use clap::{Args, Subcommand};
+use edge::config::QueueConfig;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::history::KeptEvent;
+use crate::output::{Paint, table};
+
+pub mod list;
+pub mod show;
+pub mod tail;
+
+/// Commands about events.
+#[derive(Debug, Subcommand)]
+pub enum Events {
+    /// List events by time of receipt, the latest first
+    List(list::ListArgs),
+    /// Show one event: what came, what we made of it, and what stands before and after it
+    Show(show::ShowArgs),
+    /// Follow events as they arrive, until Ctrl-C
+    Tail(tail::TailArgs),
+}
+
+impl Events {
+    /// Whether Ctrl-C is how this command ends.
+    pub fn ends_by_interrupt(&self) -> bool {
+        match self {
+            Events::Tail(_) => true,
+            Events::List(_) | Events::Show(_) => false,
+        }
+    }
+}
+
+/// Carries a command out.
+pub async fn run(context: &Context, command: Events) -> Result<Exit, Error> {
+    match command {
+        Events::List(args) => list::run(context, args).await,
+        Events::Show(args) => show::run(context, args).await,
+        Events::Tail(args) => tail::run(context, args).await,
+    }
+}
+
+/// Which events are meant, by what is read in them.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which events")]
+pub struct EventFilter {
+    /// Only this type, such as order.created, or a family: 'order.*'; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Only events with another body under a known name, or with one of the other flags given
+    #[arg(long)]
+    pub conflict: bool,
+    /// Only events that no table knows or whose body cannot be read, or with one of the other flags given
+    #[arg(long)]
+    pub unrecognised: bool,
+    /// Only newer snapshots of a known happening, or with one of the other flags given
+    #[arg(long)]
+    pub revision: bool,
+    /// Only events that may be repeats, or with one of the other flags given
+    #[arg(long)]
+    pub repeated: bool,
+}
+
+impl EventFilter {
+    /// Whether an event is meant.
+    pub fn takes(&self, kept: &KeptEvent) -> bool {
+        let event = &kept.event;
+        let of_type = QueueConfig { url: String::new(), types: self.types.clone() }.takes(event.event_type.name());
+        let flags = [
+            (self.conflict, event.conflict),
+            (self.unrecognised, event.unrecognised || event.unreadable.is_some()),
+            (self.revision, event.revision),
+            (self.repeated, event.possiblyrepeated),
+        ];
+        let flagged = flags.iter().all(|(asked, _)| !asked) || flags.iter().any(|(asked, holds)| *asked && *holds);
+        of_type && flagged
+    }
+
+    /// Whether every event is meant.
+    pub fn is_open(&self) -> bool {
+        self.types.is_empty() && !(self.conflict || self.unrecognised || self.revision || self.repeated)
+    }
+}
+
+/// An event on one line.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventLine {
+    /// The event's id.
+    pub id: String,
+    /// When it was received.
+    pub received: String,
+    /// Our word.
+    #[serde(rename = "type")]
+    pub event_type: &'static str,
+    /// The provider's word.
+    pub providerevent: String,
+    /// When it happened, where that is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Where it stands among its order's events.
+    pub sequence: String,
+    /// What stands on it.
+    pub marks: Vec<&'static str>,
+}
+
+impl EventLine {
+    /// The line of an event.
+    pub fn of(kept: &KeptEvent) -> Self {
+        let event = &kept.event;
+        EventLine {
+            id: event.id.clone(),
+            received: crate::time::instant(kept.received().as_millisecond()),
+            event_type: event.event_type.name(),
+            providerevent: event.providerevent.clone(),
+            time: event.time.map(|time| time.to_string()),
+            sequence: event.sequence.clone(),
+            marks: kept.marks(),
+        }
+    }
+
+    /// The columns of a table of lines.
+    pub const COLUMNS: [&'static str; 4] = ["received", "type", "marks", "event"];
+
+    /// The line's cells.
+    pub fn cells(&self, paint: Paint) -> Vec<String> {
+        vec![self.received.clone(), self.event_type.to_owned(), marks(&self.marks, paint), self.id.clone()]
+    }
+}
+
+/// Lines as a table.
+pub fn lines(lines: &[EventLine], paint: Paint) -> String {
+    table(&EventLine::COLUMNS, &lines.iter().map(|line| line.cells(paint)).collect::<Vec<_>>(), paint)
+}
+
+/// Marks as text, a dash for none.
+pub fn marks(marks: &[&str], paint: Paint) -> String {
+    let painted = |mark: &&str| match *mark {
+        "conflict" | "unreadable" => paint.bad(mark),
+        _ => paint.odd(mark),
+    };
+    if marks.is_empty() { "–".to_owned() } else { marks.iter().map(painted).collect::<Vec<_>>().join(",") }
+}

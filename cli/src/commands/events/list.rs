@@ -1,0 +1,136 @@
+//! `hookmill events list`.
+
+use clap::Args;
+use webhook::claim::EventKey;
+
+use super::{EventFilter, EventLine, lines};
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, fetch};
+use crate::index::{Entry, Order, Walk};
+use crate::output::{Paint, table};
+use crate::quarantine::{RefusedLine, refused};
+use crate::sources::{ProviderName, SourceName, chosen};
+use crate::time::{Range, RangeArgs, instant};
+
+/// Rows that are read at a time.
+const STRIDE: usize = 40;
+
+/// Arguments of `events list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Only this source, such as scalev/main
+    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with = "provider")]
+    pub source: Option<SourceName>,
+    /// Only this provider
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<ProviderName>,
+    /// When they were received.
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Which of them.
+    #[command(flatten)]
+    pub filter: EventFilter,
+    /// Refused deliveries instead of events: the quarantine
+    #[arg(long, conflicts_with_all = ["types", "conflict", "unrecognised", "revision", "repeated", "after"])]
+    pub quarantined: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// The earliest first
+    #[arg(long)]
+    pub oldest_first: bool,
+    /// Go on behind this event: the last one of the page before
+    #[arg(long, value_name = "ID")]
+    pub after: Option<String>,
+}
+
+/// A page of events and whether there are more.
+#[derive(Debug)]
+pub struct Page {
+    /// The events.
+    pub events: Vec<KeptEvent>,
+    /// Whether others follow.
+    pub more: bool,
+}
+
+/// Lists events.
+pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
+    let range = args.range.range(context.clock.now_ms())?;
+    let sources = chosen(context, args.source.as_ref(), args.provider).await?;
+    if sources.is_empty() && !args.quarantined {
+        context.output.note("No source is set up, so nothing was received; or name one with --source.");
+        return Ok(Exit::Ok);
+    }
+    if args.quarantined {
+        return list_refused(context, &args, &sources, range).await;
+    }
+    let page = page(context, &args, &sources, range).await?;
+    let told: Vec<EventLine> = page.events.iter().map(EventLine::of).collect();
+    context.output.tell_all(&told, lines)?;
+    match told.last() {
+        None => context.output.note(&format!("No such event {}.", received(range))),
+        Some(last) if page.more => context.output.note(&format!("There are more: --after '{}'", last.id)),
+        Some(_) => {}
+    }
+    Ok(Exit::Ok)
+}
+
+/// One page of a list.
+pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Page, Error> {
+    let order = if args.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
+    let table = context.deployment().await?.events_table()?;
+    let stride = i32::try_from(args.limit.clamp(1, STRIDE)).unwrap_or(1);
+    let mut walk = Walk::new(context.dynamodb(), table, sources, range, order, stride);
+    if let Some(id) = &args.after {
+        walk.skip_to(&entry_of(context, id).await?).await?;
+    }
+    let mut events = Vec::new();
+    let mut progress = context.output.progress("events looked at", 0);
+    // One more than is told says whether there are more.
+    while events.len() <= args.limit {
+        let wanted = if args.filter.is_open() { (args.limit + 1 - events.len()).min(STRIDE) } else { STRIDE };
+        let entries = walk.take(wanted).await?;
+        if entries.is_empty() {
+            break;
+        }
+        let keys: Vec<EventKey> = entries.into_iter().map(|entry| entry.key).collect();
+        keys.iter().for_each(|_| progress.step());
+        events.extend(fetch(context, &keys).await?.into_iter().filter(|event| args.filter.takes(event)));
+    }
+    let more = events.len() > args.limit;
+    events.truncate(args.limit);
+    Ok(Page { events, more })
+}
+
+async fn entry_of(context: &Context, id: &str) -> Result<Entry, Error> {
+    let key = super::show::key_of(id)?;
+    let found = fetch(context, std::slice::from_ref(&key)).await?;
+    let event = found.first().ok_or_else(|| super::show::unknown(id))?;
+    Ok(Entry { received_at: instant(event.received().as_millisecond()), key })
+}
+
+async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {
+    let mut told = refused(context, sources, args.source.is_none().then_some(args.provider), range).await?;
+    told.sort_by(|a, b| if args.oldest_first { a.received.cmp(&b.received) } else { b.received.cmp(&a.received) });
+    let all = told.len();
+    told.truncate(args.limit);
+    let text = |lines: &[RefusedLine], paint: Paint| {
+        table(&RefusedLine::COLUMNS, &lines.iter().map(|line| line.cells(paint)).collect::<Vec<_>>(), paint)
+    };
+    context.output.tell_all(&told, text)?;
+    if all == 0 {
+        context.output.note(&format!("Nothing is in quarantine {}.", received(range)));
+    } else if all > told.len() {
+        context.output.note(&format!("There are {all} in all: --limit {all}"));
+    }
+    Ok(Exit::Ok)
+}
+
+fn received(range: Range) -> String {
+    match (range.from_ms, range.to_ms) {
+        (0, crate::time::LATEST_MS) => "was received".to_owned(),
+        (from, crate::time::LATEST_MS) => format!("was received since {}", instant(from)),
+        (from, to) => format!("was received from {} to {}", instant(from), instant(to)),
+    }
+}

@@ -1,0 +1,206 @@
+//! `hookmill events show`.
+
+use clap::Args;
+use edge::item::KeptBody;
+use serde::Serialize;
+use serde_json::Value;
+use webhook::claim::EventKey;
+use webhook::providers::Provider;
+use webhook::secret::Secret;
+
+use super::{EventLine, marks};
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, fetch, of_order};
+use crate::output::Paint;
+use crate::provenance::{Origin, origins};
+use crate::sources::of_provider;
+
+/// Arguments of `events show`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// The event's id: five parts, as lists and messages have it
+    pub id: String,
+    /// Only the body, byte by byte as it is kept
+    #[arg(long, conflicts_with = "fields")]
+    pub raw: bool,
+    /// Also where in the body each canonical field comes from
+    #[arg(long)]
+    pub fields: bool,
+}
+
+/// Everything about one event.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// The event in short.
+    #[serde(flatten)]
+    pub line: EventLine,
+    /// What came.
+    pub delivery: Option<Delivery>,
+    /// What this build reads in it.
+    pub event: Value,
+    /// Where each field comes from, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<Origin>>,
+    /// Its neighbours in the order.
+    pub order: Neighbours,
+}
+
+/// What came, as its row has it.
+#[derive(Debug, Serialize)]
+pub struct Delivery {
+    /// SHA-256 of the body as received.
+    pub hash: String,
+    /// The kept body's length in bytes; none where it was stripped.
+    pub body_bytes: Option<usize>,
+    /// The body of this event stands in that one's row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_of: Option<String>,
+    /// Headers that were kept.
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// The time that the signature covers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_at: Option<String>,
+    /// The key or token that matched, by fingerprint.
+    pub fingerprint: String,
+    /// Which of the source's that is now.
+    pub key: String,
+    /// Secrets that were cut out of the body.
+    pub cut: Vec<String>,
+    /// The subject's other name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The claim contract's version.
+    pub claim: u32,
+}
+
+/// What stands next to an event in its order.
+#[derive(Debug, Serialize)]
+pub struct Neighbours {
+    /// Its place, from 1.
+    pub place: usize,
+    /// How many events the order has.
+    pub of: usize,
+    /// The event before.
+    pub before: Option<EventLine>,
+    /// The event after.
+    pub after: Option<EventLine>,
+}
+
+/// Shows an event.
+pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
+    let key = key_of(&args.id)?;
+    let found = fetch(context, std::slice::from_ref(&key)).await?;
+    let kept = found.first().ok_or_else(|| unknown(&args.id))?;
+    if args.raw {
+        let stored = kept.stored.as_ref().filter(|stored| stored.body != KeptBody::Gone);
+        let stored = stored.ok_or_else(|| Error::not_found(format!("the body of {} is no longer kept", args.id)))?;
+        context.output.bytes(&stored.row.body)?;
+        return Ok(Exit::Ok);
+    }
+    let shown = shown(context, kept, args.fields).await?;
+    context.output.tell(&shown, text)?;
+    Ok(Exit::Ok)
+}
+
+/// The key of an id that was typed.
+pub fn key_of(id: &str) -> Result<EventKey, Error> {
+    let key = EventKey::from_id(id).ok_or_else(|| {
+        Error::usage(format!("{id} is not an event id"))
+            .next("An id has five parts: provider/source/subject/word/identity; hookmill events list shows some.")
+    })?;
+    match key.parts().and_then(|(name, ..)| Provider::named(name)) {
+        Some(_) => Ok(key),
+        None => Err(Error::usage(format!("{id} begins with no provider's name"))),
+    }
+}
+
+/// Nothing is kept under an id.
+pub fn unknown(id: &str) -> Error {
+    Error::not_found(format!("no event {id} is kept"))
+        .next("hookmill events list shows what there is; was it refused? hookmill events list --quarantined")
+}
+
+async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Shown, Error> {
+    let order = of_order(context, &kept.key.pk).await?;
+    let at = order.iter().position(|other| other.key == kept.key).unwrap_or_default();
+    let neighbour = |at: Option<usize>| at.and_then(|at| order.get(at)).map(EventLine::of);
+    let order = Neighbours {
+        place: at + 1,
+        of: order.len(),
+        before: neighbour(at.checked_sub(1)),
+        after: neighbour(at.checked_add(1)),
+    };
+    let stored = kept.stored.as_ref();
+    let mut delivery = stored.map(|stored| Delivery {
+        hash: hex::encode(stored.row.hash),
+        body_bytes: (stored.body != KeptBody::Gone).then_some(stored.row.body.len()),
+        body_of: match &stored.body {
+            KeptBody::Of(sk) => Some(format!("{}/{sk}", stored.row.key.pk)),
+            KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Gone => None,
+        },
+        headers: stored.row.headers.clone(),
+        signed_at: stored.row.signed_at.clone(),
+        fingerprint: stored.fingerprint.clone(),
+        key: String::new(),
+        cut: stored.cut.clone(),
+        alias: stored.alias.clone(),
+        claim: stored.claim_version,
+    });
+    if let Some(delivery) = &mut delivery {
+        delivery.key = which_key(context, &kept.key, &delivery.fingerprint).await;
+    }
+    let event = serde_json::to_value(&kept.event).map_err(|error| Error::service(error.to_string()))?;
+    let fields = stored.filter(|_| fields).map(|stored| origins(&stored.row));
+    Ok(Shown { line: EventLine::of(kept), delivery, event, fields, order })
+}
+
+/// Which of the source's keys or tokens has a fingerprint, in words. The secret may be out of reach: the event is
+/// shown all the same.
+async fn which_key(context: &Context, key: &EventKey, fingerprint: &str) -> String {
+    let Some((name, source, _)) = key.parts() else { return "not known".to_owned() };
+    let Some(provider) = Provider::named(name) else { return "not known".to_owned() };
+    let Ok(sources) = of_provider(context, provider).await else {
+        return "not known: the secret cannot be read".to_owned();
+    };
+    let Some(source) = sources.get(source) else { return "the source is no longer in the secret".to_owned() };
+    let place = |secrets: &[Secret]| secrets.iter().position(|secret| secret.fingerprint() == fingerprint);
+    match place(&source.signing_keys).or_else(|| place(&source.url_tokens)) {
+        Some(0) => "the current one".to_owned(),
+        Some(place) => format!("number {} in the secret", place + 1),
+        None => "no longer in the secret".to_owned(),
+    }
+}
+
+fn text(shown: &Shown, paint: Paint) -> String {
+    let mut lines = vec![paint.bold(&shown.line.id)];
+    let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<12}"))));
+    row("type", shown.line.event_type);
+    row("provider's", &shown.line.providerevent);
+    row("received", &shown.line.received);
+    row("happened", shown.line.time.as_deref().unwrap_or("not told"));
+    row("marks", &marks(&shown.line.marks, paint));
+    if let Some(delivery) = &shown.delivery {
+        let length = delivery.body_bytes.map_or("no longer kept".to_owned(), |bytes| format!("{bytes} bytes"));
+        row("body", &format!("{length}, sha256 {}", delivery.hash));
+        delivery.body_of.iter().for_each(|id| row("body of", id));
+        row("cut", &if delivery.cut.is_empty() { "nothing".to_owned() } else { delivery.cut.join(", ") });
+        row("key", &format!("{} ({})", delivery.fingerprint, delivery.key));
+        delivery.signed_at.iter().for_each(|time| row("signed at", time));
+        delivery.alias.iter().for_each(|alias| row("also named", alias));
+        delivery.headers.iter().for_each(|(name, value)| row("header", &format!("{name}: {value}")));
+    }
+    let neighbour = |line: &Option<EventLine>| {
+        line.as_ref().map_or("–".to_owned(), |line| format!("{}  {}", line.event_type, line.id))
+    };
+    row("in the order", &format!("{} of {}", shown.order.place, shown.order.of));
+    row("  before it", &neighbour(&shown.order.before));
+    row("  after it", &neighbour(&shown.order.after));
+    lines.push(String::new());
+    lines.push(serde_json::to_string_pretty(&shown.event).unwrap_or_default());
+    if let Some(fields) = &shown.fields {
+        lines.push(String::new());
+        lines.push(crate::provenance::text(fields, paint));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,26 @@
+//! `hookmill orders`: where orders stand.
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+
+pub mod list;
+pub mod show;
+
+/// Commands about orders.
+#[derive(Debug, Subcommand)]
+pub enum Orders {
+    /// List orders as they stand
+    List(list::ListArgs),
+    /// Show one order: where it stands, its money, and every event that came, late and superseded ones marked
+    Show(show::ShowArgs),
+}
+
+/// Carries a command out.
+pub async fn run(context: &Context, command: Orders) -> Result<Exit, Error> {
+    match command {
+        Orders::List(args) => list::run(context, args).await,
+        Orders::Show(args) => show::run(context, args).await,
+    }
+}

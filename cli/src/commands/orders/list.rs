@@ -1,0 +1,124 @@
+//! `hookmill orders list`.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use clap::Args;
+use edge::item::{Item, text};
+use serde::Serialize;
+
+use crate::aws::failed;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::{Paint, table};
+use crate::sources::{ProviderName, SourceName};
+
+/// Arguments of `orders list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Only this source, such as scalev/main
+    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with = "provider")]
+    pub source: Option<SourceName>,
+    /// Only this provider
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<ProviderName>,
+    /// At most so many; the order is the table's own
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Go on behind this order: the last one of the page before
+    #[arg(long, value_name = "ID")]
+    pub after: Option<String>,
+}
+
+/// An order on one line: the columns of its row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderLine {
+    /// The order's id.
+    pub order: String,
+    /// Where the order stands.
+    pub order_state: Option<String>,
+    /// Where its payments stand.
+    pub payment_state: Option<String>,
+    /// Where its fulfilments stand.
+    pub fulfillment_state: Option<String>,
+    /// What the buyer pays.
+    pub total: Option<String>,
+    /// In which currency.
+    pub currency: Option<String>,
+    /// What was refunded: an amount or `unknown`.
+    pub refunded: Option<String>,
+}
+
+const ATTRIBUTES: &str = "pk, order_state, payment_state, fulfillment_state, #total, currency, refunded";
+
+/// Lists orders.
+pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
+    if let Some(after) = &args.after {
+        super::show::order_of(after)?;
+    }
+    let (orders, more) = page(context, &args).await?;
+    context.output.tell_all(&orders, lines)?;
+    match orders.last() {
+        None => context.output.note("No such order."),
+        Some(last) if more => context.output.note(&format!("There are more: --after '{}'", last.order)),
+        Some(_) => {}
+    }
+    Ok(Exit::Ok)
+}
+
+/// One page of orders and whether others follow. Reads the table from front to back: it has no other order.
+pub async fn page(context: &Context, args: &ListArgs) -> Result<(Vec<OrderLine>, bool), Error> {
+    let (client, table) = (context.dynamodb(), context.deployment().await?.orders_table()?);
+    let prefix = match (&args.source, args.provider) {
+        (Some(source), _) => Some(format!("{source}/")),
+        (None, Some(provider)) => Some(format!("{}/", provider.0.name)),
+        (None, None) => None,
+    };
+    let mut resume = args.after.as_deref().map(|pk| HashMap::from([("pk".to_owned(), text(pk))]));
+    let mut progress = context.output.progress("orders looked at", 0);
+    let mut found = Vec::new();
+    loop {
+        let scan = client.scan().table_name(table).projection_expression(ATTRIBUTES);
+        let scan = scan.expression_attribute_names("#total", "total").set_exclusive_start_key(resume.take());
+        let scan = match &prefix {
+            None => scan,
+            Some(prefix) => {
+                scan.filter_expression("begins_with(pk, :prefix)").expression_attribute_values(":prefix", text(prefix))
+            }
+        };
+        let output = scan.send().await.map_err(|error| failed("read the orders", &error))?;
+        (0..output.scanned_count()).for_each(|_| progress.step());
+        found.extend(output.items().iter().filter_map(line));
+        resume = output.last_evaluated_key;
+        if resume.is_none() || found.len() > args.limit {
+            break;
+        }
+    }
+    let more = found.len() > args.limit;
+    found.truncate(args.limit);
+    Ok((found, more))
+}
+
+fn line(item: &Item) -> Option<OrderLine> {
+    let value = |name: &str| item.get(name).map(AttributeValue::as_s).and_then(Result::ok).cloned();
+    Some(OrderLine {
+        order: value("pk")?,
+        order_state: value("order_state"),
+        payment_state: value("payment_state"),
+        fulfillment_state: value("fulfillment_state"),
+        total: value("total"),
+        currency: value("currency"),
+        refunded: value("refunded"),
+    })
+}
+
+fn lines(orders: &[OrderLine], paint: Paint) -> String {
+    let cell = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
+    let row = |order: &OrderLine| {
+        let states = [&order.order_state, &order.payment_state, &order.fulfillment_state];
+        let money = [&order.total, &order.currency, &order.refunded];
+        states.into_iter().chain(money).map(cell).chain([order.order.clone()]).collect()
+    };
+    let heading = ["order", "payment", "fulfilment", "total", "currency", "refunded", "id"];
+    table(&heading, &orders.iter().map(row).collect::<Vec<_>>(), paint)
+}

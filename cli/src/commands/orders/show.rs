@@ -1,0 +1,193 @@
+//! `hookmill orders show`.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+use webhook::claim::{EventKey, Part};
+use webhook::providers::Provider;
+use webhook::view::{Refunded, Summary, View};
+
+use crate::aws::store_failed;
+use crate::commands::events::{EventLine, marks};
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, of_order};
+use crate::output::{Paint, table};
+use crate::sources::chosen;
+use crate::timeline::{Moment, timeline};
+
+/// Arguments of `orders show`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// The order's id, provider/source/subject, or the id of one of its events
+    pub id: String,
+    /// Also the whole view
+    #[arg(long)]
+    pub view: bool,
+}
+
+/// Everything about one order.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// The order's id.
+    pub order: String,
+    /// The axes and the money; none where no view is stored.
+    pub summary: Option<Summary>,
+    /// Whether the stored view is what its events tell.
+    pub current: bool,
+    /// Names of the same order elsewhere.
+    pub links: Vec<Link>,
+    /// Its events by time of receipt.
+    pub events: Vec<Moment>,
+    /// The view itself, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view: Option<Value>,
+}
+
+/// Another name that an order goes by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Link {
+    /// What the name is: `alias`, `merchant_reference` …
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The view under that name at another source, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+}
+
+/// Shows an order.
+pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
+    let pk = order_of(&args.id)?;
+    let events = of_order(context, &pk).await?;
+    let view = context.orders().await?.view(&pk).await.map_err(|error| store_failed(&error))?;
+    if events.is_empty() && view.is_none() {
+        return Err(Error::not_found(format!("no order {pk} is kept"))
+            .next("hookmill orders list shows what there is; subjects are percent-encoded as in event ids."));
+    }
+    let (moments, whole) = timeline(&events, view.as_ref());
+    let links = links(context, &pk, &events, view.as_ref().unwrap_or(&whole)).await?;
+    let current = view.as_ref().map_or(whole.is_empty(), |view| !view.clone().merge(whole));
+    let shown = Shown {
+        order: pk,
+        summary: view.as_ref().map(View::summary),
+        current,
+        links,
+        events: moments,
+        view: view.as_ref().filter(|_| args.view).map(View::render),
+    };
+    context.output.tell(&shown, text)?;
+    Ok(if current { Exit::Ok } else { Exit::Problems })
+}
+
+/// The order that an order's or an event's id names.
+pub fn order_of(id: &str) -> Result<String, Error> {
+    let parts: Vec<&str> = id.split('/').collect();
+    let whole = parts.iter().all(|part| !part.is_empty());
+    let pk = match (parts.len(), EventKey::from_id(id)) {
+        (3, _) if whole => id.to_owned(),
+        (_, Some(key)) => key.pk,
+        (_, None) => {
+            return Err(Error::usage(format!("{id} is not an order's id"))
+                .next("An order's id has three parts: provider/source/subject; hookmill orders list shows some."));
+        }
+    };
+    let provider = parts.first().copied().unwrap_or_default();
+    Provider::named(provider).ok_or_else(|| Error::usage(format!("{id} begins with no provider's name")))?;
+    Ok(pk)
+}
+
+/// The other names in an order's rows and view, and whose they are where that can be told: a payment's reference is
+/// the shop's order number, and the shop may be another source.
+async fn links(context: &Context, pk: &str, events: &[KeptEvent], view: &View) -> Result<Vec<Link>, Error> {
+    let mut names: BTreeSet<(String, String)> = BTreeSet::new();
+    let aliases = events.iter().filter_map(|kept| kept.stored.as_ref()?.alias.clone());
+    names.extend(aliases.map(|alias| ("alias".to_owned(), alias)));
+    for (path, register) in view.registers() {
+        let field = path.rsplit('/').next().unwrap_or_default();
+        let refers = matches!(field, "merchant_reference" | "gateway_reference" | "order_id" | "order_alias_id")
+            || path.contains("/references/");
+        if let (true, Some(name)) = (refers, register.value.as_str()) {
+            names.insert((field.to_owned(), name.to_owned()));
+        }
+    }
+    let subject = pk.splitn(3, '/').nth(2).unwrap_or_default();
+    names.retain(|(_, name)| Part::one(name).to_string() != subject);
+    let referred = names.iter().any(|(kind, _)| kind == "merchant_reference");
+    // Without a look into the secrets the names are told all the same.
+    let sources = if referred { chosen(context, None, None).await.unwrap_or_default() } else { Vec::new() };
+    let orders = context.orders().await?;
+    let mut links = Vec::new();
+    for (kind, name) in names {
+        let mut order = None;
+        for source in sources.iter().filter(|_| kind == "merchant_reference") {
+            let candidate = format!("{source}/{}", Part::one(&name));
+            if candidate != pk && orders.view(&candidate).await.map_err(|error| store_failed(&error))?.is_some() {
+                order = Some(candidate);
+            }
+        }
+        links.push(Link { kind, name, order });
+    }
+    Ok(links)
+}
+
+fn text(shown: &Shown, paint: Paint) -> String {
+    let mut lines = vec![paint.bold(&shown.order)];
+    let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<12}"))));
+    match &shown.summary {
+        None => row("view", &paint.odd("none")),
+        Some(summary) => {
+            row("order", &word(summary.order_state.as_ref()));
+            row("payment", &word(summary.payment_state.as_ref()));
+            row("fulfilment", &word(summary.fulfillment_state.as_ref()));
+            let total = summary.total.map_or("not told".to_owned(), |total| total.to_string());
+            row("total", format!("{total} {}", summary.currency.as_deref().unwrap_or_default()).trim());
+            row(
+                "refunded",
+                &match summary.refunded {
+                    Refunded::Nothing => "nothing".to_owned(),
+                    Refunded::Unknown => paint.odd("something, of unknown amount"),
+                    Refunded::Amount(amount) => amount.to_string(),
+                },
+            );
+        }
+    }
+    for link in &shown.links {
+        let at = link.order.as_ref().map(|order| format!("  → {order}")).unwrap_or_default();
+        row(&link.kind, &format!("{}{at}", link.name));
+    }
+    if !shown.current {
+        lines.push(paint.bad("  The stored view is not what its events tell: wait a moment, or rebuild it."));
+    }
+    lines.push(String::new());
+    let rows: Vec<Vec<String>> = shown.events.iter().map(|moment| cells(moment, paint)).collect();
+    lines.push(table(&["received", "happened", "type", "marks", "tells", "event"], &rows, paint));
+    if let Some(view) = &shown.view {
+        lines.push(String::new());
+        lines.push(serde_json::to_string_pretty(view).unwrap_or_default());
+    }
+    lines.join("\n")
+}
+
+fn cells(moment: &Moment, paint: Paint) -> Vec<String> {
+    let EventLine { received, time, event_type, id, .. } = &moment.line;
+    let own = [("late", moment.late), ("superseded", moment.superseded), ("notjoined", moment.joined == Some(false))];
+    let own = own.into_iter().filter_map(|(mark, holds)| holds.then_some(mark));
+    let all: Vec<&str> = moment.line.marks.iter().copied().chain(own).collect();
+    let (current, told) = moment.fields;
+    vec![
+        received.clone(),
+        time.clone().unwrap_or_else(|| "–".to_owned()),
+        (*event_type).to_owned(),
+        marks(&all, paint),
+        if told > 0 { format!("{current} of {told}") } else { "–".to_owned() },
+        id.clone(),
+    ]
+}
+
+fn word(state: Option<&impl Serialize>) -> String {
+    let word = state.and_then(|state| serde_json::to_value(state).ok());
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_else(|| "–".to_owned())
+}

@@ -1,0 +1,147 @@
+//! What every command stands on: the account, the stack, a clock and somewhere to write.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use edge::clock::Clock;
+use edge::store::Store;
+use edge::{Orders, ViewConfig};
+use tokio::sync::OnceCell;
+
+use crate::args::Global;
+use crate::aws::no_credentials;
+use crate::deployment::Deployment;
+use crate::error::Error;
+use crate::output::Output;
+
+/// A call may take this long with its retries, and one attempt this long.
+const CALL: Duration = Duration::from_secs(60);
+const ATTEMPT: Duration = Duration::from_secs(15);
+const CONNECT: Duration = Duration::from_secs(5);
+const ATTEMPTS: u32 = 5;
+
+/// A command's surroundings.
+#[derive(Debug)]
+pub struct Context {
+    /// Where results and notes go.
+    pub output: Output,
+    /// Time and waiting.
+    pub clock: Clock,
+    stack: String,
+    /// Where function URLs of a local stack are reached; none on AWS.
+    local: Option<String>,
+    sdk: SdkConfig,
+    deployment: OnceCell<Deployment>,
+}
+
+impl Context {
+    /// The surroundings that the command line names. Asks for credentials, so that their absence is told once and
+    /// clearly; the stack is looked up when it is first needed.
+    pub async fn connect(global: &Global, output: Output) -> Result<Self, Error> {
+        let sdk = load(global).await;
+        if sdk.region().is_none() {
+            return Err(Error::deployment("no AWS region is set")
+                .next("Name it with --region, AWS_REGION or in your AWS settings (aws configure)."));
+        }
+        match sdk.credentials_provider() {
+            Some(provider) => {
+                provider.provide_credentials().await.map_err(|error| no_credentials(&error))?;
+            }
+            None => return Err(Error::deployment("there are no AWS credentials")),
+        }
+        let local = global.local.map(local_endpoint).or_else(|| sdk.endpoint_url().map(str::to_owned));
+        let clock = Clock::system();
+        Ok(Context { output, clock, stack: global.stack.clone(), local, sdk, deployment: OnceCell::new() })
+    }
+
+    /// Given surroundings, for tests.
+    pub fn of(sdk: SdkConfig, deployment: Deployment, output: Output, clock: Clock) -> Self {
+        let (stack, local) = (deployment.stack().to_owned(), sdk.endpoint_url().map(str::to_owned));
+        Context { output, clock, stack, local, sdk, deployment: OnceCell::new_with(Some(deployment)) }
+    }
+
+    /// The stack, looked up once.
+    pub async fn deployment(&self) -> Result<&Deployment, Error> {
+        self.deployment
+            .get_or_try_init(|| async {
+                let client = aws_sdk_cloudformation::Client::new(&self.sdk);
+                let region = self.sdk.region().map_or("", |region| region.as_ref());
+                Deployment::find(&client, &self.stack, region).await
+            })
+            .await
+    }
+
+    /// The settings for any other SDK client.
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// A DynamoDB client.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    /// A Secrets Manager client.
+    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::new(&self.sdk)
+    }
+
+    /// The events table.
+    pub async fn store(&self) -> Result<Store, Error> {
+        let table = self.deployment().await?.events_table()?;
+        Ok(Store::new(self.dynamodb(), table.to_owned()))
+    }
+
+    /// The order views.
+    pub async fn orders(&self) -> Result<Orders, Error> {
+        let deployment = self.deployment().await?;
+        let config = ViewConfig {
+            events_table: deployment.events_table()?.to_owned(),
+            orders_table: deployment.orders_table()?.to_owned(),
+        };
+        Ok(Orders::new(config, self.dynamodb(), self.clock.clone()))
+    }
+
+    /// Where a function URL is reached from here: as it stands, or by path on a local stack, whose names for function
+    /// URLs no resolver knows.
+    pub fn reachable(&self, function_url: &str) -> String {
+        let Some(endpoint) = &self.local else { return function_url.to_owned() };
+        let host = function_url.split_once("://").map_or(function_url, |(_, rest)| rest);
+        let id = host.split(['.', ':', '/']).next().unwrap_or_default();
+        format!("{}/_aws/lambda-url/{id}/", endpoint.trim_end_matches('/'))
+    }
+}
+
+fn local_endpoint(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+async fn load(global: &Global) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_timeout(CALL)
+        .operation_attempt_timeout(ATTEMPT)
+        .build();
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
+    if let Some(profile) = &global.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(endpoint) = &global.endpoint_url {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(port) = global.local {
+        // The local stack asks for some credentials and takes any.
+        let anybody = Credentials::new("test", "test", None, None, "local stack");
+        loader = loader.endpoint_url(local_endpoint(port)).credentials_provider(anybody);
+        loader = loader.region(Region::new("us-east-1"));
+    }
+    if let Some(region) = &global.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    loader.load().await
+}

@@ -1,0 +1,133 @@
+//! Kept events as this build reads them: by name, or all of one order.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use edge::item::{Item, KIND_EVENT, StoredRow, key_of, text};
+use edge::store::Store;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use webhook::claim::EventKey;
+use webhook::event::Event;
+use webhook::providers::Provider;
+use webhook::row::read;
+
+use crate::aws::{failed, store_failed};
+use crate::context::Context;
+use crate::error::Error;
+
+/// Rows that one call asks for; with bodies inline an answer of 16 MB would hold forty of the largest.
+const ROWS_A_CALL: usize = 40;
+/// Rows left unanswered are asked for again this often.
+const ASKS_MAX: u32 = 8;
+/// Bodies in chunks that are fetched at once.
+const BODIES_AT_ONCE: usize = 8;
+
+/// A kept event.
+#[derive(Debug, Clone)]
+pub struct KeptEvent {
+    /// Its name.
+    pub key: EventKey,
+    /// Its row with its body; none where the row is not of a form that this build knows.
+    pub stored: Option<StoredRow>,
+    /// What this build reads in it.
+    pub event: Event,
+}
+
+impl KeptEvent {
+    /// Reads an item of the events table and fetches its body.
+    async fn of(store: &Store, item: &Item) -> Result<Self, Error> {
+        let key = key_of(item).ok_or_else(|| Error::problems("a row of the events table has no key"))?;
+        let provider = key.parts().and_then(|(name, ..)| Provider::named(name));
+        let (mut stored, provider) = match (StoredRow::from_item(item), provider) {
+            (Ok(stored), Some(provider)) => (stored, provider),
+            (Ok(_), None) => return Ok(KeptEvent::unreadable(key, "this build knows no such provider")),
+            (Err(error), _) => return Ok(KeptEvent::unreadable(key, &error.to_string())),
+        };
+        store.load_body(&mut stored).await.map_err(|error| store_failed(&error))?;
+        let event = read(provider, &stored.row);
+        Ok(KeptEvent { key, stored: Some(stored), event })
+    }
+
+    fn unreadable(key: EventKey, reason: &str) -> Self {
+        let event = Event::of_unreadable_row(&key, 0, reason);
+        KeptEvent { key, stored: None, event }
+    }
+
+    /// When it was received.
+    pub fn received(&self) -> Timestamp {
+        self.event.receivedtime
+    }
+
+    /// What stands on it, in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`, `test`.
+    pub fn marks(&self) -> Vec<&'static str> {
+        let event = &self.event;
+        [
+            ("conflict", event.conflict),
+            ("revision", event.revision),
+            ("possiblyrepeated", event.possiblyrepeated),
+            ("unrecognised", event.unrecognised),
+            ("unreadable", event.unreadable.is_some()),
+            ("unreadfields", event.unreadfields.is_some()),
+            ("test", event.test),
+        ]
+        .into_iter()
+        .filter_map(|(mark, holds)| holds.then_some(mark))
+        .collect()
+    }
+}
+
+/// The events of these names, in their order; those that are no longer there are left out.
+pub async fn fetch(context: &Context, keys: &[EventKey]) -> Result<Vec<KeptEvent>, Error> {
+    let store = context.store().await?;
+    let mut found: HashMap<EventKey, Item> = HashMap::new();
+    for some in keys.chunks(ROWS_A_CALL) {
+        fetch_items(context, some, &mut found).await?;
+    }
+    let items: Vec<Item> = keys.iter().filter_map(|key| found.remove(key)).collect();
+    read_all(&store, &items).await
+}
+
+/// All events of one order, in the order of their sequence: where each stands, whenever it came.
+pub async fn of_order(context: &Context, pk: &str) -> Result<Vec<KeptEvent>, Error> {
+    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+    let query = client.query().table_name(table).consistent_read(true);
+    let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk));
+    let mut items: Vec<Item> = Vec::new();
+    let mut pages = query.into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        items.push(item.map_err(|error| failed("read the order's events", &error))?);
+    }
+    items.retain(|item| item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT));
+    let mut events = read_all(&context.store().await?, &items).await?;
+    events.sort_by(|a, b| (&a.event.sequence, &a.event.id).cmp(&(&b.event.sequence, &b.event.id)));
+    Ok(events)
+}
+
+async fn read_all(store: &Store, items: &[Item]) -> Result<Vec<KeptEvent>, Error> {
+    stream::iter(items.iter().map(|item| KeptEvent::of(store, item))).buffered(BODIES_AT_ONCE).try_collect().await
+}
+
+async fn fetch_items(context: &Context, keys: &[EventKey], found: &mut HashMap<EventKey, Item>) -> Result<(), Error> {
+    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+    let item = |key: &EventKey| Item::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))]);
+    let mut wanted: Vec<Item> = keys.iter().map(item).collect();
+    for attempt in 0..ASKS_MAX {
+        if attempt > 0 {
+            context.clock.sleep(Duration::from_millis(50 << attempt)).await;
+        }
+        let asked = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build();
+        let asked = asked.map_err(|error| Error::service(format!("cannot ask for rows: {error}")))?;
+        let sent = client.batch_get_item().request_items(table, asked).send().await;
+        let output = sent.map_err(|error| failed("read events", &error))?;
+        let came = output.responses.unwrap_or_default().remove(table).unwrap_or_default();
+        found.extend(came.into_iter().filter_map(|item| Some((key_of(&item)?, item))));
+        wanted = output.unprocessed_keys.unwrap_or_default().remove(table).map(|rest| rest.keys).unwrap_or_default();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Error::service("cannot read events: the table keeps leaving rows out")
+        .next("AWS throttles these reads: wait a little, or ask for less at once."))
+}

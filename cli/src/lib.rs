@@ -1,0 +1,49 @@
+//! hookmill's tool for operators: what a terminal asks of a deployed stack.
+//!
+//! [`args`] is the command line, [`commands`] one file a group; a command finds its stack through [`context`] and
+//! [`deployment`], tells what it found through [`output`], and ends through [`error`].
+//! What commands share: [`aws`] failed calls in words, [`sources`] who sends, [`time`] spans of time, [`index`] events
+//! by time of receipt, [`history`] kept events as this build reads them, [`provenance`] and [`timeline`] what they tell of
+//! themselves, [`signing`] and [`sending`] deliveries of one's own.
+
+pub mod args;
+pub mod error;
+pub mod output;
+pub mod aws;
+pub mod context;
+pub mod deployment;
+pub mod sources;
+pub mod time;
+pub mod index;
+pub mod history;
+pub mod provenance;
+pub mod timeline;
+pub mod signing;
+pub mod sending;
+pub mod kept;
+pub mod quarantine;
+pub mod commands;
+
+pub use args::Cli;
+pub use context::Context;
+pub use error::{Error, Exit};
+pub use output::Output;
+
+/// Carries out one command line.
+pub async fn run(cli: Cli, output: Output) -> Result<Exit, Error> {
+    if let commands::Command::Completions(args) = &cli.command {
+        return commands::completions::run(args, &output);
+    }
+    let ends_by_interrupt = cli.command.ends_by_interrupt();
+    let work = async {
+        let context = Context::connect(&cli.global, output).await?;
+        commands::run(&context, cli.command).await
+    };
+    if ends_by_interrupt {
+        return work.await;
+    }
+    tokio::select! {
+        outcome = work => outcome,
+        _ = tokio::signal::ctrl_c() => Err(Error::interrupted()),
+    }
+}

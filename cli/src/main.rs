@@ -1,0 +1,25 @@
+//! `hookmill`, for operators: see `hookmill --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use hookmill::{Cli, Exit, Output};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions are no mistakes; clap knows which goes where.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let output = Output::of_process(cli.global.json);
+    let errors = Output::of_process(cli.global.json);
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| hookmill::Error::service(format!("the runtime cannot be started: {error}")))
+        .and_then(|runtime| runtime.block_on(Box::pin(hookmill::run(cli, output))));
+    outcome.unwrap_or_else(|error| errors.failed(&error)).into()
+}

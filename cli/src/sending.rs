@@ -1,0 +1,189 @@
+//! Deliveries of one's own: read from files, proved, posted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use edge::http::Request;
+use webhook::providers::Provider;
+use webhook::request::Delivery;
+
+use crate::error::Error;
+use crate::signing;
+use crate::sources::{ProviderName, SourceName};
+
+/// The largest body that Lambda takes; receivers have a limit of their own.
+const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(5);
+const READ: Duration = Duration::from_secs(30);
+
+/// Headers that belong to one transport or were added on the way, not by the provider.
+const NOT_SENT: &[&str] = &["host", "content-length", "connection", "transfer-encoding", "via", "accept-encoding"];
+const NOT_SENT_PREFIXES: &[&str] = &["x-forwarded-", "x-amzn-", "x-amz-"];
+
+/// A delivery read from a file.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What to call it.
+    pub name: String,
+    /// Where it goes.
+    pub source: SourceName,
+    /// What goes there.
+    pub delivery: Delivery,
+}
+
+/// What a receiver answered, or why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: Result<u16, String>,
+    /// How long it took.
+    pub ms: u64,
+}
+
+/// How files are read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// The files are bodies, not Lambda request events.
+    pub raw: bool,
+    /// Where they go, in the place of what they say.
+    pub source: Option<SourceName>,
+    /// Whose they are, where the folder does not say it.
+    pub provider: Option<ProviderName>,
+}
+
+/// Reads files, and folders of files to any depth; in folders, readings (`*.event.json`) and what names no provider
+/// are passed over.
+pub fn cases(paths: &[PathBuf], reading: &Reading) -> Result<Vec<Case>, Error> {
+    let mut found = Vec::new();
+    for path in paths {
+        let told = |error: &std::io::Error| Error::usage(format!("{} cannot be read: {error}", path.display()));
+        if !std::fs::metadata(path).map_err(|error| told(&error))?.is_dir() {
+            found.push(case(path, reading)?);
+            continue;
+        }
+        let mut files = Vec::new();
+        walk(path, &mut files).map_err(|error| told(&error))?;
+        files.sort();
+        let samples = files.iter().filter(|file| is_sample(file, reading));
+        for file in samples {
+            found.push(case(file, reading)?);
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::usage("there is no delivery in these folders").next(
+            "A delivery is <provider>/<case>.json, a whole Lambda request event as in events/; see --raw for bodies.",
+        ));
+    }
+    Ok(found)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { walk(&path, files)? } else { files.push(path) }
+    }
+    Ok(())
+}
+
+fn is_sample(file: &Path, reading: &Reading) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let event = name.ends_with(".json") && !name.ends_with(".event.json");
+    event && (reading.source.is_some() || reading.provider.is_some() || provider_of(file).is_some())
+}
+
+/// Reads one file.
+pub fn case(file: &Path, reading: &Reading) -> Result<Case, Error> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).map_err(|error| Error::usage(format!("{shown} cannot be read: {error}")))?;
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if reading.raw {
+        let source = reading.source.clone().ok_or_else(|| {
+            Error::usage("a raw body does not say where it goes").next("Name its source: --source scalev/main")
+        })?;
+        return Ok(Case { name: stem, source, delivery: signing::bare(bytes) });
+    }
+    let no_event = |why: String| {
+        Error::usage(format!("{shown} is not a Lambda request event: {why}"))
+            .next("Samples are in events/<provider>/; to send a file as a body: --raw --source <provider>/<source>")
+    };
+    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| no_event(error.to_string()))?;
+    if json.get("rawPath").is_none() || json.get("requestContext").is_none() {
+        return Err(no_event("it has no rawPath or no requestContext".to_owned()));
+    }
+    let request: Request = serde_json::from_value(json).map_err(|error| no_event(error.to_string()))?;
+    let arrived = request
+        .open(BODY_BYTES_MAX)
+        .map_err(|answer| no_event(format!("a receiver would answer {} to it at once", answer.status())))?;
+    let source = match &reading.source {
+        Some(source) => source.clone(),
+        None => {
+            let provider = reading.provider.map(|named| named.0).or_else(|| provider_of(file)).ok_or_else(|| {
+                Error::usage(format!("{shown} is in no provider's folder")).next("Say whose it is: --provider scalev")
+            })?;
+            format!("{}/{}", provider.name, arrived.source).parse().map_err(no_event)?
+        }
+    };
+    let mut delivery = arrived.delivery;
+    delivery.headers.retain(|name, _| {
+        !NOT_SENT.contains(&name.as_str()) && !NOT_SENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    });
+    Ok(Case { name: format!("{}/{stem}", source.provider.name), source, delivery })
+}
+
+fn provider_of(file: &Path) -> Option<&'static Provider> {
+    let file = std::path::absolute(file).ok()?;
+    Provider::named(file.parent()?.file_name()?.to_str()?)
+}
+
+/// The client that deliveries go out by: the SDK's own.
+#[derive(Debug)]
+pub struct Sender {
+    connector: Connector,
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(READ).build();
+        let connector = Connector::builder()
+            .tls_provider(Tls::Rustls(CryptoMode::AwsLc))
+            .connector_settings(settings)
+            .sleep_impl(TokioSleep::new())
+            .build();
+        Sender { connector }
+    }
+}
+
+impl Sender {
+    /// Posts a body.
+    pub async fn post(&self, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Answer {
+        let began = Instant::now();
+        let status = match request(url, headers, body) {
+            Err(reason) => Err(reason),
+            Ok(request) => match self.connector.call(request).await {
+                Ok(response) => Ok(response.status().as_u16()),
+                Err(error) if error.is_timeout() => Err("no answer in time".to_owned()),
+                Err(error) if error.is_io() => Err("no connection".to_owned()),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        Answer { status, ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
+fn request(url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Result<HttpRequest, String> {
+    let mut request = HttpRequest::new(SdkBody::from(body));
+    let told = |error: &dyn std::error::Error| format!("a request that cannot be made: {error}");
+    request.set_method("POST").map_err(|error| told(&error))?;
+    request.set_uri(url).map_err(|error| told(&error))?;
+    for (name, value) in headers {
+        request.headers_mut().try_insert(name.clone(), value.clone()).map_err(|error| told(&error))?;
+    }
+    Ok(request)
+}

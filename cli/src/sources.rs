@@ -1,0 +1,106 @@
+//! Sources on the command line and in the stack's secrets.
+
+use std::str::FromStr;
+
+use aws_sdk_secretsmanager::error::SdkError;
+use webhook::providers::{PROVIDERS, Provider};
+use webhook::source::Sources;
+
+use crate::aws::failed;
+use crate::context::Context;
+use crate::error::Error;
+
+/// One source of one provider: `scalev/main`.
+#[derive(Debug, Clone)]
+pub struct SourceName {
+    /// The provider.
+    pub provider: &'static Provider,
+    /// The source's name, as in its URL.
+    pub source: String,
+}
+
+/// A provider named on the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderName(pub &'static Provider);
+
+impl FromStr for ProviderName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || PROVIDERS.map(|provider| provider.name).join(", ");
+        Provider::named(text).map(ProviderName).ok_or_else(|| format!("a provider is one of {}", known()))
+    }
+}
+
+impl FromStr for SourceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (provider, source) = text.split_once('/').ok_or("a source is <provider>/<source>, such as scalev/main")?;
+        let ProviderName(provider) = provider.parse()?;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        if source.is_empty() || source.len() > 64 || !source.bytes().all(plain) {
+            return Err("a source's name is 1 to 64 of a-z, 0-9, '-' and '_'".to_owned());
+        }
+        Ok(SourceName { provider, source: source.to_owned() })
+    }
+}
+
+impl std::fmt::Display for SourceName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.provider.name, self.source)
+    }
+}
+
+/// A provider's sources, as its secret has them; none where the secret has no value yet.
+pub async fn of_provider(context: &Context, provider: &'static Provider) -> Result<Sources, Error> {
+    let secret = context.deployment().await?.secret(provider)?;
+    let fetched = context.secrets_manager().get_secret_value().secret_id(secret).send().await;
+    let text = match &fetched {
+        Ok(output) => output.secret_string().unwrap_or_default(),
+        // A secret that was made and not filled has no value to get.
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => "",
+        Err(error) => return Err(failed(&format!("read the secret of {}", provider.name), error)),
+    };
+    if text.is_empty() {
+        return Ok(Sources::default());
+    }
+    Sources::parse(provider, text).map_err(|defect| {
+        Error::problems(format!("the secret of {} cannot be used: {defect}", provider.name))
+            .next("Until it is put right, every delivery of this provider is answered 503.")
+    })
+}
+
+/// The sources that are meant: the one named, or all that the secrets have, of one provider or of every one.
+pub async fn chosen(
+    context: &Context,
+    source: Option<&SourceName>,
+    provider: Option<ProviderName>,
+) -> Result<Vec<SourceName>, Error> {
+    if let Some(source) = source {
+        return Ok(vec![source.clone()]);
+    }
+    let mut found = Vec::new();
+    for known in PROVIDERS.into_iter().filter(|known| provider.is_none_or(|wanted| wanted.0.name == known.name)) {
+        let sources = of_provider(context, known).await.map_err(|error| match error.next {
+            Some(next) => Error { next: Some(format!("{next} Or name one source with --source.")), ..error },
+            None => error,
+        })?;
+        found.extend(sources.names().map(|source| SourceName { provider: known, source: source.to_owned() }));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_named_with_their_provider() {
+        let parse = |text: &str| text.parse::<SourceName>().map(|source| source.to_string());
+        assert_eq!(parse("shopline/tw").unwrap(), "shopline/tw");
+        for text in ["tw", "nobody/tw", "shopline/", "shopline/a/b", "shopline/A"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Points and spans of time on the command line. Everything is UTC.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use crate::error::Error;
+
+/// A range of receive times.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RangeArgs {
+    /// Received at this time or later: 2026-01-31, 2026-01-31T08:00 or 2026-01-31T08:00:00Z, in UTC
+    #[arg(long, value_name = "TIME", conflicts_with = "since")]
+    pub from: Option<Instant>,
+    /// Received before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Instant>,
+    /// Received within this long until now: 90s, 15m, 2h, 7d
+    #[arg(long, value_name = "SPAN")]
+    pub since: Option<Span>,
+}
+
+/// A range of receive times, in milliseconds since 1970: from the first, up to but without the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first millisecond.
+    pub from_ms: i64,
+    /// The first one that is no longer meant.
+    pub to_ms: i64,
+}
+
+/// A point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instant(pub i64);
+
+/// A length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+/// No row can have a later time: 9999-12-30.
+pub const LATEST_MS: i64 = 253_402_128_000_000;
+
+impl RangeArgs {
+    /// The range that is meant; without any bound it is everything.
+    pub fn range(&self, now_ms: i64) -> Result<Range, Error> {
+        let since = self.since.map(|span| now_ms.saturating_sub(span.ms()));
+        let from_ms = self.from.map(|from| from.0).or(since).unwrap_or(0);
+        let to_ms = self.to.map_or(LATEST_MS, |to| to.0);
+        if from_ms >= to_ms {
+            let (from, to) = (instant(from_ms), instant(to_ms));
+            return Err(Error::usage(format!("the range from {from} to {to} is empty"))
+                .next("Times are UTC; --from is included, --to is not."));
+        }
+        Ok(Range { from_ms, to_ms })
+    }
+}
+
+impl Span {
+    /// In milliseconds.
+    pub fn ms(self) -> i64 {
+        i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl FromStr for Instant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
+        let parsed = text.parse::<Timestamp>().or_else(|_| match text.parse::<Date>() {
+            Ok(date) if !text.contains(['T', ' ']) => utc(date.at(0, 0, 0, 0)),
+            Ok(_) | Err(_) => text.parse::<DateTime>().and_then(utc),
+        });
+        match parsed {
+            Ok(time) if (0..LATEST_MS).contains(&time.as_millisecond()) => Ok(Instant(time.as_millisecond())),
+            Ok(_) => Err("a time between 1970 and 9999 is needed".to_owned()),
+            Err(_) => Err("a time is 2026-01-31, 2026-01-31T08:00 or 2026-01-31T08:00:00Z, in UTC".to_owned()),
+        }
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || "a span is a number and s, m, h, d or w: 90s, 15m, 2h, 7d".to_owned();
+        let (number, unit) = text.char_indices().last().map(|(at, unit)| (text.get(..at), unit)).ok_or_else(bad)?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return Err(bad()),
+        };
+        let number: u64 = number.and_then(|number| number.parse().ok()).ok_or_else(bad)?;
+        number
+            .checked_mul(seconds)
+            .filter(|total| *total > 0)
+            .map(|total| Span(Duration::from_secs(total)))
+            .ok_or_else(bad)
+    }
+}
+
+/// A time as text, as rows have it.
+pub fn instant(ms: i64) -> String {
+    edge::item::instant(ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc() {
+        for (text, ms) in [
+            ("1970-01-02", Some(86_400_000)),
+            ("1970-01-01T00:01", Some(60_000)),
+            ("1970-01-01 00:01:00", Some(60_000)),
+            ("1970-01-01T01:00:00+01:00", Some(0)),
+            ("1970-01-01T00:00:00.5Z", Some(500)),
+            ("yesterday", None),
+            ("1969-12-31", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse().ok(), ms.map(Instant), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_are_numbers_and_units() {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("2h", Some(7_200)),
+            ("7d", Some(604_800)),
+            ("2", None),
+            ("h", None),
+            ("0s", None),
+            ("-2h", None),
+            ("", None),
+            ("2é", None),
+        ] {
+            assert_eq!(text.parse().ok(), seconds.map(|seconds| Span(Duration::from_secs(seconds))), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_range_is_a_mistake() {
+        let range = |from, to| RangeArgs { from: Some(Instant(from)), to: Some(Instant(to)), since: None }.range(0);
+        assert_eq!(range(1, 2).unwrap(), Range { from_ms: 1, to_ms: 2 });
+        assert_eq!(range(2, 2).unwrap_err().exit, crate::Exit::Usage);
+        let since = RangeArgs { since: Some("1s".parse().unwrap()), ..RangeArgs::default() };
+        assert_eq!(since.range(5_000).unwrap().from_ms, 4_000);
+    }
+}
