@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import cli as tool
 from tests import e2e
 from tests.local import stack as local
 
@@ -42,6 +43,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
 def pipe(stack: local.Stack) -> e2e.Pipe:
     """The session's stack with sources for every file of tests, and everything that came off its WorkQueue."""
     return e2e.open_pipe(stack)
+
+
+@pytest.fixture(scope="session")
+def cli(pipe: e2e.Pipe, tmp_path_factory: pytest.TempPathFactory) -> tool.Cli:
+    """The operator's tool on the session's stack, with nobody's AWS settings."""
+    return tool.Cli(pipe.stack.port, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

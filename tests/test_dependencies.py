@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+MANIFESTS = [*ROOT.glob("shared/*/Cargo.toml"), *ROOT.glob("functions/*/Cargo.toml"), ROOT / "cli/Cargo.toml"]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_banned_crates_stay_out(metadata: dict, rules: dict) -> None:
 
 def test_every_dependency_is_used() -> None:
     unused = []
-    for manifest in [*ROOT.glob("shared/*/Cargo.toml"), *ROOT.glob("functions/*/Cargo.toml")]:
+    for manifest in MANIFESTS:
         parsed = tomllib.loads(manifest.read_text())
         code = "".join(path.read_text() for path in manifest.parent.rglob("*.rs"))
         for name in [*parsed.get("dependencies", {}), *parsed.get("dev-dependencies", {})]:
@@ -88,6 +89,6 @@ def test_every_dependency_is_used() -> None:
 
 def test_versions_are_declared_once() -> None:
     inherited = re.compile(r'^[\w-]+(\.workspace = true|\.workspace=true)|^\[|^$|workspace = true|^(name|description) = |^#|^[a-z]+ = \[\]$')
-    for manifest in [*ROOT.glob("shared/*/Cargo.toml"), *ROOT.glob("functions/*/Cargo.toml")]:
+    for manifest in MANIFESTS:
         other = [line for line in manifest.read_text().splitlines() if not inherited.search(line)]
         assert other == [], manifest

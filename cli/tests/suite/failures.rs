@@ -1,0 +1,103 @@
+//! What goes wrong around a command: each a message, a next step and an exit code.
+
+use crate::harness::{events_folder, world, world_at};
+use hookmill::Exit;
+use hookmill::sending::{Reading, case, cases};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// An AWS that answers every call alike.
+async fn answering(status: u16, code: &str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let body = json!({"__type": code, "message": "told by a test"}).to_string();
+    let answer = format!(
+        "HTTP/1.1 {status} No\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 16_384];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    endpoint
+}
+
+#[tokio::test]
+async fn what_aws_refuses_has_its_exit_and_its_next_step() {
+    for (status, code, exit, next) in [
+        (400, "ThrottlingException", Exit::Service, "wait a little"),
+        (400, "ProvisionedThroughputExceededException", Exit::Service, "wait a little"),
+        (400, "ExpiredTokenException", Exit::Deployment, "sign in again"),
+        (400, "AccessDeniedException", Exit::Deployment, "may not do this"),
+        (400, "UnrecognizedClientException", Exit::Deployment, "does not accept"),
+        (500, "InternalServerError", Exit::Service, "Try again"),
+    ] {
+        let endpoint = answering(status, code).await;
+        for line in [
+            &["events", "list", "--source", "scalev/main"][..],
+            &["events", "show", "scalev/main/1/order.created/e"],
+            &["orders", "list"],
+            &["orders", "show", "scalev/main/1"],
+        ] {
+            let world = world_at(&endpoint, true);
+            assert_eq!(world.run(line).await, exit, "{code} {line:?}");
+            let told: Value = serde_json::from_str(&world.notes()).unwrap();
+            assert!(told["error"].as_str().unwrap().contains(code), "{told}");
+            assert!(told["next"].as_str().unwrap().contains(next), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_is_told() {
+    // Nobody listens on a port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let world = world_at(&format!("http://{free}"), true);
+    assert_eq!(world.run(&["orders", "list"]).await, Exit::Service);
+    let told = world.notes();
+    assert!(told.contains("no connection") && told.contains("--endpoint-url"), "{told}");
+}
+
+#[tokio::test]
+async fn without_the_secrets_a_source_can_be_named() {
+    let world = world().await;
+    assert_ne!(world.run(&["events", "list"]).await, Exit::Ok);
+    assert!(world.notes().contains("name one source with --source"));
+    assert_eq!(world.run(&["events", "list", "--source", "scalev/main"]).await, Exit::Ok);
+}
+
+#[test]
+fn files_that_are_no_deliveries_are_told() {
+    let folder = std::env::temp_dir().join(format!("hookmill-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("scalev")).unwrap();
+    for (name, text) in [
+        ("scalev/text.json", "hello"),
+        ("scalev/reading.json", r#"{"specversion": "1.0"}"#),
+        ("scalev/get.json", r#"{"rawPath": "/main", "requestContext": {"http": {"method": "GET"}}}"#),
+        ("scalev/nameless.json", r#"{"rawPath": "/", "requestContext": {"http": {"method": "POST"}}}"#),
+        ("homeless.json", r#"{"rawPath": "/main", "requestContext": {"http": {"method": "POST"}}}"#),
+    ] {
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        let error = case(&file, &Reading::default()).unwrap_err();
+        assert_eq!(error.exit, Exit::Usage, "{name}");
+        assert!(error.next.is_some(), "{name}: {error}");
+    }
+    let named = Reading { provider: Some("scalev".parse().unwrap()), ..Reading::default() };
+    assert_eq!(case(&folder.join("homeless.json"), &named).unwrap().source.to_string(), "scalev/main");
+    let raw = Reading { raw: true, source: Some("scalev/main".parse().unwrap()), ..Reading::default() };
+    assert_eq!(case(&folder.join("scalev/text.json"), &raw).unwrap().delivery.body, b"hello");
+    assert_eq!(cases(&[folder.join("nowhere")], &named).unwrap_err().exit, Exit::Usage);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_folder_is_all_of_its_samples() {
+    let all = cases(&[events_folder()], &Reading::default()).unwrap();
+    assert!(all.len() >= 150, "{}", all.len());
+    assert!(all.iter().all(|case| !case.delivery.headers.contains_key("host")));
+}

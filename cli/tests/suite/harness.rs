@@ -1,0 +1,190 @@
+//! A stack of tables alone: rows are made by the receivers' own `Store::keep`, views by the orders function's own
+//! `Orders::apply`. Secrets Manager is not there, which every command that can do without must survive.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_types::retry::RetryConfig;
+use edge::clock::Clock;
+use edge::store::Kept;
+use hookmill::deployment::Deployment;
+use hookmill::{Context, Error, Exit, Output};
+use serde_json::{Value, json};
+use webhook::claim::EventKey;
+use webhook::providers::Provider;
+use webhook::row::read;
+use webhook::secret::Secret;
+use webhook::signature::admit;
+use webhook::source::{Merchants, SchemeName, Source};
+
+/// 2026-01-01T00:00:00Z
+pub(crate) const START_MS: i64 = 1_767_225_600_000;
+
+/// A stack and what was said in it.
+pub(crate) struct World {
+    pub(crate) context: Context,
+    results: Words,
+    notes: Words,
+}
+
+/// What was written, for a test to read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Words(Arc<Mutex<Vec<u8>>>);
+
+impl Words {
+    fn taken(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Write for Words {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(crate) async fn world() -> World {
+    world_of(true).await
+}
+
+/// A stack whose results are text.
+pub(crate) async fn world_in_text() -> World {
+    world_of(false).await
+}
+
+async fn world_of(json: bool) -> World {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
+    let world = world_at(&endpoint, json);
+    create_tables(&world.context.dynamodb()).await;
+    world
+}
+
+/// A stack at an endpoint that may not even be there.
+pub(crate) fn world_at(endpoint: &str, json: bool) -> World {
+    let anybody = Credentials::new("test", "test", None, None, "test");
+    let sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(anybody))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .retry_config(RetryConfig::disabled())
+        .endpoint_url(endpoint)
+        .build();
+    let names = ["EventsTable", "OrdersTable", "ScalevSecret", "ScalapaySecret", "ShoplineSecret", "SelldoneSecret"];
+    let outputs: BTreeMap<String, String> = names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
+    let (results, notes) = (Words::default(), Words::default());
+    let output = Output::to(json, Box::new(results.clone()), Box::new(notes.clone()));
+    let context = Context::of(sdk, Deployment::of("hookmill", outputs), output, Clock::system());
+    World { context, results, notes }
+}
+
+impl World {
+    /// Carries a command line out. Gives its exit code; an error is told as the process would tell it.
+    pub(crate) async fn run(&self, line: &[&str]) -> Exit {
+        let arguments = ["hookmill"].iter().chain(line);
+        let cli = <hookmill::Cli as clap::Parser>::try_parse_from(arguments).unwrap();
+        let outcome: Result<Exit, Error> = Box::pin(hookmill::commands::run(&self.context, cli.command)).await;
+        outcome.unwrap_or_else(|error| self.context.output.failed(&error))
+    }
+
+    /// The lines of JSON that a command printed.
+    pub(crate) async fn lines(&self, line: &[&str]) -> Vec<Value> {
+        self.results.taken();
+        let exit = self.run(line).await;
+        assert!(matches!(exit, Exit::Ok | Exit::Problems), "{exit:?}: {}", self.notes());
+        let text = String::from_utf8(self.results.taken()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The bytes that were printed since they were last asked for.
+    pub(crate) fn results(&self) -> Vec<u8> {
+        self.results.taken()
+    }
+
+    /// What was said beside the results.
+    pub(crate) fn notes(&self) -> String {
+        String::from_utf8(self.notes.taken()).unwrap()
+    }
+
+    /// Keeps a sample as its receiver would, perhaps with another body.
+    pub(crate) async fn keep(
+        &self,
+        provider: &'static Provider,
+        case: &str,
+        received_ms: i64,
+        change: impl Fn(&str) -> String,
+    ) -> (EventKey, Kept) {
+        let file = events_folder().join(provider.name).join(format!("{case}.json"));
+        let mut found = hookmill::sending::case(&file, &hookmill::sending::Reading::default()).unwrap();
+        found.delivery.body = change(&String::from_utf8(found.delivery.body).unwrap()).into_bytes();
+        let scheme = provider.schemes[0].0;
+        let secret = Secret::new("a key or token of these tests alone");
+        let source = Source {
+            name: found.source.source,
+            scheme,
+            signing_keys: if scheme == SchemeName::Signed { vec![secret.clone()] } else { Vec::new() },
+            url_tokens: if scheme == SchemeName::UrlToken { vec![secret.clone()] } else { Vec::new() },
+            merchants: Merchants::Any,
+            several_merchants: false,
+        };
+        hookmill::signing::sign(provider, scheme, &secret, &mut found.delivery, received_ms, false).unwrap();
+        let verified = admit(provider, &source, &found.delivery).unwrap();
+        let outcome = self.context.store().await.unwrap().keep(provider, &verified, received_ms).await.unwrap();
+        (outcome.key, outcome.kept)
+    }
+
+    /// Joins a kept event into its order's view.
+    pub(crate) async fn join(&self, key: &EventKey) {
+        let stored = self.context.store().await.unwrap().load(key).await.unwrap().unwrap();
+        let provider = Provider::named(key.parts().unwrap().0).unwrap();
+        let body = read(provider, &stored.row).to_json().unwrap();
+        let batch = json!({"Records": [{"messageId": "1", "body": body}]});
+        let failures = self.context.orders().await.unwrap().apply(serde_json::from_value(batch).unwrap()).await;
+        assert_eq!(json!(failures)["batchItemFailures"], json!([]));
+    }
+}
+
+pub(crate) fn events_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../events")
+}
+
+async fn create_tables(client: &aws_sdk_dynamodb::Client) {
+    let key =
+        |name: &str, key_type| KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().unwrap();
+    let string = |name: &str| {
+        let text = ScalarAttributeType::S;
+        AttributeDefinition::builder().attribute_name(name).attribute_type(text).build().unwrap()
+    };
+    let index = GlobalSecondaryIndex::builder()
+        .index_name(edge::item::TIME_INDEX)
+        .key_schema(key("bucket", KeyType::Hash))
+        .key_schema(key("received_at", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()
+        .unwrap();
+    let events = client.create_table().table_name("EventsTable").billing_mode("PAY_PER_REQUEST".into());
+    let events = events.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    let events = ["pk", "sk", "bucket", "received_at"]
+        .iter()
+        .fold(events, |table, name| table.attribute_definitions(string(name)));
+    events.global_secondary_indexes(index).send().await.unwrap();
+    let orders = client.create_table().table_name("OrdersTable").billing_mode("PAY_PER_REQUEST".into());
+    orders.key_schema(key("pk", KeyType::Hash)).attribute_definitions(string("pk")).send().await.unwrap();
+}

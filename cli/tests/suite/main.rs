@@ -1,0 +1,7 @@
+//! The commands over an embedded DynamoDB, with rows as the receivers' own code writes them.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod harness;
+mod events;
+mod orders;
+mod failures;

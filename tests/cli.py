@@ -1,0 +1,94 @@
+"""`hookmill`, the operator's tool, as its end-to-end tests run it: the built binary, against the session's stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.local import stack as local
+
+SECONDS_MAX = 60
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict]:
+        """The documents of a command with `--json`, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> dict:
+        """The error of a command with `--json`."""
+        return json.loads(self.err.splitlines()[-1])
+
+
+def binary() -> Path:
+    """The tool, built beside the functions."""
+    built = Path(os.environ.get("HOOKMILL_BINARIES", local.default_binaries())) / "hookmill"
+    assert built.is_file(), f"{built} is missing. Build it with: make binaries"
+    return built
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """An environment without anybody's AWS settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return kept | {"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1"} | more
+
+
+@dataclass
+class Cli:
+    """The tool on one stack."""
+
+    port: int
+    home: Path
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen:
+        """Starts a command that goes on; `more` is added to its environment."""
+        return subprocess.Popen(
+            [binary(), f"--local={self.port}", *arguments],
+            env=environment(self.home, **more),
+            cwd=local.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, stdin: bytes = b"", place: bool = True, **more: str) -> Ran:
+        """Runs a command to its end; without `place` it is not told where the stack is."""
+        where = [f"--local={self.port}"] if place else []
+        ran = self.run_bytes([*where, *arguments], stdin, more)
+        return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    def raw(self, *arguments: str) -> bytes:
+        """What a command prints, byte by byte."""
+        ran = self.run_bytes([f"--local={self.port}", *arguments], b"", {})
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def json(self, *arguments: str, **more: str) -> list[dict]:
+        """The documents that a command prints, which must have gone well."""
+        ran = self.run("--json", *arguments, **more)
+        assert ran.code == 0, ran
+        return ran.lines
+
+    def run_bytes(self, arguments: list[str], stdin: bytes, more: dict[str, str]) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [binary(), *arguments],
+            env=environment(self.home, **more),
+            cwd=local.ROOT,
+            input=stdin,
+            capture_output=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
