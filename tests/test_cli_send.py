@@ -104,7 +104,7 @@ def test_ctrl_c_ends_it(cli: Cli) -> None:
 def test_text_is_for_people(cli: Cli) -> None:
     ran = cli.run("send", "events/selldone/OnlineOrder.CheckoutOrder.json", "--source", "selldone/main-cli")
     heading, line = ran.out.splitlines()
-    assert heading.split() == ["case", "source", "answer", "took", "kept", "event"]
+    assert heading.split() == ["case", "source", "answer", "times", "slowest", "kept", "event"]
     assert line.split()[:3] == ["selldone/OnlineOrder.CheckoutOrder", "selldone/main-cli", "200"]
     assert ran.err.startswith("1 sent: 1 ")
     assert "\x1b" not in ran.out

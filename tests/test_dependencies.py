@@ -75,6 +75,17 @@ def test_banned_crates_stay_out(metadata: dict, rules: dict) -> None:
     assert found == []
 
 
+def test_functions_are_built_without_what_only_the_tool_needs() -> None:
+    """Cargo gives what is built together the same features: `make package` leaves the tool out."""
+    apart = ["--workspace", "--exclude", "hookmill", "--exclude", "simulator"]
+    (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "cargo lambda build" in line]
+    assert line.endswith(" ".join(apart))
+    command = ["cargo", "tree", "--locked", "--edges", "normal,features", "--prefix", "none", *apart]
+    built = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    of_the_tool = [line for line in built.splitlines() if line.startswith(("aws-sdk-sso", "aws-sdk-cloudf", "clap"))]
+    assert of_the_tool == []
+
+
 def test_every_dependency_is_used() -> None:
     unused = []
     for manifest in MANIFESTS:

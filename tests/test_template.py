@@ -387,7 +387,7 @@ def check_alarms(template: Template) -> None:
 OUTPUTS = {
     *(f"{name}{kind}" for name in RECEIVERS for kind in ("Url", "Secret", "Function")),
     *("EventsTable", "OrdersTable", "RelayFunction", "OrdersFunction", "ReadFunction"),
-    *("WorkQueueUrl", "WorkQueueArn", "WorkDeadLetterQueueUrl"),
+    *("WorkQueueUrl", "WorkQueueArn", "WorkDeadLetterQueueUrl", "ExtraQueueUrl"),
     *("OrdersQueueUrl", "OrdersDeadLetterQueueUrl", "RelayDeadLetterQueueUrl"),
 }
 
@@ -398,6 +398,7 @@ def check_outputs(template: Template) -> None:
     for name in RECEIVERS:
         assert template["Outputs"][f"{name}Url"]["Value"] == arn(f"{name}FunctionUrl", "FunctionUrl")
         assert template["Outputs"][f"{name}Secret"]["Value"] == arn(f"{name}Secret", "Id")
+    assert template["Outputs"]["ExtraQueueUrl"]["Condition"] == "HasExtraQueue"
 
 
 CHECKS = {name: value for name, value in list(globals().items()) if name.startswith("check_")}

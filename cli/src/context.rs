@@ -32,8 +32,8 @@ pub struct Context {
     /// Time and waiting.
     pub clock: Clock,
     stack: String,
-    /// Where function URLs of a local stack are reached; none on AWS.
-    local: Option<String>,
+    /// Where the stack's services are, if not where AWS has them.
+    endpoint: Option<String>,
     sdk: SdkConfig,
     deployment: OnceCell<Deployment>,
 }
@@ -53,15 +53,15 @@ impl Context {
             }
             None => return Err(Error::deployment("there are no AWS credentials")),
         }
-        let local = global.local.map(local_endpoint).or_else(|| sdk.endpoint_url().map(str::to_owned));
+        let endpoint = sdk.endpoint_url().map(str::to_owned);
         let clock = Clock::system();
-        Ok(Context { output, clock, stack: global.stack.clone(), local, sdk, deployment: OnceCell::new() })
+        Ok(Context { output, clock, stack: global.stack.clone(), endpoint, sdk, deployment: OnceCell::new() })
     }
 
     /// Given surroundings, for tests.
     pub fn of(sdk: SdkConfig, deployment: Deployment, output: Output, clock: Clock) -> Self {
-        let (stack, local) = (deployment.stack().to_owned(), sdk.endpoint_url().map(str::to_owned));
-        Context { output, clock, stack, local, sdk, deployment: OnceCell::new_with(Some(deployment)) }
+        let (stack, endpoint) = (deployment.stack().to_owned(), sdk.endpoint_url().map(str::to_owned));
+        Context { output, clock, stack, endpoint, sdk, deployment: OnceCell::new_with(Some(deployment)) }
     }
 
     /// The stack, looked up once.
@@ -106,10 +106,12 @@ impl Context {
         Ok(Orders::new(config, self.dynamodb(), self.clock.clone()))
     }
 
-    /// Where a function URL is reached from here: as it stands, or by path on a local stack, whose names for function
-    /// URLs no resolver knows.
+    /// Where a function URL is reached from here: as it stands, or by path on a local stack, whose function URLs no
+    /// resolver knows. An endpoint without TLS is a local stack's; AWS has none.
     pub fn reachable(&self, function_url: &str) -> String {
-        let Some(endpoint) = &self.local else { return function_url.to_owned() };
+        let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| endpoint.starts_with("http://")) else {
+            return function_url.to_owned();
+        };
         let host = function_url.split_once("://").map_or(function_url, |(_, rest)| rest);
         let id = host.split(['.', ':', '/']).next().unwrap_or_default();
         format!("{}/_aws/lambda-url/{id}/", endpoint.trim_end_matches('/'))

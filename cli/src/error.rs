@@ -130,5 +130,9 @@ mod tests {
     fn every_exit_code_is_told_once() {
         let codes: Vec<u8> = EXIT_CODES.iter().map(|(exit, _)| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 130]);
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        for (exit, meaning) in EXIT_CODES {
+            assert!(readme.contains(&format!("| {} | {meaning} |", exit.code())), "{meaning}");
+        }
     }
 }

@@ -20,8 +20,11 @@ pub struct RefusedLine {
     pub received: String,
     /// The provider whose receiver refused it.
     pub provider: String,
-    /// The source that it named; `~` where that was unknown.
+    /// The source; `~` for all unknown ones.
     pub source: String,
+    /// What it called an unknown source, where that was short enough to be a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
     /// Why it was refused.
     pub reason: String,
     /// SHA-256 of its body.
@@ -40,7 +43,7 @@ impl RefusedLine {
     pub fn cells(&self, paint: Paint) -> Vec<String> {
         vec![
             self.received.clone(),
-            format!("{}/{}", self.provider, self.source),
+            format!("{}/{}", self.provider, self.named.as_ref().unwrap_or(&self.source)),
             self.slot.clone(),
             paint.odd(&self.reason),
             if self.body { "kept".to_owned() } else { "too large".to_owned() },
@@ -83,7 +86,8 @@ fn line(provider: &str, source: &str, item: &Item) -> Option<RefusedLine> {
     Some(RefusedLine {
         received: string("received_at")?,
         provider: provider.to_owned(),
-        source: string("source").map_or_else(|| source.to_owned(), |named| format!("{source} ({named})")),
+        source: source.to_owned(),
+        named: string("source"),
         reason: string("reason")?,
         hash: hex::encode(item.get("hash").and_then(|value| value.as_b().ok()).map(AsRef::as_ref).unwrap_or_default()),
         body: item.get("body").is_some_and(AttributeValue::is_b),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use webhook::event::Data;
 use webhook::view::View;
 
 use crate::commands::events::EventLine;
@@ -15,7 +14,7 @@ pub struct Moment {
     /// The event in short.
     #[serde(flatten)]
     pub line: EventLine,
-    /// It came after one of the same payment, fulfilment … that stands later.
+    /// It came after one that stands later and tells one of the same fields.
     pub late: bool,
     /// Later events have told everything that it says.
     pub superseded: bool,
@@ -34,7 +33,7 @@ pub fn timeline(events: &[KeptEvent], stored: Option<&View>) -> (Vec<Moment>, Vi
     }
     let mut current: BTreeMap<&str, usize> = BTreeMap::new();
     whole.registers().for_each(|(_, register)| *current.entry(&register.event).or_default() += 1);
-    let late = late(events);
+    let late = late(events, &views);
     let nothing = View::default();
     let mut moments: Vec<Moment> = events
         .iter()
@@ -55,35 +54,21 @@ pub fn timeline(events: &[KeptEvent], stored: Option<&View>) -> (Vec<Moment>, Vi
     (moments, whole)
 }
 
-/// The ids of events that came after one that stands later and is about the same thing.
-fn late(events: &[KeptEvent]) -> BTreeSet<String> {
-    let mut by_arrival: Vec<&KeptEvent> = events.iter().collect();
-    by_arrival.sort_by_key(|kept| (kept.received(), &kept.event.sequence));
-    let mut latest: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+/// The ids of events that came after one that stands later and tells one of the same fields.
+fn late(events: &[KeptEvent], views: &[View]) -> BTreeSet<String> {
+    let mut by_arrival: Vec<(&KeptEvent, &View)> = events.iter().zip(views).collect();
+    by_arrival.sort_by_key(|(kept, _)| (kept.received(), &kept.event.sequence));
+    let mut standing: BTreeMap<&str, &str> = BTreeMap::new();
     let mut late = BTreeSet::new();
-    for kept in by_arrival {
-        let event = &kept.event;
-        let standing = latest.entry(about(kept)).or_insert(&event.sequence);
-        if *standing > event.sequence.as_str() {
-            late.insert(event.id.clone());
-        } else {
-            *standing = &event.sequence;
+    for (kept, view) in by_arrival {
+        for (path, register) in view.registers() {
+            let latest = standing.entry(path).or_insert(&register.sequence);
+            if *latest > register.sequence.as_str() {
+                late.insert(kept.event.id.clone());
+            } else {
+                *latest = &register.sequence;
+            }
         }
     }
     late
-}
-
-/// What an event is about within its order: the kind of thing, and which.
-fn about(kept: &KeptEvent) -> (&'static str, &str) {
-    match &kept.event.data {
-        Some(Data::Order(_)) => ("order", ""),
-        Some(Data::Payment(payment)) => ("payment", payment.id.as_deref().unwrap_or_default()),
-        Some(Data::Fulfillment(fulfillment)) => ("fulfillment", fulfillment.id.as_deref().unwrap_or_default()),
-        Some(Data::Return(returned)) => ("return", returned.id.as_deref().unwrap_or_default()),
-        Some(Data::Customer(_)) => ("customer", ""),
-        Some(Data::Product(_)) => ("product", ""),
-        Some(Data::Checkout(_)) => ("checkout", ""),
-        Some(Data::App(_)) => ("app", ""),
-        Some(Data::Other {}) | None => ("other", ""),
-    }
 }

@@ -23,7 +23,7 @@ use crate::sources::{ProviderName, SourceName, of_provider};
 /// Arguments of `send`.
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
-    /// Files or folders: whole Lambda request events as in events/<provider>/<case>.json
+    /// Files or folders: whole Lambda request events as in events/PROVIDER/CASE.json
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Send to this source, whatever the files say
@@ -295,8 +295,19 @@ fn line(ready: &Ready, answer: &Answer, fates: &mut Fates<'_>, blind: bool) -> S
     }
 }
 
+/// Deliveries that ended alike on one line.
 fn text(lines: &[SentLine], paint: Paint) -> String {
-    let row = |line: &SentLine| {
+    let mut groups: Vec<(&SentLine, usize, u64)> = Vec::new();
+    let mut places: BTreeMap<_, usize> = BTreeMap::new();
+    for line in lines {
+        let alike = (&line.case, &line.source, line.answer, &line.error, &line.kept, &line.id);
+        let place = *places.entry(alike).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, times, slowest)) => (*times, *slowest) = (*times + 1, line.ms.max(*slowest)),
+            None => groups.push((line, 1, line.ms)),
+        }
+    }
+    let row = |(line, times, slowest): &(&SentLine, usize, u64)| {
         let answer = line.answer.map(|status| status.to_string()).or(line.error.clone()).unwrap_or_default();
         let kept = line.kept.as_deref().unwrap_or("–");
         let kept = match kept {
@@ -304,16 +315,12 @@ fn text(lines: &[SentLine], paint: Paint) -> String {
             "refused" | "failed" | "missing" | "conflict" => paint.bad(kept),
             _ => kept.to_owned(),
         };
-        vec![
-            line.case.clone(),
-            line.source.clone(),
-            answer,
-            format!("{} ms", line.ms),
-            kept,
-            line.id.clone().unwrap_or_default(),
-        ]
+        let (times, slowest) = (times.to_string(), format!("{slowest} ms"));
+        let id = line.id.clone().unwrap_or_default();
+        vec![line.case.clone(), line.source.clone(), answer, times, slowest, kept, id]
     };
-    table(&["case", "source", "answer", "took", "kept", "event"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+    let heading = ["case", "source", "answer", "times", "slowest", "kept", "event"];
+    table(&heading, &groups.iter().map(row).collect::<Vec<_>>(), paint)
 }
 
 fn summary(lines: &[SentLine]) -> String {
@@ -325,10 +332,12 @@ fn summary(lines: &[SentLine]) -> String {
 
 fn exit(lines: &[SentLine]) -> Exit {
     let any = |word: &str| lines.iter().any(|line| line.kept.as_deref() == Some(word));
-    match () {
-        () if any("failed") => Exit::Service,
-        () if any("refused") || any("missing") => Exit::Problems,
-        () => Exit::Ok,
+    if any("failed") {
+        Exit::Service
+    } else if any("refused") || any("missing") {
+        Exit::Problems
+    } else {
+        Exit::Ok
     }
 }
 

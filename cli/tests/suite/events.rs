@@ -22,8 +22,9 @@ async fn payments(world: &World, count: i64) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..count {
         let token = format!("TOKEN{number}");
-        let (key, _) =
-            world.keep(&SCALAPAY, "created", START_MS + number * HOUR_MS, |body| body.replace("21KLT3YDWT", &token)).await;
+        let (key, _) = world
+            .keep(&SCALAPAY, "created", START_MS + number * HOUR_MS, |body| body.replace("21KLT3YDWT", &token))
+            .await;
         ids.push(key.id());
     }
     ids

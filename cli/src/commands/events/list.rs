@@ -81,9 +81,23 @@ pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], ra
     let order = if args.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
     let table = context.deployment().await?.events_table()?;
     let stride = i32::try_from(args.limit.clamp(1, STRIDE)).unwrap_or(1);
+    let mut range = range;
+    let last = match &args.after {
+        Some(id) => Some(entry_of(context, id).await?),
+        None => None,
+    };
+    if let Some((last_ms, _)) = &last {
+        match order {
+            Order::OldestFirst => range.from_ms = range.from_ms.max(*last_ms),
+            Order::NewestFirst => range.to_ms = range.to_ms.min(last_ms + 1),
+        }
+    }
+    if range.from_ms >= range.to_ms {
+        return Ok(Page { events: Vec::new(), more: false });
+    }
     let mut walk = Walk::new(context.dynamodb(), table, sources, range, order, stride);
-    if let Some(id) = &args.after {
-        walk.skip_to(&entry_of(context, id).await?).await?;
+    if let Some((_, last)) = &last {
+        walk.skip_to(last).await?;
     }
     let mut events = Vec::new();
     let mut progress = context.output.progress("events looked at", 0);
@@ -103,11 +117,13 @@ pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], ra
     Ok(Page { events, more })
 }
 
-async fn entry_of(context: &Context, id: &str) -> Result<Entry, Error> {
+/// Where an event stands in the index.
+async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
     let key = super::show::key_of(id)?;
     let found = fetch(context, std::slice::from_ref(&key)).await?;
     let event = found.first().ok_or_else(|| super::show::unknown(id))?;
-    Ok(Entry { received_at: instant(event.received().as_millisecond()), key })
+    let received_ms = event.received().as_millisecond();
+    Ok((received_ms, Entry { received_at: instant(received_ms), key }))
 }
 
 async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {

@@ -3,8 +3,8 @@
 use clap::Args;
 use edge::item::KeptBody;
 use serde::Serialize;
-use serde_json::Value;
 use webhook::claim::EventKey;
+use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::secret::Secret;
 
@@ -38,7 +38,7 @@ pub struct Shown {
     /// What came.
     pub delivery: Option<Delivery>,
     /// What this build reads in it.
-    pub event: Value,
+    pub event: Event,
     /// Where each field comes from, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<Origin>>,
@@ -150,9 +150,8 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
     if let Some(delivery) = &mut delivery {
         delivery.key = which_key(context, &kept.key, &delivery.fingerprint).await;
     }
-    let event = serde_json::to_value(&kept.event).map_err(|error| Error::service(error.to_string()))?;
     let fields = stored.filter(|_| fields).map(|stored| origins(&stored.row));
-    Ok(Shown { line: EventLine::of(kept), delivery, event, fields, order })
+    Ok(Shown { line: EventLine::of(kept), delivery, event: kept.event.clone(), fields, order })
 }
 
 /// Which of the source's keys or tokens has a fingerprint, in words. The secret may be out of reach: the event is

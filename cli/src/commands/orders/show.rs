@@ -135,7 +135,7 @@ async fn links(context: &Context, pk: &str, events: &[KeptEvent], view: &View) -
 
 fn text(shown: &Shown, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&shown.order)];
-    let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<12}"))));
+    let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<18}"))));
     match &shown.summary {
         None => row("view", &paint.odd("none")),
         Some(summary) => {
