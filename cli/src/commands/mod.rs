@@ -44,3 +44,21 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Completions(args) => completions::run(&args, &context.output),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_is_documented() {
+        let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md")).unwrap();
+        for group in crate::Cli::command().get_subcommands().filter(|group| group.get_name() != "completions") {
+            let name = group.get_name();
+            let inner = group.get_subcommands().map(|command| format!("{name} {}", command.get_name()));
+            let names: Vec<String> = if group.has_subcommands() { inner.collect() } else { vec![name.to_owned()] };
+            for name in names {
+                assert!(docs.contains(&format!("\n## {name}\n")), "docs/cli.md does not show {name}");
+            }
+        }
+    }
+}
