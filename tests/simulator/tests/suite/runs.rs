@@ -43,7 +43,7 @@ fn a_seed_is_one_run() {
 
 #[test]
 fn every_single_crash_of_the_longest_histories_ends_well() {
-    for exhausted in exhaust(false) {
+    for exhausted in exhaust(false, 1, &|_| ()) {
         println!("{}: {} events, {} crashes", exhausted.provider, exhausted.events, exhausted.singles);
         exhausted.failures.iter().for_each(|(_, outcome)| ended_well(outcome));
         assert!(exhausted.singles > 20);
