@@ -5,7 +5,7 @@ use simulator::faults::{Fault, Plan};
 use simulator::run::{Options, Outcome, run};
 
 /// About 20,000 deliveries in all.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 52;
 const ORDERS: u64 = 60;
 
 fn ended_well(outcome: &Outcome) {
