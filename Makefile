@@ -7,9 +7,11 @@
 PORT ?= 4566
 PYTHON ?= python3
 SEEDS ?= 200
+FUZZ_SECONDS ?= 60
 
 TOOLS := .local/tools
 MINISTACK := .local/ministack
+CARGO_FUZZ := .local/cargo/bin/cargo-fuzz
 MICROBURST := .local/microburst
 RUN := $(TOOLS)/bin/python -m
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
@@ -19,7 +21,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate test-python soak lint audit build package
+.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate fuzz test-python soak lint audit build package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -77,6 +79,13 @@ test-simulator: ## the short form of the simulation: about 20,000 deliveries, ev
 
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
 	cargo run -p simulator --features defects --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
+
+$(CARGO_FUZZ):
+	@echo "Installing cargo-fuzz into .local/cargo (once, about two minutes) …"
+	@cargo install --quiet --root .local/cargo --target-dir target/tools --locked --version 0.13.2 cargo-fuzz
+
+fuzz: $(CARGO_FUZZ) ## fuzzing: make fuzz FUZZ_SECONDS=600 [TARGETS="admit read_scalev"] [ARGS=--json]
+	@PATH="$(CURDIR)/.local/cargo/bin:$$PATH" $(PYTHON) -m tests.local.fuzz --seconds $(FUZZ_SECONDS) $(ARGS) $(TARGETS)
 
 test-python: tools proxy binaries ## the template's tests, and end to end through a stack of their own
 	$(RUN) pytest tests $(ARGS)
