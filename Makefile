@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate fuzz test-python soak lint audit build package
+.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate timing fuzz test-python soak lint audit build package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ test-simulator: ## the short form of the simulation: about 20,000 deliveries, ev
 
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
 	cargo run -p simulator --features defects --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
+
+timing: ## whether the time of a refusal tells a stranger anything: make timing [ARGS="--rounds 3000 --json"]
+	cargo bench -p edge --features defects --profile simulate --locked --quiet --bench refusals -- $(ARGS)
 
 $(CARGO_FUZZ):
 	@echo "Installing cargo-fuzz into .local/cargo (once, about two minutes) …"
