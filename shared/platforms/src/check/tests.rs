@@ -79,7 +79,8 @@ fn missing_topics_are_those_that_no_sent_one_has() {
     let findings = found(&[webhook("1", OURS, &["order/create", "page/create"])], &["topics_missing"]);
     assert_eq!(findings, [Finding::TopicsMissing { topics: vec!["order/update".to_owned()] }]);
     let off = Subscription { activity: Activity::Inactive("removed".to_owned()), ..webhook("2", OURS, HANDLED) };
-    found(&[webhook("1", OURS, &["order/create"]), off], &["inactive", "topics_missing"]);
+    found(&[webhook("1", OURS, &["order/create"]), off.clone()], &["inactive", "topics_missing"]);
+    found(&[webhook("1", OURS, HANDLED), off], &[]);
 }
 
 #[test]
