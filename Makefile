@@ -7,9 +7,12 @@
 PORT ?= 4566
 PYTHON ?= python3
 SEEDS ?= 200
+FUZZ_SECONDS ?= 60
 
 TOOLS := .local/tools
 MINISTACK := .local/ministack
+CARGO_FUZZ := .local/cargo/bin/cargo-fuzz
+MICROBURST := .local/microburst
 RUN := $(TOOLS)/bin/python -m
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
 
@@ -18,7 +21,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools binaries run stop status sign test test-rust test-simulator simulate test-python lint audit build package cli
+.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate timing fuzz test-python soak lint audit build package cli
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +40,14 @@ $(MINISTACK)/.done: requirements-ministack.txt
 	@echo "Installing the local AWS into $(MINISTACK) (once) …"
 	@$(PYTHON) -m venv --clear $(MINISTACK)
 	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check -r requirements-ministack.txt
+	@touch $@
+
+proxy: $(MICROBURST)/.done # what injects faults between the functions and AWS
+
+$(MICROBURST)/.done: requirements-proxy.txt
+	@echo "Installing the fault-injecting proxy into $(MICROBURST) (once) …"
+	@$(PYTHON) -m venv --clear $(MICROBURST)
+	@$(MICROBURST)/bin/pip install --quiet --disable-pip-version-check -r requirements-proxy.txt
 	@touch $@
 
 binaries: # the functions and the tool, quick to link, for the local stack
@@ -69,8 +80,21 @@ test-simulator: ## the short form of the simulation: about 20,000 deliveries, ev
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
 	cargo run -p simulator --features defects --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
 
-test-python: tools binaries ## the template's tests, and end to end through a stack of their own
+timing: ## whether the time of a refusal tells a stranger anything: make timing [ARGS="--rounds 3000 --json"]
+	cargo bench -p edge --features defects --profile simulate --locked --quiet --bench refusals -- $(ARGS)
+
+$(CARGO_FUZZ):
+	@echo "Installing cargo-fuzz into .local/cargo (once, about two minutes) …"
+	@cargo install --quiet --root .local/cargo --target-dir target/tools --locked --version 0.13.2 cargo-fuzz
+
+fuzz: $(CARGO_FUZZ) ## fuzzing: make fuzz FUZZ_SECONDS=600 [TARGETS="admit read_scalev"] [ARGS=--json]
+	@PATH="$(CURDIR)/.local/cargo/bin:$$PATH" $(PYTHON) -m tests.local.fuzz --seconds $(FUZZ_SECONDS) $(ARGS) $(TARGETS)
+
+test-python: tools proxy binaries ## the template's tests, and end to end through a stack of their own
 	$(RUN) pytest tests $(ARGS)
+
+soak: tools proxy binaries ## five minutes of load, faults and kills; every delivery accounted for: make soak [ARGS="--seconds 60"]
+	@$(RUN) tests.soak $(ARGS)
 
 lint: tools ## formatting, clippy, documentation, template
 	cargo fmt --all --check

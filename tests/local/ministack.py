@@ -26,8 +26,11 @@ class StackError(Exception):
     """Something that the person at the keyboard can put right; the text says what."""
 
 
-def start(port: int, state: Path) -> None:
-    """Starts MiniStack and waits until it answers."""
+def start(port: int, state: Path, functions_port: int | None = None) -> None:
+    """Starts MiniStack and waits until it answers.
+
+    Its functions look for AWS at `functions_port`, where a proxy may stand in between; at its own without one.
+    """
     refuse_taken_port(port)
     if not MINISTACK.exists():
         raise StackError(f"{MINISTACK.relative_to(ROOT)} is missing. Make it with: make tools")
@@ -37,7 +40,7 @@ def start(port: int, state: Path) -> None:
     with open(state / "ministack.log", "wb") as log:
         process = subprocess.Popen(
             [MINISTACK],
-            env=environment(port, temporary),
+            env=environment(port, temporary, functions_port or port),
             cwd=state,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -82,9 +85,9 @@ def wait_until_ready(port: int, state: Path, process: subprocess.Popen) -> None:
     raise StackError(f"The local AWS was not ready within {READY_SECONDS_MAX} s: {state / 'ministack.log'}")
 
 
-def environment(port: int, temporary: Path) -> dict[str, str]:
+def environment(port: int, temporary: Path, functions_port: int) -> dict[str, str]:
     """MiniStack's environment, which its functions inherit: nothing in it leads to the real AWS."""
-    return clean_environment(port) | {
+    return clean_environment(functions_port) | {
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),

@@ -133,16 +133,22 @@ class Stack:
 
 
 def up(
-    port: int, state: Path, binaries: Path, parameters: dict[str, str] | None = None, say: Say = print
+    port: int,
+    state: Path,
+    binaries: Path,
+    parameters: dict[str, str] | None = None,
+    say: Say = print,
+    functions_port: int | None = None,
 ) -> Stack:
     """Starts what is not running, deploys what is not deployed, fills the secrets.
 
     `parameters` are the template's; those left out stay as they were deployed last.
+    At `functions_port` the functions look for AWS, if that is not to be the stack's own port.
     """
     state.mkdir(parents=True, exist_ok=True)
     stack = Stack(port, state)
     if ministack.owned_pid(state) is None:
-        start(stack, say)
+        start(stack, say, functions_port)
     elif ministack.is_ready(port):
         say(f"The local AWS is running on port {port}.")
     else:
@@ -177,12 +183,12 @@ def down(state: Path) -> bool:
     return ministack.stop(state)
 
 
-def start(stack: Stack, say: Say) -> None:
+def start(stack: Stack, say: Say, functions_port: int | None = None) -> None:
     """Starts the local AWS; what an earlier one had deployed ended with it."""
     say(f"Starting the local AWS on 127.0.0.1:{stack.port} …")
     began = time.monotonic()
     (stack.state / "stack.json").unlink(missing_ok=True)
-    ministack.start(stack.port, stack.state)
+    ministack.start(stack.port, stack.state, functions_port)
     say(f"  ready after {time.monotonic() - began:.1f} s")
 
 

@@ -28,6 +28,18 @@ pub enum Defect {
     ViewWithoutCondition,
     /// Failed messages are not reported.
     NoPartialFailures,
+    /// The space around a body is not kept.
+    BodyTrimmed,
+    /// When a delivery came is part of its name.
+    NameWithArrival,
+    /// Refused deliveries are answered 200.
+    RefusedAnswered200,
+    /// The relay fails on what some events say.
+    RelayFailsOnContent,
+    /// Every event is a group of its own.
+    GroupOfOneEvent,
+    /// A relayed event tells the time of relaying.
+    RelayedAtRelaying,
 }
 
 #[cfg(feature = "defects")]

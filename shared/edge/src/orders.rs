@@ -66,6 +66,13 @@ pub struct Failure {
     pub item_identifier: String,
 }
 
+impl QueueBatch {
+    /// The messages' bodies in their order.
+    pub fn bodies(&self) -> impl Iterator<Item = &str> {
+        self.records.iter().map(|record| record.body.as_str())
+    }
+}
+
 impl Orders {
     /// A consumer as the environment describes it.
     pub async fn from_config(config: ViewConfig) -> Self {
@@ -114,11 +121,15 @@ impl Orders {
     }
 
     async fn event(&self, body: &str) -> Result<(String, View), String> {
-        let event: Event = serde_json::from_str(body).map_err(|error| format!("not a canonical event: {error}"))?;
-        let key = EventKey::from_id(&event.id).ok_or("its id names no event")?;
+        let (key, event) = told(body)?;
         if event.dataref.is_none() {
             return Ok((key.pk, View::of(&event)));
         }
+        // A correction has an id of its own and no row: what it corrects has the body.
+        let key = match &event.correctionof {
+            Some(id) => EventKey::from_id(id).ok_or("it corrects no event")?,
+            None => key,
+        };
         let provider = key.parts().and_then(|(name, ..)| Provider::named(name)).ok_or("no provider has this name")?;
         let stored = self.store.load(&key).await.map_err(|error| chain(&error))?.ok_or("its row is missing")?;
         Ok((key.pk, View::of(&read(provider, &stored.row))))
@@ -180,6 +191,13 @@ impl Orders {
             .metric("Events", "Count", 1)
             .write(self.clock.now_ms());
     }
+}
+
+/// What a message's body tells, and under which name, or why it tells nothing. Public for the fuzz targets.
+pub fn told(body: &str) -> Result<(EventKey, Event), String> {
+    let event: Event = serde_json::from_str(body).map_err(|error| format!("not a canonical event: {error}"))?;
+    let key = EventKey::from_id(&event.id).ok_or("its id names no event")?;
+    Ok((key, event))
 }
 
 /// A view's row: the view itself, and its axes and sums for people and queries.

@@ -11,6 +11,7 @@ use webhook::source::{Merchants, SchemeName, Source, Sources};
 use crate::aws::{HASTY, sdk_config};
 use crate::clock::Clock;
 use crate::config::ReceiverConfig;
+use crate::defects::{self, Defect};
 use crate::http::{Answer, Arrived, Request, Response};
 use crate::log::Line;
 use crate::quarantine::Quarantine;
@@ -36,7 +37,8 @@ pub struct Receiver {
     store: Store,
     quarantine: Quarantine,
     clock: Clock,
-    decoy: Source,
+    /// One for each scheme of the provider.
+    decoys: Vec<Source>,
     refusals: Mutex<Refusals>,
 }
 
@@ -83,7 +85,7 @@ impl Receiver {
             store: Store::new(dynamodb.clone(), config.events_table.clone()),
             quarantine: Quarantine::new(dynamodb, config.events_table, provider),
             clock,
-            decoy: decoy(provider),
+            decoys: provider.schemes.iter().map(|(scheme, _)| decoy(*scheme)).collect(),
             refusals: Mutex::default(),
         }
     }
@@ -122,15 +124,17 @@ impl Receiver {
         if sources.is_defective(&arrived.source) {
             return End::Failed("source_defective", "the source's settings cannot be used".to_owned());
         }
-        let Some(source) = sources.get(&arrived.source) else {
-            // The same work as for a known source, so that the time tells nothing.
-            let _ = admit(self.provider, &self.decoy, &arrived.delivery);
-            return End::Refused(Refusal::UnknownSource);
+        let source = sources.get(&arrived.source);
+        let refusal = match source.map(|source| admit(self.provider, source, &arrived.delivery)) {
+            Some(Ok(verified)) => return self.keep(&verified, received_ms).await,
+            Some(Err(refusal)) => refusal,
+            None => Refusal::UnknownSource,
         };
-        match admit(self.provider, source, &arrived.delivery) {
-            Ok(verified) => self.keep(&verified, received_ms).await,
-            Err(refusal) => End::Refused(refusal),
+        // Every refusal costs one try of each scheme, so that its time tells nothing of the source.
+        for decoy in self.decoys.iter().filter(|decoy| source.is_none_or(|source| source.scheme != decoy.scheme)) {
+            let _ = admit(self.provider, decoy, &arrived.delivery);
         }
+        End::Refused(refusal)
     }
 
     async fn keep(&self, verified: &Verified<'_>, received_ms: i64) -> End {
@@ -192,6 +196,7 @@ impl End {
     fn answer(&self) -> Answer {
         match self {
             End::Kept(..) => Answer::Ok,
+            End::Refused(_) if defects::has(Defect::RefusedAnswered200) => Answer::Ok,
             End::Refused(_) => Answer::Unauthorized,
             End::Door(answer) => *answer,
             End::Failed(..) => Answer::Unavailable,
@@ -235,9 +240,8 @@ fn curable(refusal: Refusal) -> bool {
 }
 
 /// A source that nobody can pass, for deliveries to unknown ones.
-fn decoy(provider: &Provider) -> Source {
-    let scheme = provider.schemes.first().map_or(SchemeName::Signed, |(name, _)| *name);
-    let nobody_knows = || vec![webhook::secret::Secret::new("~")];
+fn decoy(scheme: SchemeName) -> Source {
+    let nobody_knows = || vec![webhook::secret::Secret::new("~".repeat(43))];
     let (signing_keys, url_tokens) = (nobody_knows(), nobody_knows());
     Source {
         name: String::new(),

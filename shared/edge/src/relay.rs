@@ -6,7 +6,7 @@
 use lambda_runtime::Diagnostic;
 use serde_json::json;
 use webhook::claim::EventKey;
-use webhook::event::Event;
+use webhook::event::{Event, EventType};
 use webhook::providers::Provider;
 use webhook::row::read;
 
@@ -105,6 +105,9 @@ impl Relay {
         let mut bytes = 0;
         for item in batch.records.into_iter().filter_map(crate::stream::Record::inserted_event) {
             let Some((event, body_bytes)) = self.derive(&item).await? else { continue };
+            if defects::has(Defect::RelayFailsOnContent) && event.event.event_type == EventType::Other {
+                return Err(RelayError::Queue { count: 1, reason: "a deliberate defect".to_owned() });
+            }
             outgoing.push(event);
             bytes += body_bytes;
             // Bodies from chunks are not bounded by what an invocation can carry.
@@ -152,6 +155,9 @@ impl Relay {
             Err(error) => return Ok(Some((self.unreadable_row(key, &chain(&error)), 0))),
         }
         let provider = key.parts().and_then(|(name, ..)| Provider::named(name));
+        if defects::has(Defect::RelayedAtRelaying) {
+            stored.row.received_ms = self.clock.now_ms();
+        }
         let outgoing = match provider {
             Some(provider) => Outgoing { event: read(provider, &stored.row), pk: key.pk },
             None => self.unreadable_row(key, "no provider has this name"),
@@ -207,12 +213,13 @@ impl Relay {
 }
 
 fn message(outgoing: &Outgoing) -> Message {
+    let group = if defects::has(Defect::GroupOfOneEvent) { &outgoing.event.id } else { &outgoing.pk };
     let bare = outgoing.event.without_data();
     let bare_body = bare.to_json().unwrap_or_default();
     let whole = outgoing.event.to_json().ok().filter(|body| body.len() <= BYTES_MAX);
     Message {
         event_id: outgoing.event.id.clone(),
-        group: outgoing.pk.clone(),
+        group: group.clone(),
         body: whole.unwrap_or_else(|| bare_body.clone()),
         bare_body,
     }

@@ -95,10 +95,16 @@ impl Store {
     ) -> Result<Outcome, StoreError> {
         let claim = provider.claim(verified);
         let key = EventKey::of(provider.name, &verified.source.name, &claim);
-        let key = if defects::has(Defect::NameWithoutWord) { without_word(key) } else { key };
+        let key = match () {
+            () if defects::has(Defect::NameWithoutWord) => without_word(key),
+            () if defects::has(Defect::NameWithArrival) => EventKey { sk: format!("{}-{received_ms}", key.sk), ..key },
+            () => key,
+        };
         let delivery = verified.delivery;
         let secretless = cut(&delivery.body, &verified.body, provider.secrets);
-        let compressed = item::compress(&secretless.body).map_err(StoreError::Compression)?;
+        let trimmed = defects::has(Defect::BodyTrimmed);
+        let body = if trimmed { secretless.body.trim_ascii() } else { &secretless.body };
+        let compressed = item::compress(body).map_err(StoreError::Compression)?;
         let hash = delivery.body_hash();
         let body = self.place(&key, compressed).await?;
         let row = StoredRow {

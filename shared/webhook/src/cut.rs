@@ -7,13 +7,17 @@ use crate::json::{Document, Error, Kind, Value};
 /// What stands in a cut value's place, quotes included.
 pub const CUT: &str = "\"~cut\"";
 
+/// What stands there in a body that is no JSON. It is no JSON either: a body whose one flaw stood in a secret would
+/// otherwise be read as if nothing were wrong, under a name that says nothing of it.
+pub const CUT_FROM_TEXT: &str = "~cut";
+
 /// Where a provider's bodies carry secrets. `*` stands for every item of an array or member of an object.
 pub type SecretPath = &'static [&'static str];
 
 /// A body without its secrets.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// The body, each secret value replaced by [`CUT`], every other byte as received.
+    /// The body, each secret value replaced by [`CUT`] or [`CUT_FROM_TEXT`], every other byte as received.
     pub body: Vec<u8>,
     /// The paths that were cut; empty where the body is untouched.
     pub paths: Vec<String>,
@@ -33,6 +37,7 @@ pub fn cut(body: &[u8], document: &Result<Document<'_>, Error>, secrets: &[Secre
         }
     }
     found.sort_by_key(|(span, _)| span.start);
+    let mark = if document.is_ok() { CUT } else { CUT_FROM_TEXT };
     let mut kept = Vec::with_capacity(body.len());
     let mut paths: Vec<String> = Vec::new();
     let mut at = 0;
@@ -41,7 +46,7 @@ pub fn cut(body: &[u8], document: &Result<Document<'_>, Error>, secrets: &[Secre
             continue;
         }
         kept.extend(body.get(at..span.start).unwrap_or_default());
-        kept.extend(CUT.as_bytes());
+        kept.extend(mark.as_bytes());
         at = span.end;
         if !paths.contains(&path) {
             paths.push(path);
@@ -154,14 +159,17 @@ mod tests {
         // Quadratic time would be minutes here.
         let body = "\"token\":x".repeat(200_000);
         let cut = cut(body.as_bytes(), &crate::json::parse(body.as_bytes()), SECRETS);
-        assert_eq!(cut.body, br#""token":"~cut""#);
+        assert_eq!(cut.body, br#""token":~cut"#);
     }
 
     #[test]
     fn broken_bodies_lose_their_secrets_too() {
-        check(r#"{"resource":{"token":"abc"#, r#"{"resource":{"token":"~cut""#, &["token"]);
-        check(r#"{"token" : "a\"b", "x""#, r#"{"token" : "~cut", "x""#, &["token"]);
-        check(r#"{"code":12345"#, r#"{"code":"~cut""#, &["code"]);
+        check(r#"{"resource":{"token":"abc"#, r#"{"resource":{"token":~cut"#, &["token"]);
+        check(r#"{"token" : "a\"b", "x""#, r#"{"token" : ~cut, "x""#, &["token"]);
+        check(r#"{"code":12345"#, r#"{"code":~cut"#, &["code"]);
+        // A flaw that stands in the secret itself: what is left must not look whole.
+        check("{\"token\":\"a\nb\"}", r#"{"token":~cut}"#, &["token"]);
+        check(r#"{"token":0ull,"a":1}"#, r#"{"token":~cut,"a":1}"#, &["token"]);
         check(r#"{"token":"#, r#"{"token":"#, &[]);
         check(r#"{"token""#, r#"{"token""#, &[]);
     }

@@ -18,6 +18,10 @@ pub const TABLE_ORDERS: &str = "orders";
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html#WorkingWithItems.ConditionalUpdate>
 pub const FAILED_CONDITIONS_ARE_BILLED: bool = true;
 
+/// An item has 400 KB at most, names and values together.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>
+pub const ITEM_BYTES_MAX: usize = 400 * 1_024;
+
 /// A consistent read sees every write that was acknowledged before it began.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>
 pub const READS_ARE_CONSISTENT: bool = true;
@@ -57,7 +61,10 @@ pub const STREAM_BATCH_MAX: usize = 100;
 /// A batch that failed comes again whole, after a pause, perhaps with more records, until it succeeds or its records
 /// leave the stream (`MaximumRetryAttempts: -1`, `MaximumRecordAgeInSeconds: -1`).
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html>
+/// The page names no pauses: they are taken to double from the first to the last.
 pub const STREAM_RETRY_MS: u64 = 1_000;
+/// The longest of those pauses.
+pub const STREAM_RETRY_MS_MAX: u64 = 60_000;
 
 /// The mapping delivers at least once: a batch that succeeded can come again, and so can some before it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html>
@@ -77,6 +84,10 @@ pub const DEDUPLICATION_MS: u64 = 5 * 60 * 1_000;
 /// `SendMessageBatch` answers 200 and names each entry as sent or failed; ten entries at most.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 pub const SEND_ENTRIES_MAX: usize = 10;
+
+/// A message has 1 MiB at most, and so has a whole batch.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub const MESSAGE_BYTES_MAX: usize = 1_048_576;
 
 /// Messages of a group are handed over in the order in which they were stored; while one is in flight, no later one
 /// of its group is; a batch may hold several of one group.

@@ -1,17 +1,21 @@
 //! The simulated services behind one door: what a call does, and what is remembered of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::assumptions::{MESSAGE_BYTES_MAX, SEND_ENTRIES_MAX};
+use crate::check::{Violation, id_of};
 use crate::executor::Time;
 use crate::faults::{Fault, Faults};
 use crate::queue::Queue;
 use crate::random::mix;
 use crate::stream::Stream;
-use crate::table::{Answer, Change, Tables};
+use crate::table::{Answer, Change, Tables, string};
 
 /// A network call.
 #[derive(Debug, Clone)]
@@ -63,8 +67,12 @@ pub struct Cloud {
     pub stream: Stream,
     /// Every insertion into the events table, in order.
     pub insertions: Vec<Change>,
-    /// Every change of a standing event row: rows are written once.
-    pub overwritten: Vec<String>,
+    /// The ids of the event rows that stand.
+    kept_ids: HashSet<String>,
+    /// The hashes of their bodies, in base64.
+    kept_hashes: HashSet<String>,
+    /// What was wrong in the moment in which it happened.
+    pub broken: Vec<Violation>,
     /// The queues by URL.
     pub queues: BTreeMap<String, Queue>,
     /// Letters of the relay's dead letter queue.
@@ -117,7 +125,9 @@ impl Cloud {
             tables: Tables::default(),
             stream: Stream::default(),
             insertions: Vec::new(),
-            overwritten: Vec::new(),
+            kept_ids: HashSet::new(),
+            kept_hashes: HashSet::new(),
+            broken: Vec::new(),
             queues: BTreeMap::new(),
             letters: Vec::new(),
             secrets: BTreeMap::new(),
@@ -193,15 +203,26 @@ impl Cloud {
             self.failed_conditions += 1;
         }
         if let Some(change) = change {
+            let is_event = string(&change.item, "kind") == "event";
+            let id = || format!("{}/{}", string(&change.item, "pk"), string(&change.item, "sk"));
             if change.inserted {
                 self.insertions.push(change.clone());
-            } else if crate::table::string(&change.item, "kind") == "event" {
-                self.overwritten.push(crate::table::string(&change.item, "pk").to_owned());
+            } else if is_event {
+                self.broken.push(Violation::new("rows are written once", id()));
+            }
+            if is_event {
+                self.kept_ids.insert(id());
+                self.kept_hashes.insert(change.item["hash"]["B"].as_str().unwrap().to_owned());
             }
             self.stream.append(change, now_ms);
             self.ring();
         }
         answer
+    }
+
+    /// Whether a body stands in the table at this moment.
+    pub fn holds(&self, hash: &[u8; 32]) -> bool {
+        self.kept_hashes.contains(&STANDARD.encode(hash))
     }
 
     /// Wakes who waits for something to be put or sent.
@@ -219,13 +240,19 @@ impl Cloud {
     fn send_batch(&mut self, body: &Value, entries_failed: u64, now_ms: u64) -> Answer {
         let entries = body["Entries"].as_array().unwrap();
         let queue = self.queues.get_mut(body["QueueUrl"].as_str().unwrap()).unwrap();
-        assert!(entries.len() <= crate::assumptions::SEND_ENTRIES_MAX, "a batch of {} entries", entries.len());
+        assert!(entries.len() <= SEND_ENTRIES_MAX, "a batch of {} entries", entries.len());
+        let bytes: usize = entries.iter().map(|entry| entry["MessageBody"].as_str().unwrap().len()).sum();
+        assert!(bytes <= MESSAGE_BYTES_MAX, "a batch of {bytes} bytes");
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for (index, entry) in entries.iter().enumerate() {
             let text = |name: &str| entry[name].as_str().unwrap();
             if (entries_failed >> index.min(63)) & 1 == 1 {
                 failed.push(json!({"Id": entry["Id"], "Code": "InternalError", "SenderFault": false}));
                 continue;
+            }
+            let id = id_of(text("MessageBody"));
+            if !self.kept_ids.contains(id) {
+                self.broken.push(Violation::new("only kept events are relayed", id.to_owned()));
             }
             queue.send(text("MessageGroupId"), text("MessageDeduplicationId"), text("MessageBody"), now_ms);
             successful.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));

@@ -1,6 +1,8 @@
 //! Every crash point of a history, and every pair of them.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use webhook::providers::PROVIDERS;
 
@@ -28,13 +30,21 @@ pub struct Exhausted {
     pub failures: Vec<(Options, Outcome)>,
 }
 
-/// Crashes every provider's longest history everywhere. A pair's second crash may be at a call that only the first one
-/// brings about, so the second points are those of the run with the first crash.
-pub fn exhaust(with_pairs: bool) -> Vec<Exhausted> {
-    PROVIDERS.map(|provider| of_provider(provider.name, with_pairs)).into_iter().collect()
+/// A crash, and perhaps a second one.
+type Crashes = BTreeMap<Point, Fault>;
+
+/// Crashes every provider's longest history everywhere, in so many threads. A pair's second crash may be at a call that
+/// only the first one brings about, so the second points are those of the run with the first crash.
+pub fn exhaust(with_pairs: bool, threads: usize, progress: &(dyn Fn(&str) + Sync)) -> Vec<Exhausted> {
+    PROVIDERS.into_iter().map(|provider| of_provider(provider.name, with_pairs, threads, progress)).collect()
 }
 
-fn of_provider(provider: &'static str, with_pairs: bool) -> Exhausted {
+fn of_provider(
+    provider: &'static str,
+    with_pairs: bool,
+    threads: usize,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Exhausted {
     let base = Options {
         seed: 1,
         shape: Shape::longest(provider),
@@ -44,37 +54,60 @@ fn of_provider(provider: &'static str, with_pairs: bool) -> Exhausted {
         with_table_calls: false,
     };
     let calm = run(&base);
-    let mut exhausted =
-        Exhausted { provider, events: calm.rows, calls: calm.calls, singles: 0, pairs: 0, failures: Vec::new() };
-    for first in points(&calm) {
-        for side in SIDES {
-            let crashes = BTreeMap::from([(first, side)]);
-            let outcome = exhausted.crash(&base, &crashes);
-            exhausted.singles += 1;
-            if with_pairs {
-                for second in points(&outcome).into_iter().filter(|second| *second > first) {
-                    for side in SIDES {
-                        exhausted.crash(
-                            &base,
-                            &crashes.iter().map(|(point, side)| (*point, *side)).chain([(second, side)]).collect(),
-                        );
-                        exhausted.pairs += 1;
-                    }
+    let firsts: Vec<Crashes> =
+        points(&calm).into_iter().flat_map(|point| SIDES.map(|side| Crashes::from([(point, side)]))).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Exhausted::new(provider, &calm)));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(first) = firsts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = of_first(&base, first, with_pairs);
+                    let mut done = done.lock().unwrap();
+                    done.singles += 1;
+                    done.pairs += found.0;
+                    done.failures.extend(found.1);
+                    progress(&format!(
+                        "{provider}: {} of {} first crashes, {} pairs, {} ended wrong",
+                        done.singles,
+                        firsts.len(),
+                        done.pairs,
+                        done.failures.len()
+                    ));
                 }
-            }
+            });
+        }
+    });
+    done.into_inner().unwrap()
+}
+
+/// One first crash, with every second one that can follow it: how many those are, and what ended wrong.
+fn of_first(base: &Options, first: &Crashes, with_pairs: bool) -> (u64, Vec<(Options, Outcome)>) {
+    let mut failures = Vec::new();
+    let mut crash = |crashes: Crashes| {
+        let options = Options { plan: Plan::Only(crashes), ..base.clone() };
+        let outcome = run(&options);
+        let points = points(&outcome);
+        if !outcome.violations.is_empty() {
+            failures.push((options, outcome));
+        }
+        points
+    };
+    let reached = crash(first.clone());
+    let last = first.keys().next_back();
+    let seconds = reached.into_iter().filter(|point| with_pairs && Some(point) > last);
+    let mut pairs = 0;
+    for point in seconds {
+        for side in SIDES {
+            crash(first.iter().map(|(point, side)| (*point, *side)).chain([(point, side)]).collect());
+            pairs += 1;
         }
     }
-    exhausted
+    (pairs, failures)
 }
 
 impl Exhausted {
-    fn crash(&mut self, base: &Options, crashes: &BTreeMap<Point, Fault>) -> Outcome {
-        let options = Options { plan: Plan::Only(crashes.clone()), ..base.clone() };
-        let outcome = run(&options);
-        if !outcome.violations.is_empty() {
-            self.failures.push((options.clone(), run(&options)));
-        }
-        outcome
+    fn new(provider: &'static str, calm: &Outcome) -> Self {
+        Exhausted { provider, events: calm.rows, calls: calm.calls, singles: 0, pairs: 0, failures: Vec::new() }
     }
 }
 

@@ -13,8 +13,12 @@ use crate::run::Outcome;
 use crate::shrink::Shortest;
 
 /// Invariants whose violation is a loss.
-const LOSSES: [&str; 3] =
-    ["what was answered 200 is kept", "every kept event reaches its queues", "relayed before the stream forgets"];
+const LOSSES: [&str; 4] = [
+    "200 means that the row is durable",
+    "what was answered 200 is kept",
+    "every kept event reaches its queues",
+    "relayed before the stream forgets",
+];
 
 /// Invariants whose violation is a doubling.
 const DOUBLINGS: [&str; 1] = ["no repeat has a second row"];
@@ -135,6 +139,21 @@ pub fn failure(shortest: &Shortest) -> String {
         let _ = writeln!(text, "  {line}");
     }
     text
+}
+
+/// What the exhaustive runs came to, as JSON.
+pub fn exhausted_json(all: &[Exhausted], elapsed: Duration) -> Value {
+    let of = |Exhausted { provider, events, calls, singles, pairs, failures }: &Exhausted| {
+        let failures: Vec<String> = failures
+            .iter()
+            .map(|(options, outcome)| format!("{:?}: {:?}", options.plan, outcome.violations.first()))
+            .collect();
+        json!({
+            "provider": provider, "events": events, "calls": calls, "singles": singles, "pairs": pairs,
+            "failures": failures,
+        })
+    };
+    json!({"providers": all.iter().map(of).collect::<Vec<_>>(), "seconds": elapsed.as_secs_f64()})
 }
 
 /// What the exhaustive runs came to.

@@ -13,6 +13,7 @@ use webhook::request::{Delivery, split_path};
 use webhook::row::{Row, read};
 use webhook::source::Sources;
 
+use crate::random::Random;
 use crate::signing::{Credential, sign};
 
 /// A real order's deliveries, in the order in which they happened.
@@ -140,7 +141,32 @@ impl Template {
         }
         body
     }
+
+    /// Makes a body so long that no row holds it, of text that does not compress. Where the text is what the mapping
+    /// reads, the canonical event may be too long for a message.
+    pub fn enlarge(&self, body: &mut Vec<u8>, random: &mut Random) {
+        let longest = LARGE_BYTES_MAX - body.len();
+        let length = if random.one_in(2) { longest } else { longest * 2 / 3 };
+        let text: Vec<u8> = (0..length).map(|_| *random.pick(INCOMPRESSIBLE)).collect();
+        let text = String::from_utf8(text).unwrap();
+        let document = webhook::json::parse(body).unwrap();
+        let notes = document.root.at(&["data", "notes"]).map(webhook::json::Value::span);
+        match notes {
+            Some(span) => body.splice(span, format!("\"{text}\"").into_bytes()),
+            None => {
+                let start = body.iter().position(|byte| *byte == b'{').unwrap() + 1;
+                body.splice(start..start, format!("\"simulated_text\":\"{text}\",").into_bytes())
+            }
+        };
+    }
 }
+
+/// Below the body limit, with room for a member more.
+const LARGE_BYTES_MAX: usize = edge::config::BODY_LIMIT_BYTES - 200;
+
+/// Six bits and a half each, none of which JSON escapes.
+const INCOMPRESSIBLE: &[u8] =
+    b"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~";
 
 fn delivery(provider: &Provider, source: &str, template: &Template, credential: &Credential) -> Delivery {
     let signed = sign(provider.name, source, &template.headers, &template.body, credential);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::assumptions::TABLE_EVENTS;
+use crate::assumptions::{ITEM_BYTES_MAX, TABLE_EVENTS};
 
 /// An item in DynamoDB's JSON.
 pub type Item = Map<String, Value>;
@@ -62,6 +62,9 @@ impl Tables {
             }
             return (Answer { status: 400, body }, None);
         }
+        if bytes(item) > ITEM_BYTES_MAX {
+            return (Answer::error(400, "com.amazon.coral.validate#ValidationException"), None);
+        }
         let inserted = old.is_none();
         let unchanged = old == Some(item);
         self.items.insert(key, item.clone());
@@ -97,6 +100,17 @@ fn holds(call: &Value, old: Option<&Item>) -> bool {
         Some("etag = :etag") => old.and_then(|old| old.get("etag")) == Some(value(":etag")),
         Some(other) => panic!("a condition that the simulated table does not know: {other}"),
     }
+}
+
+/// An item's size: its names and its values, binary ones as bytes. Numbers are counted as their digits, which is more.
+fn bytes(item: &Item) -> usize {
+    let of_value = |value: &Value| match value.as_object().and_then(|typed| typed.iter().next()) {
+        Some((name, Value::String(text))) if name == "B" => text.len() / 4 * 3,
+        Some((_, Value::String(text))) => text.len(),
+        Some((_, other)) => other.to_string().len(),
+        None => 0,
+    };
+    item.iter().map(|(name, value)| name.len() + of_value(value)).sum()
 }
 
 fn key(table: &str, item: &Item) -> (String, String, String) {

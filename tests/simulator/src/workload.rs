@@ -16,6 +16,9 @@ pub static HISTORIES: LazyLock<Vec<History>> = LazyLock::new(histories);
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
+/// One genuine event in so many has a body that needs chunks, and perhaps a canonical event that no message carries.
+const LARGE_ONE_IN: usize = 400;
+
 /// SHA-256 of a body.
 pub type Hash = [u8; 32];
 
@@ -124,7 +127,7 @@ impl Shape {
 impl Workload {
     /// A seed's workload.
     pub fn new(seed: u64, shape: &Shape) -> Self {
-        let mut maker = Maker { happenings: Vec::new(), sendings: Vec::new(), long: seed % 4 == 3 };
+        let mut maker = Maker { happenings: Vec::new(), sendings: Vec::new(), long: seed % 4 == 3, large: false };
         let mut random = Random::new(seed, "workload");
         let span_ms = random.between(20, 180) * MINUTE_MS;
         let rotation = rotation(&mut random, span_ms);
@@ -151,6 +154,8 @@ struct Maker {
     sendings: Vec<Sending>,
     /// Some repeats come after days.
     long: bool,
+    /// The next delivery has about a megabyte.
+    large: bool,
 }
 
 impl Maker {
@@ -171,6 +176,7 @@ impl Maker {
         }
         for template in events {
             self.happenings.push(Happening { order, strength: template.strength.clone() });
+            self.large = !shape.plain && random.one_in(LARGE_ONE_IN);
             let genuine = self.sending(history, template, order, at_ms, None);
             self.sendings.push(genuine.clone());
             if !shape.plain {
@@ -190,7 +196,10 @@ impl Maker {
         at_ms: u64,
         variant: Option<&str>,
     ) -> Sending {
-        let body = template.body_of(order, variant);
+        let mut body = template.body_of(order, variant);
+        if self.large {
+            template.enlarge(&mut body, &mut Random::new(order, "large"));
+        }
         Sending {
             number: self.number(order),
             happening: self.happenings.len() - 1,

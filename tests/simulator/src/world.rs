@@ -18,9 +18,10 @@ use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
 use crate::assumptions::{
-    CHECKPOINT_BATCHES_LOST_MAX, CRASH_STATUS, RELAY_TIMEOUT_MS, STREAM_BATCH_MAX, STREAM_RETRY_MS, VISIBILITY_MS,
-    WORKER_TIMEOUT_MS,
+    CHECKPOINT_BATCHES_LOST_MAX, CRASH_STATUS, RELAY_TIMEOUT_MS, STREAM_BATCH_MAX, STREAM_RETRY_MS,
+    STREAM_RETRY_MS_MAX, VISIBILITY_MS, WORKER_TIMEOUT_MS,
 };
+use crate::check::Violation;
 use crate::executor::Wait;
 use crate::faults::{Actor, Fault, Step};
 use crate::network::{Invocation, Process};
@@ -148,6 +149,11 @@ impl World {
         ledger.ended += 1;
         match (acknowledged, sending.forgery) {
             (true, None) => {
+                let mut cloud = self.ground.cloud.lock();
+                if !cloud.holds(&sending.hash) {
+                    let found = format!("delivery {}", sending.number);
+                    cloud.broken.push(Violation::new("200 means that the row is durable", found));
+                }
                 ledger.acknowledged.push((sending.number, sending.hash));
                 ledger.acknowledged_ms.push((sending.hash, self.ground.time.now_ms()));
             }
@@ -224,6 +230,7 @@ impl World {
     pub async fn relay(self: Rc<Self>, shard: usize) {
         let number = u64::try_from(shard).unwrap();
         let mut warm: Option<Warm<Relay>> = None;
+        let mut pause_ms = STREAM_RETRY_MS;
         loop {
             let seen = self.bell();
             let batch = if self.exists(shard) { self.records(shard, usize::MAX) } else { Vec::new() };
@@ -252,9 +259,11 @@ impl World {
                 warm = Some((process, relay));
             }
             if !succeeded {
-                self.ground.time.wait_ms(STREAM_RETRY_MS).await;
+                self.ground.time.wait_ms(pause_ms).await;
+                pause_ms = (pause_ms * 2).min(STREAM_RETRY_MS_MAX);
                 continue;
             }
+            pause_ms = STREAM_RETRY_MS;
             let mut cloud = self.ground.cloud.lock();
             cloud.stream.handled(shard, records.len());
             match fault {

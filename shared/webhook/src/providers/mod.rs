@@ -6,6 +6,7 @@ use crate::json::Value;
 use crate::row::{Kept, Reading};
 use crate::signature::{Scheme, Verified};
 use crate::source::SchemeName;
+use crate::status::Table;
 
 mod scalapay;
 mod scalev;
@@ -37,6 +38,8 @@ pub struct Provider {
     pub horizon_ms: i64,
     /// Raised with every change of what `read` makes of a body.
     pub mapping_version: u32,
+    /// The events that the mapping has a word for, as the provider names them where one subscribes to them.
+    pub topics: fn() -> Vec<&'static str>,
     /// The shop that a body names.
     pub merchant: fn(&Value<'_>) -> Option<String>,
     /// The name of a readable delivery.
@@ -86,5 +89,10 @@ fn weak(provider: &Provider, verified: &Verified<'_>) -> Strength {
 
 /// The contract's version, for rows.
 pub const CLAIM_VERSION: u32 = claim::VERSION;
+
+/// The provider's words of a table.
+fn words<T>(table: Table<T>) -> Vec<&'static str> {
+    table.iter().map(|(word, _)| *word).collect()
+}
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;

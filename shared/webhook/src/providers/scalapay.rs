@@ -33,6 +33,7 @@ pub const SCALAPAY: Provider = Provider {
     secrets: &[],
     horizon_ms: 72 * HOUR_MS,
     mapping_version: 1,
+    topics: || STATUSES.iter().map(|(status, ..)| *status).collect(),
     // The body names no merchant: the matching key does.
     merchant: |_| None,
     claim,

@@ -41,6 +41,7 @@ pub const SCALEV: Provider = Provider {
     secrets: &[&["data", "secret_slug"], &["data", "recovery_url"], &["data", "order", "secret_slug"]],
     horizon_ms: 72 * HOUR_MS,
     mapping_version: 1,
+    topics: || words(EVENTS),
     merchant,
     claim,
     read,

@@ -33,6 +33,8 @@ pub const SELLDONE: Provider = Provider {
     secrets: &[&["basket", "code"], &["basket", "hash"], &["basket", "session"]],
     horizon_ms: 72 * HOUR_MS,
     mapping_version: 1,
+    // A subscription is to an event, never to one of its actions.
+    topics: || words(ABOUT),
     merchant,
     claim,
     read,

@@ -46,6 +46,7 @@ pub const SHOPLINE: Provider = Provider {
     // Up to three resends, their spacing unpublished: two days cover them.
     horizon_ms: 48 * HOUR_MS,
     mapping_version: 1,
+    topics: topics::mapped,
     merchant: |root| text(root, &["merchant_id"]).map(Cow::into_owned),
     claim,
     read,

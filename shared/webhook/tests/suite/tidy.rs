@@ -109,6 +109,9 @@ fn a_provider_has_all_its_parts() {
         let samples = fs::read_dir(root().join("events").join(name)).unwrap().count();
         assert!(samples >= 4, "events/{name} has too few samples");
         assert!(!provider.schemes.is_empty() && provider.horizon_ms > 0);
+        let topics: std::collections::BTreeSet<_> = (provider.topics)().into_iter().collect();
+        assert_eq!(topics.len(), (provider.topics)().len(), "{name} names a topic twice");
+        assert!(topics.len() >= 5, "{name} tells no topics");
     }
 }
 

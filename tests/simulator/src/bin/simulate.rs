@@ -9,9 +9,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use simulator::exhaustive::exhaust;
+use serde_json::json;
+use simulator::exhaustive::{Exhausted, exhaust};
 use simulator::proof::{Found, prove};
-use simulator::report::{Totals, exhausted, failure};
+use simulator::report::{Totals, exhausted, exhausted_json, failure};
 use simulator::run::{Options, run};
 use simulator::shrink::shrink;
 
@@ -59,8 +60,12 @@ fn main() -> ExitCode {
     let told = arguments();
     let begun = Instant::now();
     if told.exhaustive {
-        let all = exhaust(true);
-        println!("{}Time: {:.0} s.", exhausted(&all), begun.elapsed().as_secs_f64());
+        let all = exhaustive(&told, begun);
+        if told.json {
+            println!("{}", exhausted_json(&all, begun.elapsed()));
+        } else {
+            println!("{}Time: {:.0} s.", exhausted(&all), begun.elapsed().as_secs_f64());
+        }
         let well = all.iter().all(|exhausted| exhausted.failures.is_empty());
         return if well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -85,10 +90,29 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Every crash and every pair of crashes, with a line of progress every ten seconds.
+fn exhaustive(told: &Arguments, begun: Instant) -> Vec<Exhausted> {
+    let last = AtomicU64::new(0);
+    exhaust(true, usize::try_from(told.threads).unwrap(), &|line| {
+        let seconds = begun.elapsed().as_secs();
+        if seconds >= last.load(Ordering::Relaxed) + 10 {
+            last.store(seconds, Ordering::Relaxed);
+            eprintln!("{line}, {seconds} s");
+        }
+    })
+}
+
 fn defects(told: &Arguments) -> ExitCode {
-    let proved = prove(told.seeds, told.orders);
+    let proved = prove(told.seeds, told.orders, usize::try_from(told.threads).unwrap());
     for Found { defect, invariant, seeds, of } in &proved {
-        println!("{defect:?}: found in {seeds} of {of} seeds: {invariant}");
+        if told.json {
+            println!(
+                "{}",
+                json!({"defect": format!("{defect:?}"), "invariant": invariant, "found_in": seeds, "seeds": of})
+            );
+        } else {
+            println!("{:<22} found in {seeds:>3} of {of} seeds: {invariant}", format!("{defect:?}"));
+        }
     }
     if proved.iter().all(|found| found.seeds > 0) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -28,6 +28,11 @@ pub(super) fn of(topic: &str) -> Option<(EventType, About)> {
     told.or_else(|| OTHER.contains(&topic).then_some((EventType::Other, About::Other)))
 }
 
+/// The topics that have a word of ours.
+pub(super) fn mapped() -> Vec<&'static str> {
+    TOPICS.iter().map(|(topic, ..)| *topic).collect()
+}
+
 /// Buyers are `user/*` to a merchant's webhook and `customer/*` to an app's.
 const TOPICS: &[(&str, EventType, About)] = &[
     ("order/create", EventType::OrderCreated, About::Order),

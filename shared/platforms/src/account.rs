@@ -1,0 +1,213 @@
+//! Whose API is called, and with what.
+//!
+//! The credentials for the providers' own APIs stand in a secret of their own for each provider, which no receiver can
+//! read: `{"accounts": {"<source>": {…}}}`, a source being the same as in the receivers' secret.
+//! The members of an account are the provider's credential (`token` or `api_key`), the shop where calls need it
+//! (`handle`, `shop_id`, `business`), and `base_url` where it is not the production API.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::address::BaseUrl;
+use crate::platform::Platform;
+use crate::token::{Token, Weakness};
+
+/// One source's account with its provider's API.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Whose API it is.
+    pub platform: &'static Platform,
+    /// The source that it belongs to.
+    pub source: String,
+    /// The credential.
+    pub token: Token,
+    /// The shop, where calls need it.
+    pub shop: Option<String>,
+    /// Where the API is.
+    pub base: BaseUrl,
+}
+
+/// Why a secret, or one account in it, cannot be used. Never holds a value of the secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// The secret has no value yet.
+    #[error("the secret is empty: put {{\"accounts\": {{…}}}} into it")]
+    Empty,
+    /// The secret is not JSON.
+    #[error("the secret is not JSON at line {line}, column {column}")]
+    Json {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The secret has other members than `accounts`, or that is no object.
+    #[error("the secret is not of the form {{\"accounts\": {{\"<source>\": {{…}}}}}}")]
+    Form,
+    /// A source name that cannot stand in a URL and a key.
+    #[error("the source's name is not 1 to 64 of a-z, 0-9, '-' and '_'")]
+    Name,
+    /// The account is no object.
+    #[error("the account is no object")]
+    Account,
+    /// A member is missing.
+    #[error("the account has no \"{0}\"")]
+    Missing(&'static str),
+    /// A member is not text, or blank.
+    #[error("\"{0}\" is not text, or blank")]
+    Text(&'static str),
+    /// The credential cannot be used.
+    #[error("\"{0}\" {1}")]
+    Weak(&'static str, Weakness),
+    /// The address of the API cannot be used.
+    #[error("\"base_url\" {0}")]
+    BaseUrl(crate::address::NotABaseUrl),
+    /// The account has a member that no account of this provider has, perhaps a misspelt one.
+    #[error("the account has a member that is none of: {0}")]
+    Unknown(String),
+}
+
+/// All accounts of one provider, as its secret tells them.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts {
+    usable: BTreeMap<String, Account>,
+    defective: BTreeMap<String, Defect>,
+}
+
+impl Accounts {
+    /// Reads a provider's secret. One account's defect does not take the others down.
+    pub fn parse(platform: &'static Platform, secret: &str) -> Result<Self, Defect> {
+        if secret.trim().is_empty() {
+            return Err(Defect::Empty);
+        }
+        let place = |error: serde_json::Error| Defect::Json { line: error.line(), column: error.column() };
+        let Value::Object(mut document) = serde_json::from_str(secret).map_err(place)? else {
+            return Err(Defect::Form);
+        };
+        let (Some(Value::Object(entries)), true) = (document.remove("accounts"), document.is_empty()) else {
+            return Err(Defect::Form);
+        };
+        let mut accounts = Accounts::default();
+        for (source, entry) in entries {
+            match account(platform, &source, entry) {
+                Ok(account) => {
+                    accounts.usable.insert(source, account);
+                }
+                Err(defect) => {
+                    accounts.defective.insert(source, defect);
+                }
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// The account of this source.
+    pub fn get(&self, source: &str) -> Option<&Account> {
+        self.usable.get(source)
+    }
+
+    /// All that can be used, in the order of their sources.
+    pub fn usable(&self) -> impl Iterator<Item = &Account> {
+        self.usable.values()
+    }
+
+    /// Those that were refused, and why.
+    pub fn defective(&self) -> impl Iterator<Item = (&str, &Defect)> {
+        self.defective.iter().map(|(source, defect)| (source.as_str(), defect))
+    }
+}
+
+fn account(platform: &'static Platform, source: &str, entry: Value) -> Result<Account, Defect> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    if source.is_empty() || source.len() > 64 || !source.bytes().all(plain) {
+        return Err(Defect::Name);
+    }
+    let Value::Object(mut entry) = entry else { return Err(Defect::Account) };
+    let credential = take(&mut entry, platform.credential)?.ok_or(Defect::Missing(platform.credential))?;
+    let token = Token::new(credential).map_err(|weakness| Defect::Weak(platform.credential, weakness))?;
+    let shop = match platform.shop {
+        None => None,
+        Some(member) => match take(&mut entry, member.name)? {
+            None if member.required => return Err(Defect::Missing(member.name)),
+            shop => shop,
+        },
+    };
+    let base = take(&mut entry, "base_url")?;
+    let base = BaseUrl::parse(base.as_deref().unwrap_or(platform.base_url)).map_err(Defect::BaseUrl)?;
+    if !entry.is_empty() {
+        let shop = platform.shop.map(|member| member.name);
+        let known: Vec<_> = [Some(platform.credential), shop, Some("base_url")].into_iter().flatten().collect();
+        return Err(Defect::Unknown(known.join(", ")));
+    }
+    Ok(Account { platform, source: source.to_owned(), token, shop, base })
+}
+
+/// A member's text; ids may be written as numbers.
+fn take(entry: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Defect> {
+    match entry.remove(name) {
+        None => Ok(None),
+        // A blank credential is told as a weak one.
+        Some(Value::String(text)) if !text.trim().is_empty() || name == "token" || name == "api_key" => Ok(Some(text)),
+        Some(Value::Number(number)) if number.is_u64() => Ok(Some(number.to_string())),
+        Some(_) => Err(Defect::Text(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::{SCALAPAY, SCALEV, SELLDONE, SHOPLINE};
+
+    #[track_caller]
+    fn check(platform: &'static Platform, entry: &str, message: Option<&str>) {
+        let accounts = Accounts::parse(platform, &format!(r#"{{"accounts": {{"tw": {entry}}}}}"#)).unwrap();
+        assert_eq!(accounts.get("tw").is_some(), message.is_none(), "{entry}");
+        let said = accounts.defective().next().map(|(_, defect)| defect.to_string());
+        assert_eq!(said.as_deref(), message, "{entry}");
+        assert!(!format!("{accounts:?}").contains("q8Vq"));
+    }
+
+    #[test]
+    fn accounts_are_read_or_refused_each_for_itself() {
+        let short = r#""token" is empty or shorter than 12 characters"#;
+        let plain = r#""base_url" is not https://host[:port][/path], nor http:// on this machine"#;
+        for (platform, entry, message) in [
+            (&SHOPLINE, r#"{"token": "q8Vq2b7xGkP4mZ1s", "handle": "shop"}"#, None),
+            (&SHOPLINE, r#"{"token": "q8Vq2b7xGkP4mZ1s"}"#, Some(r#"the account has no "handle""#)),
+            (&SHOPLINE, r#"{"handle": "shop"}"#, Some(r#"the account has no "token""#)),
+            (&SHOPLINE, r#"{"token": "", "handle": "shop"}"#, Some(short)),
+            (
+                &SHOPLINE,
+                r#"{"token": "YOUR_TOKEN_HERE", "handle": "s"}"#,
+                Some(r#""token" is a sample from a document"#),
+            ),
+            (&SHOPLINE, r#"{"token": "q8Vq2b7xGkP4mZ1s", "handle": " "}"#, Some(r#""handle" is not text, or blank"#)),
+            (&SELLDONE, r#"{"token": "q8Vq2b7xGkP4mZ1s", "shop_id": 1}"#, None),
+            (&SELLDONE, r#"{"token": ["q8Vq2b7xGkP4mZ1s"], "shop_id": 1}"#, Some(r#""token" is not text, or blank"#)),
+            (&SCALAPAY, r#"{"api_key": "q8Vq2b7xGkP4mZ1s", "base_url": "https://integration.api.scalapay.com"}"#, None),
+            (&SCALAPAY, r#"{"api_key": "q8Vq2b7xGkP4mZ1s", "base_url": "http://a.example"}"#, Some(plain)),
+            (
+                &SCALAPAY,
+                r#"{"api_key": "q8Vq2b7xGkP4mZ1s", "token": "x"}"#,
+                Some("the account has a member that is none of: api_key, base_url"),
+            ),
+            (&SCALEV, r#"{"api_key": "sk_q8Vq2b7xGkP4mZ1s"}"#, None),
+            (&SCALEV, r#""sk_q8Vq2b7xGkP4mZ1s""#, Some("the account is no object")),
+        ] {
+            check(platform, entry, message);
+        }
+    }
+
+    #[test]
+    fn a_bad_secret_tells_where_but_not_what() {
+        for (secret, message) in [
+            ("", "the secret is empty: put {\"accounts\": {…}} into it"),
+            ("{\"accounts\": hunter2}", "the secret is not JSON at line 1, column 14"),
+            (r#"{"sources": {}}"#, "the secret is not of the form {\"accounts\": {\"<source>\": {…}}}"),
+            (r#"{"accounts": []}"#, "the secret is not of the form {\"accounts\": {\"<source>\": {…}}}"),
+        ] {
+            assert_eq!(Accounts::parse(&SCALEV, secret).unwrap_err().to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! URLs: a webhook's address, which may hold a secret, and the address of an API.
+
+use std::fmt;
+
+use http::Uri;
+
+/// Where a webhook is sent. Its path may hold a secret (`…/<source>/<token>`), so it is printed without.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(String);
+
+impl Address {
+    /// An address as the provider or we tell it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Address(text.into())
+    }
+
+    /// All of it, the secret included: for the call that registers it, never for a log.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Scheme, host and the first segment of the path, which is the source's name; the rest is `…`.
+    pub fn shown(&self) -> String {
+        let Some(parts) = self.parts() else { return "(not a URL)".to_owned() };
+        let (source, rest) = parts.path.split_once('/').unwrap_or((parts.path, ""));
+        let more = if rest.is_empty() && parts.query.is_none() { "" } else { "/…" };
+        format!("{}://{}/{source}{more}", parts.scheme, parts.host)
+    }
+
+    /// Whether both are one address: neither the host's letter case, nor a port that is the scheme's own, nor a
+    /// closing slash makes another one of it.
+    pub fn is_same(&self, other: &Address) -> bool {
+        match (self.parts(), other.parts()) {
+            (Some(this), Some(that)) => this == that,
+            _ => self.0 == other.0,
+        }
+    }
+
+    /// Whether both are on one host, whatever their paths.
+    pub fn is_same_host(&self, other: &Address) -> bool {
+        self.parts().zip(other.parts()).is_some_and(|(this, that)| this.host == that.host)
+    }
+
+    fn parts(&self) -> Option<Parts<'_>> {
+        let (scheme, rest) = self.0.split_once("://")?;
+        let scheme = scheme.to_ascii_lowercase();
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // Whatever stands before an @ is a credential.
+        let host = host.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+        let own_port = if scheme == "http" { ":80" } else { ":443" };
+        let host = host.strip_suffix(own_port).unwrap_or(&host).to_owned();
+        (!host.is_empty()).then(|| Parts { scheme, host, path: path.trim_end_matches('/'), query })
+    }
+}
+
+#[derive(PartialEq, Eq)]
+struct Parts<'a> {
+    scheme: String,
+    host: String,
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.shown())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Address({})", self.shown())
+    }
+}
+
+/// Where an API is: https, or plain http on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    text: String,
+    plain: bool,
+}
+
+/// A text that is no address of an API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not https://host[:port][/path], nor http:// on this machine")]
+pub struct NotABaseUrl;
+
+impl BaseUrl {
+    /// Reads an address. Credentials never travel in the clear, so http is for tests on this machine only.
+    pub fn parse(text: &str) -> Result<Self, NotABaseUrl> {
+        let uri: Uri = text.parse().map_err(|_| NotABaseUrl)?;
+        let authority = uri.authority().ok_or(NotABaseUrl)?;
+        let host = authority.host();
+        let here = ["127.0.0.1", "[::1]", "localhost"].contains(&host);
+        let plain = uri.scheme_str() == Some("http");
+        let scheme = (plain && here) || uri.scheme_str() == Some("https");
+        if !scheme || uri.query().is_some() || authority.as_str().contains('@') || host.is_empty() {
+            return Err(NotABaseUrl);
+        }
+        Ok(BaseUrl { text: text.trim_end_matches('/').to_owned(), plain })
+    }
+
+    /// The text, without a closing slash.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is plain http.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_hide_their_secrets() {
+        for (text, shown) in [
+            ("https://a.example/tw/s3cr3t-token", "https://a.example/tw/…"),
+            ("https://a.example/tw", "https://a.example/tw"),
+            ("https://a.example/tw/", "https://a.example/tw"),
+            ("https://u:p@A.example:443/tw?key=x", "https://a.example/tw/…"),
+            ("http://a.example:8080", "http://a.example:8080/"),
+            ("s3cr3t", "(not a URL)"),
+            ("https:///x", "(not a URL)"),
+        ] {
+            assert_eq!(Address::new(text).shown(), shown);
+            assert_eq!(format!("{:?}", Address::new(text)), format!("Address({shown})"));
+        }
+    }
+
+    #[test]
+    fn spelling_makes_no_other_address() {
+        let ours = Address::new("https://a.example/tw/Token");
+        for (text, same, host) in [
+            ("HTTPS://A.example:443/tw/Token/", true, true),
+            ("https://a.example/tw/token", false, true),
+            ("http://a.example/tw/Token", false, true),
+            ("https://b.example/tw/Token", false, false),
+            ("https://a.example/tw/Token?x=1", false, true),
+            ("", false, false),
+        ] {
+            let other = Address::new(text);
+            assert_eq!((ours.is_same(&other), ours.is_same_host(&other)), (same, host), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_called_in_the_clear() {
+        for (text, good) in [
+            ("https://api.example", true),
+            ("https://api.example/v1/", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost:1", true),
+            ("http://[::1]:1", true),
+            ("http://api.example", false),
+            ("http://127.0.0.1.example", false),
+            ("ftp://api.example", false),
+            ("https://u:p@api.example", false),
+            ("https://api.example?x", false),
+            ("api.example", false),
+            ("", false),
+        ] {
+            assert_eq!(BaseUrl::parse(text).is_ok(), good, "{text}");
+        }
+        assert_eq!(BaseUrl::parse("https://api.example/v1/").unwrap().as_str(), "https://api.example/v1");
+    }
+}

@@ -1,0 +1,212 @@
+//! Is our webhook registered with the provider as it should be?
+
+use std::collections::BTreeSet;
+
+use crate::address::Address;
+use crate::subscription::{Activity, Failures, Subscription};
+
+/// What is not as it should be, and what to do about it. Its texts hold no webhook's secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// No webhook goes to our address.
+    Missing {
+        /// The address.
+        ours: Address,
+    },
+    /// A webhook for what we handle goes elsewhere: to our host by an old path, or, where none goes to our address,
+    /// anywhere.
+    OtherAddress {
+        /// The webhook.
+        id: String,
+        /// Where it goes.
+        address: Address,
+    },
+    /// A webhook to our address is switched off.
+    Inactive {
+        /// The webhook.
+        id: String,
+        /// The provider's word.
+        word: String,
+    },
+    /// The provider does not say whether the webhook to our address is sent.
+    ActivityUnknown {
+        /// The webhook.
+        id: String,
+    },
+    /// No webhook to our address that is sent is for these.
+    TopicsMissing {
+        /// The provider's words.
+        topics: Vec<String>,
+    },
+    /// The provider will switch the webhook off soon.
+    NearFailureLimit {
+        /// The webhook.
+        id: String,
+        /// How near.
+        failures: Failures,
+    },
+    /// Several webhooks bring the same events to our address: repeats at the best, and twice the calls.
+    Duplicated {
+        /// The webhooks.
+        ids: Vec<String>,
+        /// What they have in common.
+        topics: Vec<String>,
+    },
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Notice,
+    /// Some events do not come, or will not.
+    Warning,
+    /// Events do not come.
+    Alarm,
+}
+
+/// Compares what a provider has with what we need: that `handled` comes to `ours`.
+///
+/// Webhooks to other hosts are other people's, and no finding, as long as one goes to our address.
+pub fn check(ours: &Address, handled: &[&str], list: &[Subscription]) -> Vec<Finding> {
+    let goes_here = |one: &&Subscription| one.address.as_ref().is_some_and(|address| address.is_same(ours));
+    let here: Vec<&Subscription> = list.iter().filter(goes_here).collect();
+    let mut findings = Vec::new();
+    if here.is_empty() {
+        findings.push(Finding::Missing { ours: ours.clone() });
+    }
+    findings.extend(elsewhere(ours, handled, list, here.is_empty()));
+    let sent: Vec<&Subscription> = here.iter().copied().filter(|one| is_sent(one)).collect();
+    let comes = |topic: &str| sent.iter().any(|one| one.topics.iter().any(|known| known == topic));
+    for one in &here {
+        // A removed webhook may stay in the list (SHOPLINE has a status for it): what another one brings is not missed.
+        let replaced = !is_sent(one) && !sent.is_empty() && one.topics.iter().all(|topic| comes(topic));
+        findings.extend(state(one).filter(|_| !replaced));
+    }
+    if !sent.is_empty() {
+        let missing = handled.iter().filter(|topic| !comes(topic));
+        let topics: Vec<String> = missing.map(|topic| (*topic).to_owned()).collect();
+        findings.extend((!topics.is_empty()).then_some(Finding::TopicsMissing { topics }));
+    }
+    findings.extend(duplicated(&sent));
+    findings
+}
+
+fn is_sent(one: &Subscription) -> bool {
+    !matches!(one.activity, Activity::Inactive(_))
+}
+
+fn elsewhere(ours: &Address, handled: &[&str], list: &[Subscription], anywhere: bool) -> Vec<Finding> {
+    let finding = |one: &Subscription| {
+        let address = one.address.as_ref().filter(|address| !address.is_same(ours))?;
+        let of_ours = one.topics.iter().any(|topic| handled.contains(&topic.as_str()));
+        let told = is_sent(one) && of_ours && (anywhere || address.is_same_host(ours));
+        told.then(|| Finding::OtherAddress { id: one.id.clone(), address: address.clone() })
+    };
+    list.iter().filter_map(finding).collect()
+}
+
+fn state(one: &Subscription) -> Option<Finding> {
+    let id = || one.id.clone();
+    match (&one.activity, one.failures) {
+        (Activity::Inactive(word), _) => Some(Finding::Inactive { id: id(), word: word.clone() }),
+        // Half of the limit: late enough to be no accident, early enough to act.
+        (_, Some(failures)) if failures.count.saturating_mul(2) >= failures.limit => {
+            Some(Finding::NearFailureLimit { id: id(), failures })
+        }
+        (Activity::Unknown, _) => Some(Finding::ActivityUnknown { id: id() }),
+        (Activity::Active, _) => None,
+    }
+}
+
+/// One finding for all webhooks that have topics in common with another one.
+fn duplicated(sent: &[&Subscription]) -> Option<Finding> {
+    let mut ids = BTreeSet::new();
+    let mut topics = BTreeSet::new();
+    for (index, one) in sent.iter().enumerate() {
+        for other in sent.iter().skip(index + 1) {
+            for topic in one.topics.iter().filter(|topic| other.topics.contains(topic)) {
+                ids.extend([one.id.clone(), other.id.clone()]);
+                topics.insert(topic.clone());
+            }
+        }
+    }
+    let all = |set: BTreeSet<String>| set.into_iter().collect();
+    (!ids.is_empty()).then(|| Finding::Duplicated { ids: all(ids), topics: all(topics) })
+}
+
+impl Finding {
+    /// A name for it, in figures and JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Finding::Missing { .. } => "missing",
+            Finding::OtherAddress { .. } => "other_address",
+            Finding::Inactive { .. } => "inactive",
+            Finding::ActivityUnknown { .. } => "activity_unknown",
+            Finding::TopicsMissing { .. } => "topics_missing",
+            Finding::NearFailureLimit { .. } => "near_failure_limit",
+            Finding::Duplicated { .. } => "duplicated",
+        }
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Finding::Missing { .. } | Finding::Inactive { .. } => Severity::Alarm,
+            Finding::TopicsMissing { .. } | Finding::NearFailureLimit { .. } => Severity::Warning,
+            Finding::OtherAddress { .. } | Finding::Duplicated { .. } | Finding::ActivityUnknown { .. } => {
+                Severity::Notice
+            }
+        }
+    }
+
+    /// What it is, in a sentence.
+    pub fn message(&self) -> String {
+        match self {
+            Finding::Missing { ours } => format!("No webhook goes to {ours}."),
+            Finding::OtherAddress { id, address } => format!("Webhook {id} goes to {address}, not to this source."),
+            Finding::Inactive { id, word } => format!("Webhook {id} is switched off ({word}): nothing is sent."),
+            Finding::ActivityUnknown { id } => {
+                format!("The provider does not say whether webhook {id} is switched on.")
+            }
+            Finding::TopicsMissing { topics } => format!("No webhook is for: {}.", topics.join(", ")),
+            Finding::NearFailureLimit { id, failures } => format!(
+                "Webhook {id} has failed {} times; at {} the provider switches it off.",
+                failures.count, failures.limit
+            ),
+            Finding::Duplicated { ids, topics } => {
+                format!("Webhooks {} all bring: {}.", ids.join(", "), topics.join(", "))
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn next_step(&self) -> String {
+        match self {
+            Finding::Missing { .. } => "Create it: hookmill subscriptions create.".to_owned(),
+            Finding::OtherAddress { id, .. } => format!(
+                "If it is an old address of this source, change it (hookmill subscriptions update {id}) or remove it \
+                 (hookmill subscriptions delete {id}); if it is somebody else's, leave it."
+            ),
+            Finding::Inactive { id, .. } => format!(
+                "Find out why deliveries failed (hookmill doctor), switch it on again (Selldone: reset it; else create \
+                 it anew in place of {id}), then fetch what was not sent: hookmill reconcile."
+            ),
+            Finding::ActivityUnknown { .. } => "Look at it in the provider's back office.".to_owned(),
+            Finding::TopicsMissing { .. } => {
+                "Add those that you want: hookmill subscriptions update, or create where each has a webhook of its own."
+                    .to_owned()
+            }
+            Finding::NearFailureLimit { id, .. } => format!(
+                "Look at its calls and at the receiver's log, mend the cause, then reset webhook {id}, which clears the \
+                 count; whether a success clears it is not documented."
+            ),
+            Finding::Duplicated { ids, .. } => {
+                format!("Keep one of {} and delete the others: hookmill subscriptions delete.", ids.join(", "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Scalapay's orders and reporting APIs.
+//!
+//! Source: developers.scalapay.com/reference, pages `get_v2-payments-token-1`, `get_v2-payments-references`,
+//! `get_v1-reporting-refunds`, `get_v1-reporting-payouts-token-refunds`, `api-architecture`.
+//! Webhooks are set up in the portal; nothing here changes anything: paying back is the shop's own decision.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use webhook::json::{Kind, Value};
+use webhook::money::Amount;
+
+use crate::account::Account;
+use crate::error::{Cause, Error};
+use crate::order::{Cursor, Order, Page, Refund, Refunds};
+use crate::platform::Platform;
+use crate::raw::{Raw, items, text};
+use crate::transport::{Answer, Call, Http, Settings};
+
+/// Scalapay. The sandbox is at `https://integration.api.scalapay.com`, with keys of its own.
+pub const SCALAPAY: Platform = Platform {
+    name: "scalapay",
+    base_url: "https://api.scalapay.com",
+    credential: "api_key",
+    shop: None,
+    credential_from: "the Partner Portal, Developers: the API key of the environment",
+    // Not published.
+    allowances: &[],
+    by_hand: Some(
+        "Set the Webhook Url in Scalapay's Partner Portal, Developers: one for the account and environment; every \
+         status is sent.",
+    ),
+    failures_max: None,
+    topics: Vec::new,
+};
+
+/// The most refunds a page has, which is the provider's default too.
+const ROWS_A_PAGE: usize = 5_000;
+
+/// A merchant account's API.
+#[derive(Debug)]
+pub struct Scalapay {
+    http: Http,
+}
+
+/// Which payments a merchant's reference belongs to: it can be several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The payment's token.
+    pub token: String,
+    /// All that the provider said of it.
+    pub raw: Raw,
+}
+
+/// One row of a report on refunds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRow {
+    /// The provider's id of the transfer that paid it back, the only id of a refund in a report.
+    pub id: Option<String>,
+    /// The last characters of the payment's token: reports mask the rest.
+    pub token_end: Option<String>,
+    /// The merchant's reference of the order.
+    pub reference: Option<String>,
+    /// The refund; none in a row that names no refunded amount.
+    pub refund: Option<Refund>,
+    /// The row.
+    pub raw: Raw,
+}
+
+impl RefundRow {
+    /// Whether it may be of this payment: the token's end is the same, and the reference where both have one.
+    /// Two payments can share both, so this is no proof.
+    pub fn may_be_of(&self, token: &str, reference: Option<&str>) -> bool {
+        let end = self.token_end.as_deref().is_some_and(|end| !end.is_empty() && token.ends_with(end));
+        end && self.reference.as_deref().zip(reference).is_none_or(|(this, that)| this == that)
+    }
+}
+
+/// The refunds of one payment, out of reports: those rows that may be of it and name an id.
+/// Without any they stay unknown, since a report covers a time, not a payment.
+pub fn refunds_of(rows: &[RefundRow], token: &str, reference: Option<&str>) -> Refunds {
+    let of_it = rows.iter().filter(|row| row.may_be_of(token, reference));
+    let told: BTreeMap<String, Refund> = of_it.filter_map(|row| row.id.clone().zip(row.refund.clone())).collect();
+    if told.is_empty() { Refunds::Unknown } else { Refunds::Told(told) }
+}
+
+impl Scalapay {
+    /// The API of an account.
+    pub fn new(account: &Account, settings: Settings) -> Result<Self, Error> {
+        Ok(Scalapay { http: Http::new(account, settings, None)? })
+    }
+
+    /// `GET /v2/payments/{token}`: where it stands now. It tells neither a time of change nor refunds.
+    pub async fn payment(&self, token: &str) -> Result<Order, Error> {
+        let call = Call::get("read payment", &["v2", "payments", token]);
+        let answer = self.http.send(&call).await.map_err(no_such_token)?;
+        let id = answer.read(|root| text(root, "token").ok_or("\"token\""))?;
+        Ok(Order { id: Some(id), alias: None, updated_at: None, refunds: Refunds::Unknown, raw: answer.raw })
+    }
+
+    /// `GET /v2/payments/references` by the merchant's reference: at most 100, the newest first.
+    pub async fn payments_of(&self, reference: &str) -> Result<Vec<Reference>, Error> {
+        let call = Call::get("find payments", &["v2", "payments", "references"]);
+        let answer = self.http.send(&call.query("merchantOrderReference", reference)).await?;
+        answer.read(|root| {
+            let Kind::Array(found) = &root.kind else { return Err("a list") };
+            let one = |item: &Value<'_>| {
+                let token = text(item, "orderToken").ok_or("\"orderToken\"")?;
+                Ok(Reference { token, raw: answer.bytes_of(item) })
+            };
+            found.iter().map(one).collect()
+        })
+    }
+
+    /// `GET /v1/reporting/refunds`: the refunds that were transferred on these days, one page; without a cursor the
+    /// first. The documented example shows rows of orders, with no refunded amount: such rows are kept, unread.
+    pub async fn refunds(&self, from: Date, to: Date, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, Error> {
+        let call = Call::get("report refunds", &["v1", "reporting", "refunds"]);
+        self.rows(call.query("startDate", from).query("endDate", to), cursor).await
+    }
+
+    /// `GET /v1/reporting/payouts/{token}/refunds`: the refunds that a payout was lessened by. Here the documented
+    /// example has the refunded amount and the id of its transfer.
+    pub async fn refunds_of_payout(&self, payout: &str, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, Error> {
+        let call = Call::get("report refunds", &["v1", "reporting", "payouts", payout, "refunds"]);
+        self.rows(call, cursor).await
+    }
+
+    /// `GET /v1/reporting/payouts`: the tokens of the payouts on these days.
+    pub async fn payouts(&self, from: Date, to: Date, cursor: Option<&Cursor>) -> Result<Page<String>, Error> {
+        let call = Call::get("report payouts", &["v1", "reporting", "payouts"]);
+        let call = call.query("startDate", from).query("endDate", to);
+        let read = |item: &Value<'_>, _: &Answer| text(item, "merchantPayoutToken").ok_or("\"merchantPayoutToken\"");
+        self.page(call, cursor, read).await
+    }
+
+    async fn rows(&self, call: Call, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, Error> {
+        self.page(call, cursor, |item, answer| Ok(row(item, answer.bytes_of(item)))).await
+    }
+
+    async fn page<T>(
+        &self,
+        call: Call,
+        cursor: Option<&Cursor>,
+        read: impl Fn(&Value<'_>, &Answer) -> Result<T, &'static str>,
+    ) -> Result<Page<T>, Error> {
+        let operation = call.operation;
+        let page = match cursor {
+            None => 0,
+            Some(Cursor(text)) => text
+                .parse::<u32>()
+                .map_err(|_| self.http.unsent(operation, Cause::Argument { what: "a cursor of another list" }))?,
+        };
+        let answer = self.http.send(&call.query("page", page).query("size", ROWS_A_PAGE)).await?;
+        let (items, more) = answer.read(|root| {
+            let found = items(root, "items").ok_or("\"items\"")?;
+            let more = matches!(root.get("hasMore").map(|value| &value.kind), Some(Kind::Bool(true)));
+            let items: Result<Vec<T>, _> = found.iter().map(|item| read(item, &answer)).collect();
+            Ok((items?, more && !found.is_empty()))
+        })?;
+        Ok(Page { items, next: more.then(|| Cursor(page.saturating_add(1).to_string())) })
+    }
+}
+
+/// 422 `invalid_token` is how Scalapay says that there is no such payment.
+fn no_such_token(error: Error) -> Error {
+    let named = error.said.as_deref().is_some_and(|said| said.starts_with("invalid_token"));
+    match error.cause {
+        Cause::Refused { status: 422 } if named => Error { cause: Cause::NotFound, ..error },
+        _ => error,
+    }
+}
+
+fn row(root: &Value<'_>, raw: Raw) -> RefundRow {
+    let amount = |told: &Value<'_>| text(told, "amount").as_deref().and_then(amount);
+    let refund = root.get("refundAmount").filter(|told| matches!(told.kind, Kind::Object(_)));
+    let refund = refund.map(|told| Refund { amount: amount(told), currency: text(told, "currency") });
+    RefundRow {
+        // In a row of an order the transfer is that of its payment.
+        id: text(root, "transferId").filter(|_| refund.is_some()),
+        token_end: text(root, "orderTokenLast4").map(|masked| masked.trim_start_matches('*').to_owned()),
+        reference: text(root, "merchantReference"),
+        refund,
+        raw,
+    }
+}
+
+/// With a point, or with the comma that some of the provider's examples show.
+fn amount(text: &str) -> Option<Amount> {
+    text.parse().ok().or_else(|| text.replacen(',', ".", 1).parse().ok())
+}

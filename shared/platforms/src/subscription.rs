@@ -1,0 +1,62 @@
+//! A webhook as a provider knows it.
+
+use jiff::Timestamp;
+
+use crate::address::Address;
+use crate::raw::Raw;
+
+/// A webhook that is registered with a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The provider's id of it.
+    pub id: String,
+    /// Where it is sent; none where the provider does not say.
+    pub address: Option<Address>,
+    /// What it is sent for, in the provider's words.
+    pub topics: Vec<String>,
+    /// Whether it is sent at all.
+    pub activity: Activity,
+    /// The version of its payload, where the provider tells one.
+    pub version: Option<String>,
+    /// The deliveries that failed, where the provider counts them for us to see.
+    pub failures: Option<Failures>,
+    /// The shop, by the provider's id, where it is told.
+    pub merchant: Option<String>,
+    /// The form of its deliveries, where it is told.
+    pub format: Option<String>,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When it last changed.
+    pub updated_at: Option<Timestamp>,
+    /// All that the provider said of it.
+    pub raw: Raw,
+}
+
+/// Whether a webhook is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Activity {
+    /// It is.
+    Active,
+    /// It is not, in the provider's words.
+    Inactive(String),
+    /// The provider says neither.
+    Unknown,
+}
+
+/// How often a webhook failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failures {
+    /// How often so far.
+    pub count: u64,
+    /// How often until the provider switches it off.
+    pub limit: u64,
+}
+
+/// What became of registering several topics where each takes a call of its own.
+#[derive(Debug)]
+pub struct Created {
+    /// Those that are registered now.
+    pub done: Vec<Subscription>,
+    /// The topic at which it ended, and why; those after it were not tried.
+    pub failed: Option<(String, crate::error::Error)>,
+}

@@ -1,0 +1,312 @@
+//! The one way in which all four APIs are called.
+//!
+//! It keeps to the published limits, ends every attempt in time, tries again what may be tried again, takes no more of
+//! an answer than it can hold, and tells every way of failing apart.
+//! Redirects are not followed, since the credential would go along.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use webhook::json;
+
+use crate::account::Account;
+use crate::address::BaseUrl;
+use crate::clock::Clock;
+use crate::error::{Cause, Error};
+use crate::pace::Pace;
+use crate::platform::Platform;
+use crate::raw::Raw;
+use crate::token::Token;
+
+mod answer;
+mod call;
+
+pub(crate) use answer::Answer;
+pub(crate) use call::{Call, Repeat, Success};
+
+/// How long, how often and how much.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How often a call that may be repeated is tried in all.
+    pub attempts_max: u32,
+    /// The time to connect.
+    pub connect_time: Duration,
+    /// The time of one attempt, connecting and reading included.
+    pub attempt_time: Duration,
+    /// The first wait before another attempt; each further one is twice as long.
+    pub wait_first: Duration,
+    /// The longest wait; a provider that asks for a longer one is not waited for.
+    pub wait_max: Duration,
+    /// The longest answer, in bytes.
+    pub answer_bytes_max: usize,
+    /// The most pages of one list.
+    pub pages_max: u32,
+}
+
+impl Default for Limits {
+    /// Ours: no provider publishes how long its API may take.
+    fn default() -> Self {
+        Limits {
+            attempts_max: 4,
+            connect_time: Duration::from_secs(5),
+            attempt_time: Duration::from_secs(20),
+            wait_first: Duration::from_millis(500),
+            wait_max: Duration::from_secs(60),
+            answer_bytes_max: 16 * 1024 * 1024,
+            pages_max: 1_000,
+        }
+    }
+}
+
+/// What a client is made with, beside the account.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long, how often and how much.
+    pub limits: Limits,
+    /// Time, waiting and chance.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { limits: Limits::default(), clock: Clock::system() }
+    }
+}
+
+/// One account's API.
+#[derive(Debug)]
+pub(crate) struct Http {
+    platform: &'static Platform,
+    base: BaseUrl,
+    token: Token,
+    headers: HeaderMap,
+    settings: Settings,
+    pace: Mutex<Pace>,
+    client: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// What one attempt came to.
+struct Attempt {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Http {
+    /// An account's API; `user_agent` where the provider wants one of its own kind.
+    pub(crate) fn new(account: &Account, settings: Settings, user_agent: Option<&str>) -> Result<Self, Error> {
+        let platform = account.platform;
+        let unsent = |cause| Error::unsent(platform.name, "make a client", cause);
+        let mut headers = HeaderMap::new();
+        let user_agent = user_agent.unwrap_or(concat!("hookmill/", env!("CARGO_PKG_VERSION")));
+        let text = |what, text| HeaderValue::from_str(text).map_err(|_| unsent(Cause::Argument { what }));
+        headers.insert(USER_AGENT, text("the name of the shop", user_agent)?);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let bearer = account.token.bearer().ok_or_else(|| unsent(Cause::Argument { what: "the credential" }))?;
+        headers.insert(AUTHORIZATION, bearer);
+        let client = client(&account.base, &settings.limits).map_err(|why| unsent(Cause::Connect { why }))?;
+        Ok(Http {
+            platform,
+            base: account.base.clone(),
+            token: account.token.clone(),
+            headers,
+            settings,
+            pace: Mutex::new(Pace::new(platform.allowances)),
+            client,
+        })
+    }
+
+    /// How long, how often and how much.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    /// A failure of this provider that is nobody's answer.
+    pub(crate) fn unsent(&self, operation: &'static str, cause: Cause) -> Error {
+        Error::unsent(self.platform.name, operation, cause)
+    }
+
+    /// Makes a call, again and again where that is allowed.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
+        let path = call.path_and_query().map_err(|cause| self.unsent(call.operation, cause))?;
+        let attempts_max = if call.repeat == Repeat::Never { 1 } else { self.limits().attempts_max.max(1) };
+        let mut attempts = 0;
+        let mut wait = self.limits().wait_first;
+        // Whether some attempt may have done it though its answer was not learnt.
+        let mut uncertain = false;
+        loop {
+            attempts += 1;
+            self.keep_pace().await;
+            let (cause, said, asked) = match self.attempt(call, &path).await {
+                Ok(attempt) => {
+                    let asked = self.asked_wait(&attempt);
+                    match answer::judge(call, attempt, &self.token) {
+                        Ok(raw) => return Ok(Answer::new(self.platform.name, call, attempts, raw)),
+                        // An earlier attempt has done it.
+                        Err((Cause::NotFound | Cause::Gone, _)) if call.method == Method::DELETE && uncertain => {
+                            return Ok(Answer::new(self.platform.name, call, attempts, Raw::default()));
+                        }
+                        Err((Cause::RateLimited { .. }, said)) => {
+                            (Cause::RateLimited { retry_after: asked }, said, asked)
+                        }
+                        Err((cause, said)) => (cause, said, asked),
+                    }
+                }
+                Err(cause) => (cause, None, None),
+            };
+            uncertain |= call.changes() && is_uncertain(&cause);
+            let longer = asked.is_some_and(|asked| asked > self.limits().wait_max);
+            if attempts >= attempts_max || !is_passing(&cause) || longer {
+                let (provider, operation) = (self.platform.name, call.operation);
+                return Err(Error { provider, operation, attempts, may_have_happened: uncertain, cause, said });
+            }
+            let jittered = self.settings.clock.jitter(wait.min(self.limits().wait_max));
+            self.settings.clock.sleep(asked.unwrap_or_default().max(jittered)).await;
+            wait = wait.saturating_mul(2);
+        }
+    }
+
+    async fn keep_pace(&self) {
+        let now = self.settings.clock.now();
+        let wait = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+        if !wait.is_zero() {
+            self.settings.clock.sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&self, call: &Call, path: &str) -> Result<Attempt, Cause> {
+        let limit = self.limits().attempt_time;
+        match tokio::time::timeout(limit, self.exchange(call, path)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Cause::TimedOut { limit }),
+        }
+    }
+
+    async fn exchange(&self, call: &Call, path: &str) -> Result<Attempt, Cause> {
+        let argument = || Cause::Argument { what: "the call" };
+        let mut request = Request::builder().method(&call.method).uri(format!("{}{path}", self.base.as_str()));
+        request.headers_mut().ok_or_else(argument)?.extend(self.headers.clone());
+        let body = match &call.body {
+            Some(body) => {
+                request = request.header(CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
+        let request = request.body(Full::new(body)).map_err(|_| argument())?;
+        let response = self.client.request(request).await.map_err(|error| {
+            let why = innermost(&error);
+            if error.is_connect() { Cause::Connect { why } } else { Cause::Cut { why } }
+        })?;
+        let (parts, body) = response.into_parts();
+        let body = read(body, self.limits().answer_bytes_max).await?;
+        Ok(Attempt { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// How long the provider asks to wait; where it says that nothing is left, the next call is held back too.
+    fn asked_wait(&self, attempt: &Attempt) -> Option<Duration> {
+        let now = self.settings.clock.now();
+        let wait = answer::asked_wait(&attempt.headers, attempt.status, now)?;
+        let held = now + wait.min(self.limits().wait_max);
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).hold(held);
+        Some(wait)
+    }
+}
+
+/// Whether the same call can come out otherwise a little later.
+fn is_passing(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::RateLimited { .. }
+            | Cause::Failing { .. }
+            | Cause::TimedOut { .. }
+            | Cause::Connect { .. }
+            | Cause::Cut { .. }
+    )
+}
+
+/// Whether the provider may have done what was asked: it was sent, and no refusal came back.
+fn is_uncertain(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Failing { .. }
+            | Cause::TimedOut { .. }
+            | Cause::Cut { .. }
+            | Cause::Empty
+            | Cause::NotJson { .. }
+            | Cause::TooLong { .. }
+    )
+}
+
+async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Cause> {
+    let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if told > limit {
+        return Err(Cause::TooLong { limit });
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Cause::Cut { why: innermost(&error) })?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > limit {
+                return Err(Cause::TooLong { limit });
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// What lies at the bottom of an error: the layers above say nothing more, and might one day say an address.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
+
+/// A client with the machine's certificates; without any where the API is on this machine and plain.
+fn client(base: &BaseUrl, limits: &Limits) -> Result<HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>, String> {
+    // Named, because a build with two libraries of cryptography has no default one.
+    let cryptography = rustls::crypto::aws_lc_rs::default_provider();
+    let builder = HttpsConnectorBuilder::new();
+    let builder = if base.is_plain() {
+        let config = rustls::ClientConfig::builder_with_provider(cryptography.into())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        builder.with_tls_config(config)
+    } else {
+        builder.with_provider_and_native_roots(cryptography).map_err(|error| error.to_string())?
+    };
+    let builder = if base.is_plain() { builder.https_or_http() } else { builder.https_only() };
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_connect_timeout(Some(limits.connect_time));
+    connector.set_nodelay(true);
+    let connector = builder.enable_http1().wrap_connector(connector);
+    // A call that changes something is never sent twice, so not by the library either.
+    Ok(HyperClient::builder(TokioExecutor::new())
+        .retry_canceled_requests(false)
+        .pool_idle_timeout(Duration::from_secs(5))
+        .pool_timer(TokioTimer::new())
+        .build(connector))
+}
+
+/// Whether a body is JSON that can be read, and if not, what it is.
+fn unreadable(body: &[u8]) -> Option<Cause> {
+    let start = body.trim_ascii_start();
+    if start.is_empty() {
+        return Some(Cause::Empty);
+    }
+    json::parse(body).err().map(|_| Cause::NotJson { html: start.starts_with(b"<") })
+}

@@ -1,0 +1,125 @@
+//! A call, before it is sent.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::error::Cause;
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// What it is for, such as `read webhook`.
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    /// The path's segments, not yet encoded.
+    pub(crate) path: Vec<String>,
+    /// The query's members, not yet encoded.
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Value>,
+    pub(crate) repeat: Repeat,
+    pub(crate) success: Success,
+}
+
+/// Whether a call may be made again when its outcome was not learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Making it twice comes to the same.
+    Allowed,
+    /// Making it twice makes two of something.
+    Never,
+}
+
+/// What an answer of success must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Success {
+    /// JSON.
+    Json,
+    /// Anything: the documents do not say what comes.
+    Anything,
+}
+
+impl Call {
+    /// A call that only reads.
+    pub(crate) fn get(operation: &'static str, path: &[&str]) -> Self {
+        Call::new(operation, Method::GET, path, Repeat::Allowed)
+    }
+
+    /// A call that changes something.
+    pub(crate) fn new(operation: &'static str, method: Method, path: &[&str], repeat: Repeat) -> Self {
+        let path = path.iter().map(|segment| (*segment).to_owned()).collect();
+        Call { operation, method, path, query: Vec::new(), body: None, repeat, success: Success::Json }
+    }
+
+    /// The same with one more member of the query.
+    pub(crate) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    /// The same with a body.
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// The same, content with any answer of success.
+    pub(crate) fn any_answer(mut self) -> Self {
+        self.success = Success::Anything;
+        self
+    }
+
+    /// Whether it changes something there.
+    pub(super) fn changes(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    /// The path and query, encoded.
+    pub(super) fn path_and_query(&self) -> Result<String, Cause> {
+        let mut text = String::new();
+        for segment in &self.path {
+            // A server might take these for steps up the path.
+            if matches!(segment.as_str(), "" | "." | "..") {
+                return Err(Cause::Argument { what: "an empty id, or one of dots," });
+            }
+            text.push('/');
+            encode(segment, &mut text);
+        }
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            text.push(if index == 0 { '?' } else { '&' });
+            encode(name, &mut text);
+            text.push('=');
+            encode(value, &mut text);
+        }
+        Ok(text)
+    }
+}
+
+/// Percent-encodes whatever is not unreserved (RFC 3986).
+fn encode(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            into.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_cannot_leave_their_place_in_the_path() {
+        for (id, path) in [
+            ("5f8e5dc0", Some("/v1/webhooks/5f8e5dc0?with%5B%5D=a%20b%26c")),
+            ("../orders?x=1#y", Some("/v1/webhooks/..%2Forders%3Fx%3D1%23y?with%5B%5D=a%20b%26c")),
+            ("é\r\n", Some("/v1/webhooks/%C3%A9%0D%0A?with%5B%5D=a%20b%26c")),
+            ("", None),
+            ("..", None),
+        ] {
+            let call = Call::get("read webhook", &["v1", "webhooks", id]).query("with[]", "a b&c");
+            assert_eq!(call.path_and_query().ok().as_deref(), path);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What it says: a genuine body, whatever it is, has one stable name and reads as one legal event.
+
+use webhook::claim::{Claim, Decision, EventKey, Standing};
+use webhook::cut::cut;
+use webhook::event::Event;
+use webhook::providers::Provider;
+use webhook::row::{Mark, Row, read};
+use webhook::signature::{Refusal, admit};
+use webhook::source::{Merchants, SchemeName, Source};
+use webhook::view::View;
+use webhook::{canonical_json, json};
+
+use crate::admit::is_hex;
+use crate::sources::{REGISTERED, Registered, Request, SCALAPAY_TIME, SHOPLINE_TIME, texts};
+
+/// When everything here is received.
+pub(crate) const RECEIVED_MS: i64 = 1_767_225_600_000;
+
+/// A byte that no UTF-8 has, between the parts of an input.
+pub(crate) const SEPARATOR: u8 = 0xff;
+
+/// More bodies than this tell nothing new.
+const BODIES_MAX: usize = 2;
+
+const MARKS: [Option<Mark>; 4] = [None, Some(Mark::Conflict), Some(Mark::Revision), Some(Mark::PossiblyRepeated)];
+
+/// Scalapay's bodies; see [`reading`].
+pub fn read_scalapay(data: &[u8]) {
+    reading("scalapay", data);
+}
+
+/// Scalev's bodies; see [`reading`].
+pub fn read_scalev(data: &[u8]) {
+    reading("scalev", data);
+}
+
+/// Selldone's bodies; see [`reading`].
+pub fn read_selldone(data: &[u8]) {
+    reading("selldone", data);
+}
+
+/// SHOPLINE's bodies; see [`reading`].
+pub fn read_shopline(data: &[u8]) {
+    reading("shopline", data);
+}
+
+/// One byte that picks source and mark, the signed time's text, and bodies, each after a separator.
+fn reading(provider: &str, data: &[u8]) {
+    let Some((choice, rest)) = data.split_first() else { return };
+    let several: Vec<&Registered> = of_provider(provider);
+    let choice = usize::from(*choice);
+    let registered = several[choice % several.len()];
+    let mark = MARKS[choice / several.len() % MARKS.len()];
+    let mut parts = rest.split(|byte| *byte == SEPARATOR);
+    let time = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let rows = parts.take(BODIES_MAX).filter_map(|body| keep(registered, &time, body));
+    let rows: Vec<Row> = rows.map(|row| Row { mark, ..row }).collect();
+    let events: Vec<Event> = rows.iter().map(|row| event(registered.provider, row)).collect();
+    if mark.is_some() {
+        let again: Vec<Event> = rows.iter().map(|row| read(registered.provider, row)).collect();
+        assert_eq!(again, events, "a reading is not stable");
+    }
+    let views: Vec<View> = events.iter().map(View::of).collect();
+    crate::view::laws(&views);
+}
+
+pub(crate) fn of_provider(provider: &str) -> Vec<&'static Registered> {
+    REGISTERED.iter().filter(|registered| registered.provider.name == provider).collect()
+}
+
+/// A row as the edge keeps it; none where the signed text of a body cannot be told.
+pub(crate) fn keep(registered: &Registered, time: &str, body: &[u8]) -> Option<Row> {
+    let provider = registered.provider;
+    let source = Source { merchants: Merchants::Any, ..registered.source.clone() };
+    let mut request = Request { body: body.to_vec(), ..Request::default() };
+    for name in [SHOPLINE_TIME, SCALAPAY_TIME] {
+        request.headers.insert(name.to_owned(), time.to_owned());
+    }
+    registered.prove(&mut request);
+    let delivery = request.delivery();
+    let verified = match admit(provider, &source, &delivery) {
+        Ok(verified) => verified,
+        Err(refusal) => {
+            let excuse = provider.name == "shopline" && source.scheme == SchemeName::Signed;
+            assert!(excuse && refusal == Refusal::Ambiguous && texts(body).is_empty(), "{refusal:?}");
+            return None;
+        }
+    };
+    let claim = provider.claim(&verified);
+    assert_eq!(claim, provider.claim(&admit(provider, &source, &delivery).unwrap()), "a name is not stable");
+    let key = EventKey::of(provider.name, &source.name, &claim);
+    check_name(&key, &claim);
+    check_repeat(&claim, verified.signed_at());
+    if verified.signed_text().is_some() {
+        check_respelled(registered, &source, &request, &claim);
+    }
+    let secretless = cut(body, &verified.body, provider.secrets);
+    check_cut(provider, body, &secretless.body);
+    Some(Row {
+        key,
+        received_ms: RECEIVED_MS,
+        body: secretless.body,
+        hash: delivery.body_hash(),
+        headers: delivery.kept_headers(provider.kept_headers),
+        signed_at: verified.signed_at().map(str::to_owned),
+        mark: None,
+    })
+}
+
+/// Names are five non-empty parts of a fixed alphabet, within DynamoDB's limits with every ending a variant can have.
+fn check_name(key: &EventKey, claim: &Claim) {
+    let id = key.id();
+    assert_eq!(id.split('/').count(), 5, "{id}");
+    for part in id.split('/') {
+        assert!(!part.is_empty() && is_encoded(part), "{id}");
+    }
+    assert!(key.pk.len() <= 2_048 - 256 && key.sk.len() <= 1_024 - 256, "{id}");
+    assert_eq!(EventKey::from_id(&id).as_ref(), Some(key));
+    assert!(claim.alias.as_ref().is_none_or(|alias| !alias.is_empty()), "an empty alias");
+}
+
+fn is_encoded(part: &str) -> bool {
+    let bytes = part.as_bytes();
+    bytes.iter().enumerate().all(|(at, byte)| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b':' | b'~' => true,
+        b'%' => bytes
+            .get(at + 1..at + 3)
+            .is_some_and(|digits| digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'))),
+        _ => false,
+    })
+}
+
+/// The very same delivery again is a repeat.
+fn check_repeat(claim: &Claim, signed_at: Option<&str>) {
+    let standing =
+        Standing { content: claim.content, signed_at: signed_at.map(str::to_owned), received_ms: RECEIVED_MS };
+    assert_eq!(claim.decide(&standing, RECEIVED_MS + 1), Decision::Repeat);
+}
+
+/// A body written otherwise under the same signature has the same name.
+fn check_respelled(registered: &Registered, source: &Source, request: &Request, claim: &Claim) {
+    let document = json::parse(&request.body).unwrap();
+    let text = canonical_json::candidates(&document.root).remove(0);
+    let mut respelled = Request { body: text.into_bytes(), ..request.clone() };
+    registered.prove(&mut respelled);
+    assert_eq!(respelled.query, request.query, "another signature");
+    let delivery = respelled.delivery();
+    let verified = admit(registered.provider, source, &delivery).unwrap();
+    assert_eq!(&registered.provider.claim(&verified), claim, "another name");
+}
+
+/// What was cut stays cut, and a body stays as readable as it was.
+fn check_cut(provider: &Provider, body: &[u8], kept: &[u8]) {
+    let (before, after) = (json::parse(body), json::parse(kept));
+    assert_eq!(before.is_ok(), after.is_ok(), "cutting changed what can be read");
+    assert!(after.is_err() || cut(kept, &after, provider.secrets).body == kept, "a second cut finds more");
+}
+
+/// Reads a row, and holds the event to the contract.
+pub(crate) fn event(provider: &Provider, row: &Row) -> Event {
+    let event = read(provider, row);
+    assert_eq!(event.id, row.key.id());
+    for attribute in [Some(&event.providerevent), event.merchant.as_ref()].into_iter().flatten() {
+        assert!(attribute.chars().count() <= 200 && attribute.chars().all(is_attribute), "{attribute:?}");
+    }
+    for attribute in [event.unreadfields.as_ref(), event.unreadable.as_ref()].into_iter().flatten() {
+        let fits = !attribute.is_empty() && attribute.len() < 4_096;
+        assert!(fits && attribute.chars().all(is_attribute), "{attribute:?}");
+    }
+    check_sequence(&event.sequence);
+    check_message(&event);
+    assert!(event.without_data().to_json().unwrap().len() < 16 * 1024, "an envelope has no end");
+    event
+}
+
+/// What CloudEvents allows in an attribute.
+fn is_attribute(character: char) -> bool {
+    let code = u32::from(character);
+    !character.is_control() && !(0xfdd0..=0xfdef).contains(&code) && code & 0xfffe != 0xfffe
+}
+
+/// `<class>.<20 digits>.<20 digits>.<5 digits>.<5 digits>.<16 hex digits>`
+fn check_sequence(sequence: &str) {
+    let parts: Vec<&str> = sequence.split('.').collect();
+    let digits = |part: &str, length| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+    let [class, version, event, rank, mapping, hash] = parts[..] else { panic!("{sequence}") };
+    let fits = digits(class, 1) && digits(version, 20) && digits(event, 20) && digits(rank, 5) && digits(mapping, 5);
+    assert!(fits && is_hex(hash, 16), "{sequence}");
+}
+
+/// The message holds what SQS takes, and reads back as the event.
+pub(crate) fn check_message(event: &Event) {
+    let text = event.to_json().unwrap();
+    let is_refused = |character| matches!(character, '\u{fffe}' | '\u{ffff}');
+    let is_refused = has_controls(&text) || (!text.is_ascii() && text.contains(is_refused));
+    assert!(!is_refused, "SQS refuses it: {text:?}");
+    let back: Event = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(&back, event, "the message says something else");
+}
+
+/// Whether a byte under 0x20 is there, without a branch a byte: instrumented code is slow at branches.
+fn has_controls(text: &str) -> bool {
+    text.bytes().fold(0, |found, byte| found | (byte.wrapping_sub(0x20) & !byte)) & 0x80 != 0
+}
