@@ -269,6 +269,47 @@ async fn a_flood_of_forgeries_writes_little() {
     assert_eq!(status(&receiver, &genuine).await, 200);
 }
 
+#[tokio::test]
+async fn a_flood_of_large_bodies_costs_little_and_leaves_room_for_a_wrong_secret() {
+    let world = world().await;
+    let genuine = sample("scalev", "order.created.2026", |_| ());
+    // What is deployed is another key than the provider's.
+    world.secret.set(Some(secret_of("scalev").replace("of-this-test-only-", "of-another-test-x-")));
+    let receiver = world.receiver(&SCALEV);
+    let large = "x".repeat(100_000);
+    for number in 0..500 {
+        let mut forged = genuine.clone();
+        forged["rawPath"] = format!("/made-up-{number}").into();
+        forged["body"] = format!(r#"{{"event":"order.created","unique_id":"{number}","more":"{large}"}}"#).into();
+        assert_eq!(status(&receiver, &forged).await, 401);
+    }
+    let flood = world.items(EVENTS).await;
+    let units: usize = flood.iter().map(write_units).sum();
+    assert_eq!(status(&receiver, &genuine).await, 401);
+    println!("500 forgeries of 100 KB: {} rows, {units} write units", flood.len());
+    assert!(!flood.is_empty() && flood.len() <= 20 && units <= 2 * flood.len(), "{} rows, {units} units", flood.len());
+    let rows = world.items(EVENTS).await;
+    let hash = <sha2::Sha256 as sha2::Digest>::digest(body_of(&genuine));
+    let is_genuine = |row: &&edge::item::Item| row["hash"].as_b().unwrap().as_ref() == hash.as_slice();
+    let waiting = rows.iter().find(is_genuine).expect("a row of the provider's own delivery");
+    assert!(waiting.contains_key("body"), "it can be verified again when the secret is right");
+}
+
+/// What a put of this item is billed: a unit for each KB begun. It is in no index.
+fn write_units(item: &edge::item::Item) -> usize {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    fn bytes(value: &AttributeValue) -> usize {
+        match value {
+            AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+            AttributeValue::B(blob) => blob.as_ref().len(),
+            AttributeValue::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + bytes(value)).sum::<usize>(),
+            _ => 1,
+        }
+    }
+    let all: usize = item.iter().map(|(name, value)| name.len() + bytes(value)).sum();
+    all.div_ceil(1_024)
+}
+
 async fn cost_of(world: &World, provider: &'static webhook::providers::Provider, event: &Value) -> f64 {
     let request: edge::http::Request = serde_json::from_value(event.clone()).unwrap();
     let arrived = request.open(1024 * 1024).unwrap();
