@@ -105,7 +105,7 @@ async fn types_and_marks_choose() {
 async fn an_event_is_shown_with_all_that_is_kept_of_it() {
     let world = world().await;
     let (first, _) = world.keep(&SCALEV, "order.created.2026", START_MS, same).await;
-    let (second, _) = world.keep(&SCALEV, "order.status_changed.2026", START_MS + 1, same).await;
+    let (second, _) = world.keep(&SCALEV, "order.status_changed.shipped", START_MS + 1, same).await;
     let shown = world.lines(&["events", "show", &first.id(), "--fields"]).await.remove(0);
     assert_eq!(shown["event"]["type"], "order.created");
     assert_eq!(shown["delivery"]["key"], "not known: the secret cannot be read");
