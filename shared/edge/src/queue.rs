@@ -7,6 +7,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use sha2::{Digest, Sha256};
+use webhook::event::Event;
 
 use crate::aws::reason;
 use crate::clock::Clock;
@@ -28,10 +29,12 @@ const CONTENT_CODES: &[&str] =
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The event's id.
-    pub event_id: String,
-    /// What keeps messages in order: the event's partition key.
+    /// What its sender knows it by: the event's id.
+    pub name: String,
+    /// What keeps messages in order, as the queue has it: see [`group_of`].
     pub group: String,
+    /// What a queue tells repeats by for five minutes, as the queue has it: see [`deduplication_of`].
+    pub deduplication: String,
     /// The canonical event.
     pub body: String,
     /// The same without what a sender may put into it, should the queue refuse the body itself.
@@ -41,10 +44,35 @@ pub struct Message {
 /// A message that could not be sent, and the queue's last word on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsent {
-    /// The event's id.
-    pub event_id: String,
+    /// What its sender knows it by.
+    pub name: String,
     /// Why.
     pub reason: String,
+}
+
+impl Message {
+    /// The message of an event under a partition key: whole, or by reference where it is too long for a queue.
+    pub fn of(event: &Event, pk: &str) -> Self {
+        let bare_body = event.without_data().to_json().unwrap_or_default();
+        let whole = event.to_json().ok().filter(|body| body.len() <= BYTES_MAX);
+        Message {
+            name: event.id.clone(),
+            group: group_of(pk),
+            deduplication: deduplication_of(&event.id),
+            body: whole.unwrap_or_else(|| bare_body.clone()),
+            bare_body,
+        }
+    }
+}
+
+/// The group of everything under a partition key.
+pub fn group_of(pk: &str) -> String {
+    digest(pk)
+}
+
+/// What repeats of a name are told by: the event's id, unless it is sent again on purpose.
+pub fn deduplication_of(name: &str) -> String {
+    digest(name)
 }
 
 #[derive(Debug, Default)]
@@ -148,9 +176,7 @@ fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent
     let mut unsent = Vec::new();
     for group in order.iter().filter_map(|name| groups.remove(name)) {
         let reason = if group.reason.is_empty() { "no time was left".to_owned() } else { group.reason };
-        unsent.extend(
-            group.waiting.into_iter().map(|message| Unsent { event_id: message.event_id, reason: reason.clone() }),
-        );
+        unsent.extend(group.waiting.into_iter().map(|message| Unsent { name: message.name, reason: reason.clone() }));
     }
     unsent
 }
@@ -180,8 +206,8 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
         let entry = SendMessageBatchRequestEntry::builder()
             .id(index.to_string())
             .message_body(&message.body)
-            .message_group_id(digest(&message.group))
-            .message_deduplication_id(digest(&message.event_id))
+            .message_group_id(&message.group)
+            .message_deduplication_id(&message.deduplication)
             .build();
         match entry {
             Ok(entry) => request = request.entries(entry),
@@ -239,8 +265,9 @@ mod tests {
 
     fn message(group: &str, bytes: usize) -> Message {
         Message {
-            event_id: format!("{group}/e"),
+            name: format!("{group}/e"),
             group: group.to_owned(),
+            deduplication: String::new(),
             body: "x".repeat(bytes),
             bare_body: String::new(),
         }

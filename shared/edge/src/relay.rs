@@ -16,7 +16,7 @@ use crate::config::RelayConfig;
 use crate::defects::{self, Defect};
 use crate::item::{self, Item, StoredRow};
 use crate::log::Line;
-use crate::queue::{BYTES_MAX, Message, Unsent, send_all};
+use crate::queue::{Message, Unsent, send_all};
 use crate::receiver::chain;
 use crate::store::{Store, StoreError};
 use crate::stream::StreamBatch;
@@ -80,6 +80,13 @@ struct Outgoing {
     pk: String,
 }
 
+impl Outgoing {
+    fn message(&self) -> Message {
+        let group = if defects::has(Defect::GroupOfOneEvent) { &self.event.id } else { &self.pk };
+        Message::of(&self.event, group)
+    }
+}
+
 impl Relay {
     /// A relay as the environment describes it.
     pub async fn from_config(config: RelayConfig) -> Self {
@@ -125,9 +132,14 @@ impl Relay {
             // A queue that hangs must leave the invocation time to park what it did not take.
             let budget_ms = if index == 0 { DECISIVE_MS_MAX } else { OTHERS_MS_MAX };
             let taken = outgoing.iter().filter(|outgoing| queue.takes(outgoing.event.event_type.name()));
-            let unsent =
-                send_all(&self.sqs, &queue.url, taken.map(message).collect(), &self.clock, started_ms + budget_ms)
-                    .await;
+            let unsent = send_all(
+                &self.sqs,
+                &queue.url,
+                taken.map(Outgoing::message).collect(),
+                &self.clock,
+                started_ms + budget_ms,
+            )
+            .await;
             match unsent.first() {
                 None => {}
                 Some(_) if defects::has(Defect::RelaySwallowsErrors) => {}
@@ -175,8 +187,8 @@ impl Relay {
 
     async fn park(&self, queue_url: &str, unsent: Vec<Unsent>) -> Result<(), RelayError> {
         let count = unsent.len();
-        for Unsent { event_id, reason } in unsent {
-            let letter = json!({"queue": queue_url, "id": event_id, "reason": reason}).to_string();
+        for Unsent { name, reason } in unsent {
+            let letter = json!({"queue": queue_url, "id": name, "reason": reason}).to_string();
             let request = self.sqs.send_message().queue_url(&self.config.dead_letter_queue_url).message_body(letter);
             request.send().await.map_err(|error| RelayError::Park { count, reason: crate::aws::reason(&error) })?;
         }
@@ -209,18 +221,5 @@ impl Relay {
             .metric("Events", "Count", 1)
             .metric("LagMs", "Milliseconds", now_ms - event.receivedtime.as_millisecond())
             .write(now_ms);
-    }
-}
-
-fn message(outgoing: &Outgoing) -> Message {
-    let group = if defects::has(Defect::GroupOfOneEvent) { &outgoing.event.id } else { &outgoing.pk };
-    let bare = outgoing.event.without_data();
-    let bare_body = bare.to_json().unwrap_or_default();
-    let whole = outgoing.event.to_json().ok().filter(|body| body.len() <= BYTES_MAX);
-    Message {
-        event_id: outgoing.event.id.clone(),
-        group: group.clone(),
-        body: whole.unwrap_or_else(|| bare_body.clone()),
-        bare_body,
     }
 }
