@@ -90,6 +90,11 @@ impl Context {
         aws_sdk_secretsmanager::Client::new(&self.sdk)
     }
 
+    /// An SQS client.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.sdk)
+    }
+
     /// The events table.
     pub async fn store(&self) -> Result<Store, Error> {
         let table = self.deployment().await?.events_table()?;

@@ -4,7 +4,8 @@
 //! [`deployment`], tells what it found through [`output`], and ends through [`error`].
 //! What commands share: [`aws`] failed calls in words, [`sources`] who sends, [`time`] spans of time, [`index`] events
 //! by time of receipt, [`history`] kept events as this build reads them, [`provenance`] and [`timeline`] what they tell of
-//! themselves, [`signing`] and [`sending`] deliveries of one's own.
+//! themselves, [`signing`] and [`sending`] deliveries of one's own, [`destination`] and [`run_file`]
+//! what is sent again.
 
 pub mod args;
 pub mod error;
@@ -22,6 +23,8 @@ pub mod signing;
 pub mod sending;
 pub mod kept;
 pub mod quarantine;
+pub mod destination;
+pub mod run_file;
 pub mod commands;
 
 pub use args::Cli;

@@ -8,6 +8,7 @@ use crate::error::{Error, Exit};
 pub mod completions;
 pub mod events;
 pub mod orders;
+pub mod replay;
 pub mod send;
 
 /// What to do.
@@ -21,6 +22,8 @@ pub enum Command {
     /// Look at orders as they stand
     #[command(subcommand)]
     Orders(orders::Orders),
+    /// Send kept events to queues again: a dry run without --yes
+    Replay(replay::ReplayArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -30,6 +33,7 @@ impl Command {
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
             Command::Events(events) => events.ends_by_interrupt(),
+            Command::Replay(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Completions(_) => false,
         }
     }
@@ -41,6 +45,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Send(args) => send::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Orders(args) => orders::run(context, args).await,
+        Command::Replay(args) => replay::run(context, args).await,
         Command::Completions(args) => completions::run(&args, &context.output),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -13,7 +14,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
-use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_types::retry::RetryConfig;
 use edge::clock::Clock;
 use edge::store::Kept;
@@ -27,12 +29,15 @@ use webhook::secret::Secret;
 use webhook::signature::admit;
 use webhook::source::{Merchants, SchemeName, Source};
 
+use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, Queues, RELAY_DEAD_LETTERS, Switch, WORK, WORK_DEAD_LETTERS};
+
 /// 2026-01-01T00:00:00Z
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
 
 /// A stack and what was said in it.
 pub(crate) struct World {
     pub(crate) context: Context,
+    pub(crate) queues: Arc<Queues>,
     results: Words,
     notes: Words,
 }
@@ -79,6 +84,7 @@ async fn world_of(json: bool) -> World {
 /// A stack at an endpoint that may not even be there.
 pub(crate) fn world_at(endpoint: &str, json: bool) -> World {
     let anybody = Credentials::new("test", "test", None, None, "test");
+    let queues = Arc::new(Queues::default());
     let sdk = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -86,16 +92,45 @@ pub(crate) fn world_at(endpoint: &str, json: bool) -> World {
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::disabled())
         .endpoint_url(endpoint)
+        .http_client(Switch::new(&queues))
         .build();
     let names = ["EventsTable", "OrdersTable", "ScalevSecret", "ScalapaySecret", "ShoplineSecret", "SelldoneSecret"];
-    let outputs: BTreeMap<String, String> = names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
+    let mut outputs: BTreeMap<String, String> =
+        names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
+    let queue_urls = [
+        ("WorkQueueUrl", WORK),
+        ("WorkDeadLetterQueueUrl", WORK_DEAD_LETTERS),
+        ("OrdersQueueUrl", ORDERS),
+        ("OrdersDeadLetterQueueUrl", ORDERS_DEAD_LETTERS),
+        ("RelayDeadLetterQueueUrl", RELAY_DEAD_LETTERS),
+    ];
+    outputs.extend(queue_urls.map(|(name, url)| (name.to_owned(), url.to_owned())));
     let (results, notes) = (Words::default(), Words::default());
     let output = Output::to(json, Box::new(results.clone()), Box::new(notes.clone()));
     let context = Context::of(sdk, Deployment::of("hookmill", outputs), output, Clock::system());
-    World { context, results, notes }
+    World { context, queues, results, notes }
+}
+
+/// A sleep that is over at once and remembered.
+#[derive(Debug, Clone, Default)]
+struct NoSleep(Arc<Mutex<Vec<Duration>>>);
+
+impl AsyncSleep for NoSleep {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.0.lock().unwrap().push(duration);
+        Sleep::new(std::future::ready(()))
+    }
 }
 
 impl World {
+    /// From now on pauses take no time; gives how long they would have been.
+    pub(crate) fn without_pauses(&mut self) -> Arc<Mutex<Vec<Duration>>> {
+        let sleep = NoSleep::default();
+        let time = SharedTimeSource::new(SystemTimeSource::new());
+        self.context.clock = Clock::new(time, SharedAsyncSleep::new(sleep.clone()));
+        sleep.0
+    }
+
     /// Carries a command line out. Gives its exit code; an error is told as the process would tell it.
     pub(crate) async fn run(&self, line: &[&str]) -> Exit {
         let arguments = ["hookmill"].iter().chain(line);

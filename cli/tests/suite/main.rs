@@ -1,7 +1,9 @@
 //! The commands over an embedded DynamoDB, with rows as the receivers' own code writes them.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod queues;
 mod harness;
 mod events;
 mod orders;
+mod replay;
 mod failures;

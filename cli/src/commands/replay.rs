@@ -1,0 +1,269 @@
+//! `hookmill replay`: kept events onto queues again, under their own ids.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::pin::pin;
+
+use clap::Args;
+use edge::item::KeptBody;
+use serde::Serialize;
+use webhook::claim::EventKey;
+
+use super::events::EventFilter;
+use super::events::show::{key_of, unknown};
+use crate::context::Context;
+use crate::destination::Destination;
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, fetch};
+use crate::index::{Order, Walk};
+use crate::output::{Paint, table};
+use crate::run_file::{Head, Planned, Run, RunFile};
+use crate::sources::{ProviderName, SourceName, chosen};
+use crate::time::{RangeArgs, instant};
+
+pub mod sender;
+
+use sender::Sender;
+
+/// Rows that are read at a time while a replay is planned.
+const STRIDE: usize = 40;
+
+/// Arguments of `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// One event, by its id; else all that the options choose
+    #[arg(conflicts_with_all = [
+        "source", "provider", "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated",
+        "resume",
+    ])]
+    pub id: Option<String>,
+    /// Onto this queue; may be repeated
+    #[arg(long = "queue", value_name = "QUEUE", value_enum, default_values_t = [Destination::Work])]
+    pub queues: Vec<Destination>,
+    /// At most so many messages a second
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+    /// Send; without it, only count what would be sent
+    #[arg(long)]
+    pub yes: bool,
+    /// Record what was sent in this file, not in hookmill-replay-TIME.jsonl
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub run_file: Option<PathBuf>,
+    /// Go on with the replay that this file records
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated", "queues",
+    ])]
+    pub resume: Option<PathBuf>,
+    /// Only this source, such as scalev/main
+    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with_all = ["provider", "resume"])]
+    pub source: Option<SourceName>,
+    /// Only this provider
+    #[arg(long, value_name = "PROVIDER", conflicts_with = "resume")]
+    pub provider: Option<ProviderName>,
+    /// When they were received.
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Which of them.
+    #[command(flatten)]
+    pub filter: EventFilter,
+}
+
+/// How many events of a type go to a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CountLine {
+    /// The queue.
+    pub queue: Destination,
+    /// The type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// How many.
+    pub events: usize,
+}
+
+/// What was chosen, and what of it cannot be sent.
+#[derive(Debug, Default)]
+struct Plan {
+    planned: Vec<Planned>,
+    bodiless: usize,
+    untaken: usize,
+}
+
+/// Replays events. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
+pub async fn run(context: &Context, args: ReplayArgs) -> Result<Exit, Error> {
+    let stop = Cell::new(false);
+    let mut work = pin!(replay(context, &args, &stop));
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut work => return outcome,
+            _ = &mut interrupt => {
+                if stop.replace(true) {
+                    return Err(Error::interrupted());
+                }
+                context.output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");
+                interrupt.set(tokio::signal::ctrl_c());
+            }
+        }
+    }
+}
+
+/// The same, until it is told to stop.
+pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
+    let mut run = match &args.resume {
+        Some(path) => Run::read(path)?.0,
+        None => planned(context, args, stop).await?,
+    };
+    check_queues(context, &run).await?;
+    let counts = counts(&run);
+    if !args.yes {
+        context.output.tell_all(&counts, text)?;
+        let total: usize = counts.iter().map(|line| line.events).sum();
+        context.output.note(&match total {
+            0 => "Nothing is to be sent.".to_owned(),
+            _ => format!("Nothing was sent. {total} would be: add --yes"),
+        });
+        return Ok(Exit::Ok);
+    }
+    if counts.is_empty() {
+        context.output.note("Nothing is to be sent.");
+        return Ok(Exit::Ok);
+    }
+    let file = match (&args.resume, &args.run_file) {
+        (Some(path), _) => {
+            let (file, read) = RunFile::resume(path)?;
+            run = read;
+            file
+        }
+        (None, Some(path)) => RunFile::create(path, &run)?,
+        (None, None) => RunFile::create(&PathBuf::from(format!("hookmill-replay-{}.jsonl", run.head.id)), &run)?,
+    };
+    context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
+    Sender::new(context, run, file, args.rate).send(stop).await
+}
+
+/// A new replay of what the arguments choose.
+async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<Run, Error> {
+    let deployment = context.deployment().await?;
+    let mut queues = BTreeMap::new();
+    for queue in &args.queues {
+        queues.insert(*queue, queue.url(deployment)?.to_owned());
+    }
+    let to: Vec<Destination> = queues.keys().copied().collect();
+    let plan = match &args.id {
+        Some(id) => one(context, id, &to).await?,
+        None => many(context, args, &to, stop).await?,
+    };
+    if plan.bodiless > 0 {
+        context.output.note(&format!("{} are left out: their bodies are no longer kept.", plan.bodiless));
+    }
+    if plan.untaken > 0 {
+        context.output.note(&format!("{} are left out: the orders queue does not take their type.", plan.untaken));
+    }
+    // Two replays of one moment are of two processes.
+    let id = format!("{}-{}", instant(context.clock.now_ms()).replace(':', ""), std::process::id());
+    let head = Head { id, queues, events: plan.planned.len() };
+    Ok(Run { head, planned: plan.planned, sent: HashSet::new() })
+}
+
+async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Error> {
+    let key = key_of(id)?;
+    let found = fetch(context, std::slice::from_ref(&key)).await?;
+    let kept = found.first().ok_or_else(|| unknown(id))?;
+    let mut plan = Plan::default();
+    plan.add(kept, to);
+    if plan.planned.is_empty() {
+        let why = match plan.bodiless {
+            0 => format!("the orders queue does not take events of type {}", kept.event.event_type.name()),
+            _ => "its body is no longer kept".to_owned(),
+        };
+        return Err(Error::problems(format!("{id} cannot be replayed: {why}")));
+    }
+    Ok(plan)
+}
+
+/// Everything in a range, the earliest first: as the relay sent it.
+async fn many(context: &Context, args: &ReplayArgs, to: &[Destination], stop: &Cell<bool>) -> Result<Plan, Error> {
+    let range = &args.range;
+    let bounded = range.from.is_some() || range.to.is_some() || range.since.is_some();
+    if args.source.is_none() && args.provider.is_none() && args.filter.is_open() && !bounded {
+        return Err(Error::usage("it is not said what to replay")
+            .next("Name an event's id, or choose: --source, --type, --since 2h; --from 1970-01-01 is everything."));
+    }
+    let range = range.range(context.clock.now_ms())?;
+    let sources = chosen(context, args.source.as_ref(), args.provider).await?;
+    let table = context.deployment().await?.events_table()?;
+    let stride = i32::try_from(STRIDE).unwrap_or(1);
+    let mut walk = Walk::new(context.dynamodb(), table, &sources, range, Order::OldestFirst, stride);
+    let mut progress = context.output.progress("events looked at", 0);
+    let mut plan = Plan::default();
+    loop {
+        if stop.get() {
+            return Err(Error::interrupted());
+        }
+        let keys: Vec<EventKey> = walk.take(STRIDE).await?.into_iter().map(|entry| entry.key).collect();
+        if keys.is_empty() {
+            return Ok(plan);
+        }
+        keys.iter().for_each(|_| progress.step());
+        let found = fetch(context, &keys).await?;
+        found.iter().filter(|kept| args.filter.takes(kept)).for_each(|kept| plan.add(kept, to));
+    }
+}
+
+impl Plan {
+    fn add(&mut self, kept: &KeptEvent, to: &[Destination]) {
+        let event_type = kept.event.event_type.name();
+        let queues: Vec<Destination> = to.iter().copied().filter(|queue| queue.takes(event_type)).collect();
+        if is_bodiless(kept) {
+            self.bodiless += 1;
+        } else if queues.is_empty() {
+            self.untaken += 1;
+        } else {
+            self.planned.push(Planned { id: kept.key.id(), event_type: event_type.to_owned(), queues });
+        }
+    }
+}
+
+/// Without its body an event would go out as one that cannot be read.
+fn is_bodiless(kept: &KeptEvent) -> bool {
+    let stored = kept.stored.as_ref().filter(|stored| stored.row.body.is_empty());
+    stored.is_some_and(|stored| match stored.body {
+        KeptBody::Gone | KeptBody::Of(_) => true,
+        KeptBody::Inline(_) | KeptBody::Chunks { .. } => false,
+    })
+}
+
+/// A file names the queues that it was sent to; another stack has others.
+async fn check_queues(context: &Context, run: &Run) -> Result<(), Error> {
+    let deployment = context.deployment().await?;
+    for (queue, url) in &run.head.queues {
+        if queue.url(deployment)? != url {
+            return Err(Error::usage(format!("the run file is of another stack's {} queue: {url}", queue.name()))
+                .next("Name the stack that it was begun on: --stack, --region, --profile."));
+        }
+    }
+    Ok(())
+}
+
+/// What is still to be sent.
+fn counts(run: &Run) -> Vec<CountLine> {
+    let mut counts: BTreeMap<(Destination, &str), usize> = BTreeMap::new();
+    for event in &run.planned {
+        for queue in event.queues.iter().filter(|queue| run.is_due(event, **queue)) {
+            *counts.entry((*queue, event.event_type.as_str())).or_default() += 1;
+        }
+    }
+    let line = |((queue, event_type), events): ((Destination, &str), usize)| CountLine {
+        queue,
+        event_type: event_type.to_owned(),
+        events,
+    };
+    counts.into_iter().map(line).collect()
+}
+
+fn text(lines: &[CountLine], paint: Paint) -> String {
+    let row = |line: &CountLine| vec![line.queue.name().to_owned(), line.event_type.clone(), line.events.to_string()];
+    table(&["queue", "type", "events"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+}

@@ -1,0 +1,224 @@
+//! Sends what a replay planned: paced, in small batches, each recorded before the next one goes.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use edge::queue::{ENTRIES_MAX, Message, Unsent, deduplication_of, send_all};
+use serde::Serialize;
+use webhook::claim::EventKey;
+
+use super::is_bodiless;
+use crate::aws::of_code;
+use crate::context::Context;
+use crate::destination::Destination;
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, fetch};
+use crate::output::Paint;
+use crate::run_file::{Line, Planned, Run, RunFile};
+
+/// After so many batches in a row of which a queue took nothing, there is no use in going on.
+const REFUSED_BATCHES_MAX: u32 = 2;
+
+/// What became of one event at one queue.
+#[derive(Debug, Clone, Serialize)]
+pub struct SentLine {
+    /// The event's id.
+    pub id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The queue.
+    pub queue: Destination,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it was not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What can become of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The queue has it.
+    Sent,
+    /// The queue does not have it.
+    Failed,
+    /// An earlier event of its order failed, so it was not tried.
+    Held,
+    /// It, or its body, is no longer kept.
+    Gone,
+}
+
+/// A replay under way.
+pub(super) struct Sender<'a> {
+    context: &'a Context,
+    sqs: aws_sdk_sqs::Client,
+    run: Run,
+    file: RunFile,
+    rate: u32,
+    /// Groups that stopped at a failure.
+    held: HashSet<(Destination, String)>,
+    /// Batches in a row of which a queue took nothing.
+    refused: HashMap<Destination, u32>,
+    counts: BTreeMap<Outcome, usize>,
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn new(context: &'a Context, run: Run, file: RunFile, rate: u32) -> Self {
+        let (held, refused, counts) = (HashSet::new(), HashMap::new(), BTreeMap::new());
+        Sender { context, sqs: context.sqs(), run, file, rate, held, refused, counts }
+    }
+
+    /// Sends everything that is due.
+    pub(super) async fn send(mut self, stop: &Cell<bool>) -> Result<Exit, Error> {
+        let sent = self.send_due(stop).await;
+        self.context.output.note(&self.summary());
+        let count = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
+        sent.map_err(|error| {
+            let error = match error.message.is_empty() {
+                true => Error::new(Exit::Interrupted, "nobody reads what this prints any more"),
+                false => error,
+            };
+            Error { next: Some(format!("{}{}", prefix(error.next), self.how_to_go_on())), ..error }
+        })?;
+        if count(Outcome::Failed) > 0 {
+            self.context.output.note(&self.how_to_go_on());
+            return Ok(Exit::Service);
+        }
+        Ok(if count(Outcome::Gone) > 0 { Exit::Problems } else { Exit::Ok })
+    }
+
+    async fn send_due(&mut self, stop: &Cell<bool>) -> Result<(), Error> {
+        let is_due = |event: &&Planned| event.queues.iter().any(|queue| self.run.is_due(event, *queue));
+        let due: Vec<Planned> = self.run.planned.iter().filter(is_due).cloned().collect();
+        let batch = usize::try_from(self.rate).unwrap_or(ENTRIES_MAX).min(ENTRIES_MAX);
+        let began_ms = self.context.clock.now_ms();
+        let mut tried: i64 = 0;
+        for events in due.chunks(batch) {
+            let since_began = tried.saturating_mul(1_000) / i64::from(self.rate);
+            let early_ms = (began_ms + since_began).saturating_sub(self.context.clock.now_ms());
+            if let Ok(early_ms @ 1..) = u64::try_from(early_ms) {
+                self.context.clock.sleep(Duration::from_millis(early_ms)).await;
+            }
+            if stop.get() {
+                return Err(Error::interrupted());
+            }
+            let keys: Vec<EventKey> = events.iter().filter_map(|event| EventKey::from_id(&event.id)).collect();
+            let found = fetch(self.context, &keys).await?;
+            let found: HashMap<String, KeptEvent> = found.into_iter().map(|kept| (kept.key.id(), kept)).collect();
+            let queues = self.run.head.queues.clone();
+            for (queue, url) in &queues {
+                tried = tried.saturating_add(self.send_batch(*queue, url, events, &found).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a batch's events to one queue. Gives how many were tried.
+    async fn send_batch(
+        &mut self,
+        queue: Destination,
+        url: &str,
+        events: &[Planned],
+        found: &HashMap<String, KeptEvent>,
+    ) -> Result<i64, Error> {
+        let mut lines: Vec<SentLine> = Vec::new();
+        let mut messages: Vec<Message> = Vec::new();
+        let mut tried: Vec<(&Planned, String)> = Vec::new();
+        for event in events.iter().filter(|event| self.run.is_due(event, queue)) {
+            match found.get(&event.id).filter(|kept| !is_bodiless(kept)) {
+                None => lines.push(line(event, queue, Outcome::Gone, Some("it is no longer kept"))),
+                Some(kept) if self.held.contains(&(queue, kept.key.pk.clone())) => {
+                    lines.push(line(event, queue, Outcome::Held, Some("an earlier event of its order was not sent")));
+                }
+                Some(kept) => {
+                    messages.push(message(kept, &self.run.head.id));
+                    tried.push((event, kept.key.pk.clone()));
+                }
+            }
+        }
+        let unsent = send_all(&self.sqs, url, messages, &self.context.clock, i64::MAX).await;
+        let reasons: HashMap<&str, &str> =
+            unsent.iter().map(|unsent| (unsent.name.as_str(), unsent.reason.as_str())).collect();
+        let mut records = Vec::new();
+        for (event, pk) in &tried {
+            let id = event.id.clone();
+            let (outcome, record) = match reasons.get(event.id.as_str()) {
+                None => (Outcome::Sent, Line::Sent { id, queue }),
+                Some(reason) => {
+                    self.held.insert((queue, pk.clone()));
+                    (Outcome::Failed, Line::Failed { id, queue, reason: (*reason).to_owned() })
+                }
+            };
+            records.push(record);
+            lines.push(line(event, queue, outcome, reasons.get(event.id.as_str()).copied()));
+        }
+        self.file.write(&records)?;
+        for line in &lines {
+            *self.counts.entry(line.outcome).or_default() += 1;
+            self.context.output.tell(line, text)?;
+        }
+        self.give_up(queue, tried.len(), &unsent)?;
+        Ok(i64::try_from(tried.len()).unwrap_or(i64::MAX))
+    }
+
+    /// A queue that takes nothing will not take the rest either.
+    fn give_up(&mut self, queue: Destination, tried: usize, unsent: &[Unsent]) -> Result<(), Error> {
+        if tried == 0 {
+            return Ok(());
+        }
+        let refused = self.refused.entry(queue).or_default();
+        let Some(first) = unsent.first().filter(|_| unsent.len() == tried) else {
+            *refused = 0;
+            return Ok(());
+        };
+        *refused += 1;
+        let operation = format!("send to the {} queue", queue.name());
+        let told = match first.reason.split_once(": ") {
+            Some((code, words)) => of_code(&operation, code, words),
+            None => Error::service(format!("cannot {operation}: {}", first.reason)),
+        };
+        if told.exit == Exit::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(told) } else { Ok(()) }
+    }
+
+    fn summary(&self) -> String {
+        let told = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
+        let (sent, failed) = (told(Outcome::Sent), told(Outcome::Failed));
+        format!("{sent} sent, {failed} failed, {} held, {} gone", told(Outcome::Held), told(Outcome::Gone))
+    }
+
+    fn how_to_go_on(&self) -> String {
+        format!("To go on: hookmill replay --resume {} --yes", self.file.path().display())
+    }
+}
+
+/// The relay's own message, marked as a replay and with a deduplication id of the replay's: under the event's own one a
+/// queue would drop it for five minutes.
+fn message(kept: &KeptEvent, run: &str) -> Message {
+    let mut event = kept.event.clone();
+    event.replay = true;
+    let deduplication = deduplication_of(&format!("{run}/{}", event.id));
+    Message { deduplication, ..Message::of(&event, &kept.key.pk) }
+}
+
+fn line(event: &Planned, queue: Destination, outcome: Outcome, reason: Option<&str>) -> SentLine {
+    let reason = reason.map(str::to_owned);
+    SentLine { id: event.id.clone(), event_type: event.event_type.clone(), queue, outcome, reason }
+}
+
+fn text(line: &SentLine, paint: Paint) -> String {
+    let outcome = match line.outcome {
+        Outcome::Sent => paint.good("sent  "),
+        Outcome::Failed => paint.bad("failed"),
+        Outcome::Held => paint.odd("held  "),
+        Outcome::Gone => paint.bad("gone  "),
+    };
+    let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
+    format!("{outcome}  {:<6}  {:<22}  {}{reason}", line.queue.name(), line.event_type, line.id)
+}
+
+fn prefix(next: Option<String>) -> String {
+    next.map(|next| format!("{next} ")).unwrap_or_default()
+}

@@ -1,0 +1,137 @@
+"""`hookmill replay`: kept events onto the deployed stack's queues again."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests import e2e
+from tests.cli import Cli
+
+SOURCE = "scalapay/it-cli"
+# Each has a type that an order's view is made of.
+CASES = ("created", "authorized", "charged", "refunded")
+
+
+@pytest.fixture(scope="module")
+def sent(cli: Cli, pipe: e2e.Pipe) -> list[str]:
+    """The ids of some payments, once they have been through both queues."""
+    ids = []
+    for case in CASES:
+        (line,) = cli.json("send", f"events/scalapay/{case}.json", "--source", SOURCE)
+        ids.append(line["id"])
+    pipe.wait_for_messages(ids)
+    pipe.wait_for_views()
+    return ids
+
+
+def drain(pipe: e2e.Pipe) -> None:
+    """Takes everything off WorkQueue that is on its way."""
+    while pipe.receive():
+        pass
+
+
+def of_id(pipe: e2e.Pipe, event_id: str) -> list[e2e.Message]:
+    """The messages of one event so far."""
+    return pipe.received().get(event_id, [])
+
+
+def test_without_yes_nothing_is_sent(cli: Cli, pipe: e2e.Pipe, sent: list[str]) -> None:
+    drain(pipe)
+    lines = cli.json("replay", "--source", SOURCE, "--type", "payment.*")
+    assert {line["queue"] for line in lines} == {"work"}
+    assert sum(line["events"] for line in lines) >= len(sent)
+    assert pipe.receive() == []
+
+
+def test_an_event_comes_again_under_its_id(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path: Path) -> None:
+    event_id, file = sent[0], tmp_path / "run.jsonl"
+    earlier = of_id(pipe, event_id)
+    (line,) = cli.json("replay", event_id, "--yes", "--run-file", str(file))
+    assert (line["id"], line["queue"], line["outcome"]) == (event_id, "work", "sent")
+    e2e.wait_until(
+        lambda: pipe.receive() is not None and len(of_id(pipe, event_id)) > len(earlier), "the event did not come again"
+    )
+    again = of_id(pipe, event_id)[-1]
+    assert again.event == earlier[0].event | {"replay": True}
+    assert again.group == earlier[0].group
+    assert again.deduplication not in {message.deduplication for message in earlier}
+    kinds = [next(iter(json.loads(text))) for text in file.read_text(encoding="utf-8").splitlines()]
+    assert kinds == ["replay", "planned", "sent"]
+    # What a run has sent it does not send again.
+    assert cli.json("replay", "--resume", str(file), "--yes") == []
+
+
+def test_the_views_stay_as_they_are(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path: Path) -> None:
+    before, dead = pipe.views("scalapay", "it-cli"), pipe.dead_letters()
+    assert before
+    lines = cli.json(
+        "replay", "--source", SOURCE, "--queue", "orders", "--yes", "--run-file", str(tmp_path / "run.jsonl")
+    )
+    assert {line["outcome"] for line in lines} == {"sent"}
+    assert set(sent) <= {line["id"] for line in lines}
+    pipe.wait_for_views()
+    assert pipe.views("scalapay", "it-cli") == before
+    assert pipe.dead_letters() == dead
+
+
+def test_ctrl_c_ends_cleanly_and_the_run_goes_on(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "run.jsonl"
+    drain(pipe)
+    before = {event_id: len(messages) for event_id, messages in pipe.received().items()}
+    process = cli.start("--json", "replay", "--source", SOURCE, "--rate", "1", "--yes", "--run-file", str(file))
+    assert process.stdout
+    first = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    told = [first["id"], *(json.loads(line)["id"] for line in out.splitlines())]
+    recorded = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
+    assert [line["sent"]["id"] for line in recorded if "sent" in line] == told
+    planned = [line["planned"]["id"] for line in recorded if "planned" in line]
+    assert set(sent) <= set(planned)
+    rest = cli.json("replay", "--resume", str(file), "--yes")
+    assert told + [line["id"] for line in rest] == planned
+    drain(pipe)
+    assert {name: len(of_id(pipe, name)) - before.get(name, 0) for name in planned} == dict.fromkeys(planned, 1)
+
+
+def test_a_parked_event_is_listed_and_sent_back(cli: Cli, pipe: e2e.Pipe, sent: list[str]) -> None:
+    queue = pipe.stack.outputs["RelayDeadLetterQueueUrl"]
+    letter = {"queue": pipe.stack.outputs["WorkQueueUrl"], "id": sent[0], "reason": "AccessDenied: no"}
+    dead = pipe.dead_letters()
+    pipe.stack.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(letter))
+    for _ in range(2):
+        # What was looked at is there again at once.
+        lines = cli.json("dlq", "list", "--queue", "relay")
+        assert [line["reason"] for line in lines if line["id"] == sent[0]] == ["AccessDenied: no"]
+    (shown,) = cli.json("dlq", "show", sent[0])
+    assert json.loads(shown["body"]) == letter
+    (due,) = cli.json("dlq", "redrive", "--queue", "relay", "--letter", sent[0])
+    assert (due["outcome"], due["to"]) == ("due", "work")
+    drain(pipe)
+    earlier = of_id(pipe, sent[0])
+    (line,) = cli.json("dlq", "redrive", "--queue", "relay", "--letter", sent[0], "--yes")
+    assert line["outcome"] == "sent"
+    drain(pipe)
+    again = of_id(pipe, sent[0])
+    assert len(again) == len(earlier) + 1
+    assert (again[-1].event, again[-1].group) == (earlier[0].event, earlier[0].group)
+    assert pipe.dead_letters() == dead
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("replay",), 2, "not said what to replay"),
+        (("replay", "scalapay/it-cli/none/created/~"), 4, "no event"),
+        (("replay", "--source", SOURCE, "--queue", "extra"), 3, "no extra queue"),
+        (("replay", "--resume", "nowhere.jsonl"), 2, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_replayed_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+    ran = cli.run(*arguments)
+    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
