@@ -5,7 +5,7 @@
 //! What commands share: [`aws`] failed calls in words, [`sources`] who sends, [`time`] spans of time, [`index`] events
 //! by time of receipt, [`history`] kept events as this build reads them, [`provenance`] and [`timeline`] what they tell of
 //! themselves, [`signing`] and [`sending`] deliveries of one's own, [`destination`] and [`run_file`]
-//! what is sent again.
+//! what is sent again, [`letters`] what could not be.
 
 pub mod args;
 pub mod error;
@@ -25,6 +25,7 @@ pub mod kept;
 pub mod quarantine;
 pub mod destination;
 pub mod run_file;
+pub mod letters;
 pub mod commands;
 
 pub use args::Cli;

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 
 pub mod completions;
+pub mod dlq;
 pub mod events;
 pub mod orders;
 pub mod replay;
@@ -24,6 +25,9 @@ pub enum Command {
     Orders(orders::Orders),
     /// Send kept events to queues again: a dry run without --yes
     Replay(replay::ReplayArgs),
+    /// Look at dead letters and send them back
+    #[command(subcommand)]
+    Dlq(dlq::Dlq),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -34,7 +38,7 @@ impl Command {
         match self {
             Command::Events(events) => events.ends_by_interrupt(),
             Command::Replay(_) => true,
-            Command::Send(_) | Command::Orders(_) | Command::Completions(_) => false,
+            Command::Send(_) | Command::Orders(_) | Command::Dlq(_) | Command::Completions(_) => false,
         }
     }
 }
@@ -46,6 +50,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Events(args) => events::run(context, args).await,
         Command::Orders(args) => orders::run(context, args).await,
         Command::Replay(args) => replay::run(context, args).await,
+        Command::Dlq(args) => dlq::run(context, args).await,
         Command::Completions(args) => completions::run(&args, &context.output),
     }
 }

@@ -6,4 +6,5 @@ mod harness;
 mod events;
 mod orders;
 mod replay;
+mod dlq;
 mod failures;

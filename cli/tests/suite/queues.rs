@@ -82,6 +82,17 @@ impl Queues {
         self.taken(url).iter().map(|(body, ..)| body["id"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Puts a message into a queue, as somebody else would.
+    pub(crate) fn put(&self, url: &str, body: &str, group: &str) {
+        self.state.lock().unwrap().put(url, body, group.to_owned(), String::new());
+    }
+
+    /// How many messages of a queue are hidden.
+    pub(crate) fn hidden(&self, url: &str) -> usize {
+        let state = self.state.lock().unwrap();
+        state.messages.get(url).into_iter().flatten().filter(|kept| kept.hidden).count()
+    }
+
     /// How many calls of an action there were.
     pub(crate) fn calls(&self, action: &str) -> usize {
         self.state.lock().unwrap().calls.iter().filter(|(called, _)| called == action).count()

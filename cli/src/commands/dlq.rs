@@ -1,0 +1,202 @@
+//! `hookmill dlq`: what ended in a dead letter queue, and back with it.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::letters::{DeadLetters, Letter, Says};
+use crate::output::{Paint, table};
+use crate::time::instant;
+
+pub mod redrive;
+
+/// Commands about dead letters.
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// List dead letters: where they lie, how old they are, why, and which event
+    List(ListArgs),
+    /// Show one dead letter as it stands in its queue
+    Show(ShowArgs),
+    /// Send dead letters back to the queues that they were meant for: a dry run without --yes
+    Redrive(redrive::RedriveArgs),
+}
+
+/// Arguments of `dlq list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Only this dead letter queue; may be repeated
+    #[arg(long = "queue", value_name = "QUEUE", value_enum)]
+    pub queues: Vec<DeadLetters>,
+    /// At most so many of each
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
+
+/// Arguments of `dlq show`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// The letter's id, or its event's, as the list has them
+    pub id: String,
+    /// Look in this dead letter queue only
+    #[arg(long = "queue", value_name = "QUEUE", value_enum)]
+    pub queues: Vec<DeadLetters>,
+}
+
+/// A letter on one line.
+#[derive(Debug, Clone, Serialize)]
+pub struct LetterLine {
+    /// Where it lies.
+    pub queue: DeadLetters,
+    /// The queue's name for it.
+    pub letter: String,
+    /// When it was put there.
+    pub since: Option<String>,
+    /// How long it has been there, in seconds.
+    pub age_seconds: Option<i64>,
+    /// How often it was taken.
+    pub receives: u32,
+    /// `event`, `parked`, `stretch` or `unknown`.
+    pub kind: &'static str,
+    /// Why it is there, as far as it says.
+    pub reason: String,
+    /// The event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// A letter in full.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shown {
+    /// In short.
+    #[serde(flatten)]
+    pub line: LetterLine,
+    /// The FIFO group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What to do about it.
+    pub next: String,
+    /// What stands in it.
+    pub body: String,
+}
+
+/// Carries a command out.
+pub async fn run(context: &Context, command: Dlq) -> Result<Exit, Error> {
+    match command {
+        Dlq::List(args) => list(context, &args).await,
+        Dlq::Show(args) => show(context, &args).await,
+        Dlq::Redrive(args) => redrive::run(context, args).await,
+    }
+}
+
+/// The queues that are meant: the ones named, or all.
+pub fn chosen(queues: &[DeadLetters]) -> Vec<DeadLetters> {
+    DeadLetters::ALL.into_iter().filter(|queue| queues.is_empty() || queues.contains(queue)).collect()
+}
+
+async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
+    let letters = crate::letters::look(context, &chosen(&args.queues), args.limit).await?;
+    let now_ms = context.clock.now_ms();
+    let lines: Vec<LetterLine> = letters.iter().map(|letter| LetterLine::of(letter, now_ms)).collect();
+    context.output.tell_all(&lines, text)?;
+    context.output.note(&match lines.len() {
+        0 => "There are no dead letters.".to_owned(),
+        1 => "1 dead letter".to_owned(),
+        count => format!("{count} dead letters"),
+    });
+    Ok(Exit::Ok)
+}
+
+async fn show(context: &Context, args: &ShowArgs) -> Result<Exit, Error> {
+    let letters = crate::letters::look(context, &chosen(&args.queues), usize::MAX).await?;
+    let is_meant = |letter: &&Letter| letter.message_id == args.id || letter.says.event_id() == Some(args.id.as_str());
+    let letter = letters.iter().find(is_meant).ok_or_else(|| {
+        Error::not_found(format!("no dead letter {} was found", args.id))
+            .next("hookmill dlq list shows some; one that a consumer holds, or behind others of its order, is hidden.")
+    })?;
+    let shown = Shown {
+        line: LetterLine::of(letter, context.clock.now_ms()),
+        group: letter.group.clone(),
+        next: next(letter),
+        body: letter.body.clone(),
+    };
+    context.output.tell(&shown, shown_text)?;
+    Ok(Exit::Ok)
+}
+
+impl LetterLine {
+    /// The line of a letter.
+    pub fn of(letter: &Letter, now_ms: i64) -> Self {
+        let (kind, reason) = match &letter.says {
+            Says::Event { event_type, .. } => ("event", format!("its consumer failed at {event_type}")),
+            Says::Parked { reason, .. } => ("parked", reason.clone()),
+            Says::Stretch { reason, .. } => ("stretch", format!("a stretch of the stream: {reason}")),
+            Says::Unknown => ("unknown", "not of the stack's own making".to_owned()),
+        };
+        LetterLine {
+            queue: letter.from,
+            letter: letter.message_id.clone(),
+            since: letter.sent_ms.map(instant),
+            age_seconds: letter.sent_ms.map(|sent_ms| now_ms.saturating_sub(sent_ms) / 1_000),
+            receives: letter.receives,
+            kind,
+            reason,
+            id: letter.says.event_id().map(str::to_owned),
+        }
+    }
+}
+
+/// What to do about a letter.
+pub fn next(letter: &Letter) -> String {
+    let from = letter.from.name();
+    match &letter.says {
+        Says::Event { .. } | Says::Parked { .. } => {
+            format!(
+                "Once its cause is mended: hookmill dlq redrive --queue {from} --letter {} --yes",
+                letter.message_id
+            )
+        }
+        Says::Stretch { first, last, .. } => format!(
+            "Its events are kept. Received about {} to {}: hookmill replay --from … --to … --queue orders --queue work",
+            first.as_deref().unwrap_or("an unknown time"),
+            last.as_deref().unwrap_or("an unknown time"),
+        ),
+        Says::Unknown => "Look at who wrote it: the stack does not send such messages.".to_owned(),
+    }
+}
+
+fn age(seconds: Option<i64>) -> String {
+    match seconds {
+        None => "–".to_owned(),
+        Some(seconds @ ..120) => format!("{seconds}s"),
+        Some(seconds @ 120..7_200) => format!("{}m", seconds / 60),
+        Some(seconds @ 7_200..172_800) => format!("{}h", seconds / 3_600),
+        Some(seconds) => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn text(lines: &[LetterLine], paint: Paint) -> String {
+    let row = |line: &LetterLine| {
+        let id = line.id.clone().unwrap_or_else(|| "–".to_owned());
+        let (queue, receives) = (line.queue.name().to_owned(), line.receives.to_string());
+        vec![queue, age(line.age_seconds), receives, line.letter.clone(), paint.odd(&line.reason), id]
+    };
+    let heading = ["queue", "age", "taken", "letter", "reason", "event"];
+    table(&heading, &lines.iter().map(row).collect::<Vec<_>>(), paint)
+}
+
+fn shown_text(shown: &Shown, paint: Paint) -> String {
+    let line = &shown.line;
+    let mut lines = vec![paint.bold(&line.letter)];
+    let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<6}"))));
+    row("queue", line.queue.name());
+    row("since", line.since.as_deref().unwrap_or("–"));
+    row("taken", &line.receives.to_string());
+    row("reason", &line.reason);
+    line.id.iter().for_each(|id| row("event", id));
+    shown.group.iter().for_each(|group| row("group", group));
+    row("next", &shown.next);
+    let json =
+        serde_json::from_str::<serde_json::Value>(&shown.body).and_then(|json| serde_json::to_string_pretty(&json));
+    format!("{}\n\n{}", lines.join("\n"), json.unwrap_or_else(|_| shown.body.clone()))
+}

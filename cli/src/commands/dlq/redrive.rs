@@ -1,0 +1,285 @@
+//! `hookmill dlq redrive`.
+//!
+//! SQS has a call that moves dead letters, but not for letters that only name an event, and not on the local stack. So
+//! a letter is taken, sent, and deleted only when the queue has it: what fails in between leaves the letter where it
+//! lies. Its deduplication id is made of the letter's own, so a second try within five minutes sends nothing twice.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use clap::Args;
+use edge::item::StoredRow;
+use edge::queue::{Message, Unsent, deduplication_of, send_all};
+use serde::Serialize;
+use webhook::claim::EventKey;
+use webhook::providers::Provider;
+use webhook::row::read;
+
+use crate::aws::{of_code, store_failed};
+use crate::context::Context;
+use crate::destination::Destination;
+use crate::error::{Error, Exit};
+use crate::letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
+use crate::output::{Paint, table};
+
+/// Letters are hidden this long while they are sent and deleted, and no call begins when less than a third is left.
+const HIDDEN_SECONDS: i32 = 60;
+const SENDING_MS_MAX: i64 = 40_000;
+
+/// Arguments of `dlq redrive`.
+#[derive(Debug, Clone, Args)]
+pub struct RedriveArgs {
+    /// The dead letter queue
+    #[arg(long = "queue", value_name = "QUEUE", value_enum, required = true)]
+    pub queue: DeadLetters,
+    /// Only this letter, by its id or its event's; may be repeated
+    #[arg(long = "letter", value_name = "ID")]
+    pub letters: Vec<String>,
+    /// Send; without it, only tell what would be sent
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// What became of a letter, or would.
+#[derive(Debug, Clone, Serialize)]
+pub struct RedrivenLine {
+    /// The letter.
+    pub letter: String,
+    /// Its event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Destination>,
+    /// `due` in a dry run; `sent`; `kept`, where it still lies in its queue.
+    pub outcome: &'static str,
+    /// Why it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A redrive under way.
+struct Redrive<'a> {
+    context: &'a Context,
+    client: aws_sdk_sqs::Client,
+    args: &'a RedriveArgs,
+    url: &'a str,
+    urls: BTreeMap<Destination, String>,
+    /// Groups of which an earlier letter stays: the later ones stay too.
+    stopped: HashSet<String>,
+    lines: Vec<RedrivenLine>,
+}
+
+/// Redrives dead letters.
+pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
+    let deployment = context.deployment().await?;
+    let url = args.queue.url(deployment)?.ok_or_else(|| {
+        Error::deployment(format!("the stack {} has no {} queue", deployment.stack(), args.queue.name()))
+            .next("It was deployed without WorkQueue.")
+    })?;
+    let all = [Destination::Work, Destination::Orders, Destination::Extra];
+    let urls = all.into_iter().filter_map(|to| Some((to, to.url(deployment).ok()?.to_owned()))).collect();
+    let (stopped, lines) = (HashSet::new(), Vec::new());
+    let mut redrive = Redrive { context, client: context.sqs(), args: &args, url, urls, stopped, lines };
+    let ended = if args.yes { redrive.all().await } else { redrive.none().await };
+    context.output.tell_all(&redrive.lines, text)?;
+    let count = |outcome: &str| redrive.lines.iter().filter(|line| line.outcome == outcome).count();
+    context.output.note(&match (args.yes, count("due")) {
+        (true, _) => format!("{} sent, {} kept", count("sent"), count("kept")),
+        (false, 0) => format!("Nothing was sent. 0 would be; {} would be kept.", count("kept")),
+        (false, due) => format!("Nothing was sent. {due} would be, {} would be kept: add --yes", count("kept")),
+    });
+    ended?;
+    Ok(if count("kept") > 0 { Exit::Problems } else { Exit::Ok })
+}
+
+impl Redrive<'_> {
+    /// Only tells what would be done.
+    async fn none(&mut self) -> Result<(), Error> {
+        for letter in look(self.context, &[self.args.queue], usize::MAX).await? {
+            if !self.means(&letter) {
+                continue;
+            }
+            let (outcome, to, reason) = match self.message(&letter).await? {
+                Ok((to, _)) => ("due", Some(to), None),
+                Err(reason) => ("kept", None, Some(reason)),
+            };
+            self.tell(&letter, to, outcome, reason);
+        }
+        Ok(())
+    }
+
+    /// Takes, sends and deletes until the queue has no more to give; what stays is let go at the end.
+    async fn all(&mut self) -> Result<(), Error> {
+        let (mut staying, mut seen): (Vec<Letter>, HashSet<String>) = Default::default();
+        let ended = loop {
+            let letters = match take(&self.client, self.args.queue, self.url, HIDDEN_SECONDS).await {
+                Ok(letters) => letters,
+                Err(error) => break Err(error),
+            };
+            // One that comes again has become visible in the meantime: the round is over.
+            let fresh = letters.iter().filter(|letter| seen.insert(letter.message_id.clone())).count();
+            let ended = fresh == 0;
+            let sent = if ended {
+                staying.extend(letters);
+                Ok(())
+            } else {
+                self.some(letters, &mut staying).await
+            };
+            if ended || sent.is_err() {
+                break sent;
+            }
+        };
+        let_go(&self.client, self.url, &staying).await;
+        ended
+    }
+
+    /// Sends and deletes letters that were taken.
+    async fn some(&mut self, letters: Vec<Letter>, staying: &mut Vec<Letter>) -> Result<(), Error> {
+        let deadline_ms = self.context.clock.now_ms().saturating_add(SENDING_MS_MAX);
+        let mut going: BTreeMap<Destination, Vec<(Letter, Message)>> = BTreeMap::new();
+        let mut failure = None;
+        for letter in letters {
+            if failure.is_some() {
+                staying.push(letter);
+                continue;
+            }
+            let behind = letter.group.as_ref().is_some_and(|group| self.stopped.contains(group));
+            // Whatever is not meant stays, and so does what lies behind it in its order.
+            let message = match (self.means(&letter), behind) {
+                (true, false) => self.message(&letter).await,
+                (true, true) => Ok(Err("an earlier letter of its order stays".to_owned())),
+                (false, _) => Ok(Err(String::new())),
+            };
+            match message {
+                Ok(Ok((to, message))) => going.entry(to).or_default().push((letter, message)),
+                Ok(Err(reason)) => {
+                    if !reason.is_empty() {
+                        self.tell(&letter, None, "kept", Some(reason));
+                    }
+                    self.stop(&letter);
+                    staying.push(letter);
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    staying.push(letter);
+                }
+            }
+        }
+        for (to, some) in going {
+            let told = match failure.is_none() {
+                true => self.send(to, some, deadline_ms, staying).await,
+                false => {
+                    staying.extend(some.into_iter().map(|(letter, _)| letter));
+                    Ok(())
+                }
+            };
+            failure = failure.or(told.err());
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn send(
+        &mut self,
+        to: Destination,
+        some: Vec<(Letter, Message)>,
+        deadline_ms: i64,
+        staying: &mut Vec<Letter>,
+    ) -> Result<(), Error> {
+        let (letters, messages): (Vec<Letter>, Vec<Message>) = some.into_iter().unzip();
+        let url = self.urls.get(&to).cloned().unwrap_or_default();
+        let unsent = send_all(&self.client, &url, messages, &self.context.clock, deadline_ms).await;
+        let reasons: HashMap<&str, &str> =
+            unsent.iter().map(|Unsent { name, reason }| (name.as_str(), reason.as_str())).collect();
+        let is_sent = |letter: &Letter| !reasons.contains_key(letter.message_id.as_str());
+        let (sent, kept): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_sent);
+        let undeleted = delete(&self.client, self.url, &sent).await;
+        for letter in &sent {
+            match undeleted.get(&letter.message_id) {
+                None => self.tell(letter, Some(to), "sent", None),
+                Some(reason) => {
+                    let reason = format!("it was sent, but its letter cannot be deleted: {reason}");
+                    self.tell(letter, Some(to), "kept", Some(reason));
+                }
+            }
+        }
+        for letter in &kept {
+            let reason = reasons.get(letter.message_id.as_str()).copied().unwrap_or_default();
+            self.tell(letter, Some(to), "kept", Some(reason.to_owned()));
+            self.stop(letter);
+        }
+        let nothing_went = sent.is_empty();
+        staying.extend(kept);
+        match unsent.first().filter(|_| nothing_went) {
+            None => Ok(()),
+            Some(first) => {
+                let (code, words) = first.reason.split_once(": ").unwrap_or((&first.reason, "no message"));
+                Err(of_code(&format!("send to the {} queue", to.name()), code, words))
+            }
+        }
+    }
+
+    /// Where a letter goes and as what, or why it cannot.
+    async fn message(&self, letter: &Letter) -> Result<Result<(Destination, Message), String>, Error> {
+        let (to, message) = match (&letter.says, self.args.queue.comes_from()) {
+            (Says::Event { id, .. }, Some(to)) => {
+                let key = EventKey::from_id(id);
+                let group = letter.group.clone().or(key.map(|key| edge::queue::group_of(&key.pk)));
+                let Some(group) = group else { return Ok(Err("it has no group".to_owned())) };
+                let (body, bare_body) = (letter.body.clone(), letter.body.clone());
+                (to, Message { name: String::new(), group, deduplication: String::new(), body, bare_body })
+            }
+            (Says::Parked { queue_url, id, .. }, _) => {
+                let Some(to) = self.urls.iter().find(|(_, url)| *url == queue_url).map(|(to, _)| *to) else {
+                    return Ok(Err(format!("the stack has no queue {queue_url}")));
+                };
+                match self.parked(id).await? {
+                    Ok(message) => (to, message),
+                    Err(reason) => return Ok(Err(reason)),
+                }
+            }
+            (Says::Stretch { .. }, _) => return Ok(Err("it names no events: see hookmill dlq show".to_owned())),
+            (Says::Event { .. }, None) | (Says::Unknown, _) => {
+                return Ok(Err("it is not of the stack's own making".to_owned()));
+            }
+        };
+        let deduplication = deduplication_of(&format!("redrive/{}", letter.message_id));
+        Ok(Ok((to, Message { name: letter.message_id.clone(), deduplication, ..message })))
+    }
+
+    /// The message of an event that the relay parked.
+    async fn parked(&self, id: &str) -> Result<Result<Message, String>, Error> {
+        let named = EventKey::from_id(id);
+        let provider = named.as_ref().and_then(EventKey::parts).and_then(|(name, ..)| Provider::named(name));
+        let (Some(key), Some(provider)) = (named, provider) else { return Ok(Err(format!("{id} is no event's id"))) };
+        let stored: Option<StoredRow> =
+            self.context.store().await?.load(&key).await.map_err(|error| store_failed(&error))?;
+        Ok(match stored {
+            None => Err(format!("no event {id} is kept any more")),
+            Some(stored) => Ok(Message::of(&read(provider, &stored.row), &key.pk)),
+        })
+    }
+
+    fn means(&self, letter: &Letter) -> bool {
+        let named = |id: &String| *id == letter.message_id || letter.says.event_id() == Some(id.as_str());
+        self.args.letters.is_empty() || self.args.letters.iter().any(named)
+    }
+
+    fn stop(&mut self, letter: &Letter) {
+        self.stopped.extend(letter.group.clone());
+    }
+
+    fn tell(&mut self, letter: &Letter, to: Option<Destination>, outcome: &'static str, reason: Option<String>) {
+        let id = letter.says.event_id().map(str::to_owned);
+        self.lines.push(RedrivenLine { letter: letter.message_id.clone(), id, to, outcome, reason });
+    }
+}
+
+fn text(lines: &[RedrivenLine], paint: Paint) -> String {
+    let row = |line: &RedrivenLine| {
+        let outcome = if line.outcome == "kept" { paint.bad(line.outcome) } else { paint.good(line.outcome) };
+        let to = line.to.map_or("–", Destination::name).to_owned();
+        let id = line.id.clone().unwrap_or_else(|| "–".to_owned());
+        vec![outcome, to, line.letter.clone(), id, line.reason.clone().unwrap_or_default()]
+    };
+    table(&["outcome", "to", "letter", "event", "reason"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+}

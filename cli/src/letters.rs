@@ -1,0 +1,287 @@
+//! Dead letters: what stands in the stack's dead letter queues, and what each of them says.
+
+use std::collections::{BTreeMap, HashSet};
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
+};
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::Value;
+use webhook::event::Event;
+
+use crate::aws::failed;
+use crate::context::Context;
+use crate::deployment::{Deployment, Queue};
+use crate::destination::Destination;
+use crate::error::Error;
+
+/// A call takes and gives this many letters at most.
+const LETTERS_A_CALL: i32 = 10;
+
+/// A dead letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeadLetters {
+    /// What did not reach a queue
+    Relay,
+    /// What did not get into a view
+    Orders,
+    /// What your own consumers failed at
+    Work,
+}
+
+/// A letter, hidden from others while it is held.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// Where it lies.
+    pub from: DeadLetters,
+    /// The queue's name for it.
+    pub message_id: String,
+    /// What it is let go or deleted by.
+    pub receipt: String,
+    /// What stands in it.
+    pub body: String,
+    /// The FIFO group, of those that have one.
+    pub group: Option<String>,
+    /// When it was put into its queue, in milliseconds since 1970.
+    pub sent_ms: Option<i64>,
+    /// How often it was taken.
+    pub receives: u32,
+    /// What it says.
+    pub says: Says,
+}
+
+/// What a letter says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// An event that a consumer failed at.
+    Event {
+        /// Its id.
+        id: String,
+        /// Its type.
+        event_type: String,
+    },
+    /// An event that the relay parked, since a queue would not have it.
+    Parked {
+        /// The queue's URL.
+        queue_url: String,
+        /// The event's id.
+        id: String,
+        /// The queue's word.
+        reason: String,
+    },
+    /// A stretch of the stream that Lambda gave up on.
+    Stretch {
+        /// Why.
+        reason: String,
+        /// When its first record was written.
+        first: Option<String>,
+        /// When its last record was written.
+        last: Option<String>,
+    },
+    /// Nothing that the stack writes.
+    Unknown,
+}
+
+impl DeadLetters {
+    /// All of them.
+    pub const ALL: [DeadLetters; 3] = [DeadLetters::Relay, DeadLetters::Orders, DeadLetters::Work];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeadLetters::Relay => "relay",
+            DeadLetters::Orders => "orders",
+            DeadLetters::Work => "work",
+        }
+    }
+
+    /// Its URL; none where the stack was deployed without that queue.
+    pub fn url(self, deployment: &Deployment) -> Result<Option<&str>, Error> {
+        match self {
+            DeadLetters::Relay => deployment.output("RelayDeadLetterQueueUrl").map(Some),
+            DeadLetters::Orders => deployment.output("OrdersDeadLetterQueueUrl").map(Some),
+            DeadLetters::Work => Ok(deployment.queue(Queue::WorkDeadLetters)),
+        }
+    }
+
+    /// The queue that its letters came from, where it is the same for all of them.
+    pub fn comes_from(self) -> Option<Destination> {
+        match self {
+            DeadLetters::Relay => None,
+            DeadLetters::Orders => Some(Destination::Orders),
+            DeadLetters::Work => Some(Destination::Work),
+        }
+    }
+}
+
+impl Says {
+    /// Reads a letter.
+    pub fn of(body: &str) -> Self {
+        if let Ok(event) = serde_json::from_str::<Event>(body) {
+            return Says::Event { id: event.id, event_type: event.event_type.name().to_owned() };
+        }
+        let json: Value = serde_json::from_str(body).unwrap_or_default();
+        let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        if let (Some(queue_url), Some(id)) = (text("/queue"), text("/id")) {
+            return Says::Parked { queue_url, id, reason: text("/reason").unwrap_or_default() };
+        }
+        if json.get("DDBStreamBatchInfo").is_some() {
+            let reason = [text("/requestContext/condition"), text("/responseContext/functionError")];
+            return Says::Stretch {
+                reason: reason.into_iter().flatten().collect::<Vec<_>>().join(", "),
+                first: text("/DDBStreamBatchInfo/approximateArrivalOfFirstRecord"),
+                last: text("/DDBStreamBatchInfo/approximateArrivalOfLastRecord"),
+            };
+        }
+        Says::Unknown
+    }
+
+    /// The event that it is about.
+    pub fn event_id(&self) -> Option<&str> {
+        match self {
+            Says::Event { id, .. } | Says::Parked { id, .. } => Some(id),
+            Says::Stretch { .. } | Says::Unknown => None,
+        }
+    }
+}
+
+/// Takes some letters of a queue, which are then hidden for so many seconds; none if it has no more to give.
+pub async fn take(client: &Client, from: DeadLetters, url: &str, seconds: i32) -> Result<Vec<Letter>, Error> {
+    // The short wait asks all of a standard queue's servers, not only some.
+    let request = client.receive_message().queue_url(url).max_number_of_messages(LETTERS_A_CALL).wait_time_seconds(1);
+    let request = request.visibility_timeout(seconds).message_system_attribute_names(MessageSystemAttributeName::All);
+    let output = request.send().await.map_err(|error| failed("read dead letters", &error))?;
+    let letter = |message: aws_sdk_sqs::types::Message| {
+        let attributes = message.attributes.unwrap_or_default();
+        let text = |name: &MessageSystemAttributeName| attributes.get(name).map(String::as_str);
+        let body = message.body.unwrap_or_default();
+        Letter {
+            from,
+            message_id: message.message_id.unwrap_or_default(),
+            receipt: message.receipt_handle.unwrap_or_default(),
+            group: text(&MessageSystemAttributeName::MessageGroupId).map(str::to_owned),
+            sent_ms: text(&MessageSystemAttributeName::SentTimestamp).and_then(|text| text.parse().ok()),
+            receives: text(&MessageSystemAttributeName::ApproximateReceiveCount)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_default(),
+            says: Says::of(&body),
+            body,
+        }
+    };
+    Ok(output.messages.unwrap_or_default().into_iter().map(letter).collect())
+}
+
+/// Makes letters visible again at once. What cannot be let go becomes visible by itself a little later.
+pub async fn let_go(client: &Client, url: &str, letters: &[Letter]) {
+    for some in letters.chunks(10) {
+        let mut request = client.change_message_visibility_batch().queue_url(url);
+        for (index, letter) in some.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
+            if let Ok(entry) = entry.receipt_handle(&letter.receipt).visibility_timeout(0).build() {
+                request = request.entries(entry);
+            }
+        }
+        let _ = request.send().await;
+    }
+}
+
+/// Deletes letters. Gives why some could not be, by message id.
+pub async fn delete(client: &Client, url: &str, letters: &[Letter]) -> BTreeMap<String, String> {
+    let mut kept = BTreeMap::new();
+    for some in letters.chunks(10) {
+        let mut request = client.delete_message_batch().queue_url(url);
+        for (index, letter) in some.iter().enumerate() {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
+            if let Ok(entry) = entry.receipt_handle(&letter.receipt).build() {
+                request = request.entries(entry);
+            }
+        }
+        match request.send().await {
+            Err(error) => {
+                let reason = edge::aws::reason(&error);
+                kept.extend(some.iter().map(|letter| (letter.message_id.clone(), reason.clone())));
+            }
+            Ok(output) => {
+                for (index, letter) in some.iter().enumerate() {
+                    let index = index.to_string();
+                    if output.successful().iter().any(|entry| entry.id() == index) {
+                        continue;
+                    }
+                    let refused = output.failed().iter().find(|entry| entry.id() == index);
+                    let reason = refused.map_or("the queue said nothing of it", |entry| entry.code());
+                    kept.insert(letter.message_id.clone(), reason.to_owned());
+                }
+            }
+        }
+    }
+    kept
+}
+
+/// Looks at letters of the chosen queues and lets them go; at most so many of each.
+pub async fn look(context: &Context, chosen: &[DeadLetters], limit: usize) -> Result<Vec<Letter>, Error> {
+    /// If this process dies, its letters are hidden for no longer than this.
+    const HIDDEN_SECONDS: i32 = 30;
+    let (client, deployment) = (context.sqs(), context.deployment().await?);
+    let mut found = Vec::new();
+    for from in chosen {
+        let Some(url) = from.url(deployment)? else { continue };
+        let (mut held, mut seen): (Vec<Letter>, HashSet<String>) = Default::default();
+        let looked = loop {
+            if held.len() >= limit {
+                break Ok(());
+            }
+            match take(&client, *from, url, HIDDEN_SECONDS).await {
+                Err(error) => break Err(error),
+                Ok(letters) => {
+                    // A letter that comes again has become visible in the meantime: the round is over.
+                    let before = seen.len();
+                    seen.extend(letters.iter().map(|letter| letter.message_id.clone()));
+                    let fresh = seen.len() > before;
+                    held.extend(letters);
+                    if !fresh {
+                        break Ok(());
+                    }
+                }
+            }
+        };
+        let_go(&client, url, &held).await;
+        looked?;
+        let mut told: HashSet<String> = HashSet::new();
+        held.retain(|letter| told.insert(letter.message_id.clone()));
+        held.truncate(limit);
+        found.extend(held);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn letters_are_told_apart() {
+        let parked = json!({"queue": "https://q", "id": "scalev/main/1/order.created/e", "reason": "no"});
+        let expected = ("https://q".to_owned(), "scalev/main/1/order.created/e".to_owned(), "no".to_owned());
+        let (queue_url, id, reason) = expected;
+        assert_eq!(Says::of(&parked.to_string()), Says::Parked { queue_url, id, reason });
+        let stretch = json!({
+            "requestContext": {"condition": "RecordAgeExceeded"},
+            "responseContext": {"functionError": "Unhandled"},
+            "DDBStreamBatchInfo": {
+                "approximateArrivalOfFirstRecord": "2026-01-01T00:00:00Z",
+                "approximateArrivalOfLastRecord": "2026-01-01T00:05:00Z",
+            },
+        });
+        let Says::Stretch { reason, first, last } = Says::of(&stretch.to_string()) else { unreachable!() };
+        assert_eq!(reason, "RecordAgeExceeded, Unhandled");
+        assert!(first.unwrap() < last.unwrap());
+        for body in ["", "hello", "{}", r#"{"id": "x"}"#] {
+            assert_eq!(Says::of(body), Says::Unknown, "{body}");
+        }
+    }
+}

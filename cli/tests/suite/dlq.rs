@@ -1,0 +1,105 @@
+//! Dead letters: looked at without a trace, sent back once.
+
+use crate::harness::{START_MS, World, world};
+use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, RELAY_DEAD_LETTERS, WORK, WORK_DEAD_LETTERS};
+use edge::queue::{deduplication_of, group_of};
+use hookmill::Exit;
+use serde_json::{Value, json};
+use webhook::claim::EventKey;
+use webhook::providers::SCALAPAY;
+
+async fn kept(world: &World, case: &str) -> (EventKey, Value) {
+    let (key, _) = world.keep(&SCALAPAY, case, START_MS, str::to_owned).await;
+    let event = world.lines(&["events", "show", &key.id()]).await.remove(0)["event"].clone();
+    (key, event)
+}
+
+fn parked(queue: &str, id: &str) -> String {
+    json!({"queue": queue, "id": id, "reason": "AccessDenied: no"}).to_string()
+}
+
+#[tokio::test]
+async fn letters_are_listed_and_shown_and_let_go() {
+    let world = world().await;
+    let (key, event) = kept(&world, "created").await;
+    let group = group_of(&key.pk);
+    world.queues.put(WORK_DEAD_LETTERS, &event.to_string(), &group);
+    world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, &key.id()), "");
+    world.queues.put(RELAY_DEAD_LETTERS, "hello", "");
+    let lines = world.lines(&["dlq", "list"]).await;
+    let told: Vec<_> = lines.iter().map(|line| (line["queue"].as_str(), line["kind"].as_str())).collect();
+    let expected = [("relay", "parked"), ("relay", "unknown"), ("work", "event")];
+    assert_eq!(told, expected.map(|(queue, kind)| (Some(queue), Some(kind))));
+    assert_eq!((&lines[0]["reason"], &lines[0]["id"]), (&json!("AccessDenied: no"), &json!(key.id())));
+    assert_eq!(lines[2]["since"], "2026-01-01T00:00:00.000Z");
+    assert!(world.lines(&["dlq", "list", "--queue", "orders"]).await.is_empty());
+    assert!(world.notes().contains("There are no dead letters"));
+    let shown = world.lines(&["dlq", "show", lines[2]["letter"].as_str().unwrap()]).await.remove(0);
+    assert_eq!(shown["body"], event.to_string());
+    assert!(shown["next"].as_str().unwrap().contains("dlq redrive --queue work"));
+    assert_eq!(world.run(&["dlq", "show", "nothing"]).await, Exit::NotFound);
+    for url in [WORK_DEAD_LETTERS, ORDERS_DEAD_LETTERS, RELAY_DEAD_LETTERS] {
+        assert_eq!(world.queues.hidden(url), 0, "{url}");
+    }
+    assert_eq!(world.queues.calls("DeleteMessageBatch"), 0);
+}
+
+#[tokio::test]
+async fn letters_go_back_in_their_group_and_are_gone() {
+    let world = world().await;
+    let (key, event) = kept(&world, "created").await;
+    let group = group_of(&key.pk);
+    world.queues.put(ORDERS_DEAD_LETTERS, &event.to_string(), &group);
+    let due = world.lines(&["dlq", "redrive", "--queue", "orders"]).await;
+    assert_eq!((&due[0]["outcome"], &due[0]["to"]), (&json!("due"), &json!("orders")));
+    assert!(world.notes().contains("1 would be"));
+    assert_eq!((world.queues.taken(ORDERS).len(), world.queues.hidden(ORDERS_DEAD_LETTERS)), (0, 0));
+    let sent = world.lines(&["dlq", "redrive", "--queue", "orders", "--yes"]).await;
+    assert_eq!(sent[0]["outcome"], "sent");
+    let (body, went, deduplication) = world.queues.taken(ORDERS).remove(0);
+    assert_eq!((body, went), (event, group));
+    assert_ne!(deduplication, deduplication_of(&key.id()));
+    assert!(world.queues.taken(ORDERS_DEAD_LETTERS).is_empty());
+}
+
+#[tokio::test]
+async fn parked_events_are_loaded_and_sent_to_their_queue() {
+    let world = world().await;
+    let (key, event) = kept(&world, "created").await;
+    world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, &key.id()), "");
+    world.queues.put(RELAY_DEAD_LETTERS, &parked("https://elsewhere", &key.id()), "");
+    world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, "scalapay/it/NONE/created/~"), "");
+    world.queues.put(RELAY_DEAD_LETTERS, r#"{"DDBStreamBatchInfo": {}}"#, "");
+    assert_eq!(world.run(&["dlq", "redrive", "--queue", "relay", "--yes"]).await, Exit::Problems);
+    let told = String::from_utf8(world.results()).unwrap();
+    for reason in ["has no queue https://elsewhere", "no event scalapay/it/NONE", "names no events"] {
+        assert!(told.contains(reason), "{told}");
+    }
+    let taken = world.queues.taken(WORK);
+    assert_eq!(taken.len(), 1);
+    assert_eq!((&taken[0].0, &taken[0].1), (&event, &group_of(&key.pk)));
+    assert_eq!(world.queues.taken(RELAY_DEAD_LETTERS).len(), 3);
+    assert_eq!(world.queues.hidden(RELAY_DEAD_LETTERS), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_stays_and_holds_its_order_back() {
+    let mut world = world().await;
+    world.without_pauses();
+    let (key, first) = kept(&world, "created").await;
+    let (_, second) = kept(&world, "disputed").await;
+    let group = group_of(&key.pk);
+    world.queues.put(WORK_DEAD_LETTERS, &first.to_string(), &group);
+    world.queues.put(WORK_DEAD_LETTERS, &second.to_string(), &group);
+    world.queues.put(WORK_DEAD_LETTERS, &second.to_string(), "another");
+    let refused = first["id"].as_str().unwrap().to_owned();
+    world.queues.refuse(move |_, body| body.contains(&refused).then_some("InternalError"));
+    assert_eq!(world.run(&["dlq", "redrive", "--queue", "work", "--yes"]).await, Exit::Problems);
+    let sent: Vec<String> = world.queues.taken(WORK).into_iter().map(|(_, group, _)| group).collect();
+    assert_eq!(sent, ["another"]);
+    assert_eq!(world.queues.taken(WORK_DEAD_LETTERS).len(), 2);
+    assert_eq!(world.queues.hidden(WORK_DEAD_LETTERS), 0);
+    world.queues.accept();
+    assert_eq!(world.lines(&["dlq", "redrive", "--queue", "work", "--yes"]).await.len(), 2);
+    assert!(world.queues.taken(WORK_DEAD_LETTERS).is_empty());
+}
