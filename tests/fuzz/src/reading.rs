@@ -24,22 +24,22 @@ const BODIES_MAX: usize = 2;
 
 const MARKS: [Option<Mark>; 4] = [None, Some(Mark::Conflict), Some(Mark::Revision), Some(Mark::PossiblyRepeated)];
 
-/// Scalapay's bodies; see [`reading`].
+/// Scalapay's bodies, read into events.
 pub fn read_scalapay(data: &[u8]) {
     reading("scalapay", data);
 }
 
-/// Scalev's bodies; see [`reading`].
+/// Scalev's bodies, read into events.
 pub fn read_scalev(data: &[u8]) {
     reading("scalev", data);
 }
 
-/// Selldone's bodies; see [`reading`].
+/// Selldone's bodies, read into events.
 pub fn read_selldone(data: &[u8]) {
     reading("selldone", data);
 }
 
-/// SHOPLINE's bodies; see [`reading`].
+/// SHOPLINE's bodies, read into events.
 pub fn read_shopline(data: &[u8]) {
     reading("shopline", data);
 }
