@@ -4,7 +4,7 @@ use simulator::proof::{Found, prove};
 
 #[test]
 fn every_deliberate_defect_is_found() {
-    let proved = prove(12, 20, 1);
+    let proved = prove(12, 20, 2);
     for Found { defect, invariant, seeds, of } in &proved {
         println!("{defect:?}: found in {seeds} of {of} seeds: {invariant}");
     }
