@@ -11,7 +11,7 @@ from tests import e2e
 from tests.cli import Cli, binary, environment
 from tests.local import signing
 
-SOURCE = "shopline/tw-cli"
+SOURCE = "shopline/tw-look"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_the_list_has_every_event_once_by_time(cli: Cli, pipe: e2e.Pipe, sent: l
     assert sorted(line["id"] for line in listed) == sent
     received = [line["received"] for line in listed]
     assert received == sorted(received, reverse=True)
-    rows = pipe.rows("shopline", "tw-cli")
+    rows = pipe.rows("shopline", "tw-look")
     assert all(rows[line["id"]]["received_at"] == line["received"] for line in listed)
 
 
@@ -62,7 +62,7 @@ def test_an_event_is_shown_whole(cli: Cli, pipe: e2e.Pipe, sent: list[str]) -> N
     (shown,) = cli.json("events", "show", event_id, "--fields")
     assert shown["event"] == pipe.read(event_id)
     assert shown["delivery"]["key"] == "the current one"
-    row = pipe.rows("shopline", "tw-cli")[event_id]
+    row = pipe.rows("shopline", "tw-look")[event_id]
     assert shown["delivery"]["fingerprint"] == row["fingerprint"]
     assert {"field": "data.id", "from": ["resource._id"]} in shown["fields"] or any(
         origin["field"] == "data.id" and origin["from"] for origin in shown["fields"]
@@ -71,13 +71,13 @@ def test_an_event_is_shown_whole(cli: Cli, pipe: e2e.Pipe, sent: list[str]) -> N
 
 
 def test_a_sample_is_kept_byte_by_byte(cli: Cli) -> None:
-    (line,) = cli.json("send", "events/scalapay/charged.base64.json", "--source", "scalapay/it-cli")
+    (line,) = cli.json("send", "events/scalapay/charged.base64.json", "--source", "scalapay/it-look")
     sample = e2e.sample("scalapay", "charged.base64")
     assert cli.raw("events", "show", line["id"], "--raw") == signing.body_bytes(sample)
 
 
 def test_an_order_is_shown_with_its_events(cli: Cli, pipe: e2e.Pipe, sent: list[str]) -> None:
-    views = pipe.views("shopline", "tw-cli")
+    views = pipe.views("shopline", "tw-look")
     listed = cli.json("orders", "list", "--source", SOURCE, "--limit", "1000")
     assert {line["order"] for line in listed} == views.keys()
     states = ("order_state", "payment_state", "fulfillment_state", "total", "currency", "refunded")
@@ -100,14 +100,14 @@ def test_an_order_is_shown_with_its_events(cli: Cli, pipe: e2e.Pipe, sent: list[
 
 
 def test_a_tail_tells_what_comes_and_ends_by_ctrl_c(cli: Cli) -> None:
-    tail = cli.start("--json", "events", "tail", "--source", "scalapay/it-cli", "--every", "1s")
+    tail = cli.start("--json", "events", "tail", "--source", "scalapay/it-look", "--every", "1s")
     assert tail.stderr and tail.stdout
     assert "Following" in tail.stderr.readline()
-    (sent,) = cli.json("send", "events/scalapay/expired.json", "--source", "scalapay/it-cli", "--fresh")
+    (sent,) = cli.json("send", "events/scalapay/expired.json", "--source", "scalapay/it-look", "--fresh")
     fresh = sent["kept"] != "repeat"
     if not fresh:
         # Another test has sent it before: a strong name is a repeat. A body of its own is not.
-        (sent,) = cli.json("send", "events/scalapay/charged.json", "--source", "scalapay/it-cli", "--fresh")
+        (sent,) = cli.json("send", "events/scalapay/charged.json", "--source", "scalapay/it-look", "--fresh")
     found = tail.stdout.readline()
     assert sent["id"] in found
     tail.send_signal(signal.SIGINT)
@@ -126,11 +126,11 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, sent: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("events", "show", "shopline/tw-cli/1/order%2Fcreate/none"), 4, "no event"),
+        (("events", "show", "shopline/tw-look/1/order%2Fcreate/none"), 4, "no event"),
         (("events", "show", "not-an-id"), 2, "not an event id"),
         (("events", "list", "--from", "2026-02-01", "--to", "2026-01-01"), 2, "is empty"),
         (("events", "list", "--since", "soon"), 2, "a span is"),
-        (("orders", "show", "shopline/tw-cli/none"), 4, "no order"),
+        (("orders", "show", "shopline/tw-look/none"), 4, "no order"),
         (("--stack", "nobodys", "orders", "list"), 3, "no stack named nobodys"),
     ],
 )

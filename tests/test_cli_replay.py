@@ -11,7 +11,7 @@ import pytest
 from tests import e2e
 from tests.cli import Cli
 
-SOURCE = "scalapay/it-cli"
+SOURCE = "scalapay/it-replay"
 # Each has a type that an order's view is made of.
 CASES = ("created", "authorized", "charged", "refunded")
 
@@ -66,7 +66,7 @@ def test_an_event_comes_again_under_its_id(cli: Cli, pipe: e2e.Pipe, sent: list[
 
 
 def test_the_views_stay_as_they_are(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path: Path) -> None:
-    before, dead = pipe.views("scalapay", "it-cli"), pipe.dead_letters()
+    before, dead = pipe.views("scalapay", "it-replay"), pipe.dead_letters()
     assert before
     lines = cli.json(
         "replay", "--source", SOURCE, "--queue", "orders", "--yes", "--run-file", str(tmp_path / "run.jsonl")
@@ -74,7 +74,7 @@ def test_the_views_stay_as_they_are(cli: Cli, pipe: e2e.Pipe, sent: list[str], t
     assert {line["outcome"] for line in lines} == {"sent"}
     assert set(sent) <= {line["id"] for line in lines}
     pipe.wait_for_views()
-    assert pipe.views("scalapay", "it-cli") == before
+    assert pipe.views("scalapay", "it-replay") == before
     assert pipe.dead_letters() == dead
 
 
@@ -127,7 +127,7 @@ def test_a_parked_event_is_listed_and_sent_back(cli: Cli, pipe: e2e.Pipe, sent: 
     ("arguments", "code", "told"),
     [
         (("replay",), 2, "not said what to replay"),
-        (("replay", "scalapay/it-cli/none/created/~"), 4, "no event"),
+        (("replay", "scalapay/it-replay/none/created/~"), 4, "no event"),
         (("replay", "--source", SOURCE, "--queue", "extra"), 3, "no extra queue"),
         (("replay", "--resume", "nowhere.jsonl"), 2, "cannot be read"),
     ],
