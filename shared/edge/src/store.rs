@@ -105,14 +105,13 @@ impl Store {
         let trimmed = defects::has(Defect::BodyTrimmed);
         let body = if trimmed { secretless.body.trim_ascii() } else { &secretless.body };
         let compressed = item::compress(body).map_err(StoreError::Compression)?;
-        let hash = delivery.body_hash();
         let body = self.place(&key, compressed).await?;
         let row = StoredRow {
             row: Row {
                 key,
                 received_ms,
                 body: Vec::new(),
-                hash,
+                hash: verified.body_hash(),
                 headers: delivery.kept_headers(provider.kept_headers),
                 signed_at: verified.signed_at().map(str::to_owned),
                 mark: None,

@@ -75,9 +75,15 @@ pub struct Verified<'a> {
     fingerprint: String,
     signed_at: Option<String>,
     signed_text: Option<String>,
+    body_hash: [u8; 32],
 }
 
 impl Verified<'_> {
+    /// SHA-256 of the body as received, made once: names and rows have it.
+    pub fn body_hash(&self) -> [u8; 32] {
+        self.body_hash
+    }
+
     /// Which of the source's keys or tokens matched.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
@@ -155,7 +161,7 @@ pub fn admit<'a>(provider: &Provider, source: &'a Source, delivery: &'a Delivery
         }
     }
     let Proof { fingerprint, signed_at, signed_text } = proof;
-    Ok(Verified { delivery, source, body, fingerprint, signed_at, signed_text })
+    Ok(Verified { delivery, source, body, fingerprint, signed_at, signed_text, body_hash: delivery.body_hash() })
 }
 
 /// What a checked credential tells.

@@ -64,7 +64,7 @@ impl Provider {
         match &verified.body {
             Ok(document) => (self.claim)(verified, &document.root),
             Err(_) => {
-                let content = verified.delivery.body_hash();
+                let content = verified.body_hash();
                 Claim {
                     subject: Part::missing(),
                     word: Part::missing(),

@@ -67,7 +67,7 @@ const REFUNDED: &str = "refunded";
 
 fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let text = |name| root.get(name).and_then(Value::text);
-    let content = verified.delivery.body_hash();
+    let content = verified.body_hash();
     let status = text("status");
     let is = |word: &str| status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case(word));
     let once = ONCE.iter().any(|word| is(word)) && text("orderToken").is_some();

@@ -64,7 +64,7 @@ fn merchant(root: &Value<'_>) -> Option<String> {
 
 fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let text = |path: &[&str]| root.at(path).and_then(Value::text);
-    let content = verified.delivery.body_hash();
+    let content = verified.body_hash();
     let (event, unique_id) = (text(&["event"]), text(&["unique_id"]));
     let (id, order_id) = (text(&["data", "id"]), text(&["data", "order_id"]));
     let is_intent = event.as_deref().is_some_and(|event| event.starts_with(INTENTS));

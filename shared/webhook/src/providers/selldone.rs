@@ -46,7 +46,7 @@ fn merchant(root: &Value<'_>) -> Option<String> {
 
 fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let text = |path: &[&str]| root.at(path).and_then(Value::text);
-    let content = verified.delivery.body_hash();
+    let content = verified.body_hash();
     let (shop, event, action) = (text(&["shop", "id"]), text(&["event"]), text(&["action"]));
     let about = event.as_deref().and_then(|event| lookup(ABOUT, event));
     let subject = |kind: Option<&str>, path| Part::of(&[shop.as_deref(), kind, text(path).as_deref()]);

@@ -91,7 +91,7 @@ fn content(verified: &Verified<'_>, root: &Value<'_>) -> [u8; 32] {
     }
     match &verified.body {
         // Which of two members of one name comes first is part of what such a body says.
-        Ok(document) if document.duplicate_keys => verified.delivery.body_hash(),
+        Ok(document) if document.duplicate_keys => verified.body_hash(),
         Ok(_) | Err(_) => {
             Sha256::digest(canonical_json::print(root, Numbers::AsWritten, Keys::JavaScript).as_bytes()).into()
         }
