@@ -10,10 +10,6 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
-};
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_types::retry::RetryConfig;
@@ -30,6 +26,9 @@ use webhook::signature::admit;
 use webhook::source::{Merchants, SchemeName, Source};
 
 use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, Queues, RELAY_DEAD_LETTERS, Switch, WORK, WORK_DEAD_LETTERS};
+
+#[path = "../../../shared/edge/tests/suite/tables.rs"]
+mod tables;
 
 /// 2026-01-01T00:00:00Z
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
@@ -77,7 +76,7 @@ async fn world_of(json: bool) -> World {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
     let world = world_at(&endpoint, json);
-    create_tables(&world.context.dynamodb()).await;
+    tables::create_tables(&world.context.dynamodb(), "EventsTable", "OrdersTable").await;
     world
 }
 
@@ -198,28 +197,4 @@ impl World {
 
 pub(crate) fn events_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../events")
-}
-
-async fn create_tables(client: &aws_sdk_dynamodb::Client) {
-    let key =
-        |name: &str, key_type| KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().unwrap();
-    let string = |name: &str| {
-        let text = ScalarAttributeType::S;
-        AttributeDefinition::builder().attribute_name(name).attribute_type(text).build().unwrap()
-    };
-    let index = GlobalSecondaryIndex::builder()
-        .index_name(edge::item::TIME_INDEX)
-        .key_schema(key("bucket", KeyType::Hash))
-        .key_schema(key("received_at", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-        .build()
-        .unwrap();
-    let events = client.create_table().table_name("EventsTable").billing_mode("PAY_PER_REQUEST".into());
-    let events = events.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-    let events = ["pk", "sk", "bucket", "received_at"]
-        .iter()
-        .fold(events, |table, name| table.attribute_definitions(string(name)));
-    events.global_secondary_indexes(index).send().await.unwrap();
-    let orders = client.create_table().table_name("OrdersTable").billing_mode("PAY_PER_REQUEST".into());
-    orders.key_schema(key("pk", KeyType::Hash)).attribute_definitions(string("pk")).send().await.unwrap();
 }

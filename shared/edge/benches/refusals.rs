@@ -5,9 +5,15 @@
 //! Both kinds go through the real receiver in turn, in random order, with equal bodies. What is told is not a time but
 //! how often somebody who sees one answer of each kind, without any network between, would guess right: 50 % is blind.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "a measurement")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement"
+)]
 
-#[allow(dead_code, reason = "shared with the tests")]
+#[expect(dead_code, reason = "shared with the tests")]
 #[path = "../tests/suite/harness.rs"]
 mod harness;
 
@@ -75,7 +81,7 @@ fn told_text(value: &Value) -> String {
 async fn measure(provider: &'static str, case: &str, bytes: usize, rounds: usize) -> Measured {
     let world = world().await;
     let receiver = world.receiver(Provider::named(provider).unwrap());
-    let genuine = sample(provider, &found(provider, case), |event| enlarge(event, bytes));
+    let genuine = sample(provider, case, |event| enlarge(event, bytes));
     let wrong = with_wrong_credential(genuine.clone());
     let mut unknown = wrong.clone();
     let path = wrong["rawPath"].as_str().unwrap();
@@ -98,13 +104,6 @@ async fn measure(provider: &'static str, case: &str, bytes: usize, rounds: usize
         }
     }
     measured
-}
-
-/// The case of that name, or the first that begins so.
-fn found(provider: &str, case: &str) -> String {
-    let all = harness::cases(provider);
-    let exact = all.iter().find(|name| *name == case);
-    exact.or_else(|| all.iter().find(|name| name.starts_with(case))).unwrap_or_else(|| panic!("{all:?}")).clone()
 }
 
 fn enlarge(event: &mut Value, bytes: usize) {

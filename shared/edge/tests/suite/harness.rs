@@ -6,10 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
-};
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_http_client::test_util::infallible_client_fn;
@@ -23,6 +19,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use webhook::providers::Provider;
+
+#[path = "tables.rs"]
+mod tables;
 
 pub(crate) const EVENTS: &str = "events";
 pub(crate) const ORDERS: &str = "orders";
@@ -88,7 +87,7 @@ pub(crate) async fn world() -> World {
         .endpoint_url(endpoint)
         .build();
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(config);
-    create_tables(&dynamodb).await;
+    tables::create_tables(&dynamodb, EVENTS, ORDERS).await;
     World { dynamodb, time: Arc::new(Time(AtomicI64::new(START_MS))), secret: Arc::default() }
 }
 
@@ -165,30 +164,6 @@ pub(crate) fn respond(status: u16, body: &Value) -> http::Response<String> {
 
 pub(crate) fn text_of(item: &Item, name: &str) -> String {
     item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
-}
-
-async fn create_tables(client: &aws_sdk_dynamodb::Client) {
-    let key =
-        |name: &str, key_type| KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().unwrap();
-    let string = |name: &str| {
-        let text = ScalarAttributeType::S;
-        AttributeDefinition::builder().attribute_name(name).attribute_type(text).build().unwrap()
-    };
-    let index = GlobalSecondaryIndex::builder()
-        .index_name("received")
-        .key_schema(key("bucket", KeyType::Hash))
-        .key_schema(key("received_at", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-        .build()
-        .unwrap();
-    let events = client.create_table().table_name(EVENTS).billing_mode("PAY_PER_REQUEST".into());
-    let events = events.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-    let events = ["pk", "sk", "bucket", "received_at"]
-        .iter()
-        .fold(events, |table, name| table.attribute_definitions(string(name)));
-    events.global_secondary_indexes(index).send().await.unwrap();
-    let orders = client.create_table().table_name(ORDERS).billing_mode("PAY_PER_REQUEST".into());
-    orders.key_schema(key("pk", KeyType::Hash)).attribute_definitions(string("pk")).send().await.unwrap();
 }
 
 fn events_folder() -> std::path::PathBuf {

@@ -1,0 +1,31 @@
+//! The tables as `template.yaml` has them, for tests of any crate over an embedded DynamoDB.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+
+/// Creates the events table, its time index included, and the table of order views, under these names.
+pub(crate) async fn create_tables(client: &aws_sdk_dynamodb::Client, events_name: &str, orders_name: &str) {
+    let key =
+        |name: &str, key_type| KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().unwrap();
+    let string = |name: &str| {
+        let text = ScalarAttributeType::S;
+        AttributeDefinition::builder().attribute_name(name).attribute_type(text).build().unwrap()
+    };
+    let index = GlobalSecondaryIndex::builder()
+        .index_name("received")
+        .key_schema(key("bucket", KeyType::Hash))
+        .key_schema(key("received_at", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()
+        .unwrap();
+    let events = client.create_table().table_name(events_name).billing_mode("PAY_PER_REQUEST".into());
+    let events = events.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    let events = ["pk", "sk", "bucket", "received_at"]
+        .iter()
+        .fold(events, |table, name| table.attribute_definitions(string(name)));
+    events.global_secondary_indexes(index).send().await.unwrap();
+    let orders = client.create_table().table_name(orders_name).billing_mode("PAY_PER_REQUEST".into());
+    orders.key_schema(key("pk", KeyType::Hash)).attribute_definitions(string("pk")).send().await.unwrap();
+}
