@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use aws_sdk_secretsmanager::error::SdkError;
+use clap::Args;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::Sources;
 
@@ -71,17 +72,24 @@ pub async fn of_provider(context: &Context, provider: &'static Provider) -> Resu
     })
 }
 
+/// Which sources are meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SourceArgs {
+    /// Only this source, such as scalev/main
+    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with = "provider")]
+    pub source: Option<SourceName>,
+    /// Only this provider
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<ProviderName>,
+}
+
 /// The sources that are meant: the one named, or all that the secrets have, of one provider or of every one.
-pub async fn chosen(
-    context: &Context,
-    source: Option<&SourceName>,
-    provider: Option<ProviderName>,
-) -> Result<Vec<SourceName>, Error> {
-    if let Some(source) = source {
+pub async fn chosen(context: &Context, args: &SourceArgs) -> Result<Vec<SourceName>, Error> {
+    if let Some(source) = &args.source {
         return Ok(vec![source.clone()]);
     }
     let mut found = Vec::new();
-    for known in PROVIDERS.into_iter().filter(|known| provider.is_none_or(|wanted| wanted.0.name == known.name)) {
+    for known in PROVIDERS.into_iter().filter(|known| args.provider.is_none_or(|wanted| wanted.0.name == known.name)) {
         let sources = of_provider(context, known).await.map_err(|error| match error.next {
             Some(next) => Error { next: Some(format!("{next} Or name one source with --source.")), ..error },
             None => error,

@@ -19,7 +19,7 @@ use crate::history::{KeptEvent, fetch};
 use crate::index::{Order, Walk};
 use crate::output::{Paint, table};
 use crate::run_file::{Head, Planned, Run, RunFile};
-use crate::sources::{ProviderName, SourceName, chosen};
+use crate::sources::{SourceArgs, chosen};
 use crate::time::{RangeArgs, instant};
 
 pub mod sender;
@@ -52,15 +52,12 @@ pub struct ReplayArgs {
     pub run_file: Option<PathBuf>,
     /// Go on with the replay that this file records
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated", "queues",
+        "source", "provider", "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated", "queues",
     ])]
     pub resume: Option<PathBuf>,
-    /// Only this source, such as scalev/main
-    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with_all = ["provider", "resume"])]
-    pub source: Option<SourceName>,
-    /// Only this provider
-    #[arg(long, value_name = "PROVIDER", conflicts_with = "resume")]
-    pub provider: Option<ProviderName>,
+    /// Of which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
     /// When they were received.
     #[command(flatten)]
     pub range: RangeArgs,
@@ -187,12 +184,12 @@ async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Er
 async fn many(context: &Context, args: &ReplayArgs, to: &[Destination], stop: &Cell<bool>) -> Result<Plan, Error> {
     let range = &args.range;
     let bounded = range.from.is_some() || range.to.is_some() || range.since.is_some();
-    if args.source.is_none() && args.provider.is_none() && args.filter.is_open() && !bounded {
+    if args.sources.source.is_none() && args.sources.provider.is_none() && args.filter.is_open() && !bounded {
         return Err(Error::usage("it is not said what to replay")
             .next("Name an event's id, or choose: --source, --type, --since 2h; --from 1970-01-01 is everything."));
     }
     let range = range.range(context.clock.now_ms())?;
-    let sources = chosen(context, args.source.as_ref(), args.provider).await?;
+    let sources = chosen(context, &args.sources).await?;
     let table = context.deployment().await?.events_table()?;
     let stride = i32::try_from(STRIDE).unwrap_or(1);
     let mut walk = Walk::new(context.dynamodb(), table, &sources, range, Order::OldestFirst, stride);

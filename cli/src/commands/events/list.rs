@@ -10,7 +10,7 @@ use crate::history::{KeptEvent, fetch};
 use crate::index::{Entry, Order, Walk};
 use crate::output::{Paint, table};
 use crate::quarantine::{RefusedLine, refused};
-use crate::sources::{ProviderName, SourceName, chosen};
+use crate::sources::{SourceArgs, SourceName, chosen};
 use crate::time::{Range, RangeArgs, instant};
 
 /// Rows that are read at a time.
@@ -19,12 +19,9 @@ const STRIDE: usize = 40;
 /// Arguments of `events list`.
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {
-    /// Only this source, such as scalev/main
-    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with = "provider")]
-    pub source: Option<SourceName>,
-    /// Only this provider
-    #[arg(long, value_name = "PROVIDER")]
-    pub provider: Option<ProviderName>,
+    /// Of which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
     /// When they were received.
     #[command(flatten)]
     pub range: RangeArgs,
@@ -57,7 +54,7 @@ pub struct Page {
 /// Lists events.
 pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     let range = args.range.range(context.clock.now_ms())?;
-    let sources = chosen(context, args.source.as_ref(), args.provider).await?;
+    let sources = chosen(context, &args.sources).await?;
     if sources.is_empty() && !args.quarantined {
         context.output.note("No source is set up, so nothing was received; or name one with --source.");
         return Ok(Exit::Ok);
@@ -127,7 +124,8 @@ async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
 }
 
 async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {
-    let mut told = refused(context, sources, args.source.is_none().then_some(args.provider), range).await?;
+    let mut told =
+        refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?;
     told.sort_by(|a, b| if args.oldest_first { a.received.cmp(&b.received) } else { b.received.cmp(&a.received) });
     let all = told.len();
     told.truncate(args.limit);

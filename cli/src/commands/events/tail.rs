@@ -16,7 +16,7 @@ use crate::error::{Error, Exit};
 use crate::history::fetch;
 use crate::index::{Entry, Order, Walk};
 use crate::output::Paint;
-use crate::sources::{ProviderName, SourceName, chosen};
+use crate::sources::{SourceArgs, SourceName, chosen};
 use crate::time::{Instant, LATEST_MS, Range, Span, instant};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
@@ -29,12 +29,9 @@ const FAILURES_MAX: u32 = 10;
 /// Arguments of `events tail`.
 #[derive(Debug, Clone, Args)]
 pub struct TailArgs {
-    /// Only this source, such as scalev/main
-    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with = "provider")]
-    pub source: Option<SourceName>,
-    /// Only this provider
-    #[arg(long, value_name = "PROVIDER")]
-    pub provider: Option<ProviderName>,
+    /// Of which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
     /// Which of them.
     #[command(flatten)]
     pub filter: EventFilter,
@@ -101,7 +98,7 @@ pub async fn run(context: &Context, args: TailArgs) -> Result<Exit, Error> {
 }
 
 async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
-    let sources = chosen(context, args.source.as_ref(), args.provider).await?;
+    let sources = chosen(context, &args.sources).await?;
     if sources.is_empty() {
         return Err(Error::deployment("no source is set up, so nothing can arrive")
             .next("Fill a provider's secret, or name a source with --source."));

@@ -11,17 +11,14 @@ use crate::aws::failed;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Paint, table};
-use crate::sources::{ProviderName, SourceName};
+use crate::sources::SourceArgs;
 
 /// Arguments of `orders list`.
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {
-    /// Only this source, such as scalev/main
-    #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with = "provider")]
-    pub source: Option<SourceName>,
-    /// Only this provider
-    #[arg(long, value_name = "PROVIDER")]
-    pub provider: Option<ProviderName>,
+    /// Of which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
     /// At most so many; the order is the table's own
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub limit: usize,
@@ -69,7 +66,7 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
 /// One page of orders and whether others follow. Reads the table from front to back: it has no other order.
 pub async fn page(context: &Context, args: &ListArgs) -> Result<(Vec<OrderLine>, bool), Error> {
     let (client, table) = (context.dynamodb(), context.deployment().await?.orders_table()?);
-    let prefix = match (&args.source, args.provider) {
+    let prefix = match (&args.sources.source, args.sources.provider) {
         (Some(source), _) => Some(format!("{source}/")),
         (None, Some(provider)) => Some(format!("{}/", provider.0.name)),
         (None, None) => None,

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, of_order};
 use crate::output::{Paint, table};
-use crate::sources::chosen;
+use crate::sources::{SourceArgs, chosen};
 use crate::timeline::{Moment, timeline};
 
 /// Arguments of `orders show`.
@@ -117,7 +117,7 @@ async fn links(context: &Context, pk: &str, events: &[KeptEvent], view: &View) -
     names.retain(|(_, name)| Part::one(name).to_string() != subject);
     let referred = names.iter().any(|(kind, _)| kind == "merchant_reference");
     // Without a look into the secrets the names are told all the same.
-    let sources = if referred { chosen(context, None, None).await.unwrap_or_default() } else { Vec::new() };
+    let sources = if referred { chosen(context, &SourceArgs::default()).await.unwrap_or_default() } else { Vec::new() };
     let orders = context.orders().await?;
     let mut links = Vec::new();
     for (kind, name) in names {
