@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use webhook::providers::PROVIDERS;
 
 use crate::faults::{Actor, Fault, Plan, Point};
-use crate::run::{Options, Outcome, run};
+use crate::parallel::in_parallel;
+use crate::run::{Options, Outcome, count, run};
 use crate::workload::Shape;
 
 /// The two sides of a call.
@@ -35,16 +35,11 @@ type Crashes = BTreeMap<Point, Fault>;
 
 /// Crashes every provider's longest history everywhere, in so many threads. A pair's second crash may be at a call that
 /// only the first one brings about, so the second points are those of the run with the first crash.
-pub fn exhaust(with_pairs: bool, threads: usize, progress: &(dyn Fn(&str) + Sync)) -> Vec<Exhausted> {
+pub fn exhaust(with_pairs: bool, threads: u64, progress: &(dyn Fn(&str) + Sync)) -> Vec<Exhausted> {
     PROVIDERS.into_iter().map(|provider| of_provider(provider.name, with_pairs, threads, progress)).collect()
 }
 
-fn of_provider(
-    provider: &'static str,
-    with_pairs: bool,
-    threads: usize,
-    progress: &(dyn Fn(&str) + Sync),
-) -> Exhausted {
+fn of_provider(provider: &'static str, with_pairs: bool, threads: u64, progress: &(dyn Fn(&str) + Sync)) -> Exhausted {
     let base = Options {
         seed: 1,
         shape: Shape::longest(provider),
@@ -56,26 +51,20 @@ fn of_provider(
     let calm = run(&base);
     let firsts: Vec<Crashes> =
         points(&calm).into_iter().flat_map(|point| SIDES.map(|side| Crashes::from([(point, side)]))).collect();
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Exhausted::new(provider, &calm)));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(first) = firsts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = of_first(&base, first, with_pairs);
-                    let mut done = done.lock().unwrap();
-                    done.singles += 1;
-                    done.pairs += found.0;
-                    done.failures.extend(found.1);
-                    progress(&format!(
-                        "{provider}: {} of {} first crashes, {} pairs, {} ended wrong",
-                        done.singles,
-                        firsts.len(),
-                        done.pairs,
-                        done.failures.len()
-                    ));
-                }
-            });
-        }
+    let done = Mutex::new(Exhausted::new(provider, &calm));
+    in_parallel(threads, count(firsts.len()), |number| {
+        let found = of_first(&base, &firsts[usize::try_from(number).unwrap()], with_pairs);
+        let mut done = done.lock().unwrap();
+        done.singles += 1;
+        done.pairs += found.0;
+        done.failures.extend(found.1);
+        progress(&format!(
+            "{provider}: {} of {} first crashes, {} pairs, {} ended wrong",
+            done.singles,
+            firsts.len(),
+            done.pairs,
+            done.failures.len()
+        ));
     });
     done.into_inner().unwrap()
 }

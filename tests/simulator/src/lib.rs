@@ -28,6 +28,7 @@ pub mod samples;
 pub mod workload;
 pub mod mend;
 pub mod world;
+pub mod parallel;
 pub mod run;
 pub mod check;
 pub mod shrink;

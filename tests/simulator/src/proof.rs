@@ -1,11 +1,11 @@
 //! The proof that the simulator would notice: deliberate defects, and the seeds in which each is found.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use edge::defects::Defect;
 
-use crate::run::{Options, run};
+use crate::parallel::in_parallel;
+use crate::run::{Options, count, run};
 
 /// Each defect and an invariant that it breaks.
 pub const DEFECTS: [(Defect, &str); 17] = [
@@ -45,25 +45,20 @@ pub struct Found {
 const FURTHER: u64 = 10;
 
 /// Runs each defect with the seeds from 1 on, in so many threads.
-pub fn prove(seeds: u64, orders: u64, threads: usize) -> Vec<Found> {
+pub fn prove(seeds: u64, orders: u64, threads: u64) -> Vec<Found> {
     let breaks = |defect: Defect, invariant: &str, seed: u64| {
         let outcome = run(&Options { defect: Some(defect), ..Options::harsh(seed, orders) });
         outcome.violations.iter().any(|violation| violation.invariant == invariant)
     };
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((defect, invariant)) = DEFECTS.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let mut told = Found { defect: *defect, invariant, seeds: 0, of: 0 };
-                    while told.of < seeds || (told.seeds == 0 && told.of < seeds * FURTHER) {
-                        told.of += 1;
-                        told.seeds += u64::from(breaks(*defect, invariant, told.of));
-                    }
-                    found.lock().unwrap().push(told);
-                }
-            });
+    let found = Mutex::new(Vec::new());
+    in_parallel(threads, count(DEFECTS.len()), |number| {
+        let (defect, invariant) = DEFECTS[usize::try_from(number).unwrap()];
+        let mut told = Found { defect, invariant, seeds: 0, of: 0 };
+        while told.of < seeds || (told.seeds == 0 && told.of < seeds * FURTHER) {
+            told.of += 1;
+            told.seeds += u64::from(breaks(defect, invariant, told.of));
         }
+        found.lock().unwrap().push(told);
     });
     let mut found = found.into_inner().unwrap();
     found.sort_by_key(|found| DEFECTS.iter().position(|(defect, _)| *defect == found.defect));

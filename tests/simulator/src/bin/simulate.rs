@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use simulator::exhaustive::{Exhausted, exhaust};
+use simulator::parallel::in_parallel;
 use simulator::proof::{Found, prove};
 use simulator::report::{Totals, exhausted, exhausted_json, failure};
 use simulator::run::{Options, run};
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
 /// Every crash and every pair of crashes, with a line of progress every ten seconds.
 fn exhaustive(told: &Arguments, begun: Instant) -> Vec<Exhausted> {
     let last = AtomicU64::new(0);
-    exhaust(true, usize::try_from(told.threads).unwrap(), &|line| {
+    exhaust(true, told.threads, &|line| {
         let seconds = begun.elapsed().as_secs();
         if seconds >= last.load(Ordering::Relaxed) + 10 {
             last.store(seconds, Ordering::Relaxed);
@@ -103,7 +104,7 @@ fn exhaustive(told: &Arguments, begun: Instant) -> Vec<Exhausted> {
 }
 
 fn defects(told: &Arguments) -> ExitCode {
-    let proved = prove(told.seeds, told.orders, usize::try_from(told.threads).unwrap());
+    let proved = prove(told.seeds, told.orders, told.threads);
     for Found { defect, invariant, seeds, of } in &proved {
         if told.json {
             println!(
@@ -118,28 +119,15 @@ fn defects(told: &Arguments) -> ExitCode {
 }
 
 fn all_seeds(told: &Arguments, begun: Instant) -> Totals {
-    let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
-    std::thread::scope(|scope| {
-        for _ in 0..told.threads {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= told.seeds {
-                        break;
-                    }
-                    let outcome = run(&Options::seeded(told.from + number, told.orders));
-                    let mut totals = totals.lock().unwrap();
-                    totals.add(outcome);
-                    if totals.seeds.is_multiple_of(told.seeds.div_ceil(20)) {
-                        let Totals { seeds, deliveries, failures, .. } = &*totals;
-                        let seconds = begun.elapsed().as_secs();
-                        eprintln!(
-                            "{seeds} seeds, {deliveries} deliveries, {} ended wrong, {seconds} s",
-                            failures.len()
-                        );
-                    }
-                }
-            });
+    let totals = Mutex::new(Totals::default());
+    in_parallel(told.threads, told.seeds, |number| {
+        let outcome = run(&Options::seeded(told.from + number, told.orders));
+        let mut totals = totals.lock().unwrap();
+        totals.add(outcome);
+        if totals.seeds.is_multiple_of(told.seeds.div_ceil(20)) {
+            let Totals { seeds, deliveries, failures, .. } = &*totals;
+            let seconds = begun.elapsed().as_secs();
+            eprintln!("{seeds} seeds, {deliveries} deliveries, {} ended wrong, {seconds} s", failures.len());
         }
     });
     totals.into_inner().unwrap()
