@@ -5,36 +5,30 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
 from collections import Counter
 from pathlib import Path
 
 from tests.local.ministack import StackError
+from tests.soak.background import Background
 
 PROC = Path("/proc")
 
 
-class Killer:
+class Killer(Background):
     """Kills a random function at random times, so many a minute."""
 
     def __init__(self, ministack_pid: int, a_minute: float, seed: int) -> None:
         if a_minute and not (PROC / "self" / "environ").exists():
             raise StackError("Processes cannot be told apart here. Leave them alone: --kills-per-minute 0")
+        super().__init__()
         self.ministack_pid = ministack_pid
         self.a_minute = a_minute
         self.chance = random.Random(seed)
         self.counts: Counter[str] = Counter()
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run, name="killer", daemon=True)
 
     def start(self) -> None:
         if self.a_minute:
-            self.thread.start()
-
-    def stop(self) -> None:
-        self.over.set()
-        if self.thread.ident is not None:
-            self.thread.join(30)
+            super().start()
 
     def run(self) -> None:
         while not self.over.wait(self.chance.expovariate(self.a_minute / 60)):

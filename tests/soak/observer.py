@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests import e2e
 from tests.local import run
 from tests.local.stack import Stack, StackError
+from tests.soak.background import Background
 
 DEAD_LETTER_QUEUES = ("RelayDeadLetterQueueUrl", "OrdersDeadLetterQueueUrl", "WorkDeadLetterQueueUrl")
 # A killed consumer's messages come back when their visibility is over. Six time-outs would be three minutes.
@@ -59,26 +60,18 @@ class Found:
     left: dict[str, int] = field(default_factory=dict)
 
 
-class Consumer:
+class Consumer(Background):
     """A user's own consumer: takes everything that comes off WorkQueue and keeps it.
 
     It also takes the relay's dead letters, which name the events that were parked for it.
     """
 
     def __init__(self, stack: Stack) -> None:
+        super().__init__()
         self.stack = stack
         self.messages: list[Message] = []
         self.letters: list[str] = []
         self.failures: set[str] = set()
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run, name="consumer", daemon=True)
-
-    def start(self) -> None:
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.over.set()
-        self.thread.join(30)
 
     def run(self) -> None:
         while not self.over.is_set():

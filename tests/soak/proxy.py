@@ -9,7 +9,6 @@ import json
 import random
 import re
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from tests.local import ministack
 from tests.local.ministack import ROOT, StackError
+from tests.soak.background import Background
 
 PYTHON = ROOT / ".local" / "microburst" / "bin" / "python"
 MICROBURST = Path(__file__).with_name("microburst_main.py")
@@ -185,22 +185,14 @@ def rules(rate: float) -> list[dict]:
     return wanted
 
 
-class Outages:
+class Outages(Background):
     """Takes one of `OUTAGES` away after another, each for some seconds."""
 
     def __init__(self, proxy: Proxy, seed: int) -> None:
+        super().__init__()
         self.proxy = proxy
         self.chance = random.Random(seed)
         self.counts: dict[str, int] = dict.fromkeys(OUTAGES, 0)
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run, name="outages", daemon=True)
-
-    def start(self) -> None:
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.over.set()
-        self.thread.join(30)
 
     def run(self) -> None:
         while not self.over.wait(self.chance.uniform(*OUTAGE_EVERY_SECONDS)):
