@@ -8,7 +8,6 @@ use crate::canonical_json;
 use crate::json::{self, Document};
 use crate::providers::Provider;
 use crate::request::Delivery;
-use crate::secret::Secret;
 use crate::source::{Merchants, Source};
 
 /// How a provider's deliveries prove themselves.
@@ -201,26 +200,33 @@ fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) ->
             (Some(Ok(document)), bodies)
         }
     };
-    let by_body = |key: &Secret, body: &str| digest.ct_eq(&key.hmac(&[stamp, b":", body.as_bytes()]));
-    let matching = first_match(&source.signing_keys, |key| match signature.message {
-        Message::Body => digest.ct_eq(&key.hmac(&[&delivery.body])),
-        Message::PrefixTimestampBody(prefix) => {
-            digest.ct_eq(&key.hmac(&[prefix.as_bytes(), b":", stamp, b":", &delivery.body]))
-        }
-        Message::TimestampSortedJson => bodies.iter().fold(Choice::from(0), |found, body| found | by_body(key, body)),
+    let texts = match signature.message {
+        Message::Body | Message::PrefixTimestampBody(_) => vec![delivery.body.as_slice()],
+        Message::TimestampSortedJson => bodies.iter().map(String::as_bytes).collect(),
+    };
+    let texts = texts.iter().enumerate();
+    let tries =
+        source.signing_keys.iter().flat_map(|key| texts.clone().map(move |(number, text)| (key, number, *text)));
+    let matching = first_match(tries, |(key, _, text)| {
+        digest.ct_eq(&match signature.message {
+            Message::Body => key.hmac(&[text]),
+            Message::PrefixTimestampBody(prefix) => key.hmac(&[prefix.as_bytes(), b":", stamp, b":", text]),
+            Message::TimestampSortedJson => key.hmac(&[stamp, b":", text]),
+        })
     });
-    let key = matching.ok_or(Refusal::Mismatch)?;
-    let signed_text = bodies.iter().find(|body| bool::from(by_body(key, body))).cloned();
+    let (key, number, _) = matching.ok_or(Refusal::Mismatch)?;
+    // Where the body itself is signed there are no others.
+    let signed_text = bodies.get(number).cloned();
     let proof = Proof { fingerprint: key.fingerprint(), signed_at: timestamp.map(str::to_owned), signed_text };
     Ok((proof, document))
 }
 
-/// The first secret that passes, after all have been tried.
-fn first_match(secrets: &[Secret], passes: impl Fn(&Secret) -> Choice) -> Option<&Secret> {
+/// The first that passes, after all have been tried.
+fn first_match<T: Copy>(tries: impl IntoIterator<Item = T>, passes: impl Fn(T) -> Choice) -> Option<T> {
     let mut found = None;
-    for secret in secrets {
-        let passed = bool::from(passes(secret));
-        found = found.or(passed.then_some(secret));
+    for one in tries {
+        let passed = bool::from(passes(one));
+        found = found.or(passed.then_some(one));
     }
     found
 }
