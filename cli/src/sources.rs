@@ -5,7 +5,7 @@ use std::str::FromStr;
 use aws_sdk_secretsmanager::error::SdkError;
 use clap::Args;
 use webhook::providers::{PROVIDERS, Provider};
-use webhook::source::Sources;
+use webhook::source::{Sources, is_source_name};
 
 use crate::aws::failed;
 use crate::context::Context;
@@ -39,8 +39,7 @@ impl FromStr for SourceName {
     fn from_str(text: &str) -> Result<Self, String> {
         let (provider, source) = text.split_once('/').ok_or("a source is <provider>/<source>, such as scalev/main")?;
         let ProviderName(provider) = provider.parse()?;
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-        if source.is_empty() || source.len() > 64 || !source.bytes().all(plain) {
+        if !is_source_name(source) {
             return Err("a source's name is 1 to 64 of a-z, 0-9, '-' and '_'".to_owned());
         }
         Ok(SourceName { provider, source: source.to_owned() })

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use webhook::source::is_source_name;
 
 use crate::address::BaseUrl;
 use crate::platform::Platform;
@@ -119,8 +120,7 @@ impl Accounts {
 }
 
 fn account(platform: &'static Platform, source: &str, entry: Value) -> Result<Account, Defect> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    if source.is_empty() || source.len() > 64 || !source.bytes().all(plain) {
+    if !is_source_name(source) {
         return Err(Defect::Name);
     }
     let Value::Object(mut entry) = entry else { return Err(Defect::Account) };

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::HeaderValue;
 use webhook::secret::Secret;
+use webhook::source::SAMPLE_KEY_PREFIX;
 
 /// The shortest credential that any of the providers' documents shows has 17 characters; shorter ones are mistakes.
 pub const LENGTH_MIN: usize = 12;
@@ -21,7 +22,6 @@ const PUBLIC: &[&str] = &[
     "access_token",
     "<access_token>",
 ];
-const SAMPLE_PREFIX: &str = "hookmill-sample-";
 
 /// A credential: it goes into one header, is never printed, and is cut out of whatever an API says.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Token {
     pub fn new(text: impl Into<String>) -> Result<Self, Weakness> {
         let text = text.into();
         let public = |known: &&str| text.eq_ignore_ascii_case(known);
-        if PUBLIC.iter().any(public) || text.starts_with(SAMPLE_PREFIX) {
+        if PUBLIC.iter().any(public) || text.starts_with(SAMPLE_KEY_PREFIX) {
             return Err(Weakness::Public);
         }
         if text.len() < LENGTH_MIN {

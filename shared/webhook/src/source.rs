@@ -21,7 +21,8 @@ const PUBLIC_KEYS: &[&str] = &[
     "api-key",
     "b5138dd0a7c04f674260e1d3b3a762347421396fc5fc1bee55a2c2653c4207bd",
 ];
-const SAMPLE_KEY_PREFIX: &str = "hookmill-sample-";
+/// What the published samples' keys begin with: no key of anybody's may.
+pub const SAMPLE_KEY_PREFIX: &str = "hookmill-sample-";
 
 /// One registered URL of a provider.
 #[derive(Debug, Clone)]
@@ -165,9 +166,14 @@ enum MerchantsDocument {
     List(Vec<String>),
 }
 
-fn source(provider: &Provider, name: &str, value: serde_json::Value) -> Result<Source, Defect> {
+/// Whether a source can be called so: 1 to 64 of `a-z`, `0-9`, `-` and `_`.
+pub fn is_source_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(plain)
+}
+
+fn source(provider: &Provider, name: &str, value: serde_json::Value) -> Result<Source, Defect> {
+    if !is_source_name(name) {
         return Err(Defect::Name);
     }
     let document: SourceDocument = serde_json::from_value(value).map_err(|_| Defect::Source)?;
