@@ -1,7 +1,7 @@
 //! The queues that events are sent to again.
 
 use clap::ValueEnum;
-use edge::config::QueueConfig;
+use edge::config::takes;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{Deployment, Queue};
@@ -50,10 +50,7 @@ impl Destination {
     pub fn takes(self, event_type: &str) -> bool {
         match self {
             Destination::Work | Destination::Extra => true,
-            Destination::Orders => {
-                let types = TYPES_OF_ORDERS.map(str::to_owned).to_vec();
-                QueueConfig { url: String::new(), types }.takes(event_type)
-            }
+            Destination::Orders => takes(&TYPES_OF_ORDERS, event_type),
         }
     }
 }

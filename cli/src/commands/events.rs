@@ -1,7 +1,7 @@
 //! `hookmill events`: what arrived.
 
 use clap::{Args, Subcommand};
-use edge::config::QueueConfig;
+use edge::config::takes;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -68,7 +68,7 @@ impl EventFilter {
     /// Whether an event is meant.
     pub fn takes(&self, kept: &KeptEvent) -> bool {
         let event = &kept.event;
-        let of_type = QueueConfig { url: String::new(), types: self.types.clone() }.takes(event.event_type.name());
+        let of_type = takes(&self.types, event.event_type.name());
         let flags = [
             (self.conflict, event.conflict),
             (self.unrecognised, event.unrecognised || event.unreadable.is_some()),

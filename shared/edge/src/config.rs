@@ -105,12 +105,17 @@ impl ViewConfig {
 impl QueueConfig {
     /// Whether the queue takes events of this type.
     pub fn takes(&self, event_type: &str) -> bool {
-        let matches = |filter: &String| match filter.strip_suffix('*') {
-            Some(family) => event_type.starts_with(family),
-            None => event_type == filter,
-        };
-        self.types.is_empty() || self.types.iter().any(matches)
+        takes(&self.types, event_type)
     }
+}
+
+/// Whether a list of types (`order.created`, `order.*`) has this one; an empty list has all.
+pub fn takes<T: AsRef<str>>(types: &[T], event_type: &str) -> bool {
+    let matches = |filter: &T| match filter.as_ref().strip_suffix('*') {
+        Some(family) => event_type.starts_with(family),
+        None => event_type == filter.as_ref(),
+    };
+    types.is_empty() || types.iter().any(matches)
 }
 
 fn required(name: &'static str) -> Result<String, ConfigError> {
