@@ -35,6 +35,9 @@ pub struct Context {
     /// Where the stack's services are, if not where AWS has them.
     endpoint: Option<String>,
     sdk: SdkConfig,
+    dynamodb: aws_sdk_dynamodb::Client,
+    secrets_manager: aws_sdk_secretsmanager::Client,
+    sqs: aws_sdk_sqs::Client,
     deployment: OnceCell<Deployment>,
 }
 
@@ -53,15 +56,26 @@ impl Context {
             }
             None => return Err(Error::deployment("there are no AWS credentials")),
         }
-        let endpoint = sdk.endpoint_url().map(str::to_owned);
-        let clock = Clock::system();
-        Ok(Context { output, clock, stack: global.stack.clone(), endpoint, sdk, deployment: OnceCell::new() })
+        Ok(Context::new(sdk, global.stack.clone(), OnceCell::new(), output, Clock::system()))
     }
 
     /// Given surroundings, for tests.
     pub fn of(sdk: SdkConfig, deployment: Deployment, output: Output, clock: Clock) -> Self {
-        let (stack, endpoint) = (deployment.stack().to_owned(), sdk.endpoint_url().map(str::to_owned));
-        Context { output, clock, stack, endpoint, sdk, deployment: OnceCell::new_with(Some(deployment)) }
+        Context::new(sdk, deployment.stack().to_owned(), OnceCell::new_with(Some(deployment)), output, clock)
+    }
+
+    fn new(sdk: SdkConfig, stack: String, deployment: OnceCell<Deployment>, output: Output, clock: Clock) -> Self {
+        Context {
+            output,
+            clock,
+            stack,
+            endpoint: sdk.endpoint_url().map(str::to_owned),
+            dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
+            secrets_manager: aws_sdk_secretsmanager::Client::new(&sdk),
+            sqs: aws_sdk_sqs::Client::new(&sdk),
+            sdk,
+            deployment,
+        }
     }
 
     /// The stack, looked up once.
@@ -75,24 +89,19 @@ impl Context {
             .await
     }
 
-    /// The settings for any other SDK client.
-    pub fn sdk(&self) -> &SdkConfig {
-        &self.sdk
-    }
-
-    /// A DynamoDB client.
+    /// The DynamoDB client: copies share its connections.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.sdk)
+        self.dynamodb.clone()
     }
 
-    /// A Secrets Manager client.
+    /// The Secrets Manager client.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        aws_sdk_secretsmanager::Client::new(&self.sdk)
+        self.secrets_manager.clone()
     }
 
-    /// An SQS client.
+    /// The SQS client.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::new(&self.sdk)
+        self.sqs.clone()
     }
 
     /// The events table.

@@ -63,16 +63,6 @@ impl Output {
         Output { json, paint, terminal: false, results: Mutex::new(results), notes: Mutex::new(notes) }
     }
 
-    /// Whether results are to be JSON.
-    pub fn is_json(&self) -> bool {
-        self.json
-    }
-
-    /// How text is coloured.
-    pub fn paint(&self) -> Paint {
-        self.paint
-    }
-
     /// Tells a result: the value as a line of JSON, or the text that is made of it.
     pub fn tell<T: Serialize>(&self, value: &T, text: impl FnOnce(&T, Paint) -> String) -> Result<(), Error> {
         if self.json {
