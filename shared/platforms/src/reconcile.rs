@@ -1,6 +1,6 @@
 //! What a provider has beside what we hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use webhook::money::Amount;
@@ -86,8 +86,8 @@ pub fn compare<'a>(theirs: &'a [Order], ours: &[Held]) -> Vec<Comparison<'a>> {
 /// Those of ours that the provider's list lacks, though they changed within its time: deleted or archived there, moved
 /// on since, or never the provider's.
 pub fn only_ours<'a>(theirs: &[Order], ours: &'a [Held]) -> Vec<&'a Held> {
-    let has = |held: &&Held| !theirs.iter().any(|order| order.id.as_deref() == Some(held.id.as_str()));
-    ours.iter().filter(has).collect()
+    let theirs: BTreeSet<&str> = theirs.iter().filter_map(|order| order.id.as_deref()).collect();
+    ours.iter().filter(|held| !theirs.contains(held.id.as_str())).collect()
 }
 
 fn standing(order: &Order, ours: &BTreeMap<&str, &Held>) -> Standing {

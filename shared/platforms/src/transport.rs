@@ -15,7 +15,6 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use webhook::json;
 
 use crate::account::Account;
 use crate::address::BaseUrl;
@@ -300,13 +299,4 @@ fn client(base: &BaseUrl, limits: &Limits) -> Result<HyperClient<HttpsConnector<
         .pool_idle_timeout(Duration::from_secs(5))
         .pool_timer(TokioTimer::new())
         .build(connector))
-}
-
-/// Whether a body is JSON that can be read, and if not, what it is.
-fn unreadable(body: &[u8]) -> Option<Cause> {
-    let start = body.trim_ascii_start();
-    if start.is_empty() {
-        return Some(Cause::Empty);
-    }
-    json::parse(body).err().map(|_| Cause::NotJson { html: start.starts_with(b"<") })
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 use webhook::json::{self, Value};
 
-use super::{Attempt, Call, Success, unreadable};
+use super::{Attempt, Call, Success};
 use crate::error::{Cause, Error};
 use crate::raw::Raw;
 use crate::token::Token;
@@ -63,10 +63,12 @@ impl Answer {
 /// What an attempt comes to: a body, or a cause and what the provider said of it.
 pub(super) fn judge(call: &Call, attempt: Attempt, token: &Token) -> Result<Raw, (Cause, Option<String>)> {
     let status = attempt.status.as_u16();
-    let said = |body: &[u8]| said(body, token);
     let cause = match status {
-        200..=299 if call.success == Success::Anything && unreadable(&attempt.body).is_some() => None,
-        200..=299 => unreadable(&attempt.body).or_else(|| refused_all_the_same(&attempt.body, status)),
+        200..=299 => match json::parse(&attempt.body) {
+            Ok(document) => refused_all_the_same(&document.root, status),
+            Err(_) if call.success == Success::Anything => None,
+            Err(_) => Some(unreadable(&attempt.body)),
+        },
         300..=399 => Some(Cause::Redirected { status }),
         401 | 403 => Some(Cause::Unauthorized { status }),
         404 => Some(Cause::NotFound),
@@ -77,19 +79,24 @@ pub(super) fn judge(call: &Call, attempt: Attempt, token: &Token) -> Result<Raw,
     };
     match cause {
         None => Ok(Raw::new(attempt.body)),
-        Some(cause) => Err((cause, said(&attempt.body))),
+        Some(cause) => Err((cause, said(&attempt.body, token))),
     }
+}
+
+/// What a body is that is no JSON.
+fn unreadable(body: &[u8]) -> Cause {
+    let start = body.trim_ascii_start();
+    if start.is_empty() { Cause::Empty } else { Cause::NotJson { html: start.starts_with(b"<") } }
 }
 
 /// Selldone reports errors as `{error: true, error_msg, code}`, "possibly with HTTP 200".
 /// Its codes are those of HTTP where they are numbers.
-fn refused_all_the_same(body: &[u8], status: u16) -> Option<Cause> {
-    let document = json::parse(body).ok()?;
-    let told = document.root.get("error")?;
+fn refused_all_the_same(root: &Value<'_>, status: u16) -> Option<Cause> {
+    let told = root.get("error")?;
     if !matches!(told.kind, json::Kind::Bool(true)) {
         return None;
     }
-    Some(match document.root.get("code").and_then(Value::text).as_deref() {
+    Some(match root.get("code").and_then(Value::text).as_deref() {
         Some("401") => Cause::Unauthorized { status: 401 },
         Some("403" | "token_has_no_access") => Cause::Unauthorized { status: 403 },
         Some("404") => Cause::NotFound,
