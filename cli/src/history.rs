@@ -39,7 +39,7 @@ impl KeptEvent {
     /// Reads an item of the events table and fetches its body.
     async fn of(store: &Store, item: &Item) -> Result<Self, Error> {
         let key = key_of(item).ok_or_else(|| Error::problems("a row of the events table has no key"))?;
-        let provider = key.parts().and_then(|(name, ..)| Provider::named(name));
+        let provider = Provider::of(&key);
         let (mut stored, provider) = match (StoredRow::from_item(item), provider) {
             (Ok(stored), Some(provider)) => (stored, provider),
             (Ok(_), None) => return Ok(KeptEvent::unreadable(key, "this build knows no such provider")),

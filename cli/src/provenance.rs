@@ -30,7 +30,7 @@ const OF_THE_ROW: &[&str] =
 
 /// The origin of every field of a row's event; none where the body cannot be taken apart.
 pub fn origins(row: &Row) -> Vec<Origin> {
-    let Some(provider) = row.key.parts().and_then(|(name, ..)| Provider::named(name)) else { return Vec::new() };
+    let Some(provider) = Provider::of(&row.key) else { return Vec::new() };
     let Ok(document) = json::parse(&row.body) else { return Vec::new() };
     let mut places = Vec::new();
     leaves(&document.root, "", &mut places);

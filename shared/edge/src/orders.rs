@@ -130,7 +130,7 @@ impl Orders {
             Some(id) => EventKey::from_id(id).ok_or("it corrects no event")?,
             None => key,
         };
-        let provider = key.parts().and_then(|(name, ..)| Provider::named(name)).ok_or("no provider has this name")?;
+        let provider = Provider::of(&key).ok_or("no provider has this name")?;
         let stored = self.store.load(&key).await.map_err(|error| chain(&error))?.ok_or("its row is missing")?;
         Ok((key.pk, View::of(&read(provider, &stored.row))))
     }

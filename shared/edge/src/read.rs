@@ -81,7 +81,7 @@ impl Reader {
 
     async fn event(&self, id: &str) -> Result<Value, ReadError> {
         let key = EventKey::from_id(id).ok_or(ReadError::Form)?;
-        let provider = key.parts().and_then(|(name, ..)| Provider::named(name)).ok_or(ReadError::Unknown)?;
+        let provider = Provider::of(&key).ok_or(ReadError::Unknown)?;
         let stored = self.store.load(&key).await.map_err(|error| ReadError::Store(chain(&error)))?;
         let event = read(provider, &stored.ok_or(ReadError::Unknown)?.row);
         Ok(json!(event))

@@ -166,7 +166,7 @@ impl Relay {
             // A row whose body is damaged is content, not an outage.
             Err(error) => return Ok(Some((self.unreadable_row(key, &chain(&error)), 0))),
         }
-        let provider = key.parts().and_then(|(name, ..)| Provider::named(name));
+        let provider = Provider::of(&key);
         if defects::has(Defect::RelayedAtRelaying) {
             stored.row.received_ms = self.clock.now_ms();
         }

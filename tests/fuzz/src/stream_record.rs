@@ -35,7 +35,7 @@ fn event(mut stored: StoredRow) -> Event {
             Err(error) => return unreadable(&stored.row.key, &error.to_string()),
         }
     }
-    let provider = stored.row.key.parts().and_then(|(name, ..)| Provider::named(name));
+    let provider = Provider::of(&stored.row.key);
     provider.map_or_else(|| unreadable(&stored.row.key, "unknown"), |provider| read(provider, &stored.row))
 }
 

@@ -20,7 +20,7 @@ pub fn read_again(cloud: &mut Cloud, now_ms: u64) -> Vec<(String, Event)> {
     for item in events(cloud) {
         let Some((mut stored, body)) = stored(item).zip(bodies.body(item)) else { continue };
         stored.row.body = body;
-        let provider = stored.row.key.parts().and_then(|(name, ..)| Provider::named(name)).unwrap();
+        let provider = Provider::of(&stored.row.key).unwrap();
         let mended = Provider { mapping_version: provider.mapping_version + 1, ..*provider };
         let event = read(&mended, &stored.row);
         if orders.takes(event.event_type.name()) {

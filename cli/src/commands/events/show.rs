@@ -109,7 +109,7 @@ pub fn key_of(id: &str) -> Result<EventKey, Error> {
         Error::usage(format!("{id} is not an event id"))
             .next("An id has five parts: provider/source/subject/word/identity; hookmill events list shows some.")
     })?;
-    match key.parts().and_then(|(name, ..)| Provider::named(name)) {
+    match Provider::of(&key) {
         Some(_) => Ok(key),
         None => Err(Error::usage(format!("{id} begins with no provider's name"))),
     }

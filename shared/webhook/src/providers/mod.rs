@@ -1,6 +1,6 @@
 //! The providers: each a value, so that nothing can fail open by being left out.
 
-use crate::claim::{self, Claim, OtherBody, Part, Strength};
+use crate::claim::{self, Claim, EventKey, OtherBody, Part, Strength};
 use crate::cut::SecretPath;
 use crate::json::Value;
 use crate::row::{Kept, Reading};
@@ -57,6 +57,11 @@ impl Provider {
     /// The provider of this name.
     pub fn named(name: &str) -> Option<&'static Provider> {
         PROVIDERS.into_iter().find(|provider| provider.name == name)
+    }
+
+    /// The provider that a key names.
+    pub fn of(key: &EventKey) -> Option<&'static Provider> {
+        key.parts().and_then(|(name, ..)| Provider::named(name))
     }
 
     /// An event's name for ever.
