@@ -18,6 +18,12 @@ pub struct Amount(Decimal);
 pub struct NotAnAmount;
 
 impl Amount {
+    /// An amount with a decimal point, or with a comma and two decimals, as some of Scalapay's examples show.
+    pub fn with_comma(text: &str) -> Option<Self> {
+        let comma = || text.split_once(',').filter(|(_, cents)| cents.len() == 2);
+        text.parse().ok().or_else(|| comma().and_then(|(whole, cents)| format!("{whole}.{cents}").parse().ok()))
+    }
+
     /// The sum, unless it cannot be held exactly.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(|sum| Amount(sum.normalize()))

@@ -172,7 +172,7 @@ fn no_such_token(error: Error) -> Error {
 }
 
 fn row(root: &Value<'_>, raw: Raw) -> RefundRow {
-    let amount = |told: &Value<'_>| text(told, "amount").as_deref().and_then(amount);
+    let amount = |told: &Value<'_>| text(told, "amount").as_deref().and_then(Amount::with_comma);
     let refund = root.get("refundAmount").filter(|told| matches!(told.kind, Kind::Object(_)));
     let refund = refund.map(|told| Refund { amount: amount(told), currency: text(told, "currency") });
     RefundRow {
@@ -183,9 +183,4 @@ fn row(root: &Value<'_>, raw: Raw) -> RefundRow {
         refund,
         raw,
     }
-}
-
-/// With a point, or with the comma that some of the provider's examples show.
-fn amount(text: &str) -> Option<Amount> {
-    text.parse().ok().or_else(|| text.replacen(',', ".", 1).parse().ok())
 }

@@ -119,7 +119,7 @@ fn payment(root: &Node<'_>, kept: Kept<'_>) -> Payment {
     Payment {
         id: root.text_or_none("orderToken"),
         merchant_reference: root.text("merchantReference"),
-        amount: root.get("totalAmount").parsed(amount).map(|amount| Money::new(amount, currency)),
+        amount: root.get("totalAmount").parsed(Amount::with_comma).map(|amount| Money::new(amount, currency)),
         capture_status: root.text("captureStatus"),
         failure_reason: root.text("lastEligibilityFeedback"),
         refunds: if refunded { vec![refund(root, kept)] } else { Vec::new() },
@@ -223,18 +223,12 @@ fn address(address: &Node<'_>) -> Address {
 /// `{amount, currency}`, or an amount alone.
 fn money(node: &Node<'_>, name: &str) -> Field<Money> {
     if node.get(name).is_scalar() {
-        return node.get(name).parsed(amount).map(|amount| Money::new(amount, None));
+        return node.get(name).parsed(Amount::with_comma).map(|amount| Money::new(amount, None));
     }
-    let read = |money: &Node<'_>| (money.get("amount").parsed(amount), money.text_or_none("currency"));
+    let read = |money: &Node<'_>| (money.get("amount").parsed(Amount::with_comma), money.text_or_none("currency"));
     match node.object(name, read) {
         Field::Value((Field::Value(amount), currency)) => Field::Value(Money::new(amount, currency)),
         Field::Null | Field::Value((Field::Null, _)) => Field::Null,
         Field::Absent | Field::Value((Field::Absent, _)) => Field::Absent,
     }
-}
-
-/// An amount with a decimal point, or with the comma and two decimals that some of the provider's examples show.
-fn amount(text: &str) -> Option<Amount> {
-    let comma = || text.split_once(',').filter(|(_, cents)| cents.len() == 2);
-    text.parse().ok().or_else(|| comma().and_then(|(whole, cents)| format!("{whole}.{cents}").parse().ok()))
 }

@@ -67,6 +67,6 @@ fn amounts_may_have_a_comma() {
         ("1,190", None),
         ("1,2", None),
     ] {
-        assert_eq!(amount(text).map(|amount| amount.to_string()).as_deref(), expected, "{text}");
+        assert_eq!(Amount::with_comma(text).map(|amount| amount.to_string()).as_deref(), expected, "{text}");
     }
 }
