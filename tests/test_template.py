@@ -163,7 +163,7 @@ def resource_text(resource: dict) -> str:
 def check_kept_things(template: Template) -> None:
     """Deleting the stack, or renaming something in it, deletes no event, no view and no secret."""
     kept = of_type(template, "AWS::DynamoDB::Table") | of_type(template, "AWS::SecretsManager::Secret")
-    assert set(kept) == {"EventsTable", "OrdersTable", *(f"{name}Secret" for name in RECEIVERS)}
+    assert set(kept) == {"EventsTable", "OrdersTable", "AccountsSecret", *(f"{name}Secret" for name in RECEIVERS)}
     for name, resource in kept.items():
         assert resource.get("DeletionPolicy") == "RetainExceptOnCreate", name
         assert resource.get("UpdateReplacePolicy") == "Retain", name
@@ -386,7 +386,7 @@ def check_alarms(template: Template) -> None:
 
 OUTPUTS = {
     *(f"{name}{kind}" for name in RECEIVERS for kind in ("Url", "Secret", "Function")),
-    *("EventsTable", "OrdersTable", "RelayFunction", "OrdersFunction", "ReadFunction"),
+    *("AccountsSecret", "EventsTable", "OrdersTable", "RelayFunction", "OrdersFunction", "ReadFunction"),
     *("WorkQueueUrl", "WorkQueueArn", "WorkDeadLetterQueueUrl", "ExtraQueueUrl"),
     *("OrdersQueueUrl", "OrdersDeadLetterQueueUrl", "RelayDeadLetterQueueUrl"),
 }

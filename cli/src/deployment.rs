@@ -89,6 +89,11 @@ impl Deployment {
         self.output(&format!("{}Secret", title(provider)))
     }
 
+    /// The ARN of the secret with the credentials for the providers' own APIs.
+    pub fn accounts_secret(&self) -> Result<&str, Error> {
+        self.output("AccountsSecret")
+    }
+
     /// A provider's base URL, which ends in a slash.
     pub fn url(&self, provider: &Provider) -> Result<&str, Error> {
         self.output(&format!("{}Url", title(provider)))
@@ -140,6 +145,7 @@ mod tests {
             assert!(deployment.url(provider).is_ok(), "{}", provider.name);
         }
         assert!(deployment.events_table().is_ok() && deployment.orders_table().is_ok());
+        assert!(deployment.accounts_secret().is_ok());
         use Queue::{Extra, Orders, OrdersDeadLetters, RelayDeadLetters, Work, WorkDeadLetters};
         for queue in [Work, WorkDeadLetters, Orders, OrdersDeadLetters, RelayDeadLetters, Extra] {
             assert!(deployment.queue(queue).is_some(), "{queue:?}");

@@ -1,7 +1,7 @@
 //! Whose API is called, and with what.
 //!
-//! The credentials for the providers' own APIs stand in a secret of their own for each provider, which no receiver can
-//! read: `{"accounts": {"<source>": {…}}}`, a source being the same as in the receivers' secret.
+//! The credentials for the providers' own APIs stand in one secret of their own, which no receiver can read:
+//! `{"accounts": {"<provider>/<source>": {…}}}`, a source being the same as in the receivers' secrets.
 //! The members of an account are the provider's credential (`token` or `api_key`), the shop where calls need it
 //! (`handle`, `shop_id`, `business`), and `base_url` where it is not the production API.
 
@@ -44,7 +44,7 @@ pub enum Defect {
         column: usize,
     },
     /// The secret has other members than `accounts`, or that is no object.
-    #[error("the secret is not of the form {{\"accounts\": {{\"<source>\": {{…}}}}}}")]
+    #[error("the secret is not of the form {{\"accounts\": {{\"<provider>/<source>\": {{…}}}}}}")]
     Form,
     /// A source name that cannot stand in a URL and a key.
     #[error("the source's name is not 1 to 64 of a-z, 0-9, '-' and '_'")]
@@ -69,7 +69,7 @@ pub enum Defect {
     Unknown(String),
 }
 
-/// All accounts of one provider, as its secret tells them.
+/// All accounts of one provider, as the secret tells them.
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     usable: BTreeMap<String, Account>,
@@ -77,7 +77,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Reads a provider's secret. One account's defect does not take the others down.
+    /// Reads a provider's part of the secret. One account's defect does not take the others down.
     pub fn parse(platform: &'static Platform, secret: &str) -> Result<Self, Defect> {
         if secret.trim().is_empty() {
             return Err(Defect::Empty);
@@ -90,13 +90,17 @@ impl Accounts {
             return Err(Defect::Form);
         };
         let mut accounts = Accounts::default();
-        for (source, entry) in entries {
-            match account(platform, &source, entry) {
+        for (name, entry) in entries {
+            let Some((provider, source)) = name.split_once('/') else { return Err(Defect::Form) };
+            if provider != platform.name {
+                continue;
+            }
+            match account(platform, source, entry) {
                 Ok(account) => {
-                    accounts.usable.insert(source, account);
+                    accounts.usable.insert(source.to_owned(), account);
                 }
                 Err(defect) => {
-                    accounts.defective.insert(source, defect);
+                    accounts.defective.insert(source.to_owned(), defect);
                 }
             }
         }
@@ -161,7 +165,8 @@ mod tests {
 
     #[track_caller]
     fn check(platform: &'static Platform, entry: &str, message: Option<&str>) {
-        let accounts = Accounts::parse(platform, &format!(r#"{{"accounts": {{"tw": {entry}}}}}"#)).unwrap();
+        let secret = format!(r#"{{"accounts": {{"{}/tw": {entry}, "another/tw": {{}}}}}}"#, platform.name);
+        let accounts = Accounts::parse(platform, &secret).unwrap();
         assert_eq!(accounts.get("tw").is_some(), message.is_none(), "{entry}");
         let said = accounts.defective().next().map(|(_, defect)| defect.to_string());
         assert_eq!(said.as_deref(), message, "{entry}");
@@ -204,8 +209,12 @@ mod tests {
         for (secret, message) in [
             ("", "the secret is empty: put {\"accounts\": {…}} into it"),
             ("{\"accounts\": hunter2}", "the secret is not JSON at line 1, column 14"),
-            (r#"{"sources": {}}"#, "the secret is not of the form {\"accounts\": {\"<source>\": {…}}}"),
-            (r#"{"accounts": []}"#, "the secret is not of the form {\"accounts\": {\"<source>\": {…}}}"),
+            (r#"{"sources": {}}"#, "the secret is not of the form {\"accounts\": {\"<provider>/<source>\": {…}}}"),
+            (
+                r#"{"accounts": {"tw": {}}}"#,
+                "the secret is not of the form {\"accounts\": {\"<provider>/<source>\": {…}}}",
+            ),
+            (r#"{"accounts": []}"#, "the secret is not of the form {\"accounts\": {\"<provider>/<source>\": {…}}}"),
         ] {
             assert_eq!(Accounts::parse(&SCALEV, secret).unwrap_err().to_string(), message);
         }

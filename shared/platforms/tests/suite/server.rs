@@ -121,7 +121,8 @@ impl Server {
 pub(crate) fn account(platform: &'static Platform, base: &str) -> Account {
     let shop = platform.shop.map(|member| format!(r#", "{}": "1""#, member.name)).unwrap_or_default();
     let entry = format!(r#"{{"{}": "{CREDENTIAL}", "base_url": "{base}"{shop}}}"#, platform.credential);
-    let accounts = Accounts::parse(platform, &format!(r#"{{"accounts": {{"tw": {entry}}}}}"#)).unwrap();
+    let secret = format!(r#"{{"accounts": {{"{}/tw": {entry}}}}}"#, platform.name);
+    let accounts = Accounts::parse(platform, &secret).unwrap();
     accounts.get("tw").unwrap().clone()
 }
 
