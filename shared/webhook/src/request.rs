@@ -18,6 +18,37 @@ pub struct Delivery {
     pub body: Vec<u8>,
 }
 
+/// A delivery as it was kept when it was refused, to be checked again: of its URL token only the digest was kept.
+///
+/// A type of its own, so that nothing that came over HTTP can be checked by a digest that it brought along.
+#[derive(Debug, Clone)]
+pub struct RefusedDelivery {
+    delivery: Delivery,
+    url_token_digest: Option<[u8; 32]>,
+}
+
+impl RefusedDelivery {
+    /// A delivery of these parts.
+    pub fn new(
+        headers: BTreeMap<String, String>,
+        query: String,
+        url_token_digest: Option<[u8; 32]>,
+        body: Vec<u8>,
+    ) -> Self {
+        RefusedDelivery { delivery: Delivery { headers, query, url_token: None, body }, url_token_digest }
+    }
+
+    /// Everything but the URL token.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// SHA-256 of the URL token that it came with.
+    pub(crate) fn url_token_digest(&self) -> Option<[u8; 32]> {
+        self.url_token_digest
+    }
+}
+
 impl Delivery {
     /// A header's value; empty counts as missing.
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -32,7 +34,12 @@ impl Secret {
 
     /// Whether both are one value. Compares digests, so that neither content nor length shows in the time.
     pub fn matches(&self, other: &Secret) -> Choice {
-        self.digest().ct_eq(&other.digest())
+        self.has_digest(&other.digest())
+    }
+
+    /// Whether this is the value of a digest, in constant time.
+    pub fn has_digest(&self, digest: &[u8; 32]) -> Choice {
+        self.digest().ct_eq(digest)
     }
 
     /// SHA-256 of the value, for keeping what was presented without keeping it.
@@ -61,6 +68,40 @@ impl Secret {
     }
 }
 
+/// What refused bodies are sealed with while they wait in quarantine: 32 random bytes, never printable.
+#[derive(Clone, PartialEq, Eq)]
+pub struct QuarantineKey([u8; 32]);
+
+impl QuarantineKey {
+    /// A key of these bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        QuarantineKey(bytes)
+    }
+
+    /// Reads a key as secrets have it: base64url. Bytes that are all alike are somebody's placeholder.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?.try_into().ok()?;
+        let [first, ..] = bytes;
+        bytes.iter().any(|byte| *byte != first).then_some(QuarantineKey(bytes))
+    }
+
+    /// The key as secrets have it.
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The key's bytes, for a cipher.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for QuarantineKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("QuarantineKey")
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Secret({})", self.fingerprint())
@@ -86,5 +127,25 @@ mod tests {
         assert!(!bool::from(secret.matches(&Secret::new("hunter2"))));
         let error = serde_json::from_str::<Secret>("12345").unwrap_err().to_string();
         assert!(!error.contains("12345"), "{error}");
+    }
+
+    #[test]
+    fn a_quarantine_key_is_32_bytes_that_somebody_drew() {
+        let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let text = QuarantineKey::new(bytes).to_text();
+        for (text, is_key) in [
+            (text.clone(), true),
+            (format!("{text}="), true),
+            (text[1..].to_owned(), false),
+            (format!("{text}AA"), false),
+            (format!("{}+", &text[1..]), false),
+            (QuarantineKey::new([0; 32]).to_text(), false),
+            (QuarantineKey::new([7; 32]).to_text(), false),
+            (String::new(), false),
+        ] {
+            let key = QuarantineKey::from_text(&text);
+            assert_eq!(key.is_some(), is_key, "{text}");
+            assert!(key.is_none_or(|key| key.as_bytes() == &bytes && format!("{key:?}") == "QuarantineKey"));
+        }
     }
 }

@@ -7,7 +7,8 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::canonical_json;
 use crate::json::{self, Document};
 use crate::providers::Provider;
-use crate::request::Delivery;
+use crate::request::{Delivery, RefusedDelivery};
+use crate::secret::Secret;
 use crate::source::{Merchants, Source};
 
 /// How a provider's deliveries prove themselves.
@@ -120,6 +121,22 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every reason.
+    pub const ALL: [Refusal; 7] = [
+        Refusal::UnknownSource,
+        Refusal::Missing,
+        Refusal::Malformed,
+        Refusal::Mismatch,
+        Refusal::WrongMerchant,
+        Refusal::OtherProduct,
+        Refusal::Ambiguous,
+    ];
+
+    /// The reason of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Refusal::ALL.into_iter().find(|refusal| refusal.word() == word)
+    }
+
     /// The word for logs and counts.
     pub fn word(self) -> &'static str {
         match self {
@@ -138,14 +155,34 @@ impl Refusal {
 ///
 /// Every key is tried, whichever matches first, and digests are compared in constant time.
 pub fn admit<'a>(provider: &Provider, source: &'a Source, delivery: &'a Delivery) -> Result<Verified<'a>, Refusal> {
+    check(provider, source, delivery, delivery.url_token.as_ref().map(Secret::digest))
+}
+
+/// Checks a delivery again that was refused, by its source as it is now. For an operator's tool; no function calls
+/// this, which tidy checks.
+pub fn admit_again<'a>(
+    provider: &Provider,
+    source: &'a Source,
+    refused: &'a RefusedDelivery,
+) -> Result<Verified<'a>, Refusal> {
+    check(provider, source, refused.delivery(), refused.url_token_digest())
+}
+
+/// The same, with the SHA-256 of the URL token in the token's stead: tokens are compared by their digests anyway.
+fn check<'a>(
+    provider: &Provider,
+    source: &'a Source,
+    delivery: &'a Delivery,
+    url_token_digest: Option<[u8; 32]>,
+) -> Result<Verified<'a>, Refusal> {
     if provider.foreign_headers.iter().any(|name| delivery.headers.contains_key(*name)) {
         return Err(Refusal::OtherProduct);
     }
     let (proof, body) = match provider.scheme(source.scheme) {
         Some(Scheme::Signed(signature)) => signed(signature, source, delivery)?,
         Some(Scheme::UrlToken) => {
-            let token = delivery.url_token.as_ref().ok_or(Refusal::Missing)?;
-            let matching = first_match(&source.url_tokens, |known| known.matches(token));
+            let digest = url_token_digest.ok_or(Refusal::Missing)?;
+            let matching = first_match(&source.url_tokens, |known| known.has_digest(&digest));
             let fingerprint = matching.ok_or(Refusal::Mismatch)?.fingerprint();
             (Proof { fingerprint, signed_at: None, signed_text: None }, None)
         }

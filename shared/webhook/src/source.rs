@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::providers::Provider;
-use crate::secret::Secret;
+use crate::secret::{QuarantineKey, Secret};
 
 /// Shorter URL tokens cannot hold 128 random bits: 22 characters of base64, or more of anything plainer.
 pub const URL_TOKEN_LENGTH_MIN: usize = 22;
@@ -90,6 +90,9 @@ pub enum Defect {
     /// No merchant is accepted.
     #[error("the list of merchants is empty")]
     NoMerchant,
+    /// The key for the quarantine is no key. Sources do without it: only what it would seal is lost.
+    #[error("quarantine_key is not 32 random bytes in base64url")]
+    QuarantineKey,
 }
 
 /// All sources of one provider, as its secret tells them.
@@ -97,6 +100,7 @@ pub enum Defect {
 pub struct Sources {
     usable: BTreeMap<String, Source>,
     defective: BTreeMap<String, Defect>,
+    quarantine_key: Option<Result<QuarantineKey, Defect>>,
 }
 
 impl Sources {
@@ -104,7 +108,7 @@ impl Sources {
     pub fn parse(provider: &Provider, secret: &str) -> Result<Self, Defect> {
         let document: SecretDocument = serde_json::from_str(secret)
             .map_err(|error| Defect::Form { line: error.line(), column: error.column() })?;
-        let mut sources = Sources::default();
+        let mut sources = Sources { quarantine_key: quarantine_key(secret), ..Sources::default() };
         for (name, value) in document.sources {
             match source(provider, &name, value) {
                 Ok(source) => {
@@ -135,6 +139,16 @@ impl Sources {
         self.defective.iter().map(|(name, defect)| (name.as_str(), defect))
     }
 
+    /// What refused bodies are sealed with; none where the secret has no such key, or no usable one.
+    pub fn quarantine_key(&self) -> Option<&QuarantineKey> {
+        self.quarantine_key.as_ref()?.as_ref().ok()
+    }
+
+    /// Why the key for the quarantine cannot be used, where the secret has one that cannot.
+    pub fn quarantine_key_defect(&self) -> Option<&Defect> {
+        self.quarantine_key.as_ref()?.as_ref().err()
+    }
+
     /// Whether a source of this name is registered but cannot be used.
     pub fn is_defective(&self, name: &str) -> bool {
         self.defective.contains_key(name)
@@ -144,6 +158,12 @@ impl Sources {
 #[derive(Deserialize)]
 struct SecretDocument {
     sources: BTreeMap<String, serde_json::Value>,
+}
+
+/// The secret's other member, read by itself: whatever stands there takes no source down.
+#[derive(Deserialize)]
+struct KeyDocument {
+    quarantine_key: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -170,6 +190,14 @@ enum MerchantsDocument {
 pub fn is_source_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     !name.is_empty() && name.len() <= 64 && name.bytes().all(plain)
+}
+
+fn quarantine_key(secret: &str) -> Option<Result<QuarantineKey, Defect>> {
+    let told = match serde_json::from_str::<KeyDocument>(secret) {
+        Ok(document) => document.quarantine_key?,
+        Err(_) => return Some(Err(Defect::QuarantineKey)),
+    };
+    Some(told.as_str().and_then(QuarantineKey::from_text).ok_or(Defect::QuarantineKey))
 }
 
 fn source(provider: &Provider, name: &str, value: serde_json::Value) -> Result<Source, Defect> {
@@ -238,6 +266,29 @@ mod tests {
         }
         let short = r#"{"scheme":"url_token","url_tokens":["q8Vq2b7xGkP4mZ1s"],"merchants":"any"}"#;
         assert_eq!(defect(&SELLDONE, short), Some(Defect::WeakCredential));
+    }
+
+    #[test]
+    fn a_bad_quarantine_key_is_told_and_takes_no_source_down() {
+        let key = QuarantineKey::new(std::array::from_fn(|at| u8::try_from(at).unwrap())).to_text();
+        let good = format!(r#""quarantine_key": "{key}","#);
+        for (member, usable, defective) in [
+            ("", false, false),
+            (r#""quarantine_key": null,"#, false, false),
+            (good.as_str(), true, false),
+            (r#""quarantine_key": "short","#, false, true),
+            (r#""quarantine_key": 5,"#, false, true),
+            (r#""quarantine_key": {"a": 1},"#, false, true),
+            (r#""quarantine_key": "\ud800","#, false, true),
+            (&format!("{good}{good}"), false, true),
+        ] {
+            let main = r#"{"main": {"scheme":"signed","signing_keys":["q8Vq2b7xGkP4mZ1s"],"merchants":"any"}}"#;
+            let sources = Sources::parse(&SCALEV, &format!(r#"{{{member} "sources": {main}}}"#)).unwrap();
+            assert!(sources.get("main").is_some(), "{member}");
+            assert_eq!(sources.quarantine_key().is_some(), usable, "{member}");
+            assert_eq!(sources.quarantine_key_defect().is_some(), defective, "{member}");
+            assert!(!format!("{sources:?}").contains(&key));
+        }
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::fs;
 use crate::cases::{self, Case, RECEIVED_MS, all, events_folder, one};
 use webhook::claim::Strength;
 use webhook::event::Event;
+use webhook::request::{Delivery, RefusedDelivery};
 use webhook::row::read;
 use webhook::secret::Secret;
-use webhook::signature::Refusal;
+use webhook::signature::{Refusal, admit_again};
 use webhook::source::{Merchants, SchemeName};
 
 #[test]
@@ -146,6 +147,44 @@ fn credentials_fail_closed() {
             check("a longer token", &|case| case.delivery.url_token = Some(Secret::new("x")), &[Refusal::Mismatch]);
             let of_others = |case: &mut Case| case.source.merchants = Merchants::Only(vec!["nobody".into()]);
             check("another's merchant", &of_others, &[Refusal::WrongMerchant]);
+        }
+    }
+}
+
+/// What is kept of a refused delivery proves as much as the delivery did, and no more.
+#[test]
+fn a_refused_delivery_is_checked_again_without_its_token() {
+    let again = |case: &Case, digest: Option<[u8; 32]>| {
+        let Delivery { headers, query, body, .. } = case.delivery.clone();
+        let refused = RefusedDelivery::new(headers, query, digest, body);
+        let verified = admit_again(case.provider, &case.source, &refused);
+        verified.map(|verified| (verified.fingerprint().to_owned(), case.provider.claim(&verified)))
+    };
+    for case in all() {
+        let digest = case.delivery.url_token.as_ref().map(Secret::digest);
+        let first = case.admit().unwrap();
+        let expected = Ok((first.fingerprint().to_owned(), case.provider.claim(&first)));
+        assert_eq!(again(&case, digest), expected, "{}", case.name);
+        if case.source.scheme == SchemeName::Signed {
+            // A digest proves nothing where the provider signs.
+            let mut unsigned = copy(&case);
+            drop_credential(&mut unsigned);
+            let key = case.source.signing_keys[0].digest();
+            assert_eq!(again(&unsigned, Some(key)), Err(Refusal::Missing), "{}", case.name);
+        } else {
+            let mut flipped = digest.unwrap();
+            flipped[31] ^= 1;
+            for (digest, refusal) in [
+                (None, Refusal::Missing),
+                (Some(flipped), Refusal::Mismatch),
+                (Some([0; 32]), Refusal::Mismatch),
+                (Some(Secret::new("").digest()), Refusal::Mismatch),
+            ] {
+                assert_eq!(again(&case, digest), Err(refusal), "{}", case.name);
+            }
+            let mut bound = copy(&case);
+            bound.source.merchants = Merchants::Only(vec!["nobody".into()]);
+            assert_eq!(again(&bound, digest), Err(Refusal::WrongMerchant), "{}", case.name);
         }
     }
 }

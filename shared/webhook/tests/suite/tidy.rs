@@ -50,6 +50,22 @@ fn no_function_reveals_a_secret() {
 }
 
 #[test]
+fn only_the_quarantine_admits_by_a_digest() {
+    let admits = |(name, text): &(String, String)| {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let allowed = ["shared/webhook/src/signature.rs", "shared/edge/src/quarantine/refused.rs"];
+        (code.contains("admit_again") && !allowed.contains(&name.as_str())).then(|| name.clone())
+    };
+    nothing(rust_files(&["shared/webhook/src", "shared/edge/src", "functions"]).iter().filter_map(admits).collect());
+    // What reads refused deliveries is the tool's: no function and nothing that receives calls it.
+    let reads = |(name, text): &(String, String)| {
+        let elsewhere = name != "shared/edge/src/quarantine.rs" && !name.starts_with("shared/edge/src/quarantine/");
+        (elsewhere && text.contains("Refused::from_item")).then(|| name.clone())
+    };
+    nothing(rust_files(&["shared/edge/src", "functions"]).iter().filter_map(reads).collect());
+}
+
+#[test]
 fn one_module_reads_the_environment() {
     let reads = |(name, text): &(String, String)| {
         let elsewhere = name != "shared/edge/src/config.rs" && !name.contains("/tests/");
