@@ -216,7 +216,7 @@ fn time_bucket_of(key: &EventKey) -> String {
     time_bucket(provider, source, first % TIME_SHARDS)
 }
 
-fn digest(item: &Item, name: &str) -> Option<[u8; 32]> {
+pub(crate) fn digest(item: &Item, name: &str) -> Option<[u8; 32]> {
     item.get(name)?.as_b().ok()?.as_ref().try_into().ok()
 }
 

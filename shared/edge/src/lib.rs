@@ -1,6 +1,6 @@
 //! hookmill's AWS side: everything that can fail.
 //!
-//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`];
+//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`] with [`seal`];
 //! then [`stream`], [`relay`], [`queue`]; then [`orders`] and [`read`].
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ pub mod receiver;
 pub mod store;
 pub mod item;
 pub mod quarantine;
+pub mod seal;
 pub mod stream;
 pub mod relay;
 pub mod queue;

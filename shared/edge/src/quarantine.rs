@@ -2,6 +2,9 @@
 //!
 //! An attacker must not be able to spend the merchant's money here: an in-memory limiter stands before any write, a
 //! slot is chosen by the body's hash (a retry storm takes one slot), slots are small, few and short-lived.
+//!
+//! Secrets are cut out of bodies here as everywhere, but a cut body can never be verified again: so the body as it came
+//! is kept beside it, sealed under a key that stands in the provider's own secret.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,17 +13,23 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use webhook::providers::Provider;
 use webhook::request::Delivery;
+use webhook::secret::QuarantineKey;
 use webhook::signature::Refusal;
 
 use crate::defects::{self, Defect};
 use crate::http::Arrived;
 use crate::item::{self, Item, KIND_REFUSED, bytes, header_map, instant, text};
+use crate::seal::seal;
 use crate::store::{StoreError, service};
+
+mod refused;
+
+pub use refused::{Fails, Lost, Refused, RefusedBody};
 
 /// Slots for each source, and for all unknown sources of a provider together.
 pub const SLOTS: u16 = 256;
 
-/// Larger compressed bodies are kept as their hash alone.
+/// Larger compressed bodies are kept as their hash alone. A sealed body counts too.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// A slot is free again after this long.
@@ -60,13 +69,19 @@ impl Quarantine {
         Quarantine { client, table, provider, limiter: Limiter::default() }
     }
 
-    /// Keeps a refused delivery if the cap allows.
-    pub async fn keep(&self, arrived: &Arrived, refusal: Refusal, now_ms: i64) -> Result<Quarantined, StoreError> {
+    /// Keeps a refused delivery if the cap allows; with a key, a body that secrets are cut out of is kept sealed too.
+    pub async fn keep(
+        &self,
+        arrived: &Arrived,
+        refusal: Refusal,
+        key: Option<&QuarantineKey>,
+        now_ms: i64,
+    ) -> Result<Quarantined, StoreError> {
         let source = if refusal == Refusal::UnknownSource { UNKNOWN } else { &arrived.source };
         if !self.limiter.allows(source, now_ms) {
             return Ok(Quarantined::Limited);
         }
-        let item = self.item(source, arrived, refusal, now_ms)?;
+        let item = self.item(source, arrived, refusal, key, now_ms)?;
         let sent = self
             .client
             .put_item()
@@ -87,14 +102,22 @@ impl Quarantine {
         }
     }
 
-    fn item(&self, source: &str, arrived: &Arrived, refusal: Refusal, now_ms: i64) -> Result<Item, StoreError> {
+    fn item(
+        &self,
+        source: &str,
+        arrived: &Arrived,
+        refusal: Refusal,
+        key: Option<&QuarantineKey>,
+        now_ms: i64,
+    ) -> Result<Item, StoreError> {
         let delivery = &arrived.delivery;
         let hash = delivery.body_hash();
         let [first, second, ..] = hash;
         let slot = u16::from_be_bytes([first, second]) % SLOTS;
+        let (pk, slot) = (partition(self.provider, source), format!("{slot:04}"));
         let mut item = Item::from([
-            ("pk".to_owned(), text(&format!("refused/{}/{source}", self.provider.name))),
-            ("sk".to_owned(), text(&format!("{slot:04}"))),
+            ("pk".to_owned(), text(&pk)),
+            ("sk".to_owned(), text(&slot)),
             ("kind".to_owned(), text(kind())),
             ("received_at".to_owned(), text(&instant(now_ms))),
             ("expires".to_owned(), AttributeValue::N(seconds(now_ms + LIFE_MS).to_string())),
@@ -116,15 +139,44 @@ impl Quarantine {
         }
         // A longer body may compress well, but an attacker's seconds of reading and compression are ours.
         if delivery.body.len() <= 16 * BODY_BYTES_MAX {
-            let readable = webhook::json::parse(&delivery.body);
-            let body = webhook::cut::cut(&delivery.body, &readable, self.provider.secrets).body;
-            let compressed = item::compress(&body).map_err(StoreError::Compression)?;
-            if compressed.len() <= BODY_BYTES_MAX {
-                item.insert("body".to_owned(), bytes(compressed));
-            }
+            let place = place(&pk, &slot, &hash);
+            item.extend(self.bodies(delivery, key, &place)?.map(|(name, body)| (name.to_owned(), bytes(body))));
         }
         Ok(item)
     }
+
+    /// What is kept of a body, by attribute: all of it together within the cap. The sealed one comes first, because it
+    /// alone can be verified again, and the other can be made of it.
+    fn bodies(
+        &self,
+        delivery: &Delivery,
+        key: Option<&QuarantineKey>,
+        place: &[u8],
+    ) -> Result<impl Iterator<Item = (&'static str, Vec<u8>)> + use<>, StoreError> {
+        let readable = webhook::json::parse(&delivery.body);
+        let cut = webhook::cut::cut(&delivery.body, &readable, self.provider.secrets);
+        let compress = |body: &[u8]| item::compress(body).map_err(StoreError::Compression);
+        let sealed = match key.filter(|_| !cut.paths.is_empty()) {
+            // Without it the delivery is kept as it would be without a key.
+            Some(key) => seal(key, place, &compress(&delivery.body)?).ok(),
+            None => None,
+        };
+        let sealed = sealed.filter(|sealed| sealed.len() <= BODY_BYTES_MAX);
+        let left = BODY_BYTES_MAX - sealed.as_ref().map_or(0, Vec::len);
+        let body = Some(compress(&cut.body)?).filter(|body| body.len() <= left);
+        Ok([("sealed", sealed), ("body", body)].into_iter().filter_map(|(name, body)| Some((name, body?))))
+    }
+}
+
+/// The quarantine's partition of a source, or of all [`UNKNOWN`] ones.
+pub fn partition(provider: &Provider, source: &str) -> String {
+    format!("refused/{}/{source}", provider.name)
+}
+
+/// What a sealed body is bound to: its slot and what the body hashes to, so that it opens nowhere else.
+fn place(pk: &str, slot: &str, hash: &[u8; 32]) -> Vec<u8> {
+    // Neither name holds a zero byte.
+    [b"hookmill quarantine 1\0", pk.as_bytes(), b"\0", slot.as_bytes(), b"\0", hash].concat()
 }
 
 fn kind() -> &'static str {

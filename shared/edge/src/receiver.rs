@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
+use webhook::secret::QuarantineKey;
 use webhook::signature::{Refusal, Verified, admit};
 use webhook::source::{Merchants, SchemeName, Source, Sources};
 
@@ -106,18 +107,18 @@ impl Receiver {
     }
 
     async fn decide(&self, arrived: &Arrived, received_ms: i64) -> End {
-        let Ok(sources) = self.secrets.sources().await else {
+        let Ok(mut sources) = self.secrets.sources().await else {
             return End::Failed(SECRET_UNAVAILABLE, "the provider's secret is unavailable".to_owned());
         };
-        match self.admit_and_keep(&sources, arrived, received_ms).await {
-            End::Refused(refusal) if curable(refusal) => match self.secrets.refreshed().await {
-                Some(fresh) => self.admit_and_keep(&fresh, arrived, received_ms).await,
-                None => End::Refused(refusal),
-            },
-            end => end,
+        let mut end = self.admit_and_keep(&sources, arrived, received_ms).await;
+        if let End::Refused(refusal) = end
+            && curable(refusal)
+            && let Some(fresh) = self.secrets.refreshed().await
+        {
+            end = self.admit_and_keep(&fresh, arrived, received_ms).await;
+            sources = fresh;
         }
-        .or_quarantine(self, arrived, received_ms)
-        .await
+        end.or_quarantine(self, arrived, sources.quarantine_key(), received_ms).await
     }
 
     async fn admit_and_keep(&self, sources: &Sources, arrived: &Arrived, received_ms: i64) -> End {
@@ -218,9 +219,15 @@ impl End {
         }
     }
 
-    async fn or_quarantine(self, receiver: &Receiver, arrived: &Arrived, received_ms: i64) -> Self {
+    async fn or_quarantine(
+        self,
+        receiver: &Receiver,
+        arrived: &Arrived,
+        key: Option<&QuarantineKey>,
+        received_ms: i64,
+    ) -> Self {
         if let End::Refused(refusal) = self {
-            let keeping = receiver.quarantine.keep(arrived, refusal, received_ms);
+            let keeping = receiver.quarantine.keep(arrived, refusal, key, received_ms);
             let in_time = receiver.clock.within(Duration::from_millis(QUARANTINE_MS_MAX), keeping).await;
             if let Some(Err(error)) = in_time {
                 let line = Line::warn("a refused delivery could not be quarantined").with("reason", chain(&error));

@@ -109,6 +109,9 @@ impl Secrets {
                         .with("reason", defect.to_string())
                         .write(now_ms);
                 }
+                if let Some(defect) = sources.quarantine_key_defect() {
+                    self.line("refused bodies are not sealed").with("reason", defect.to_string()).write(now_ms);
+                }
                 let sources = Arc::new(sources);
                 let mut state = self.state();
                 *state = State {
