@@ -348,3 +348,14 @@ pub(crate) fn inserted(item: &Item) -> Value {
     let image: BTreeMap<_, _> = item.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
     json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}})
 }
+
+/// SplitMix64: enough randomness for incompressible text, the same on every machine.
+pub(crate) fn random(seed: u64) -> impl Iterator<Item = u8> {
+    let mut state = seed;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).to_le_bytes()[0]
+    })
+}

@@ -4,5 +4,6 @@
 
 mod harness;
 mod receiver;
+mod quarantine;
 mod relay;
 mod orders;

@@ -319,14 +319,3 @@ async fn cost_of(world: &World, provider: &'static webhook::providers::Provider,
     let store = edge::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
     store.keep(provider, &verified, START_MS).await.unwrap().write_units
 }
-
-/// SplitMix64: enough randomness for incompressible text, the same on every machine.
-fn random(seed: u64) -> impl Iterator<Item = u8> {
-    let mut state = seed;
-    std::iter::repeat_with(move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)).to_le_bytes()[0]
-    })
-}
