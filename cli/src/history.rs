@@ -19,6 +19,8 @@ use crate::error::Error;
 
 /// Rows that one call asks for; with bodies inline an answer of 16 MB would hold forty of the largest.
 const ROWS_A_CALL: usize = 40;
+/// Rows that one call may ask for where their bodies stay behind.
+const KEYS_A_CALL: usize = 100;
 /// Rows left unanswered are asked for again this often.
 const ASKS_MAX: u32 = 8;
 /// Bodies in chunks that are fetched at once.
@@ -83,7 +85,7 @@ pub async fn fetch(context: &Context, keys: &[EventKey]) -> Result<Vec<KeptEvent
     let store = context.store().await?;
     let mut found: HashMap<EventKey, Item> = HashMap::new();
     for some in keys.chunks(ROWS_A_CALL) {
-        fetch_items(context, some, &mut found).await?;
+        fetch_items(context, some, None, &mut found).await?;
     }
     let items: Vec<Item> = keys.iter().filter_map(|key| found.remove(key)).collect();
     read_all(&store, &items).await
@@ -109,7 +111,22 @@ async fn read_all(store: &Store, items: &[Item]) -> Result<Vec<KeptEvent>, Error
     stream::iter(items.iter().map(|item| KeptEvent::of(store, item))).buffered(BODIES_AT_ONCE).try_collect().await
 }
 
-async fn fetch_items(context: &Context, keys: &[EventKey], found: &mut HashMap<EventKey, Item>) -> Result<(), Error> {
+/// The fingerprints of the keys or tokens by which events came.
+pub async fn fingerprints(context: &Context, keys: &[EventKey]) -> Result<HashMap<EventKey, String>, Error> {
+    let mut found: HashMap<EventKey, Item> = HashMap::new();
+    for some in keys.chunks(KEYS_A_CALL) {
+        fetch_items(context, some, Some("pk, sk, fingerprint"), &mut found).await?;
+    }
+    let told = |(key, item): (EventKey, Item)| Some((key, item.get("fingerprint")?.as_s().ok()?.clone()));
+    Ok(found.into_iter().filter_map(told).collect())
+}
+
+async fn fetch_items(
+    context: &Context,
+    keys: &[EventKey],
+    projection: Option<&str>,
+    found: &mut HashMap<EventKey, Item>,
+) -> Result<(), Error> {
     let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
     let item = |key: &EventKey| Item::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))]);
     let mut wanted: Vec<Item> = keys.iter().map(item).collect();
@@ -117,7 +134,8 @@ async fn fetch_items(context: &Context, keys: &[EventKey], found: &mut HashMap<E
         if attempt > 0 {
             context.clock.sleep(Duration::from_millis(50 << attempt)).await;
         }
-        let asked = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted)).build();
+        let asked = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted));
+        let asked = asked.set_projection_expression(projection.map(str::to_owned)).build();
         let asked = asked.map_err(|error| Error::service(format!("cannot ask for rows: {error}")))?;
         let sent = client.batch_get_item().request_items(table, asked).send().await;
         let output = sent.map_err(|error| failed("read events", &error))?;

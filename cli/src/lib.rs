@@ -5,7 +5,8 @@
 //! What commands share: [`aws`] failed calls in words, [`sources`] who sends, [`time`] spans of time, [`index`] events
 //! by time of receipt, [`history`] kept events as this build reads them, [`provenance`] and [`timeline`] what they tell of
 //! themselves, [`signing`] and [`sending`] deliveries of one's own, [`destination`] and [`run_file`]
-//! what is sent again, [`letters`] what could not be.
+//! what is sent again, [`letters`] what could not be; [`kept`] and [`quarantine`] what came of deliveries, [`keys`] and
+//! [`secret`] changes of the stack's secrets.
 
 pub mod args;
 pub mod error;
@@ -26,6 +27,8 @@ pub mod quarantine;
 pub mod destination;
 pub mod run_file;
 pub mod letters;
+pub mod keys;
+pub mod secret;
 pub mod commands;
 
 pub use args::Cli;

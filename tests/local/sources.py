@@ -27,7 +27,9 @@ def sample_sources(kept: Path) -> dict[str, dict]:
             "sources": {
                 name: with_own_keys(source, earlier.get(provider, {}).get("sources", {}).get(name, {}))
                 for name, source in secret["sources"].items()
-            }
+            },
+            # What refused bodies are sealed with; none is published.
+            "quarantine_key": earlier.get(provider, {}).get("quarantine_key") or secrets.token_urlsafe(32),
         }
         for provider, secret in sample.items()
     }

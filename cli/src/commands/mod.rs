@@ -5,12 +5,14 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 
+pub mod accounts;
 pub mod completions;
 pub mod dlq;
 pub mod events;
 pub mod orders;
 pub mod replay;
 pub mod send;
+pub mod sources;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -28,6 +30,12 @@ pub enum Command {
     /// Look at dead letters and send them back
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Look at and change who may send: sources, their keys and URL tokens
+    #[command(subcommand)]
+    Sources(sources::Sources),
+    /// Look at and change the credentials for the providers' own APIs
+    #[command(subcommand)]
+    Accounts(accounts::AccountsCommand),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -39,6 +47,7 @@ impl Command {
             Command::Events(events) => events.ends_by_interrupt(),
             Command::Replay(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Dlq(_) | Command::Completions(_) => false,
+            Command::Sources(_) | Command::Accounts(_) => false,
         }
     }
 }
@@ -51,6 +60,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Orders(args) => orders::run(context, args).await,
         Command::Replay(args) => replay::run(context, args).await,
         Command::Dlq(args) => dlq::run(context, args).await,
+        Command::Sources(args) => sources::run(context, args).await,
+        Command::Accounts(args) => accounts::run(context, args).await,
         Command::Completions(args) => completions::run(&args, &context.output),
     }
 }

@@ -15,6 +15,7 @@ use webhook::source::{Merchants, SchemeName, Source, Sources};
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::kept::{Fates, look, look_again};
+use crate::keys::given;
 use crate::output::{Paint, table};
 use crate::sending::{Answer, Case, Reading, Sender, cases};
 use crate::signing::{path, sign};
@@ -73,6 +74,15 @@ pub enum SchemeWord {
     UrlToken,
 }
 
+impl From<SchemeWord> for SchemeName {
+    fn from(word: SchemeWord) -> Self {
+        match word {
+            SchemeWord::Signed => SchemeName::Signed,
+            SchemeWord::UrlToken => SchemeName::UrlToken,
+        }
+    }
+}
+
 /// What came of one delivery.
 #[derive(Debug, Clone, Serialize)]
 pub struct SentLine {
@@ -107,7 +117,7 @@ struct Ready {
 pub async fn run(context: &Context, args: SendArgs) -> Result<Exit, Error> {
     let reading = Reading { raw: args.raw, source: args.source.clone(), provider: args.provider };
     let cases = cases(&args.paths, &reading)?;
-    let key = given_key(&args)?;
+    let key = given(args.key_env.as_deref(), args.key_stdin, "key")?;
     let ready = prepare(context, &args, cases, key).await?;
     let names: HashSet<EventKey> =
         ready.iter().filter(|_| !args.blind).filter_map(|ready| Some(ready.name.as_ref()?.0.clone())).collect();
@@ -136,21 +146,6 @@ pub async fn run(context: &Context, args: SendArgs) -> Result<Exit, Error> {
     context.output.tell_all(&lines, text)?;
     context.output.note(&summary(&lines));
     Ok(exit(&lines))
-}
-
-/// A key that was given, without ever standing on a command line.
-fn given_key(args: &SendArgs) -> Result<Option<Secret>, Error> {
-    let (key, place) = if let Some(name) = &args.key_env {
-        let value = std::env::var(name).map_err(|_| Error::usage(format!("the variable {name} is not set")))?;
-        (value, format!("the variable {name}"))
-    } else if args.key_stdin {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map_err(|error| Error::usage(format!("standard input: {error}")))?;
-        (line.trim_end_matches(['\r', '\n']).to_owned(), "standard input".to_owned())
-    } else {
-        return Ok(None);
-    };
-    if key.is_empty() { Err(Error::usage(format!("{place} holds no key"))) } else { Ok(Some(Secret::new(key))) }
 }
 
 async fn prepare(
@@ -214,8 +209,7 @@ fn given_source(
 ) -> Result<Source, Error> {
     let known = known.and_then(|known| known.get(&name.source)).cloned();
     let scheme = match word {
-        Some(SchemeWord::Signed) => SchemeName::Signed,
-        Some(SchemeWord::UrlToken) => SchemeName::UrlToken,
+        Some(word) => word.into(),
         None => match (&known, only_scheme(name.provider)) {
             (Some(known), _) => known.scheme,
             (None, Some(only)) => only,
@@ -239,7 +233,8 @@ fn given_source(
     })
 }
 
-fn only_scheme(provider: &Provider) -> Option<SchemeName> {
+/// The scheme of a provider that has one only.
+pub(super) fn only_scheme(provider: &Provider) -> Option<SchemeName> {
     match provider.schemes {
         [(only, _)] => Some(*only),
         _ => None,

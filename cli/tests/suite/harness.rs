@@ -1,5 +1,6 @@
 //! A stack of tables alone: rows are made by the receivers' own `Store::keep`, views by the orders function's own
-//! `Orders::apply`. Secrets Manager is not there, which every command that can do without must survive.
+//! `Orders::apply`. Secrets Manager is not there unless a test asks for it, which every command that can do without must
+//! survive.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,6 +27,7 @@ use webhook::signature::admit;
 use webhook::source::{Merchants, SchemeName, Source};
 
 use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, Queues, RELAY_DEAD_LETTERS, Switch, WORK, WORK_DEAD_LETTERS};
+use crate::vault::Vault;
 
 #[path = "../../../shared/edge/tests/suite/tables.rs"]
 mod tables;
@@ -37,6 +39,7 @@ pub(crate) const START_MS: i64 = 1_767_225_600_000;
 pub(crate) struct World {
     pub(crate) context: Context,
     pub(crate) queues: Arc<Queues>,
+    pub(crate) vault: Arc<Vault>,
     results: Words,
     notes: Words,
 }
@@ -63,25 +66,35 @@ impl Write for Words {
 }
 
 pub(crate) async fn world() -> World {
-    world_of(true).await
+    world_of(true, false).await
+}
+
+/// A stack with secrets, which are empty.
+pub(crate) async fn world_with_secrets() -> World {
+    world_of(true, true).await
 }
 
 /// A stack whose results are text.
 pub(crate) async fn world_in_text() -> World {
-    world_of(false).await
+    world_of(false, false).await
 }
 
-async fn world_of(json: bool) -> World {
+async fn world_of(json: bool, secrets: bool) -> World {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
-    let world = world_at(&endpoint, json);
+    let world = world_with(&endpoint, json, secrets);
     tables::create_tables(&world.context.dynamodb(), "EventsTable", "OrdersTable").await;
     world
 }
 
 /// A stack at an endpoint that may not even be there.
 pub(crate) fn world_at(endpoint: &str, json: bool) -> World {
+    world_with(endpoint, json, false)
+}
+
+fn world_with(endpoint: &str, json: bool, secrets: bool) -> World {
+    let vault = Arc::new(Vault::default());
     let anybody = Credentials::new("test", "test", None, None, "test");
     let queues = Arc::new(Queues::default());
     let sdk = SdkConfig::builder()
@@ -91,7 +104,7 @@ pub(crate) fn world_at(endpoint: &str, json: bool) -> World {
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::disabled())
         .endpoint_url(endpoint)
-        .http_client(Switch::new(&queues))
+        .http_client(Switch::new(&queues, secrets.then_some(&vault)))
         .build();
     let names = ["EventsTable", "OrdersTable", "ScalevSecret", "ScalapaySecret", "ShoplineSecret", "SelldoneSecret"];
     let mut outputs: BTreeMap<String, String> =
@@ -103,11 +116,15 @@ pub(crate) fn world_at(endpoint: &str, json: bool) -> World {
         ("OrdersDeadLetterQueueUrl", ORDERS_DEAD_LETTERS),
         ("RelayDeadLetterQueueUrl", RELAY_DEAD_LETTERS),
     ];
+    outputs.insert("AccountsSecret".to_owned(), "AccountsSecret".to_owned());
+    for provider in ["Scalev", "Scalapay", "Shopline", "Selldone"] {
+        outputs.insert(format!("{provider}Url"), format!("https://{}.lambda-url/", provider.to_lowercase()));
+    }
     outputs.extend(queue_urls.map(|(name, url)| (name.to_owned(), url.to_owned())));
     let (results, notes) = (Words::default(), Words::default());
     let output = Output::to(json, Box::new(results.clone()), Box::new(notes.clone()));
     let context = Context::of(sdk, Deployment::of("hookmill", outputs), output, Clock::system());
-    World { context, queues, results, notes }
+    World { context, queues, vault, results, notes }
 }
 
 /// A sleep that is over at once and remembered.
@@ -165,11 +182,10 @@ impl World {
         received_ms: i64,
         change: impl Fn(&str) -> String,
     ) -> (EventKey, Kept) {
-        let file = events_folder().join(provider.name).join(format!("{case}.json"));
-        let mut found = hookmill::sending::case(&file, &hookmill::sending::Reading::default()).unwrap();
+        let mut found = sample(provider, case);
         found.delivery.body = change(&String::from_utf8(found.delivery.body).unwrap()).into_bytes();
         let scheme = provider.schemes[0].0;
-        let secret = Secret::new("a key or token of these tests alone");
+        let secret = Secret::new(KEY);
         let source = Source {
             name: found.source.source,
             scheme,
@@ -193,6 +209,15 @@ impl World {
         let failures = self.context.orders().await.unwrap().apply(serde_json::from_value(batch).unwrap()).await;
         assert_eq!(json!(failures)["batchItemFailures"], json!([]));
     }
+}
+
+/// The key or token by which the tests' own events came.
+pub(crate) const KEY: &str = "a key or token of these tests alone";
+
+/// A sample as its file has it.
+pub(crate) fn sample(provider: &Provider, case: &str) -> hookmill::sending::Case {
+    let file = events_folder().join(provider.name).join(format!("{case}.json"));
+    hookmill::sending::case(&file, &hookmill::sending::Reading::default()).unwrap()
 }
 
 pub(crate) fn events_folder() -> PathBuf {

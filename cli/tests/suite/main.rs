@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod queues;
+mod vault;
 mod harness;
 mod events;
 mod orders;
 mod replay;
 mod dlq;
+mod sources;
+mod accounts;
 mod failures;

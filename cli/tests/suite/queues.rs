@@ -12,6 +12,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
+use crate::vault::Vault;
+
 pub(crate) const WORK: &str = "https://queues/work.fifo";
 pub(crate) const ORDERS: &str = "https://queues/orders.fifo";
 pub(crate) const WORK_DEAD_LETTERS: &str = "https://queues/work-dead.fifo";
@@ -176,38 +178,49 @@ impl State {
     }
 }
 
-/// Sends calls of SQS to the queues and all others on.
+/// Sends calls of SQS to the queues, those of Secrets Manager to a vault where there is one, and all others on.
 #[derive(Debug, Clone)]
 pub(crate) struct Switch {
     queues: Arc<Queues>,
+    vault: Option<Arc<Vault>>,
     others: SharedHttpClient,
 }
 
 #[derive(Debug)]
 struct Connector {
     queues: Arc<Queues>,
+    vault: Option<Arc<Vault>>,
     others: SharedHttpConnector,
 }
 
 impl Switch {
-    pub(crate) fn new(queues: &Arc<Queues>) -> Self {
-        Switch { queues: Arc::clone(queues), others: aws_smithy_http_client::Builder::new().build_http() }
+    pub(crate) fn new(queues: &Arc<Queues>, vault: Option<&Arc<Vault>>) -> Self {
+        Switch {
+            queues: Arc::clone(queues),
+            vault: vault.map(Arc::clone),
+            others: aws_smithy_http_client::Builder::new().build_http(),
+        }
     }
 }
 
 impl HttpClient for Switch {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let others = self.others.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { queues: Arc::clone(&self.queues), others })
+        SharedHttpConnector::new(Connector { queues: Arc::clone(&self.queues), vault: self.vault.clone(), others })
     }
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
-        let Some(action) = target.strip_prefix("AmazonSQS.") else { return self.others.call(request) };
-        let call: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        let (status, body) = self.queues.answer(action, &call);
+        let call = || serde_json::from_slice::<Value>(request.body().bytes().unwrap()).unwrap();
+        let (status, body) = if let Some(action) = target.strip_prefix("AmazonSQS.") {
+            self.queues.answer(action, &call())
+        } else if let (Some(vault), Some(action)) = (&self.vault, target.strip_prefix("secretsmanager.")) {
+            vault.answer(action, &call())
+        } else {
+            return self.others.call(request);
+        };
         let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()));
         response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
         HttpConnectorFuture::ready(Ok(response))

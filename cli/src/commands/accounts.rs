@@ -1,0 +1,242 @@
+//! `hookmill accounts`: the credentials for the providers' own APIs.
+
+use clap::{Args, Subcommand};
+use platforms::account::{Account, Accounts};
+use platforms::platform::{PLATFORMS, Platform};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::keys::given;
+use crate::output::{Paint, table};
+use crate::secret::{self, Place};
+use crate::sources::SourceName;
+
+/// Commands about accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountsCommand {
+    /// List accounts, their credentials by fingerprint
+    List,
+    /// Set a source's account: its credential, and the shop where the API needs it
+    Set(SetArgs),
+    /// Remove a source's account: a dry run without --yes
+    Remove(RemoveArgs),
+}
+
+/// Arguments of `accounts set`.
+#[derive(Debug, Clone, Args)]
+pub struct SetArgs {
+    /// The source whose provider's API it is for
+    #[arg(value_name = "PROVIDER/SOURCE")]
+    pub name: SourceName,
+    /// The credential in this environment variable; it never stands on a command line
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "credential_stdin",
+        required_unless_present = "credential_stdin"
+    )]
+    pub credential_env: Option<String>,
+    /// The credential on standard input
+    #[arg(long)]
+    pub credential_stdin: bool,
+    /// The shop: SHOPLINE's handle, Selldone's shop id, Scalev's business
+    #[arg(long, value_name = "SHOP")]
+    pub shop: Option<String>,
+    /// Where the API is, if not the production one: a sandbox
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+}
+
+/// Arguments of `accounts remove`.
+#[derive(Debug, Clone, Args)]
+pub struct RemoveArgs {
+    /// The source
+    #[arg(value_name = "PROVIDER/SOURCE")]
+    pub name: SourceName,
+    /// Remove it; without it, only tell what would be removed
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// An account on one line.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccountLine {
+    /// Provider and source.
+    pub account: String,
+    /// The credential by fingerprint; none where the account cannot be used.
+    pub credential: Option<String>,
+    /// The shop.
+    pub shop: Option<String>,
+    /// Where the API is.
+    pub base_url: Option<String>,
+    /// Where such a credential is made, and what it must be allowed to do.
+    pub credential_from: &'static str,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub defect: Option<String>,
+    /// `held`; `set` or `removed` just now; `due` for removal in a dry run.
+    pub outcome: &'static str,
+}
+
+const CALLED: &str = "the secret with the API credentials";
+
+/// Carries a command out.
+pub async fn run(context: &Context, command: AccountsCommand) -> Result<Exit, Error> {
+    match command {
+        AccountsCommand::List => list(context).await,
+        AccountsCommand::Set(args) => set(context, args).await,
+        AccountsCommand::Remove(args) => remove(context, args).await,
+    }
+}
+
+async fn list(context: &Context) -> Result<Exit, Error> {
+    let text = secret::read(context, place(context).await?).await?.text;
+    let mut lines = Vec::new();
+    for platform in PLATFORMS {
+        lines.extend(lines_of(platform, &text)?);
+    }
+    context.output.tell_all(&lines, table_of)?;
+    if lines.is_empty() {
+        context.output.note("No account is set: hookmill accounts set PROVIDER/SOURCE");
+        for platform in PLATFORMS {
+            context.output.note(&format!("  {}: {}", platform.name, platform.credential_from));
+        }
+    }
+    let defective = lines.iter().any(|line| line.defect.is_some());
+    Ok(if defective { Exit::Problems } else { Exit::Ok })
+}
+
+async fn set(context: &Context, args: SetArgs) -> Result<Exit, Error> {
+    let name = &args.name;
+    let platform = platform(name)?;
+    let from = || format!("Such a credential is from {}", platform.credential_from);
+    let credential = given(args.credential_env.as_deref(), args.credential_stdin, "credential")
+        .map_err(|error| error.next(from()))?
+        .ok_or_else(|| Error::usage("no credential is given").next(from()))?;
+    if args.shop.is_some() && platform.shop.is_none() {
+        return Err(Error::usage(format!("the API of {} needs no shop: leave --shop out", platform.name)));
+    }
+    let accept = |text: &str| match lines_of(platform, text)?.into_iter().find(|line| line.account == name.to_string())
+    {
+        Some(AccountLine { defect: Some(defect), .. }) => {
+            let hint =
+                if platform.shop.is_some() && args.shop.is_none() { " The shop is given with --shop." } else { "" };
+            Err(Error::usage(format!("the account {name} would not be usable: {defect}"))
+                .next(format!("Nothing was changed. {}.{hint}", from())))
+        }
+        Some(_) | None => Ok(()),
+    };
+    secret::edit(
+        context,
+        place(context).await?,
+        |document| {
+            let entry = entries(document)?.entry(name.to_string()).or_insert_with(|| json!({}));
+            if !entry.is_object() {
+                *entry = json!({});
+            }
+            let mut put = |member: &str, value: &str| {
+                if let Some(entry) = entry.as_object_mut() {
+                    entry.insert(member.to_owned(), Value::String(value.to_owned()));
+                }
+            };
+            put(platform.credential, credential.reveal());
+            if let (Some(member), Some(shop)) = (platform.shop, &args.shop) {
+                put(member.name, shop);
+            }
+            if let Some(base_url) = &args.base_url {
+                put("base_url", base_url);
+            }
+            Ok(())
+        },
+        accept,
+    )
+    .await?;
+    let text = secret::read(context, place(context).await?).await?.text;
+    let now = lines_of(platform, &text)?.into_iter().find(|line| line.account == name.to_string());
+    let line =
+        now.ok_or_else(|| Error::service(format!("the account {name} was removed by somebody else just now")))?;
+    context.output.tell_all(&[AccountLine { outcome: "set", ..line }], table_of)?;
+    context.output.note(&format!("{}.", from()));
+    Ok(Exit::Ok)
+}
+
+async fn remove(context: &Context, args: RemoveArgs) -> Result<Exit, Error> {
+    let name = &args.name;
+    let unknown = || {
+        Error::not_found(format!("there is no account {name}"))
+            .next("hookmill accounts list shows those that there are.")
+    };
+    let text = secret::read(context, place(context).await?).await?.text;
+    let found = lines_of(platform(name)?, &text)?.into_iter().find(|line| line.account == name.to_string());
+    let line = found.ok_or_else(unknown)?;
+    if args.yes {
+        let change = |document: &mut Map<String, Value>| {
+            entries(document)?.remove(&name.to_string()).map(|_| ()).ok_or_else(unknown)
+        };
+        secret::edit(context, place(context).await?, change, |_| Ok(())).await?;
+    }
+    let outcome = if args.yes { "removed" } else { "due" };
+    context.output.tell_all(&[AccountLine { outcome, ..line }], table_of)?;
+    if !args.yes {
+        context.output.note("Nothing was changed. To remove it: add --yes");
+    }
+    Ok(Exit::Ok)
+}
+
+async fn place(context: &Context) -> Result<Place<'_>, Error> {
+    Ok(Place { id: context.deployment().await?.accounts_secret()?, called: CALLED })
+}
+
+fn platform(name: &SourceName) -> Result<&'static Platform, Error> {
+    Platform::named(name.provider.name)
+        .ok_or_else(|| Error::usage(format!("the API of {} is not known", name.provider.name)))
+}
+
+/// The accounts' own object in the secret.
+fn entries(document: &mut Map<String, Value>) -> Result<&mut Map<String, Value>, Error> {
+    secret::object(document, "accounts", CALLED)
+}
+
+/// The accounts of one platform; none where the secret has no value yet.
+fn lines_of(platform: &'static Platform, text: &str) -> Result<Vec<AccountLine>, Error> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let accounts = Accounts::parse(platform, text).map_err(|defect| {
+        Error::problems(format!("{CALLED} cannot be used: {defect}")).next("Mend the secret by hand.")
+    })?;
+    let empty = |source: &str| AccountLine {
+        account: format!("{}/{source}", platform.name),
+        credential: None,
+        shop: None,
+        base_url: None,
+        credential_from: platform.credential_from,
+        defect: None,
+        outcome: "held",
+    };
+    let usable = accounts.usable().map(|account: &Account| AccountLine {
+        credential: Some(account.token.fingerprint()),
+        shop: account.shop.clone(),
+        base_url: Some(account.base.as_str().to_owned()),
+        ..empty(&account.source)
+    });
+    let defective =
+        accounts.defective().map(|(source, defect)| AccountLine { defect: Some(defect.to_string()), ..empty(source) });
+    let mut lines: Vec<AccountLine> = usable.chain(defective).collect();
+    lines.sort_by(|one, other| one.account.cmp(&other.account));
+    Ok(lines)
+}
+
+fn table_of(lines: &[AccountLine], paint: Paint) -> String {
+    let row = |line: &AccountLine| {
+        let credential = match (&line.credential, &line.defect) {
+            (Some(credential), _) => credential.clone(),
+            (None, defect) => paint.bad(defect.as_deref().unwrap_or("cannot be used")),
+        };
+        let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
+        vec![line.outcome.to_owned(), line.account.clone(), credential, dash(&line.shop), dash(&line.base_url)]
+    };
+    table(&["outcome", "account", "credential", "shop", "API"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+}

@@ -1,0 +1,212 @@
+//! Changing a secret so that two operators at once lose nothing.
+//!
+//! A new version is put beside the current one, under a label of our own; then `AWSCURRENT` is moved to it from the
+//! version that was read. Secrets Manager refuses that when another version is current by now: then the secret is read
+//! again and the change made anew. The version before stays as `AWSPREVIOUS`. Whatever ends in between leaves a version
+//! that nothing reads, and its label goes to the next change's.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use serde_json::{Map, Value};
+use webhook::json;
+
+use crate::aws::failed;
+use crate::context::Context;
+use crate::error::Error;
+
+/// The label of versions that are not current yet.
+pub const STAGE: &str = "hookmill-edit";
+const CURRENT: &str = "AWSCURRENT";
+
+/// Others may get in between this often.
+const TRIES_MAX: u32 = 12;
+const PAUSE_MS: u64 = 50;
+
+/// Words by which Secrets Manager says that the label is not where it was.
+const OUTRUN: &[&str] = &["InvalidParameterException", "InvalidRequestException", "ResourceNotFoundException"];
+
+/// A secret's value and which version that is.
+#[derive(Debug)]
+pub struct Held {
+    /// The value; empty where none was ever put.
+    pub text: String,
+    version: Option<String>,
+}
+
+/// A secret and what to call it.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its ARN or name.
+    pub id: &'a str,
+    /// "the secret of scalev"
+    pub called: &'a str,
+}
+
+/// Reads a secret.
+pub async fn read(context: &Context, place: Place<'_>) -> Result<Held, Error> {
+    match context.secrets_manager().get_secret_value().secret_id(place.id).send().await {
+        Ok(output) => {
+            Ok(Held { text: output.secret_string().unwrap_or_default().to_owned(), version: output.version_id })
+        }
+        // A secret that was made and not filled has no value to get.
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => {
+            Ok(Held { text: String::new(), version: None })
+        }
+        Err(error) => Err(failed(&format!("read {}", place.called), &error)),
+    }
+}
+
+/// Changes a secret that is a JSON object. `change` is made on what is current, perhaps more than once; `accept` says
+/// whether those who read the secret will take what came of it. Members that `change` leaves alone stay as they are.
+pub async fn edit<T>(
+    context: &Context,
+    place: Place<'_>,
+    change: impl Fn(&mut Map<String, Value>) -> Result<T, Error>,
+    accept: impl Fn(&str) -> Result<(), Error>,
+) -> Result<T, Error> {
+    for attempt in 0..TRIES_MAX {
+        if attempt > 0 {
+            // Those who met once should not meet again.
+            let part = u64::from(std::process::id() % 7 + 1);
+            context.clock.sleep(Duration::from_millis(PAUSE_MS * part * u64::from(attempt))).await;
+        }
+        let held = read(context, place).await?;
+        let before = document(&held.text, place)?;
+        let mut after = before.clone();
+        let told = change(&mut after)?;
+        if after == before {
+            return Ok(told);
+        }
+        let text = serde_json::to_string_pretty(&after)
+            .map_err(|error| Error::service(format!("{} cannot be written: {error}", place.called)))?;
+        accept(&text)?;
+        if replace(context, place, &held, text).await? {
+            return Ok(told);
+        }
+    }
+    Err(Error::service(format!("{} was changed by somebody else each time that it was to be", place.called))
+        .next("Nothing was changed by this command: run it again."))
+}
+
+/// Makes a new value current if the one that was read still is. Gives whether it was.
+async fn replace(context: &Context, place: Place<'_>, held: &Held, text: String) -> Result<bool, Error> {
+    let client = context.secrets_manager();
+    let changing = format!("change {}", place.called);
+    let put = client.put_secret_value().secret_id(place.id).secret_string(text).version_stages(STAGE).send().await;
+    let put = put.map_err(|error| failed(&changing, &error))?;
+    let new = put.version_id().unwrap_or_default().to_owned();
+    // A secret's first version is current at once.
+    let first = put.version_stages().iter().any(|stage| stage == CURRENT);
+    let outcome = if first { Ok(true) } else { swing(context, place, held, &new).await };
+    // The label has done its work. Where it is not taken off, or is another's already, the next change takes it over.
+    let _ = client
+        .update_secret_version_stage()
+        .secret_id(place.id)
+        .version_stage(STAGE)
+        .remove_from_version_id(&new)
+        .send()
+        .await;
+    outcome
+}
+
+async fn swing(context: &Context, place: Place<'_>, held: &Held, new: &str) -> Result<bool, Error> {
+    let moved = context
+        .secrets_manager()
+        .update_secret_version_stage()
+        .secret_id(place.id)
+        .version_stage(CURRENT)
+        .move_to_version_id(new)
+        .set_remove_from_version_id(held.version.clone())
+        .send()
+        .await;
+    let Err(error) = moved else { return Ok(true) };
+    // An answer may have been lost behind its effect, and a second attempt refused because of the first.
+    let now = read(context, place).await.map_err(|unread| {
+        let next = unread.next.unwrap_or_default();
+        Error {
+            next: Some(format!("{next} Whether the change was made is not known: look before you repeat it.")),
+            ..unread
+        }
+    })?;
+    if now.version.as_deref() == Some(new) {
+        return Ok(true);
+    }
+    let outrun =
+        error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| OUTRUN.contains(&code));
+    if outrun { Ok(false) } else { Err(failed(&format!("change {}", place.called), &error)) }
+}
+
+/// The secret's object; an empty one where it was never filled. What could not be written back as it was is refused.
+fn document(text: &str, place: Place<'_>) -> Result<Map<String, Value>, Error> {
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    let refuse = |why: &str| {
+        Error::problems(format!("{} cannot be changed by this tool: {why}", place.called))
+            .next("Put it right by hand: aws secretsmanager get-secret-value, then put-secret-value.")
+    };
+    let read = json::parse(text.as_bytes()).map_err(|_| refuse("it is not JSON"))?;
+    if read.duplicate_keys {
+        return Err(refuse("a name stands in it twice"));
+    }
+    if !is_exact(&read.root) {
+        return Err(refuse("it holds a number that would be changed"));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(document)) => Ok(document),
+        Ok(_) => Err(refuse("it is no JSON object")),
+        Err(_) => Err(refuse("it is not JSON")),
+    }
+}
+
+/// An object that is a member of a secret's own; made where it is not there.
+pub fn object<'a>(
+    document: &'a mut Map<String, Value>,
+    member: &str,
+    called: &str,
+) -> Result<&'a mut Map<String, Value>, Error> {
+    let found = document.entry(member).or_insert_with(|| Value::Object(Map::new()));
+    found.as_object_mut().ok_or_else(|| {
+        Error::problems(format!("\"{member}\" in {called} is no JSON object"))
+            .next("Nothing can use the secret as it is: mend it by hand.")
+    })
+}
+
+/// Whether every number comes out as it went in.
+fn is_exact(value: &json::Value<'_>) -> bool {
+    match &value.kind {
+        json::Kind::Number(written) => {
+            let read = serde_json::from_str::<Value>(written).and_then(|number| serde_json::to_string(&number));
+            read.is_ok_and(|again| again == *written)
+        }
+        json::Kind::Array(values) => values.iter().all(is_exact),
+        json::Kind::Object(members) => members.iter().all(|(_, member)| is_exact(member)),
+        json::Kind::Null | json::Kind::Bool(_) | json::Kind::String(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_back_is_refused() {
+        for (text, why) in [
+            ("", None),
+            (" \n", None),
+            (r#"{"a": [1, -2.5, "x", null, {"b": true}]}"#, None),
+            (r#"{"a": 12345678901234567890123}"#, Some("a number")),
+            (r#"{"a": 1.50}"#, Some("a number")),
+            (r#"{"a": 1, "a": 2}"#, Some("twice")),
+            ("[1]", Some("no JSON object")),
+            ("{", Some("not JSON")),
+            (r#"{"a": "\ud800"}"#, Some("not JSON")),
+        ] {
+            let found = document(text, Place { id: "s", called: "the secret" });
+            let told = found.err().map(|error| error.message);
+            assert_eq!(told.is_some(), why.is_some(), "{text}: {told:?}");
+            assert!(why.is_none_or(|why| told.unwrap().contains(why)), "{text}");
+        }
+    }
+}
