@@ -1,16 +1,21 @@
-//! Refused deliveries.
+//! Refused deliveries, and which of them would pass now.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::item::{Item, KIND_REFUSED, text};
-use edge::quarantine::UNKNOWN;
+use edge::item::{Item, text};
+use edge::quarantine::{Fails, Refused, RefusedBody, UNKNOWN, partition};
 use serde::Serialize;
-use webhook::providers::PROVIDERS;
+use webhook::claim::EventKey;
+use webhook::providers::{PROVIDERS, Provider};
+use webhook::source::{Sources, is_source_name};
 
 use crate::aws::failed;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::Paint;
-use crate::sources::{ProviderName, SourceName};
+use crate::sources::{ProviderName, SourceName, of_provider};
 use crate::time::{Range, instant};
 
 /// A refused delivery on one line.
@@ -39,6 +44,21 @@ impl RefusedLine {
     /// The columns of a table of lines.
     pub const COLUMNS: [&'static str; 5] = ["received", "source", "slot", "reason", "body"];
 
+    /// The line of a refused delivery.
+    pub fn of(refused: &Refused) -> Self {
+        let source = refused.source.as_ref().filter(|_| !refused.unknown);
+        RefusedLine {
+            received: instant(refused.received_ms),
+            provider: refused.provider.name.to_owned(),
+            source: source.map_or(UNKNOWN, String::as_str).to_owned(),
+            named: refused.source.clone().filter(|_| refused.unknown),
+            reason: refused.reason.clone(),
+            hash: hex::encode(refused.hash),
+            body: refused.body != RefusedBody::Gone || refused.sealed.is_some(),
+            slot: refused.slot.clone(),
+        }
+    }
+
     /// The line's cells.
     pub fn cells(&self, paint: Paint) -> Vec<String> {
         vec![
@@ -51,46 +71,185 @@ impl RefusedLine {
     }
 }
 
-/// The refused deliveries of some sources, and where `unknown` is given, those at unknown sources of its providers.
+/// A slot of the quarantine on the command line: `scalev/main/0165`, `scalev/~/0165`.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    provider: &'static Provider,
+    source: String,
+    slot: String,
+}
+
+impl FromStr for Slot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || "a refused delivery is <provider>/<source>/<slot>, such as scalev/main/0165".to_owned();
+        let mut parts = text.split('/');
+        let (Some(provider), Some(source), Some(slot), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(form());
+        };
+        let ProviderName(provider) = provider.parse()?;
+        let known = source == UNKNOWN || is_source_name(source);
+        let four = slot.len() == 4 && slot.bytes().all(|byte| byte.is_ascii_digit());
+        if !known || !four {
+            return Err(form());
+        }
+        Ok(Slot { provider, source: source.to_owned(), slot: slot.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Slot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}/{}", self.provider.name, self.source, self.slot)
+    }
+}
+
+/// What the stack's present secrets say to a refused delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Now {
+    /// It would be kept under this name, by this key or token.
+    Passes {
+        /// The event's first name.
+        id: String,
+        /// The fingerprint of what matches.
+        fingerprint: String,
+    },
+    /// It would not.
+    Fails(Fails),
+    /// The provider's secret cannot be asked.
+    Unknown(String),
+}
+
+impl Now {
+    /// Whether it passes; none where that is not known.
+    pub fn passes(&self) -> Option<bool> {
+        match self {
+            Now::Passes { .. } => Some(true),
+            Now::Fails(_) => Some(false),
+            Now::Unknown(_) => None,
+        }
+    }
+
+    /// In words.
+    pub fn told(&self) -> String {
+        match self {
+            Now::Passes { .. } => "passes".to_owned(),
+            Now::Fails(fails) => fails.to_string(),
+            Now::Unknown(why) => format!("not known: {why}"),
+        }
+    }
+}
+
+/// The present sources of providers, each read once, or why they cannot be.
+#[derive(Debug, Default)]
+pub struct Present(BTreeMap<&'static str, Result<Sources, Error>>);
+
+impl Present {
+    /// The sources of all providers of some refused deliveries.
+    pub async fn of(context: &Context, refused: &[Refused]) -> Self {
+        let mut found = BTreeMap::new();
+        for one in refused {
+            if !found.contains_key(one.provider.name) {
+                found.insert(one.provider.name, of_provider(context, one.provider).await);
+            }
+        }
+        Present(found)
+    }
+
+    /// A provider's sources.
+    pub fn sources(&self, provider: &Provider) -> Result<&Sources, Error> {
+        match self.0.get(provider.name) {
+            Some(Ok(sources)) => Ok(sources),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::service(format!("the secret of {} was not read", provider.name))),
+        }
+    }
+
+    /// What they say to a refused delivery.
+    pub fn now(&self, refused: &Refused) -> Now {
+        let sources = match self.sources(refused.provider) {
+            Ok(sources) => sources,
+            Err(error) => return Now::Unknown(error.message),
+        };
+        verdict(refused, sources).unwrap_or_else(Now::Fails)
+    }
+}
+
+fn verdict(refused: &Refused, sources: &Sources) -> Result<Now, Fails> {
+    let source = refused.source_now(sources)?;
+    let delivery = refused.delivery(sources.quarantine_key())?;
+    let verified = refused.verify(source, &delivery)?;
+    let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim(&verified));
+    Ok(Now::Passes { id: key.id(), fingerprint: verified.fingerprint().to_owned() })
+}
+
+/// The refused deliveries of some sources, the earliest first; where `unknown` is given, also those at unknown sources
+/// of its providers.
 pub async fn refused(
     context: &Context,
     sources: &[SourceName],
     unknown: Option<Option<ProviderName>>,
     range: Range,
-) -> Result<Vec<RefusedLine>, Error> {
+) -> Result<Vec<Refused>, Error> {
     let meant = |name: &str| unknown.is_some_and(|only| only.is_none_or(|wanted| wanted.0.name == name));
-    let strangers =
-        PROVIDERS.into_iter().filter(|provider| meant(provider.name)).map(|provider| (provider.name, UNKNOWN));
-    let named = sources.iter().map(|source| (source.provider.name, source.source.as_str()));
-    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+    let strangers = PROVIDERS.into_iter().filter(|provider| meant(provider.name));
+    let named = sources.iter().map(|source| (source.provider, source.source.as_str()));
     let mut found = Vec::new();
-    for (provider, source) in named.chain(strangers) {
-        let query = client.query().table_name(table).key_condition_expression("pk = :pk");
-        let query = query.expression_attribute_values(":pk", text(&format!("refused/{provider}/{source}")));
-        let mut pages = query.into_paginator().items().send();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| failed("read the quarantine", &error))?;
-            found.extend(line(provider, source, &item));
-        }
+    for (provider, source) in named.chain(strangers.map(|provider| (provider, UNKNOWN))) {
+        found.extend(of_partition(context, provider, source).await?);
     }
-    let (from, to) = (instant(range.from_ms), instant(range.to_ms));
-    found.retain(|line| from <= line.received && line.received < to);
+    found.retain(|refused| range.from_ms <= refused.received_ms && refused.received_ms < range.to_ms);
+    found.sort_by_cached_key(|refused| (refused.received_ms, refused.name()));
     Ok(found)
 }
 
-fn line(provider: &str, source: &str, item: &Item) -> Option<RefusedLine> {
-    let string = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-    if string("kind")? != KIND_REFUSED {
-        return None;
+/// The refused deliveries of one source, or of all unknown ones of a provider.
+pub async fn of_partition(context: &Context, provider: &'static Provider, source: &str) -> Result<Vec<Refused>, Error> {
+    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+    let query = client.query().table_name(table).consistent_read(true).key_condition_expression("pk = :pk");
+    let query = query.expression_attribute_values(":pk", text(&partition(provider, source)));
+    let (mut found, mut unreadable) = (Vec::new(), 0_usize);
+    let mut pages = query.into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let item = item.map_err(|error| failed("read the quarantine", &error))?;
+        match Refused::from_item(&item) {
+            Ok(refused) => found.push(refused),
+            Err(_) => unreadable += 1,
+        }
     }
-    Some(RefusedLine {
-        received: string("received_at")?,
-        provider: provider.to_owned(),
-        source: source.to_owned(),
-        named: string("source"),
-        reason: string("reason")?,
-        hash: hex::encode(item.get("hash").and_then(|value| value.as_b().ok()).map(AsRef::as_ref).unwrap_or_default()),
-        body: item.get("body").is_some_and(AttributeValue::is_b),
-        slot: string("sk")?,
-    })
+    if unreadable > 0 {
+        context.output.note(&format!("{unreadable} of {}/{source} cannot be read by this version.", provider.name));
+    }
+    Ok(found)
+}
+
+/// One refused delivery.
+pub async fn of_slot(context: &Context, slot: &Slot) -> Result<Refused, Error> {
+    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+    let get = client.get_item().table_name(table).consistent_read(true);
+    let get = get.key("pk", AttributeValue::S(partition(slot.provider, &slot.source))).key("sk", text(&slot.slot));
+    let item: Option<Item> = get.send().await.map_err(|error| failed("read the quarantine", &error))?.item;
+    let item = item.ok_or_else(|| {
+        Error::not_found(format!("nothing is in quarantine under {slot}"))
+            .next("hookmill quarantine list shows what there is; a slot is freed after three days.")
+    })?;
+    Refused::from_item(&item).map_err(|error| Error::problems(format!("{slot} cannot be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_named_with_their_source() {
+        let parse = |text: &str| text.parse::<Slot>().map(|slot| slot.to_string());
+        assert_eq!(parse("scalev/main/0165").unwrap(), "scalev/main/0165");
+        assert_eq!(parse("selldone/~/0001").unwrap(), "selldone/~/0001");
+        for text in
+            ["scalev/main", "scalev/main/165", "scalev/main/016x", "nobody/main/0165", "scalev/M/0165", "a/b/c/d"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod dlq;
 pub mod events;
 pub mod orders;
+pub mod quarantine;
 pub mod replay;
 pub mod send;
 pub mod sources;
@@ -30,6 +31,9 @@ pub enum Command {
     /// Look at dead letters and send them back
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Look at refused deliveries, and keep those that pass by now
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Look at and change who may send: sources, their keys and URL tokens
     #[command(subcommand)]
     Sources(sources::Sources),
@@ -47,7 +51,7 @@ impl Command {
             Command::Events(events) => events.ends_by_interrupt(),
             Command::Replay(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Dlq(_) | Command::Completions(_) => false,
-            Command::Sources(_) | Command::Accounts(_) => false,
+            Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
         }
     }
 }
@@ -60,6 +64,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Orders(args) => orders::run(context, args).await,
         Command::Replay(args) => replay::run(context, args).await,
         Command::Dlq(args) => dlq::run(context, args).await,
+        Command::Quarantine(args) => quarantine::run(context, args).await,
         Command::Sources(args) => sources::run(context, args).await,
         Command::Accounts(args) => accounts::run(context, args).await,
         Command::Completions(args) => completions::run(&args, &context.output),

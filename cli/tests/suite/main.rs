@@ -8,6 +8,7 @@ mod events;
 mod orders;
 mod replay;
 mod dlq;
+mod quarantine;
 mod sources;
 mod accounts;
 mod failures;

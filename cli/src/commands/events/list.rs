@@ -124,8 +124,8 @@ async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
 }
 
 async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {
-    let mut told =
-        refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?;
+    let told = refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?;
+    let mut told: Vec<RefusedLine> = told.iter().map(RefusedLine::of).collect();
     told.sort_by(|a, b| if args.oldest_first { a.received.cmp(&b.received) } else { b.received.cmp(&a.received) });
     let all = told.len();
     told.truncate(args.limit);

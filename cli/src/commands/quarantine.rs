@@ -1,0 +1,74 @@
+//! `hookmill quarantine`: what was refused, and taking it in when it was the secret that was wrong.
+
+use clap::{Args, Subcommand};
+use edge::quarantine::Refused;
+use webhook::signature::Refusal;
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::quarantine::{of_partition, refused};
+use crate::sources::{SourceArgs, chosen};
+use crate::time::RangeArgs;
+
+pub mod admit;
+pub mod list;
+pub mod show;
+
+/// Commands about refused deliveries.
+#[derive(Debug, Subcommand)]
+pub enum Quarantine {
+    /// List refused deliveries, the earliest first, and which would pass now
+    List(list::ListArgs),
+    /// Show one refused delivery, and why it would pass now or not
+    Show(show::ShowArgs),
+    /// Keep those that pass now, as of when they were received: a dry run without --yes
+    Admit(admit::AdmitArgs),
+}
+
+/// Carries a command out.
+pub async fn run(context: &Context, command: Quarantine) -> Result<Exit, Error> {
+    match command {
+        Quarantine::List(args) => list::run(context, args).await,
+        Quarantine::Show(args) => show::run(context, args).await,
+        Quarantine::Admit(args) => admit::run(context, args).await,
+    }
+}
+
+/// Which refused deliveries are meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Query {
+    /// At which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// When they were received.
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Only those refused for this reason, such as mismatch or unknown_source; may be repeated
+    #[arg(long = "reason", value_name = "REASON", value_parser = reason)]
+    pub reasons: Vec<Refusal>,
+}
+
+fn reason(text: &str) -> Result<Refusal, String> {
+    let known = || Refusal::ALL.map(Refusal::word).join(", ");
+    Refusal::of_word(text).ok_or_else(|| format!("a reason is one of {}", known()))
+}
+
+/// The refused deliveries that are meant, the earliest first. One named source has also those that called themselves so
+/// while it was not known.
+pub async fn find(context: &Context, query: &Query) -> Result<Vec<Refused>, Error> {
+    let range = query.range.range(context.clock.now_ms())?;
+    let sources = chosen(context, &query.sources).await?;
+    let everywhere = query.sources.source.is_none().then_some(query.sources.provider);
+    let mut found = refused(context, &sources, everywhere, range).await?;
+    if let Some(wanted) = &query.sources.source {
+        let strangers = of_partition(context, wanted.provider, edge::quarantine::UNKNOWN).await?;
+        let ours = |one: &Refused| {
+            one.source.as_ref() == Some(&wanted.source) && (range.from_ms..range.to_ms).contains(&one.received_ms)
+        };
+        found.extend(strangers.into_iter().filter(ours));
+        found.sort_by_cached_key(|refused| (refused.received_ms, refused.name()));
+    }
+    let wanted = |one: &Refused| query.reasons.iter().any(|reason| reason.word() == one.reason);
+    found.retain(|one| query.reasons.is_empty() || wanted(one));
+    Ok(found)
+}

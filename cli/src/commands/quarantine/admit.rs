@@ -1,0 +1,173 @@
+//! `hookmill quarantine admit`.
+//!
+//! A refused delivery is verified with the stack's present secret and kept as its receiver would have kept it, with the
+//! time at which it was received; only then is its slot freed. Each step may be made again: an event that was kept is a
+//! repeat the next time, so an interrupted run is simply run again.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use edge::quarantine::{Fails, Refused};
+use edge::store::{Kept, Store};
+use serde::Serialize;
+use webhook::claim::EventKey;
+use webhook::source::Sources;
+
+use super::{Query, find};
+use crate::aws::store_failed;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Paint;
+use crate::quarantine::{Present, Slot, of_slot};
+use crate::time::instant;
+
+/// Arguments of `quarantine admit`.
+#[derive(Debug, Clone, Args)]
+pub struct AdmitArgs {
+    /// These refused deliveries; else all that the options choose
+    #[arg(value_name = "PROVIDER/SOURCE/SLOT", conflicts_with_all = [
+        "source", "provider", "from", "to", "since", "reasons",
+    ])]
+    pub slots: Vec<Slot>,
+    /// Which of them.
+    #[command(flatten)]
+    pub query: Query,
+    /// Keep them; without it, only tell what would be kept
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// What became of a refused delivery, or would.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdmittedLine {
+    /// Its name in the quarantine.
+    pub name: String,
+    /// When it was received.
+    pub received: String,
+    /// `due` in a dry run; `new`, `repeat`, or the mark on a further row: `conflict`, `revision`, `possiblyrepeated`;
+    /// `refused` where it still does not pass.
+    pub outcome: &'static str,
+    /// The event's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Why it does not pass, or why it still lies in its slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether its slot is free; none where nothing was to be freed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freed: Option<bool>,
+}
+
+/// Admits refused deliveries.
+pub async fn run(context: &Context, args: AdmitArgs) -> Result<Exit, Error> {
+    let mut refused = Vec::new();
+    for slot in &args.slots {
+        refused.push(of_slot(context, slot).await?);
+    }
+    if args.slots.is_empty() {
+        refused = find(context, &args.query).await?;
+    }
+    refused.sort_by_cached_key(|refused| (refused.received_ms, refused.name()));
+    refused.dedup_by_key(|refused| refused.name());
+    let present = Present::of(context, &refused).await;
+    // A provider whose secret cannot be read is told before anything is kept.
+    refused.iter().try_for_each(|refused| present.sources(refused.provider).map(|_| ()))?;
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut problems = false;
+    let mut progress = context.output.progress("refused deliveries looked at", refused.len());
+    let mut ended = Ok(());
+    for one in &refused {
+        let line = match admit(context, one, present.sources(one.provider)?, args.yes).await {
+            Ok(line) => line,
+            Err(error) => {
+                let again = "What was admitted stays so; to go on, run the same command again.";
+                let next = error.next.map_or(again.to_owned(), |next| format!("{next} {again}"));
+                ended = Err(Error { next: Some(next), ..error });
+                break;
+            }
+        };
+        *counts.entry(line.outcome).or_default() += 1;
+        problems |= line.reason.is_some();
+        context.output.tell(&line, text)?;
+        progress.step();
+    }
+    drop(progress);
+    context.output.note(&summary(&counts, refused.len(), args.yes));
+    ended?;
+    Ok(if problems { Exit::Problems } else { Exit::Ok })
+}
+
+/// Verifies one again, keeps it and frees its slot.
+async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: bool) -> Result<AdmittedLine, Error> {
+    let line = AdmittedLine {
+        name: refused.name(),
+        received: instant(refused.received_ms),
+        outcome: "refused",
+        id: None,
+        reason: None,
+        freed: None,
+    };
+    let kept = if yes { Some(context.store().await?) } else { None };
+    let (outcome, id) = match kept_as(refused, sources, kept.as_ref()).await {
+        Ok(kept) => kept.map_err(|error| store_failed(&error))?,
+        Err(fails) => return Ok(AdmittedLine { reason: Some(fails.to_string()), ..line }),
+    };
+    let line = AdmittedLine { outcome, id: Some(id), ..line };
+    if !yes {
+        return Ok(line);
+    }
+    let table = context.deployment().await?.events_table()?;
+    let (freed, reason) = match refused.remove(&context.dynamodb(), table).await {
+        Ok(true) => (true, None),
+        // Somebody else has freed it, or another delivery has it by now.
+        Ok(false) => (true, None),
+        Err(error) => (false, Some(format!("kept, but it still lies in its slot: {}", store_failed(&error).message))),
+    };
+    Ok(AdmittedLine { freed: Some(freed), reason, ..line })
+}
+
+type KeptAs = Result<(&'static str, String), edge::store::StoreError>;
+
+/// What a refused delivery is kept as, or would be without a store.
+async fn kept_as(refused: &Refused, sources: &Sources, store: Option<&Store>) -> Result<KeptAs, Fails> {
+    let source = refused.source_now(sources)?;
+    let delivery = refused.delivery(sources.quarantine_key())?;
+    let verified = refused.verify(source, &delivery)?;
+    let Some(store) = store else {
+        let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim(&verified));
+        return Ok(Ok(("due", key.id())));
+    };
+    let kept = store.keep(refused.provider, &verified, refused.received_ms).await;
+    Ok(kept.map(|outcome| {
+        let word = match outcome.kept {
+            Kept::New => "new",
+            Kept::Marked(mark) => mark.word(),
+            Kept::Repeat => "repeat",
+        };
+        (word, outcome.key.id())
+    }))
+}
+
+fn text(line: &AdmittedLine, paint: Paint) -> String {
+    let outcome = format!("{:<16}", line.outcome);
+    let outcome = match line.outcome {
+        "new" | "due" => paint.good(&outcome),
+        "refused" | "conflict" => paint.bad(&outcome),
+        _ => outcome,
+    };
+    let told = [line.id.as_deref(), line.reason.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("  ");
+    format!("{outcome}  {}  {}  {told}", line.received, line.name)
+}
+
+fn summary(counts: &BTreeMap<&'static str, usize>, all: usize, yes: bool) -> String {
+    let told = |word: &str| counts.get(word).copied().unwrap_or_default();
+    match (all, yes, told("due")) {
+        (0, ..) => "Nothing of that is in quarantine.".to_owned(),
+        (_, true, _) => {
+            let told: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+            told.join(", ")
+        }
+        (_, false, 0) => format!("Nothing was kept. None of {all} would be."),
+        (_, false, due) => format!("Nothing was kept. {due} of {all} would be: add --yes"),
+    }
+}
