@@ -39,7 +39,12 @@ where
 {
     if let SdkError::ServiceError(refused) = error {
         let refused = refused.err();
-        return of_code(operation, refused.code().unwrap_or("no code"), refused.message().unwrap_or("no message"));
+        let Some(code) = refused.code() else {
+            // An answer that is no refusal either, but none that this client can read.
+            let why = DisplayErrorContext(refused).to_string().replace('\n', " ");
+            return of_words(operation, &format!("an answer that cannot be read: {why}"));
+        };
+        return of_code(operation, code, refused.message().unwrap_or("no message"));
     }
     if let Some(error) = credentials_error(error) {
         return no_credentials(error);
@@ -49,6 +54,20 @@ where
         && let Some(failure) = failure.as_connector_error()
     {
         told.message = format!("{}: {}", told.message, DisplayErrorContext(failure)).replace('\n', " ");
+    }
+    told
+}
+
+/// What a failed call means, where it is known which action the caller has to be allowed.
+pub fn failed_for<E, R>(action: &str, operation: &str, error: &SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let told = failed(operation, error);
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    if code.is_some_and(|code| FORBIDDEN.contains(&code)) {
+        return told.next(format!("Your AWS user or role may not do this: {action} has to be allowed."));
     }
     told
 }

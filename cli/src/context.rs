@@ -89,6 +89,11 @@ impl Context {
             .await
     }
 
+    /// What clients of further services are made with.
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
     /// The DynamoDB client: copies share its connections.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb.clone()

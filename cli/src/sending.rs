@@ -47,6 +47,15 @@ pub struct Answer {
     pub ms: u64,
 }
 
+/// What came back of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// When it was answered, as the other side says it.
+    pub date: Option<String>,
+}
+
 /// How files are read.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
@@ -164,23 +173,34 @@ impl Sender {
     /// Posts a body.
     pub async fn post(&self, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Answer {
         let began = Instant::now();
-        let status = match request(url, headers, body) {
-            Err(reason) => Err(reason),
-            Ok(request) => match self.connector.call(request).await {
-                Ok(response) => Ok(response.status().as_u16()),
-                Err(error) if error.is_timeout() => Err("no answer in time".to_owned()),
-                Err(error) if error.is_io() => Err("no connection".to_owned()),
-                Err(error) => Err(error.to_string()),
-            },
-        };
+        let status = self.ask("POST", url, headers, body).await.map(|reply| reply.status);
         Answer { status, ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// Sends a request by any method.
+    pub async fn ask(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &BTreeMap<String, String>,
+        body: Vec<u8>,
+    ) -> Result<Reply, String> {
+        match self.connector.call(request(method, url, headers, body)?).await {
+            Ok(response) => Ok(Reply {
+                status: response.status().as_u16(),
+                date: response.headers().get("date").map(str::to_owned),
+            }),
+            Err(error) if error.is_timeout() => Err("no answer in time".to_owned()),
+            Err(error) if error.is_io() => Err("no connection".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
-fn request(url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Result<HttpRequest, String> {
+fn request(method: &str, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Result<HttpRequest, String> {
     let mut request = HttpRequest::new(SdkBody::from(body));
     let told = |error: &dyn std::error::Error| format!("a request that cannot be made: {error}");
-    request.set_method("POST").map_err(|error| told(&error))?;
+    request.set_method(method).map_err(|error| told(&error))?;
     request.set_uri(url).map_err(|error| told(&error))?;
     for (name, value) in headers {
         request.headers_mut().try_insert(name.clone(), value.clone()).map_err(|error| told(&error))?;

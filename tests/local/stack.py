@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from samtranslator.yaml_helper import yaml_parse
 
 from tests.local import ministack, package, sources
 from tests.local.ministack import REGION, ROOT, StackError
@@ -160,6 +161,7 @@ def up(
     else:
         deploy(stack, template, parameters or {}, say)
     stack.outputs = read_outputs(stack)
+    complete(stack)
     stack.sources = sources.sample_sources(state / "sources.json")
     sources.fill_secrets(stack, say)
     save(stack, digest)
@@ -221,6 +223,30 @@ def deploy(stack: Stack, template: Path, parameters: dict[str, str], say: Say) -
     if result.returncode != 0:
         raise StackError("sam deploy failed:\n" + result.stdout[-4000:])
     say(f"  deployed after {time.monotonic() - began:.1f} s")
+
+
+def complete(stack: Stack) -> None:
+    """Does what CloudFormation does and MiniStack does not.
+
+    It keeps a parameter's text where a number or a truth is meant, which an SDK with types cannot read, and leaves out
+    the tables' expiry and backups.
+    """
+    functions = stack.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        if "ScalingConfig" in mapping:
+            most = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": most})
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    tables = stack.client("dynamodb")
+    for name in ("EventsTable", "OrdersTable"):
+        table, declared = stack.outputs[name], template["Resources"][name]["Properties"]
+        told = tables.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled", False)
+        tables.update_table(TableName=table, DeletionProtectionEnabled=str(told).lower() == "true")
+        tables.update_continuous_backups(
+            TableName=table, PointInTimeRecoverySpecification=declared["PointInTimeRecoverySpecification"]
+        )
+        if "TimeToLiveSpecification" in declared:
+            tables.update_time_to_live(TableName=table, TimeToLiveSpecification=declared["TimeToLiveSpecification"])
 
 
 def read_outputs(stack: Stack) -> dict[str, str]:

@@ -8,6 +8,7 @@ use crate::error::{Error, Exit};
 pub mod accounts;
 pub mod completions;
 pub mod dlq;
+pub mod doctor;
 pub mod events;
 pub mod orders;
 pub mod quarantine;
@@ -40,6 +41,8 @@ pub enum Command {
     /// Look at and change the credentials for the providers' own APIs
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
+    /// Look whether everything is as it should be
+    Doctor(doctor::DoctorArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -52,6 +55,8 @@ impl Command {
             Command::Replay(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Dlq(_) | Command::Completions(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
+            Command::Send(_) | Command::Orders(_) | Command::Dlq(_) => false,
+            Command::Doctor(_) | Command::Completions(_) => false,
         }
     }
 }
@@ -67,6 +72,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Quarantine(args) => quarantine::run(context, args).await,
         Command::Sources(args) => sources::run(context, args).await,
         Command::Accounts(args) => accounts::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         Command::Completions(args) => completions::run(&args, &context.output),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// An AWS that answers every call alike.
-async fn answering(status: u16, code: &str) -> String {
+pub(crate) async fn answering(status: u16, code: &str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let body = json!({"__type": code, "message": "told by a test"}).to_string();

@@ -11,4 +11,5 @@ mod dlq;
 mod quarantine;
 mod sources;
 mod accounts;
+mod doctor;
 mod failures;

@@ -1,0 +1,313 @@
+//! `hookmill doctor`: is everything as it should be?
+//!
+//! Every check stands alone: what it may not look at, or cannot reach, is told as unknown, and the others go on.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Paint;
+
+mod patient;
+mod infrastructure;
+mod alarms;
+mod entrances;
+mod queues;
+mod flow;
+pub mod refusals;
+mod providers;
+mod self_test;
+
+pub use patient::Patient;
+
+/// Checks that look at the same time.
+const AT_ONCE: usize = 4;
+
+/// Arguments of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Only this check; may be repeated
+    #[arg(long, value_name = "CHECK", value_enum)]
+    pub only: Vec<Check>,
+    /// Not this check; may be repeated
+    #[arg(long, value_name = "CHECK", value_enum, conflicts_with = "only")]
+    pub skip: Vec<Check>,
+    /// Also send a signed test event to every source whose provider has one; each keeps one row for ever
+    #[arg(long)]
+    pub self_test: bool,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The stack's status, version and outputs
+    Stack,
+    /// Both tables, the stream, the expiry of refused deliveries, point-in-time recovery
+    Tables,
+    /// What calls the relay and the orders function
+    Mappings,
+    /// The functions and their log groups
+    Functions,
+    /// The alarms, and who hears them
+    Alarms,
+    /// The sources in the providers' secrets
+    Secrets,
+    /// The receivers' URLs
+    Urls,
+    /// This machine's clock
+    Clock,
+    /// Messages that wait, and dead letters
+    Queues,
+    /// Whether what was kept gets on
+    Flow,
+    /// Refused deliveries, and the wrong keys that they tell of
+    Quarantine,
+    /// Events that are not understood or contradict each other
+    Events,
+    /// What the providers have registered
+    Providers,
+    /// A signed test event, from its URL to its row
+    SelfTest,
+}
+
+/// How good or bad a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Good to know.
+    Notice,
+    /// It may become a problem.
+    Warning,
+    /// It cannot be told.
+    Unknown,
+    /// Not as it should be.
+    Problem,
+}
+
+/// What was found of one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How good or bad it is.
+    pub state: State,
+    /// What it is about, where that is not all of the check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// What was found, in a sentence without a full stop.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Why it cannot be told.
+    #[serde(skip)]
+    pub exit: Exit,
+}
+
+/// A finding and the check that found it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// The check.
+    pub check: Check,
+    /// What it found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+impl Finding {
+    fn new(state: State, message: impl Into<String>) -> Self {
+        Finding { state, about: None, message: message.into(), next: None, exit: Exit::Ok }
+    }
+
+    /// As it should be.
+    pub fn ok(message: impl Into<String>) -> Self {
+        Finding::new(State::Ok, message)
+    }
+
+    /// Good to know.
+    pub fn notice(message: impl Into<String>) -> Self {
+        Finding::new(State::Notice, message)
+    }
+
+    /// It may become a problem.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Finding::new(State::Warning, message)
+    }
+
+    /// Not as it should be.
+    pub fn problem(message: impl Into<String>) -> Self {
+        Finding::new(State::Problem, message)
+    }
+
+    /// It cannot be told.
+    pub fn unknown(error: Error) -> Self {
+        Finding { next: error.next, exit: error.exit, ..Finding::new(State::Unknown, error.message) }
+    }
+
+    /// Says what it is about.
+    #[must_use]
+    pub fn about(mut self, about: impl Into<String>) -> Self {
+        self.about = Some(about.into());
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+}
+
+impl Check {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn look<'a>(self, patient: &'a Patient<'a>) -> LocalBoxFuture<'a, Result<Vec<Finding>, Error>> {
+        match self {
+            Check::Stack => infrastructure::stack(patient).boxed_local(),
+            Check::Tables => infrastructure::tables(patient).boxed_local(),
+            Check::Mappings => infrastructure::mappings(patient).boxed_local(),
+            Check::Functions => infrastructure::functions(patient).boxed_local(),
+            Check::Alarms => alarms::alarms(patient).boxed_local(),
+            Check::Secrets => entrances::secrets(patient).boxed_local(),
+            Check::Urls => entrances::urls(patient).boxed_local(),
+            Check::Clock => entrances::clock(patient).boxed_local(),
+            Check::Queues => queues::queues(patient).boxed_local(),
+            Check::Flow => flow::flow(patient).boxed_local(),
+            Check::Quarantine => refusals::quarantine(patient).boxed_local(),
+            Check::Events => flow::events(patient).boxed_local(),
+            Check::Providers => providers::providers(patient).boxed_local(),
+            Check::SelfTest => self_test::self_test(patient).boxed_local(),
+        }
+    }
+}
+
+/// Looks at everything that is meant.
+pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
+    // Without a stack there is nothing to look at, and every check would say so.
+    context.deployment().await?;
+    let patient = Patient::new(context);
+    let checks = chosen(&args);
+    let mut progress = context.output.progress("checks", checks.len());
+    let looks = checks.iter().map(|check| {
+        let patient = &patient;
+        async move { (*check, check.look(patient).await) }
+    });
+    let looks = stream::iter(looks).buffered(AT_ONCE).inspect(|_| progress.step());
+    let looked: Vec<_> = looks.collect().await;
+    drop(progress);
+    let lines: Vec<Line> = looked.into_iter().flat_map(|(check, findings)| lines(check, findings)).collect();
+    context.output.tell_all(&lines, text)?;
+    context.output.note(&summary(&lines));
+    Ok(exit(&lines))
+}
+
+fn chosen(args: &DoctorArgs) -> Vec<Check> {
+    let meant = |check: &Check| match check {
+        Check::SelfTest => args.self_test || args.only.contains(check),
+        _ => args.only.is_empty() || args.only.contains(check),
+    };
+    Check::value_variants().iter().filter(|check| meant(check) && !args.skip.contains(check)).copied().collect()
+}
+
+fn lines(check: Check, found: Result<Vec<Finding>, Error>) -> Vec<Line> {
+    let findings = found.unwrap_or_else(|error| vec![Finding::unknown(error)]);
+    findings.into_iter().map(|finding| Line { check, finding }).collect()
+}
+
+/// What is wrong decides; then what could not be looked at.
+fn exit(lines: &[Line]) -> Exit {
+    if lines.iter().any(|line| line.finding.state == State::Problem) {
+        return Exit::Problems;
+    }
+    let unknown = lines.iter().find(|line| line.finding.state == State::Unknown);
+    unknown.map_or(Exit::Ok, |line| match line.finding.exit {
+        Exit::Service => Exit::Service,
+        Exit::Ok | Exit::Problems | Exit::Usage | Exit::Deployment | Exit::NotFound | Exit::Interrupted => {
+            Exit::Deployment
+        }
+    })
+}
+
+fn summary(lines: &[Line]) -> String {
+    let mut counts: BTreeMap<State, usize> = BTreeMap::new();
+    lines.iter().for_each(|line| *counts.entry(line.finding.state).or_default() += 1);
+    let worst = |state: State, word: &str| {
+        let count = counts.get(&state).copied().unwrap_or_default();
+        (count > 0).then(|| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
+    };
+    let told = [worst(State::Problem, "problem"), worst(State::Unknown, "unknown"), worst(State::Warning, "warning")];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    if told.is_empty() { "Everything is as it should be.".to_owned() } else { told.join(", ") }
+}
+
+fn text(lines: &[Line], paint: Paint) -> String {
+    let told = |line: &Line| {
+        let finding = &line.finding;
+        let word = match finding.state {
+            State::Ok => paint.good("ok     "),
+            State::Notice => paint.dim("notice "),
+            State::Warning => paint.odd("warning"),
+            State::Unknown => paint.odd("unknown"),
+            State::Problem => paint.bad("PROBLEM"),
+        };
+        let about = finding.about.as_ref().map(|about| format!("{about}: ")).unwrap_or_default();
+        let next = finding.next.as_ref().map(|next| format!("\n                     {}", paint.dim(next)));
+        let (name, message) = (line.check.name(), &finding.message);
+        format!("{word}  {}  {about}{message}{}", paint.bold(&format!("{name:<10}")), next.unwrap_or_default())
+    };
+    lines.iter().map(told).collect::<Vec<_>>().join("\n")
+}
+
+/// So many seconds, in words.
+fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A list of names, in words.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_count_more_than_what_is_unknown() {
+        let line = |finding: Finding| Line { check: Check::Stack, finding };
+        let (ok, warning) = (line(Finding::ok("a")), line(Finding::warning("b")));
+        let forbidden = line(Finding::unknown(Error::deployment("c")));
+        let down = line(Finding::unknown(Error::service("d")));
+        let problem = line(Finding::problem("e"));
+        assert_eq!(exit(&[ok.clone(), warning.clone()]), Exit::Ok);
+        assert_eq!(exit(&[ok.clone(), forbidden.clone()]), Exit::Deployment);
+        assert_eq!(exit(&[down.clone(), forbidden.clone()]), Exit::Service);
+        assert_eq!(exit(&[forbidden, problem.clone(), down]), Exit::Problems);
+        assert_eq!(summary(&[ok]), "Everything is as it should be.");
+        assert_eq!(summary(&[problem.clone(), warning, problem]), "2 problems, 1 warning");
+    }
+
+    #[test]
+    fn the_self_test_is_asked_for() {
+        let args = |only: &[Check], self_test| DoctorArgs { only: only.to_vec(), skip: Vec::new(), self_test };
+        assert!(!chosen(&args(&[], false)).contains(&Check::SelfTest));
+        assert!(chosen(&args(&[], true)).contains(&Check::SelfTest));
+        assert_eq!(chosen(&args(&[Check::SelfTest], false)), [Check::SelfTest]);
+        let skipped = DoctorArgs { only: Vec::new(), skip: vec![Check::Urls, Check::Clock], self_test: false };
+        assert_eq!(chosen(&skipped).len(), Check::value_variants().len() - 3);
+    }
+}

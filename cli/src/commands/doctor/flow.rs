@@ -1,0 +1,200 @@
+//! Whether what was kept gets on, and whether it was understood.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use webhook::claim::EventKey;
+use webhook::view::{View, concerns_orders};
+
+use super::patient::Figure;
+use super::{Finding, Patient, span};
+use crate::aws::store_failed;
+use crate::error::Error;
+use crate::history::{KeptEvent, fetch};
+use crate::index::{Order, Walk};
+use crate::time::Range;
+
+/// The newest events that are looked for in their views.
+const NEWEST: usize = 20;
+/// What was received more recently than this may well be on its way.
+const ON_ITS_WAY_MS: i64 = 60 * 1_000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// At most so many of the last day's events are read.
+const READ_MAX: usize = 500;
+const PAGE: i32 = 40;
+const STRIDE: usize = 40;
+const LATELY: Duration = Duration::from_secs(15 * 60);
+const LAG_MS_ODD: f64 = 60_000.0;
+const LAG_MS_MAX: f64 = 300_000.0;
+
+pub(super) async fn flow(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let mut findings = Vec::new();
+    let relay = patient.deployment().await?.output("RelayFunction").map(str::to_owned);
+    let lag = match relay {
+        Ok(function) => {
+            let age = Figure {
+                namespace: "AWS/Lambda",
+                name: "IteratorAge",
+                dimension: Some(("FunctionName", function)),
+                statistic: "Maximum",
+            };
+            patient.figures(&[age], LATELY).await.map(|figures| figures.first().copied().flatten())
+        }
+        Err(error) => Err(error),
+    };
+    findings.push(lag.map_or_else(Finding::unknown, judge_lag).about("relay"));
+    let joined = unjoined(patient).await;
+    findings
+        .push(joined.map_or_else(Finding::unknown, |(looked, missing)| judge_joined(looked, &missing)).about("views"));
+    Ok(findings)
+}
+
+fn judge_lag(lag_ms: Option<f64>) -> Finding {
+    let Some(lag_ms) = lag_ms else { return Finding::ok("CloudWatch has no lag of late: nothing waited") };
+    let lag = Duration::try_from_secs_f64((lag_ms / 1_000.0).max(0.0)).unwrap_or_default();
+    let told = format!(
+        "was {} behind at the most in the last 15 minutes",
+        span(i64::try_from(lag.as_secs()).unwrap_or(i64::MAX))
+    );
+    let next = "Read the relay's log: it waits for a queue, or there is more than it can carry. After 24 hours the \
+                stream forgets.";
+    if lag_ms > LAG_MS_MAX {
+        Finding::problem(told).next(next)
+    } else if lag_ms > LAG_MS_ODD {
+        Finding::warning(told).next(next)
+    } else {
+        Finding::ok(told)
+    }
+}
+
+/// How many of the newest events of orders were looked at, and those of them that their order's view lacks.
+async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> {
+    let now_ms = patient.context.clock.now_ms();
+    let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: now_ms.saturating_sub(ON_ITS_WAY_MS) };
+    let (newest, _) = newest(patient, range, NEWEST).await?;
+    let orders = patient.context.orders().await?;
+    let mut views: BTreeMap<String, View> = BTreeMap::new();
+    let (mut looked, mut missing) = (0, Vec::new());
+    for kept in newest.iter().filter(|kept| concerns_orders(kept.event.event_type)) {
+        let told = View::of(&kept.event);
+        if told.is_empty() {
+            continue;
+        }
+        looked += 1;
+        if !views.contains_key(&kept.key.pk) {
+            let view = orders.view(&kept.key.pk).await.map_err(|error| store_failed(&error))?;
+            views.insert(kept.key.pk.clone(), view.unwrap_or_default());
+        }
+        // A view that has joined an event is not changed by joining it again.
+        let changed = views.get(&kept.key.pk).is_none_or(|view| view.clone().merge(told));
+        missing.extend(changed.then(|| kept.event.id.clone()));
+    }
+    Ok((looked, missing))
+}
+
+fn judge_joined(looked: usize, missing: &[String]) -> Finding {
+    match (looked, missing.first()) {
+        (0, _) => Finding::ok("nothing about an order was received in the last day"),
+        (_, None) => Finding::ok(format!("the newest {looked} events about orders are in their views")),
+        (_, Some(first)) => {
+            let told = format!(
+                "{} of the newest {looked} events about orders are not in their views, such as {first}",
+                missing.len()
+            );
+            Finding::problem(told).next(
+                "Look at the mappings, the queues and the dead letters above; when that is mended: hookmill replay \
+                 --since 1d --queue orders",
+            )
+        }
+    }
+}
+
+/// The newest events of a range, and whether there are more.
+async fn newest(patient: &Patient<'_>, range: Range, most: usize) -> Result<(Vec<KeptEvent>, bool), Error> {
+    let table = patient.deployment().await?.events_table()?;
+    let sources = patient.source_names().await;
+    if sources.is_empty()
+        && let Some(error) = patient.unreadable().await
+    {
+        return Err(error);
+    }
+    let mut walk = Walk::new(patient.context.dynamodb(), table, &sources, range, Order::NewestFirst, PAGE);
+    let mut entries = walk.take(most + 1).await?;
+    let more = entries.len() > most;
+    entries.truncate(most);
+    let mut events = Vec::new();
+    for some in entries.chunks(STRIDE) {
+        let keys: Vec<EventKey> = some.iter().map(|entry| entry.key.clone()).collect();
+        events.extend(fetch(patient.context, &keys).await?);
+    }
+    Ok((events, more))
+}
+
+pub(super) async fn events(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let now_ms = patient.context.clock.now_ms();
+    let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: crate::time::LATEST_MS };
+    let (events, more) = newest(patient, range, READ_MAX).await?;
+    let count = |holds: fn(&KeptEvent) -> bool| events.iter().filter(|kept| holds(kept)).count();
+    let strange = count(|kept| kept.event.unrecognised || kept.event.unreadable.is_some());
+    let conflicts = count(|kept| kept.event.conflict);
+    let mut findings = judge_events(events.len(), more, strange, conflicts);
+    let attention = Figure { namespace: "hookmill", name: "Attention", dimension: None, statistic: "Sum" };
+    let counted = patient.figures(&[attention], Duration::from_secs(24 * 60 * 60)).await;
+    match counted.map(|figures| figures.first().copied().flatten()) {
+        Ok(Some(times)) if times > 0.0 => findings.push(
+            Finding::warning(format!("the functions asked for attention {times} times in the last day"))
+                .next("Search the functions' logs for Attention: each line says what and why."),
+        ),
+        Ok(Some(_) | None) => {}
+        Err(error) => findings.push(Finding::unknown(error).about("attention")),
+    }
+    Ok(findings)
+}
+
+fn judge_events(read: usize, more: bool, strange: usize, conflicts: usize) -> Vec<Finding> {
+    let of = if more { format!("of the newest {read} events") } else { format!("of the last day's {read} events") };
+    let mut findings = Vec::new();
+    if strange > 0 {
+        findings.push(Finding::warning(format!("{strange} {of} are not understood")).next(
+            "hookmill events list --unrecognised --since 1d shows them. They are kept: a newer version may know them.",
+        ));
+    }
+    if conflicts > 0 {
+        findings.push(
+            Finding::warning(format!("{conflicts} {of} contradict an earlier one of the same name"))
+                .next("hookmill events list --conflict --since 1d shows them; ask the provider which one holds."),
+        );
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(format!("none {of} is strange or contradicts another")));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn a_lag_is_as_bad_as_it_is_long() {
+        for (lag, state) in
+            [(None, State::Ok), (Some(900.0), State::Ok), (Some(90_000.0), State::Warning), (Some(4e6), State::Problem)]
+        {
+            assert_eq!(judge_lag(lag).state, state, "{lag:?}");
+        }
+        assert!(judge_lag(Some(4e6)).message.contains("66 min"));
+    }
+
+    #[test]
+    fn events_that_are_not_in_their_views_or_not_understood_are_told() {
+        assert_eq!(judge_joined(0, &[]).state, State::Ok);
+        assert_eq!(judge_joined(5, &[]).state, State::Ok);
+        let finding = judge_joined(5, &["scalev/main/1/order.created/e".to_owned()]);
+        assert_eq!(finding.state, State::Problem);
+        assert!(finding.message.contains("1 of the newest 5"));
+        assert_eq!(judge_events(9, false, 0, 0)[0].state, State::Ok);
+        let told: Vec<_> = judge_events(500, true, 2, 1).into_iter().map(|finding| finding.message).collect();
+        assert!(told[0].contains("2 of the newest 500") && told[1].contains("1 of the newest 500"), "{told:?}");
+    }
+}

@@ -1,0 +1,353 @@
+//! What the template made: the stack itself, its tables, its mappings, its functions.
+
+use aws_sdk_cloudformation::types::StackStatus;
+use aws_sdk_dynamodb::types::{
+    IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus, TimeToLiveStatus,
+};
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_lambda::types::{
+    EventSourceMappingConfiguration as Mapping, FunctionResponseType, LastUpdateStatus, State as FunctionState,
+};
+use edge::item::TIME_INDEX;
+use webhook::providers::PROVIDERS;
+
+use super::{Finding, Patient};
+use crate::aws::failed_for;
+use crate::deployment::Queue;
+use crate::error::Error;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const REDEPLOY: &str = "Deploy the stack again from the template of this version.";
+
+/// Outputs that are neither a provider's nor of a queue that may not be there.
+const OUTPUTS: &[&str] = &[
+    "AccountsSecret",
+    "EventsTable",
+    "OrdersFunction",
+    "OrdersDeadLetterQueueUrl",
+    "OrdersQueueUrl",
+    "OrdersTable",
+    "ReadFunction",
+    "RelayDeadLetterQueueUrl",
+    "RelayFunction",
+];
+
+pub(super) async fn stack(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = patient.deployment().await?;
+    let mut findings = Vec::new();
+    let described = patient.cloudformation.describe_stacks().stack_name(deployment.stack()).send().await;
+    match described {
+        Err(error) => {
+            let told = failed_for("cloudformation:DescribeStacks", "ask for the stack's status", &error);
+            findings.push(Finding::unknown(told));
+        }
+        Ok(output) => {
+            let found = output.stacks().first();
+            let reason = found.and_then(|stack| stack.stack_status_reason()).unwrap_or_default();
+            findings.extend(found.and_then(|stack| stack.stack_status()).map(|status| judge_status(status, reason)));
+        }
+    }
+    let mut missing = Vec::new();
+    for provider in PROVIDERS {
+        let outputs = [deployment.url(provider), deployment.secret(provider), deployment.function(provider)];
+        missing.extend(outputs.into_iter().filter_map(Result::err));
+    }
+    missing.extend(OUTPUTS.iter().filter_map(|name| deployment.output(name).err()));
+    findings.extend(missing.into_iter().map(|error| Finding::problem(error.message).next(REDEPLOY)));
+    if deployment.queue(Queue::Work).is_some() != deployment.queue(Queue::WorkDeadLetters).is_some() {
+        findings.push(Finding::problem("only one of WorkQueue and its dead letter queue is there").next(REDEPLOY));
+    }
+    findings.push(judge_version(deployment.find_output("Version")));
+    Ok(findings)
+}
+
+fn judge_status(status: &StackStatus, reason: &str) -> Finding {
+    let told = format!("its status is {}{}{reason}", status.as_str(), if reason.is_empty() { "" } else { ": " });
+    match status {
+        StackStatus::CreateComplete | StackStatus::UpdateComplete | StackStatus::ImportComplete => Finding::ok(told),
+        StackStatus::UpdateRollbackComplete | StackStatus::ImportRollbackComplete => Finding::warning(told)
+            .next("The last deployment was taken back: look at the stack's events, and deploy again."),
+        status if status.as_str().ends_with("_IN_PROGRESS") => {
+            Finding::warning(told).next("A deployment is under way: look again when it has ended.")
+        }
+        _ => Finding::problem(told).next("Look at the stack's events in CloudFormation, and deploy it again."),
+    }
+}
+
+fn judge_version(deployed: Option<&str>) -> Finding {
+    match deployed {
+        Some(VERSION) => Finding::ok(format!("version {VERSION}, as this tool")),
+        Some(other) => Finding::warning(format!("version {other} is deployed, and this tool is {VERSION}"))
+            .next("They may read one delivery differently: deploy the tool's version, or use the stack's."),
+        None => Finding::warning(format!("the stack does not tell its version, and this tool is {VERSION}"))
+            .next("It was deployed from an older template: deploy it again."),
+    }
+}
+
+pub(super) async fn tables(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = patient.deployment().await?;
+    let mut findings = Vec::new();
+    for (about, table) in [("events", deployment.events_table()), ("orders", deployment.orders_table())] {
+        let looked = match table {
+            Ok(table) => look_at_table(patient, table, about == "events").await,
+            Err(error) => vec![Finding::unknown(error)],
+        };
+        findings.extend(looked.into_iter().map(|finding| finding.about(about)));
+    }
+    Ok(findings)
+}
+
+async fn look_at_table(patient: &Patient<'_>, table: &str, of_events: bool) -> Vec<Finding> {
+    let client = patient.context.dynamodb();
+    let mut findings = Vec::new();
+    match client.describe_table().table_name(table).send().await {
+        Err(error) => {
+            let gone = error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception());
+            let told = failed_for("dynamodb:DescribeTable", "look at the table", &error);
+            return vec![if gone {
+                Finding::problem(format!("the table {table} is gone")).next(
+                    "Restore it from its point-in-time backup under this name; nothing can be received meanwhile.",
+                )
+            } else {
+                Finding::unknown(told)
+            }];
+        }
+        Ok(output) => findings.extend(output.table().and_then(|table| judge_table(table, of_events))),
+    }
+    if of_events {
+        match client.describe_time_to_live().table_name(table).send().await {
+            Err(error) => {
+                let told = failed_for("dynamodb:DescribeTimeToLive", "ask for the table's expiry", &error);
+                findings.push(Finding::unknown(told));
+            }
+            Ok(output) => {
+                let told = output.time_to_live_description();
+                let on = told.and_then(|told| told.time_to_live_status()) == Some(&TimeToLiveStatus::Enabled)
+                    && told.and_then(|told| told.attribute_name()) == Some("expires");
+                findings.extend((!on).then(|| {
+                    Finding::warning("rows do not expire, so refused deliveries stay for ever")
+                        .next("Turn time to live on for the attribute expires, or deploy the stack again.")
+                }));
+            }
+        }
+    }
+    match client.describe_continuous_backups().table_name(table).send().await {
+        Err(error) => {
+            let told = failed_for("dynamodb:DescribeContinuousBackups", "ask for the table's backups", &error);
+            findings.push(Finding::unknown(told));
+        }
+        Ok(output) => {
+            let told = output.continuous_backups_description();
+            let status = told.and_then(|told| told.point_in_time_recovery_description());
+            let status = status.and_then(|told| told.point_in_time_recovery_status());
+            findings.extend((status != Some(&PointInTimeRecoveryStatus::Enabled)).then(|| {
+                Finding::warning("point-in-time recovery is off: what is deleted or overwritten is lost")
+                    .next("Turn it on for the table, or deploy the stack again.")
+            }));
+        }
+    }
+    if findings.is_empty() {
+        let told =
+            if of_events { "active, with its index, stream, expiry and backups" } else { "active, with backups" };
+        findings.push(Finding::ok(told));
+    }
+    findings
+}
+
+fn judge_table(table: &TableDescription, of_events: bool) -> Option<Finding> {
+    let status = table.table_status();
+    if !matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
+        let word = status.map_or("not told", TableStatus::as_str);
+        return Some(Finding::problem(format!("the table is not active: {word}")).next("Look at it in DynamoDB."));
+    }
+    if !of_events {
+        return None;
+    }
+    let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(TIME_INDEX));
+    let serves = index.is_some_and(|index| match index.index_status() {
+        Some(IndexStatus::Active | IndexStatus::Updating) | None => true,
+        Some(_) => false,
+    });
+    if !serves {
+        return Some(Finding::problem("the time index is not active: nothing can be listed").next(REDEPLOY));
+    }
+    let streams = table.stream_specification().is_some_and(|stream| stream.stream_enabled());
+    (!streams).then(|| {
+        Finding::problem("the table's stream is off: what is received reaches no queue").next(format!(
+            "{REDEPLOY} What was received meanwhile is kept: hookmill replay --from … --queue orders --queue work"
+        ))
+    })
+}
+
+pub(super) async fn mappings(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = patient.deployment().await?;
+    let mut findings = Vec::new();
+    for (about, function) in [("relay", "RelayFunction"), ("orders", "OrdersFunction")] {
+        let looked = match deployment.output(function) {
+            Ok(function) => look_at_mappings(patient, function, about == "relay").await,
+            Err(error) => Err(error),
+        };
+        let looked = looked.unwrap_or_else(|error| vec![Finding::unknown(error)]);
+        findings.extend(looked.into_iter().map(|finding| finding.about(about)));
+    }
+    Ok(findings)
+}
+
+async fn look_at_mappings(patient: &Patient<'_>, function: &str, of_relay: bool) -> Result<Vec<Finding>, Error> {
+    let sent = patient.lambda.list_event_source_mappings().function_name(function).send().await;
+    let output = sent
+        .map_err(|error| failed_for("lambda:ListEventSourceMappings", &format!("ask what calls {function}"), &error))?;
+    if output.event_source_mappings().is_empty() {
+        return Ok(vec![Finding::problem("nothing calls it: its mapping is gone").next(REDEPLOY)]);
+    }
+    let mut findings = Vec::new();
+    for mapping in output.event_source_mappings() {
+        findings.extend(judge_mapping(mapping, of_relay));
+    }
+    if of_relay && findings.is_empty() {
+        findings.extend(stale_stream(patient, output.event_source_mappings()).await);
+    }
+    if findings.is_empty() {
+        let mapping = output.event_source_mappings().first();
+        let last = mapping.and_then(|mapping| mapping.last_processing_result()).unwrap_or("nothing yet");
+        findings.push(Finding::ok(format!("its mapping is enabled; its last result: {last}")));
+    }
+    Ok(findings)
+}
+
+fn judge_mapping(mapping: &Mapping, of_relay: bool) -> Vec<Finding> {
+    let (uuid, state) = (mapping.uuid().unwrap_or("…"), mapping.state().unwrap_or("not told"));
+    let mut findings = Vec::new();
+    match state {
+        "Enabled" => {}
+        "Creating" | "Enabling" | "Updating" => {
+            findings.push(Finding::warning(format!("its mapping is being changed: {state}")).next("Look again soon."));
+        }
+        _ => findings.push(
+            Finding::problem(format!("its mapping is not enabled: {state}"))
+                .next(format!("aws lambda update-event-source-mapping --uuid {uuid} --enabled")),
+        ),
+    }
+    if let Some(result) = mapping.last_processing_result().filter(|result| result.starts_with("PROBLEM")) {
+        findings.push(
+            Finding::problem(format!("its mapping's last result: {result}"))
+                .next("Read the function's log; the mapping tries again by itself."),
+        );
+    }
+    let other = |what: String| Finding::warning(format!("its mapping was changed: {what}")).next(REDEPLOY);
+    if of_relay {
+        if mapping.parallelization_factor().is_some_and(|factor| factor > 1) {
+            findings.push(
+                Finding::problem("its mapping works on several batches at once, which mixes up an order's events")
+                    .next(format!("aws lambda update-event-source-mapping --uuid {uuid} --parallelization-factor 1")),
+            );
+        }
+        if mapping.maximum_retry_attempts().is_some_and(|retries| retries != -1)
+            || mapping.maximum_record_age_in_seconds().is_some_and(|age| age != -1)
+        {
+            findings.push(other("it gives events up before the stream does".to_owned()));
+        }
+        let failures = mapping.destination_config().and_then(|destination| destination.on_failure());
+        if failures.and_then(|failures| failures.destination()).is_none() {
+            findings.push(other("what it gives up is not told to the dead letter queue".to_owned()));
+        }
+    } else if !mapping.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures) {
+        findings.push(
+            Finding::problem("its mapping does not ask which messages failed, so a failed one counts as done")
+                .next(REDEPLOY),
+        );
+    }
+    let batch = if of_relay { 100 } else { 10 };
+    findings.extend(
+        mapping
+            .batch_size()
+            .filter(|size| *size != batch)
+            .map(|size| other(format!("it takes {size} at once, not {batch}"))),
+    );
+    findings
+}
+
+/// A stream that was turned off and on again is another stream, which an old mapping does not read.
+async fn stale_stream(patient: &Patient<'_>, mappings: &[Mapping]) -> Option<Finding> {
+    let table = patient.deployment().await.ok()?.events_table().ok()?;
+    let described = patient.context.dynamodb().describe_table().table_name(table).send().await.ok()?;
+    let current = described.table()?.latest_stream_arn()?.to_owned();
+    let reads = mappings.iter().any(|mapping| mapping.event_source_arn() == Some(current.as_str()));
+    (!reads).then(|| {
+        Finding::problem("its mapping reads an older stream of the events table, not the current one").next(format!(
+            "{REDEPLOY} What was received meanwhile is kept: hookmill replay --from … --queue orders --queue work"
+        ))
+    })
+}
+
+pub(super) async fn functions(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = patient.deployment().await?;
+    let receivers = PROVIDERS.map(|provider| (provider.name, deployment.function(provider)));
+    let others = [("relay", "RelayFunction"), ("orders", "OrdersFunction"), ("read", "ReadFunction")];
+    let others = others.map(|(about, name)| (about, deployment.output(name)));
+    let (mut findings, mut well) = (Vec::new(), 0);
+    for (about, function) in receivers.into_iter().chain(others) {
+        let looked = match function {
+            Ok(function) => look_at_function(patient, function).await,
+            Err(error) => vec![Finding::unknown(error)],
+        };
+        well += usize::from(looked.is_empty());
+        findings.extend(looked.into_iter().map(|finding| finding.about(about)));
+    }
+    if well > 0 {
+        findings.insert(0, Finding::ok(format!("{well} are active and have their log groups")));
+    }
+    Ok(findings)
+}
+
+async fn look_at_function(patient: &Patient<'_>, function: &str) -> Vec<Finding> {
+    let output = match patient.lambda.get_function_configuration().function_name(function).send().await {
+        Ok(output) => output,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+            return vec![Finding::problem(format!("the function {function} is gone")).next(REDEPLOY)];
+        }
+        Err(error) => {
+            let told = failed_for("lambda:GetFunctionConfiguration", "look at the function", &error);
+            return vec![Finding::unknown(told)];
+        }
+    };
+    let mut findings: Vec<Finding> = judge_function(&output).into_iter().collect();
+    let group = output.logging_config().and_then(|logging| logging.log_group());
+    let group = group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned);
+    match patient.logs.describe_log_groups().log_group_name_prefix(&group).send().await {
+        Err(error) => {
+            let told = failed_for("logs:DescribeLogGroups", "look for the function's log group", &error);
+            findings.push(Finding::unknown(told));
+        }
+        Ok(output) => {
+            let there = output.log_groups().iter().any(|found| found.log_group_name() == Some(group.as_str()));
+            findings.extend((!there).then(|| {
+                Finding::problem(format!("its log group {group} is gone: nothing that it says is kept, nor counted"))
+                    .next(format!("aws logs create-log-group --log-group-name {group}"))
+            }));
+        }
+    }
+    findings
+}
+
+fn judge_function(function: &GetFunctionConfigurationOutput) -> Option<Finding> {
+    let reason = |told: Option<&str>| told.map(|told| format!(": {told}")).unwrap_or_default();
+    match function.state() {
+        // One that was not called for weeks is set aside, and comes back with the next call.
+        Some(FunctionState::Active | FunctionState::Inactive) | None => {}
+        Some(FunctionState::Pending) => {
+            return Some(Finding::warning("it is being made").next("Look again soon."));
+        }
+        Some(other) => {
+            let told = format!("its state is {}{}", other.as_str(), reason(function.state_reason()));
+            return Some(Finding::problem(told).next(REDEPLOY));
+        }
+    }
+    matches!(function.last_update_status(), Some(LastUpdateStatus::Failed)).then(|| {
+        let told = format!("its last update failed{}", reason(function.last_update_status_reason()));
+        Finding::problem(told).next(REDEPLOY)
+    })
+}
+
+#[cfg(test)]
+mod tests;

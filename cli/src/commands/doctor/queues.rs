@@ -1,0 +1,139 @@
+//! What waits in the queues, and what ended as dead letters.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+
+use super::patient::Figure;
+use super::{Finding, Patient, span};
+use crate::aws::failed_for;
+use crate::context::Context;
+use crate::deployment::Queue;
+use crate::error::Error;
+
+/// A figure of the last while.
+const LATELY: Duration = Duration::from_secs(15 * 60);
+const ORDERS_SECONDS_MAX: i64 = 5 * 60;
+const WORK_SECONDS_ODD: i64 = 24 * 60 * 60;
+/// Messages end by themselves after 14 days.
+const WORK_SECONDS_MAX: i64 = 10 * WORK_SECONDS_ODD;
+
+/// The queues by their names here.
+const QUEUES: [(&str, Queue); 5] = [
+    ("orders", Queue::Orders),
+    ("work", Queue::Work),
+    ("relay dead letters", Queue::RelayDeadLetters),
+    ("orders dead letters", Queue::OrdersDeadLetters),
+    ("work dead letters", Queue::WorkDeadLetters),
+];
+
+pub(super) async fn queues(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = patient.deployment().await?;
+    let there: Vec<_> =
+        QUEUES.into_iter().filter_map(|(name, queue)| Some((name, queue, deployment.queue(queue)?))).collect();
+    let figures: Vec<Figure> = there.iter().map(|(_, _, url)| age_of(url)).collect();
+    let ages = patient.figures(&figures, LATELY).await;
+    let mut findings = Vec::new();
+    if let Err(error) = &ages {
+        findings.push(Finding::unknown(error.clone()).about("ages"));
+    }
+    let ages = ages.unwrap_or_default();
+    for (number, (name, queue, url)) in there.iter().enumerate() {
+        let age = ages.get(number).copied().flatten().map(seconds);
+        let finding = match depth(patient.context, url).await {
+            Ok(messages) => judge(*queue, messages, age),
+            Err(error) => Finding::unknown(error),
+        };
+        findings.push(finding.about(*name));
+    }
+    Ok(findings)
+}
+
+fn age_of(url: &str) -> Figure {
+    let name = url.rsplit('/').next().unwrap_or_default().to_owned();
+    Figure {
+        namespace: "AWS/SQS",
+        name: "ApproximateAgeOfOldestMessage",
+        dimension: Some(("QueueName", name)),
+        statistic: "Maximum",
+    }
+}
+
+/// A figure of seconds without its fraction; figures are small.
+fn seconds(value: f64) -> i64 {
+    i64::try_from(Duration::try_from_secs_f64(value.max(0.0)).unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// How many messages a queue holds, those that somebody has taken included.
+pub(super) async fn depth(context: &Context, url: &str) -> Result<u64, Error> {
+    let names = [
+        QueueAttributeName::ApproximateNumberOfMessages,
+        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+    ];
+    let sent =
+        context.sqs().get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec())).send().await;
+    let output = sent.map_err(|error| failed_for("sqs:GetQueueAttributes", "ask how long the queue is", &error))?;
+    let count = |name: &QueueAttributeName| output.attributes()?.get(name)?.parse::<u64>().ok();
+    Ok(names.iter().filter_map(count).sum())
+}
+
+fn judge(queue: Queue, messages: u64, oldest_seconds: Option<i64>) -> Finding {
+    let oldest = oldest_seconds.filter(|_| messages > 0);
+    let age = oldest.map(|seconds| format!(", the oldest {} old", span(seconds))).unwrap_or_default();
+    let waits = match messages {
+        0 => "empty".to_owned(),
+        1 => format!("1 message{age}"),
+        count => format!("{count} messages{age}"),
+    };
+    let letters = |name: &str| match messages {
+        0 => Finding::ok("none"),
+        1 => Finding::problem(format!("1 dead letter{age}")).next(format!("hookmill dlq list --queue {name}")),
+        count => {
+            Finding::problem(format!("{count} dead letters{age}")).next(format!("hookmill dlq list --queue {name}"))
+        }
+    };
+    match queue {
+        Queue::RelayDeadLetters => letters("relay"),
+        Queue::OrdersDeadLetters => letters("orders"),
+        Queue::WorkDeadLetters => letters("work"),
+        Queue::Orders if oldest.is_some_and(|age| age > ORDERS_SECONDS_MAX) => Finding::problem(waits)
+            .next("The order views are behind: read the log of the orders function; hookmill doctor --only mappings"),
+        Queue::Work | Queue::Extra if oldest.is_some_and(|age| age > WORK_SECONDS_MAX) => Finding::problem(waits).next(
+            "Your consumers do not get there, and messages end after 14 days. They stay kept: hookmill replay sends \
+             them again.",
+        ),
+        Queue::Work | Queue::Extra if oldest.is_some_and(|age| age > WORK_SECONDS_ODD) => Finding::warning(waits)
+            .next("Do your consumers run? If nobody reads it: deploy with WorkQueueEnabled=false."),
+        Queue::Orders | Queue::Work | Queue::Extra => Finding::ok(waits),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn dead_letters_and_old_messages_are_told() {
+        const DAY: i64 = 24 * 60 * 60;
+        for (queue, messages, age, state) in [
+            (Queue::RelayDeadLetters, 0, Some(9 * DAY), State::Ok),
+            (Queue::RelayDeadLetters, 1, None, State::Problem),
+            (Queue::WorkDeadLetters, 7, Some(60), State::Problem),
+            (Queue::Orders, 50, Some(10), State::Ok),
+            (Queue::Orders, 50, Some(600), State::Problem),
+            (Queue::Work, 50, None, State::Ok),
+            (Queue::Work, 50, Some(2 * DAY), State::Warning),
+            (Queue::Work, 50, Some(11 * DAY), State::Problem),
+            (Queue::Work, 0, Some(11 * DAY), State::Ok),
+        ] {
+            let finding = judge(queue, messages, age);
+            assert_eq!(finding.state, state, "{queue:?} {messages} {age:?}");
+            assert_eq!(finding.next.is_none(), state == State::Ok, "{queue:?} {messages} {age:?}");
+        }
+        assert!(judge(Queue::OrdersDeadLetters, 2, Some(3 * DAY)).message.contains("the oldest 3 days old"));
+        assert_eq!(seconds(61.9), 61);
+        assert_eq!(seconds(f64::NAN), 0);
+    }
+}

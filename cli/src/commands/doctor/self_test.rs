@@ -1,0 +1,104 @@
+//! A signed test event, through URL, function and secret to its row.
+//!
+//! It is the same event every time, so a source keeps one row of it for ever, and its queues get it once.
+
+use serde_json::json;
+use webhook::claim::EventKey;
+use webhook::providers::Provider;
+use webhook::signature::admit;
+use webhook::source::{SchemeName, Source};
+
+use super::queues::depth;
+use super::{Finding, Patient};
+use crate::aws::store_failed;
+use crate::deployment::Queue;
+use crate::error::Error;
+use crate::history::fetch;
+use crate::sending::Sender;
+use crate::signing::{bare, path, sign};
+
+/// The providers that have a test event, and its body. Nothing in it names a shop.
+fn test_event(provider: &Provider) -> Option<Vec<u8>> {
+    let body = match provider.name {
+        "scalev" => json!({
+            "event": "business.test_event",
+            "unique_id": "hookmill-self-test",
+            "timestamp": "2026-01-01T00:00:00.000000Z",
+            "data": {},
+        }),
+        _ => return None,
+    };
+    Some(body.to_string().into_bytes())
+}
+
+pub(super) async fn self_test(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+    let mut findings = Vec::new();
+    for name in patient.source_names().await {
+        let Some(body) = test_event(name.provider) else { continue };
+        let sources = patient.sources().await.get(name.provider.name).and_then(|sources| sources.as_ref().ok());
+        // One that cannot be used is told by the check of the secrets.
+        let Some(source) = sources.and_then(|sources| sources.get(&name.source)) else { continue };
+        let tested = test(patient, name.provider, source, body).await.unwrap_or_else(Finding::unknown);
+        findings.push(tested.about(name.to_string()));
+    }
+    if findings.is_empty() {
+        findings.push(
+            Finding::notice("no source's provider has a test event")
+                .next("hookmill send events/<provider>/<sample>.json --source … sends a sample, which then is kept."),
+        );
+    }
+    Ok(findings)
+}
+
+async fn test(
+    patient: &Patient<'_>,
+    provider: &'static Provider,
+    source: &Source,
+    body: Vec<u8>,
+) -> Result<Finding, Error> {
+    let context = patient.context;
+    let mut delivery = bare(body);
+    let secret = match source.scheme {
+        SchemeName::Signed => source.signing_keys.first(),
+        SchemeName::UrlToken => source.url_tokens.first(),
+    };
+    let secret = secret.ok_or_else(|| Error::problems("the source has no key"))?;
+    sign(provider, source.scheme, secret, &mut delivery, context.clock.now_ms(), false)
+        .map_err(|unsigned| Error::problems(format!("the test event cannot be signed: {unsigned}")))?;
+    let key = {
+        let verified = admit(provider, source, &delivery)
+            .map_err(|refusal| Error::problems(format!("the test event is not valid here: {}", refusal.word())))?;
+        EventKey::of(provider.name, &source.name, &provider.claim(&verified))
+    };
+    let store = context.store().await?;
+    let before = store.load(&key).await.map_err(|error| store_failed(&error))?;
+    let work = patient.deployment().await?.queue(Queue::Work);
+    let waiting = match work {
+        Some(url) => depth(context, url).await.ok(),
+        None => None,
+    };
+    let url = context.reachable(patient.deployment().await?.url(provider)?);
+    let url = format!("{url}{}", path(&source.name, &delivery));
+    let answer = Sender::default().post(&url, &delivery.headers, delivery.body).await;
+    let next = "hookmill doctor --only urls --only secrets --only functions says more; then read the receiver's log.";
+    match answer.status {
+        Ok(200) => {}
+        Ok(401) => {
+            return Ok(Finding::problem("a delivery that is signed with the secret's first key is refused").next(
+                "The receiver looks for a new secret once a minute at the most: try again; then deploy the stack again.",
+            ));
+        }
+        Ok(status) => return Ok(Finding::problem(format!("a signed test event is answered {status}")).next(next)),
+        Err(why) => return Ok(Finding::problem(format!("a signed test event gets no answer: {why}")).next(next)),
+    }
+    let found = fetch(context, std::slice::from_ref(&key)).await?;
+    let Some(kept) = found.first() else {
+        return Ok(Finding::problem(format!("answered 200, and no row {} is there", key.id())).next(next));
+    };
+    if !kept.event.test {
+        return Ok(Finding::problem(format!("the row {} is not read as a test", key.id())).next(next));
+    }
+    let fate = if before.is_some() { "known, so nothing was written" } else { "kept, and goes to the queues once" };
+    let queue = waiting.map(|count| format!("; WorkQueue held {count} before")).unwrap_or_default();
+    Ok(Finding::ok(format!("a signed test event was {fate}, after {} ms{queue}", answer.ms)))
+}

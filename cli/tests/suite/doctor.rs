@@ -1,0 +1,50 @@
+//! Looking at a stack of which little can be seen: every check tells so for itself.
+
+use std::collections::BTreeSet;
+
+use hookmill::Exit;
+use serde_json::Value;
+
+use crate::failures::answering;
+use crate::harness::{World, world, world_at};
+
+async fn looked(world: &World, line: &[&str]) -> (Exit, Vec<Value>) {
+    let exit = world.run(line).await;
+    let text = String::from_utf8(world.results()).unwrap();
+    (exit, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[tokio::test]
+async fn what_may_not_be_looked_at_is_unknown_and_says_what_is_needed() {
+    let world = world_at(&answering(400, "AccessDeniedException").await, true);
+    // The queues of these tests are no AWS that could refuse.
+    let (exit, lines) = looked(&world, &["doctor", "--skip", "queues", "--skip", "urls", "--skip", "clock"]).await;
+    assert_eq!(exit, Exit::Deployment, "{lines:?}");
+    let of = |state: &str| lines.iter().filter(|line| line["state"] == state).collect::<Vec<_>>();
+    // The outputs that a stack of tests lacks are known to be missing; nothing else is known.
+    let problems: BTreeSet<&str> = of("problem").iter().map(|line| line["check"].as_str().unwrap()).collect();
+    assert_eq!(problems, BTreeSet::from(["stack"]));
+    let checks: BTreeSet<&str> = of("unknown").iter().map(|line| line["check"].as_str().unwrap()).collect();
+    for check in ["stack", "tables", "mappings", "functions", "alarms", "secrets", "flow", "quarantine", "events"] {
+        assert!(checks.contains(check), "{check}: {checks:?}");
+    }
+    let next = |check: &str, action: &str| {
+        let named =
+            |line: &&Value| line["check"] == check && line["next"].as_str().is_some_and(|next| next.contains(action));
+        assert!(lines.iter().any(|line| named(&line)), "{check} does not name {action}: {lines:?}");
+    };
+    next("stack", "cloudformation:DescribeStacks");
+    next("tables", "dynamodb:DescribeTable");
+    next("alarms", "cloudformation:ListStackResources");
+}
+
+#[tokio::test]
+async fn tables_and_queues_are_judged_by_what_they_are() {
+    let world = world().await;
+    let (_, lines) = looked(&world, &["doctor", "--only", "tables"]).await;
+    // The embedded table has no backups; whatever it lacks is told, and of which table.
+    assert!(lines.iter().all(|line| line["about"] == "events" || line["about"] == "orders"), "{lines:?}");
+    assert!(lines.iter().all(|line| line["state"] == "ok" || line["message"].is_string()));
+    let (exit, lines) = looked(&world, &["doctor", "--only", "self-test"]).await;
+    assert_eq!((exit, lines.len()), (Exit::Ok, 1));
+}
