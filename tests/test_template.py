@@ -385,6 +385,7 @@ def check_alarms(template: Template) -> None:
 
 
 OUTPUTS = {
+    "Version",
     *(f"{name}{kind}" for name in RECEIVERS for kind in ("Url", "Secret", "Function")),
     *("AccountsSecret", "EventsTable", "OrdersTable", "RelayFunction", "OrdersFunction", "ReadFunction"),
     *("WorkQueueUrl", "WorkQueueArn", "WorkDeadLetterQueueUrl", "ExtraQueueUrl"),
