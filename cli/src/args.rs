@@ -44,6 +44,20 @@ pub struct Global {
     pub json: bool,
 }
 
+impl Global {
+    /// The local stack on a port.
+    pub fn of_local(port: u16) -> Self {
+        Global {
+            stack: "hookmill".to_owned(),
+            region: None,
+            profile: None,
+            endpoint_url: None,
+            local: Some(port),
+            json: false,
+        }
+    }
+}
+
 fn exit_codes() -> String {
     let lines = EXIT_CODES.iter().map(|(exit, meaning)| format!("  {:>3}  {meaning}", exit.code()));
     format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))

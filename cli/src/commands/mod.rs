@@ -10,6 +10,7 @@ pub mod completions;
 pub mod dlq;
 pub mod doctor;
 pub mod events;
+pub mod forward;
 pub mod orders;
 pub mod quarantine;
 pub mod replay;
@@ -41,6 +42,8 @@ pub enum Command {
     /// Look at and change the credentials for the providers' own APIs
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
+    /// Forward events to this machine or a URL as they arrive, and nothing twice
+    Forward(forward::ForwardArgs),
     /// Look whether everything is as it should be
     Doctor(doctor::DoctorArgs),
     /// Print completions for a shell
@@ -55,6 +58,7 @@ impl Command {
             Command::Replay(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Dlq(_) | Command::Completions(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
+            Command::Replay(_) | Command::Forward(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Dlq(_) => false,
             Command::Doctor(_) | Command::Completions(_) => false,
         }
@@ -72,6 +76,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Quarantine(args) => quarantine::run(context, args).await,
         Command::Sources(args) => sources::run(context, args).await,
         Command::Accounts(args) => accounts::run(context, args).await,
+        Command::Forward(args) => forward::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Completions(args) => completions::run(&args, &context.output),
     }

@@ -224,7 +224,7 @@ impl Plan {
 }
 
 /// Without its body an event would go out as one that cannot be read.
-fn is_bodiless(kept: &KeptEvent) -> bool {
+pub(super) fn is_bodiless(kept: &KeptEvent) -> bool {
     let stored = kept.stored.as_ref().filter(|stored| stored.row.body.is_empty());
     stored.is_some_and(|stored| match stored.body {
         KeptBody::Gone | KeptBody::Of(_) => true,

@@ -185,7 +185,8 @@ async fn prepare(
     Ok(ready)
 }
 
-fn known_source(known: Option<&Sources>, name: &SourceName) -> Result<Source, Error> {
+/// The source as its secret has it.
+pub(super) fn known_source(known: Option<&Sources>, name: &SourceName) -> Result<Source, Error> {
     let known = known.ok_or_else(|| Error::problems("the secret cannot be read"))?;
     if let Some(source) = known.get(&name.source) {
         return Ok(source.clone());
@@ -201,7 +202,7 @@ fn known_source(known: Option<&Sources>, name: &SourceName) -> Result<Source, Er
 }
 
 /// The source as its secret has it, but with the key that was given; without the secret, what can be assumed.
-fn given_source(
+pub(super) fn given_source(
     known: Option<&Sources>,
     name: &SourceName,
     key: &Secret,

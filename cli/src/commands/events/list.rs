@@ -115,7 +115,7 @@ pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], ra
 }
 
 /// Where an event stands in the index.
-async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
+pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
     let key = super::show::key_of(id)?;
     let found = fetch(context, std::slice::from_ref(&key)).await?;
     let event = found.first().ok_or_else(|| super::show::unknown(id))?;

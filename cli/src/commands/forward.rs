@@ -1,0 +1,487 @@
+//! `hookmill forward`: a deployed stack's events to a machine that no provider can reach.
+//!
+//! Each event is posted in the order of receipt, an order's one after the other, until the target takes it; what it has
+//! taken stands in a position file, from which the next run goes on. As with `events tail`, every look begins some time
+//! before the position, since an event may show up in the time index behind later ones, and what was forwarded is known
+//! by its name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use tokio::sync::watch;
+use webhook::claim::EventKey;
+
+use crate::args::Global;
+use crate::commands::events::list::entry_of;
+use crate::commands::events::{EventFilter, EventLine};
+use crate::commands::replay::is_bodiless;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, fetch};
+use crate::index::{Entry, Order, Walk};
+use crate::output::{Output, Paint};
+use crate::sources::{SourceArgs, SourceName, chosen};
+use crate::time::{Instant, LATEST_MS, Range, Span};
+
+pub mod position;
+pub mod target;
+
+use position::{Position, PositionFile};
+use target::{Stack, Target};
+
+/// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
+const CLOCKS_MS: i64 = 5 * 60 * 1_000;
+const PAGE: i32 = 100;
+/// Events that are fetched at a time, and held until all of them are through.
+const STRIDE: usize = 40;
+/// Events that one look finds at most: of a long past the rest is found by the next ones.
+const LOOK_MAX: usize = 1_000;
+/// The first wait before another try; each further one is twice as long.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Arguments of `forward`.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("target").required(true))]
+pub struct ForwardArgs {
+    /// Post the canonical events to this URL, as application/cloudevents+json
+    #[arg(long, value_name = "URL", group = "target")]
+    pub to: Option<String>,
+    /// Send the original deliveries to the receivers of another stack: local or local=PORT
+    #[arg(long, value_name = "STACK", group = "target")]
+    pub to_stack: Option<Stack>,
+    /// Send the original deliveries to this receiver, whose URL the source's name is put behind
+    #[arg(long, value_name = "URL", group = "target", requires = "source")]
+    pub to_receiver: Option<String>,
+    /// The source there, if it is called otherwise
+    #[arg(long, value_name = "PROVIDER/SOURCE", requires = "source", conflicts_with = "to")]
+    pub to_source: Option<SourceName>,
+    /// Sign for --to-receiver with the key or token in this environment variable, not with the stack's
+    #[arg(long, value_name = "NAME", requires = "to_receiver")]
+    pub key_env: Option<String>,
+    /// Also to a target elsewhere without TLS
+    #[arg(long)]
+    pub allow_http: bool,
+    /// Of which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// Which of them.
+    #[command(flatten)]
+    pub filter: EventFilter,
+    /// Begin at this time of receipt, wherever the last run ended
+    #[arg(long, value_name = "TIME", group = "start", help_heading = "Where to begin")]
+    pub from: Option<Instant>,
+    /// Begin with what was received within this long
+    #[arg(long, value_name = "SPAN", group = "start", help_heading = "Where to begin")]
+    pub since: Option<Span>,
+    /// Begin behind this event
+    #[arg(long, value_name = "ID", group = "start", help_heading = "Where to begin")]
+    pub after: Option<String>,
+    /// What was forwarded stands here, if not in your state folder
+    #[arg(long, value_name = "FILE", help_heading = "Where to begin")]
+    pub position: Option<PathBuf>,
+    /// How often to look
+    #[arg(long, value_name = "SPAN", default_value = "2s")]
+    pub every: Span,
+    /// How late an event may show up behind later ones and still be forwarded
+    #[arg(long, value_name = "SPAN", default_value = "60s")]
+    pub overlap: Span,
+    /// So many orders at once; an order's own events go one after the other
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub concurrency: u32,
+    /// End when everything is forwarded that there is
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// What became of one event.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForwardedLine {
+    /// The event in short.
+    #[serde(flatten)]
+    pub event: EventLine,
+    /// `forwarded`, or `gone`: its body is no longer kept; or `unsendable`: it cannot be signed for the target.
+    pub outcome: Outcome,
+    /// The target's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<u16>,
+    /// How long that took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// How often it was tried.
+    pub tries: u32,
+    /// The body's secrets that were cut before it was kept, and so are cut in what was sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<String>,
+    /// Why it was not forwarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What can become of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The target has it.
+    Forwarded,
+    /// Its body is no longer kept.
+    Gone,
+    /// It cannot be made into a delivery.
+    Unsendable,
+}
+
+/// Where a forwarding has got to.
+struct Run<'a> {
+    context: &'a Context,
+    args: &'a ForwardArgs,
+    target: Target,
+    file: PositionFile,
+    position: Position,
+    forwarded: usize,
+    lost: usize,
+    failing: bool,
+    stop: watch::Receiver<bool>,
+}
+
+/// Forwards events. The first Ctrl-C lets what is on its way arrive and be noted; a second one ends at once.
+pub async fn run(context: &Context, args: ForwardArgs) -> Result<Exit, Error> {
+    let (stopper, stop) = watch::channel(false);
+    let mut work = pin!(forward(context, &args, stop));
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut work => return outcome,
+            _ = &mut interrupt => {
+                if stopper.send_replace(true) {
+                    return Err(Error::interrupted());
+                }
+                context.output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");
+                interrupt.set(tokio::signal::ctrl_c());
+            }
+        }
+    }
+}
+
+/// The same, until it is told to stop.
+pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receiver<bool>) -> Result<Exit, Error> {
+    let sources = chosen(context, &args.sources).await?;
+    if sources.is_empty() {
+        return Err(Error::deployment("no source is set up, so nothing can arrive")
+            .next("Fill a provider's secret, or name a source with --source."));
+    }
+    let other = match args.to_stack {
+        Some(stack) => Some(Context::connect(&Global::of_local(stack.port), Output::silent()).await?),
+        None => None,
+    };
+    let target = Target::of(context, args, &sources, other.as_ref()).await?;
+    let path = match &args.position {
+        Some(path) => path.clone(),
+        None => position::default_path(context, &target).await?,
+    };
+    let file = PositionFile::open(&path, context.deployment().await?.events_table()?, target.name())?;
+    let position = begin(context, args, &sources, &file).await?;
+    file.write(&position)?;
+    let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
+    context.output.note(&format!(
+        "Forwarding {} to {}, from {}. The position is in {}",
+        names.join(", "),
+        target.name(),
+        crate::time::instant(position.from_ms()),
+        path.display()
+    ));
+    if !args.once {
+        let units = read_units(sources.len(), args.every);
+        context.output.note(&format!("Each look costs at least half a read unit a partition: {units} an hour."));
+    }
+    let (forwarded, lost, failing) = (0, 0, false);
+    let mut run = Run { context, args, target, file, position, forwarded, lost, failing, stop };
+    let outcome = run.follow(&sources).await;
+    let begins = args.from.is_some() || args.since.is_some() || args.after.is_some();
+    context.output.note(&format!(
+        "{} forwarded. To go on: the same command{}; the position is in {}",
+        run.forwarded,
+        if begins { " without --from, --since and --after" } else { " again" },
+        path.display()
+    ));
+    outcome?;
+    Ok(if run.lost > 0 { Exit::Problems } else { Exit::Ok })
+}
+
+/// What looking costs in an hour while nothing comes: half a unit a partition and look.
+fn read_units(sources: usize, every: Span) -> u128 {
+    let partitions = u128::try_from(sources).unwrap_or_default() * u128::from(edge::item::TIME_SHARDS);
+    partitions * 3_600_000 / every.0.as_millis().max(1) / 2
+}
+
+/// Where to begin: where the command line says, else where the last run ended, else now.
+async fn begin(
+    context: &Context,
+    args: &ForwardArgs,
+    sources: &[SourceName],
+    file: &PositionFile,
+) -> Result<Position, Error> {
+    let now_ms = context.clock.now_ms();
+    let overlap_ms = args.overlap.ms();
+    if let Some(id) = &args.after {
+        let (last_ms, last) = entry_of(context, id).await?;
+        let mut position = Position::new(last_ms, overlap_ms);
+        // Of the same millisecond, those up to the event by name count as forwarded, as in a list.
+        for entry in look(context, sources, &position, usize::MAX).await? {
+            if entry <= last {
+                position.skip(entry);
+            }
+        }
+        return Ok(position);
+    }
+    if let Some(from) = args.from {
+        return Ok(Position::new(from.0, overlap_ms));
+    }
+    if let Some(since) = args.since {
+        return Ok(Position::new(now_ms.saturating_sub(since.ms()), overlap_ms));
+    }
+    if let Some(position) = file.read(overlap_ms)? {
+        return Ok(position);
+    }
+    let mut position = Position::new(now_ms.saturating_sub(CLOCKS_MS), overlap_ms);
+    for entry in look(context, sources, &position, usize::MAX).await? {
+        position.skip(entry);
+    }
+    Ok(position)
+}
+
+/// What was received from a position on and is not through, in the order of receipt; at most so many.
+async fn look(
+    context: &Context,
+    sources: &[SourceName],
+    position: &Position,
+    most: usize,
+) -> Result<Vec<Entry>, Error> {
+    let table = context.deployment().await?.events_table()?;
+    let range = Range { from_ms: position.from_ms(), to_ms: LATEST_MS };
+    let mut walk = Walk::new(context.dynamodb(), table, sources, range, Order::OldestFirst, PAGE);
+    let mut found = Vec::new();
+    while found.len() < most
+        && let Some(entry) = walk.next().await?
+    {
+        found.extend((!position.has(&entry)).then_some(entry));
+    }
+    Ok(found)
+}
+
+impl Run<'_> {
+    async fn follow(&mut self, sources: &[SourceName]) -> Result<(), Error> {
+        let mut wait = WAIT_FIRST;
+        loop {
+            match self.look_and_forward(sources).await {
+                Ok(0) if self.args.once => return Ok(()),
+                Ok(_) => wait = WAIT_FIRST,
+                // This machine may be offline for as long as it likes: what comes meanwhile is kept over there.
+                Err(error) if error.exit == Exit::Service => {
+                    if wait == WAIT_FIRST {
+                        self.context.output.note(&format!("{error}; looking again until it can be done"));
+                    }
+                    self.pause(wait).await;
+                    wait = (wait * 2).min(WAIT_MAX);
+                }
+                Err(error) => return Err(error),
+            }
+            if self.stopped() {
+                return Ok(());
+            }
+            if !self.args.once {
+                self.pause(self.args.every.0.max(Duration::from_secs(1))).await;
+            }
+            if self.stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks once and forwards what is new. Gives how many that were.
+    async fn look_and_forward(&mut self, sources: &[SourceName]) -> Result<usize, Error> {
+        let fresh = look(self.context, sources, &self.position, LOOK_MAX).await?;
+        let count = fresh.len();
+        self.position.expect(&fresh);
+        for some in fresh.chunks(STRIDE) {
+            let keys: Vec<EventKey> = some.iter().map(|entry| entry.key.clone()).collect();
+            let mut rows: BTreeMap<EventKey, KeptEvent> =
+                fetch(self.context, &keys).await?.into_iter().map(|kept| (kept.key.clone(), kept)).collect();
+            let mut orders: Vec<Vec<(Entry, KeptEvent)>> = Vec::new();
+            let mut passed = false;
+            for entry in some {
+                match rows.remove(&entry.key).filter(|kept| self.args.filter.takes(kept)) {
+                    // It is not meant, or was erased since.
+                    None => {
+                        self.position.done(entry);
+                        passed = true;
+                    }
+                    Some(kept) => match orders.iter_mut().find(|order| same_order(order, entry)) {
+                        Some(order) => order.push((entry.clone(), kept)),
+                        None => orders.push(vec![(entry.clone(), kept)]),
+                    },
+                }
+            }
+            if passed {
+                self.file.write(&self.position)?;
+            }
+            self.forward_orders(orders).await?;
+            if self.stopped() {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn forward_orders(&mut self, orders: Vec<Vec<(Entry, KeptEvent)>>) -> Result<(), Error> {
+        let at_once = usize::try_from(self.args.concurrency).unwrap_or(1);
+        // One at a time they go in the order of receipt, whichever order they are of.
+        let mut orders = orders;
+        if at_once == 1 {
+            let mut all: Vec<(Entry, KeptEvent)> = orders.into_iter().flatten().collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            orders = vec![all];
+        }
+        let shared = tokio::sync::Mutex::new(&mut *self);
+        let shared = &shared;
+        let work = orders.into_iter().map(|order| async move {
+            for (entry, kept) in order {
+                if !forward_one(shared, &entry, &kept).await? {
+                    break;
+                }
+            }
+            Ok::<(), Error>(())
+        });
+        stream::iter(work).buffer_unordered(at_once).try_collect::<()>().await
+    }
+
+    fn stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    async fn pause(&mut self, time: Duration) {
+        pause(self.context, &mut self.stop, time).await;
+    }
+
+    /// Notes and tells that an event is through.
+    fn through(&mut self, entry: &Entry, line: &ForwardedLine) -> Result<(), Error> {
+        self.position.done(entry);
+        self.file.write(&self.position)?;
+        match line.outcome {
+            Outcome::Forwarded => self.forwarded += 1,
+            Outcome::Gone | Outcome::Unsendable => self.lost += 1,
+        }
+        self.context.output.tell(line, text)
+    }
+
+    /// Tells once that the target takes nothing, and once that it does again.
+    fn tell_failing(&mut self, id: &str, why: Option<&str>) {
+        match why {
+            Some(why) if !self.failing => {
+                let name = self.target.name();
+                self.context.output.note(&format!("{name} does not take {id}: {why}; trying again until it does"));
+            }
+            None if self.failing => self.context.output.note(&format!("{} takes events again", self.target.name())),
+            Some(_) | None => {}
+        }
+        self.failing = why.is_some();
+    }
+}
+
+/// Forwards one event, however long it takes. Whether to go on with the next one.
+async fn forward_one(
+    shared: &tokio::sync::Mutex<&mut Run<'_>>,
+    entry: &Entry,
+    kept: &KeptEvent,
+) -> Result<bool, Error> {
+    let (context, mut stop, prepared) = {
+        let run = shared.lock().await;
+        (run.context, run.stop.clone(), run.target.prepare(kept, run.context.clock.now_ms()))
+    };
+    let cut = kept.stored.as_ref().map(|stored| stored.cut.clone()).unwrap_or_default();
+    let mut line = ForwardedLine {
+        event: EventLine::of(kept),
+        outcome: Outcome::Forwarded,
+        answer: None,
+        ms: None,
+        tries: 0,
+        cut,
+        reason: None,
+    };
+    let prepared = match prepared {
+        Ok(prepared) if !is_bodiless(kept) => prepared,
+        Ok(_) => {
+            let reason = Some("its body is no longer kept".to_owned());
+            line = ForwardedLine { outcome: Outcome::Gone, reason, ..line };
+            return shared.lock().await.through(entry, &line).map(|()| true);
+        }
+        Err(reason) => {
+            line = ForwardedLine { outcome: Outcome::Unsendable, reason: Some(reason), ..line };
+            return shared.lock().await.through(entry, &line).map(|()| true);
+        }
+    };
+    let sender = shared.lock().await.target.sender();
+    let mut wait = WAIT_FIRST;
+    loop {
+        if *stop.borrow() {
+            return Ok(false);
+        }
+        let answer = sender.post(&prepared.url, &prepared.headers, prepared.body.clone()).await;
+        line.tries = line.tries.saturating_add(1);
+        let why = match &answer.status {
+            Ok(status @ 200..=299) => {
+                line = ForwardedLine { answer: Some(*status), ms: Some(answer.ms), ..line };
+                let mut run = shared.lock().await;
+                run.tell_failing(&line.event.id, None);
+                return run.through(entry, &line).map(|()| true);
+            }
+            Ok(status) => format!("it answers {status}"),
+            Err(why) => why.clone(),
+        };
+        shared.lock().await.tell_failing(&line.event.id, Some(&why));
+        pause(context, &mut stop, wait).await;
+        wait = (wait * 2).min(WAIT_MAX);
+    }
+}
+
+fn same_order(order: &[(Entry, KeptEvent)], entry: &Entry) -> bool {
+    order.first().is_some_and(|(first, _)| first.key.pk == entry.key.pk)
+}
+
+/// Waits, but no longer than until it is to stop.
+async fn pause(context: &Context, stop: &mut watch::Receiver<bool>, time: Duration) {
+    tokio::select! {
+        () = context.clock.sleep(time) => {}
+        // Whoever would tell it to stop is there for as long as this runs.
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+fn text(line: &ForwardedLine, paint: Paint) -> String {
+    let told = match (line.outcome, line.answer, line.ms) {
+        (Outcome::Forwarded, Some(answer), Some(ms)) => paint.good(&format!("{answer}  {ms} ms")),
+        (Outcome::Forwarded, ..) => paint.good("forwarded"),
+        (Outcome::Gone, ..) => paint.bad("gone"),
+        (Outcome::Unsendable, ..) => paint.bad("unsendable"),
+    };
+    let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
+    let cut = if line.cut.is_empty() { String::new() } else { format!("  cut: {}", line.cut.join(", ")) };
+    let event = &line.event;
+    format!("{}  {:<22}  {}  {told}{}{reason}", paint.dim(&event.received), event.event_type, event.id, paint.odd(&cut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looking_costs_is_told() {
+        assert_eq!(read_units(1, "2s".parse().unwrap()), 7_200);
+        assert_eq!(read_units(6, "60s".parse().unwrap()), 1_440);
+    }
+}

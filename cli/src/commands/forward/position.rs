@@ -1,0 +1,253 @@
+//! How far a forwarding has got, in memory and in a file that is replaced as a whole.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use webhook::claim::EventKey;
+
+use super::target::Target;
+use crate::context::Context;
+use crate::error::Error;
+use crate::index::Entry;
+use crate::time::{Instant, instant};
+
+/// Everything received before a time is through, and of what was received since, what is named.
+#[derive(Debug, Clone)]
+pub struct Position {
+    from_ms: i64,
+    overlap_ms: i64,
+    through: BTreeSet<Entry>,
+    /// What was found and is not through yet: the position cannot pass it.
+    waiting: BTreeSet<Entry>,
+    /// The latest event that is through.
+    latest: Option<Entry>,
+}
+
+impl Position {
+    /// Everything received before a time is through.
+    pub fn new(from_ms: i64, overlap_ms: i64) -> Self {
+        let (through, waiting, latest) = Default::default();
+        Position { from_ms: from_ms.max(0), overlap_ms, through, waiting, latest }
+    }
+
+    /// From which time of receipt to look.
+    pub fn from_ms(&self) -> i64 {
+        self.from_ms
+    }
+
+    /// Whether an event is through.
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.through.contains(entry)
+    }
+
+    /// Notes what is to be forwarded.
+    pub fn expect(&mut self, entries: &[Entry]) {
+        self.waiting = entries.iter().cloned().collect();
+    }
+
+    /// Notes an event that is not to be forwarded: it came before the beginning.
+    pub fn skip(&mut self, entry: Entry) {
+        self.through.insert(entry);
+    }
+
+    /// Notes an event as through. The position moves up to the earliest one that is not, less the overlap, in which
+    /// further ones may still show up.
+    pub fn done(&mut self, entry: &Entry) {
+        self.waiting.remove(entry);
+        self.through.insert(entry.clone());
+        self.latest = self.latest.take().max(Some(entry.clone()));
+        let reached = self.waiting.first().or(self.latest.as_ref());
+        let reached_ms = reached.and_then(|entry| entry.received_at.parse::<Instant>().ok()).map(|at| at.0);
+        if let Some(reached_ms) = reached_ms {
+            self.from_ms = self.from_ms.max(reached_ms.saturating_sub(self.overlap_ms));
+            let from = instant(self.from_ms);
+            self.through.retain(|entry| entry.received_at >= from);
+        }
+    }
+}
+
+/// What stands in the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    /// The events table that is read from.
+    table: String,
+    /// Where it goes.
+    target: String,
+    /// Everything received before is through.
+    from: String,
+    /// What is through of what was received since: time of receipt and id.
+    through: Vec<(String, String)>,
+}
+
+/// A position's file, held against other runs.
+#[derive(Debug)]
+pub struct PositionFile {
+    path: PathBuf,
+    table: String,
+    target: String,
+    _held: Option<File>,
+}
+
+impl PositionFile {
+    /// A file that need not be there yet.
+    pub fn open(path: &Path, table: &str, target: &str) -> Result<Self, Error> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| cannot("be made", path, &error))?;
+        }
+        // The file itself is replaced, so what is locked is another one beside it.
+        let beside = beside(path, ".lock");
+        let lock = OpenOptions::new().create(true).append(true).open(&beside);
+        let lock = lock.map_err(|error| cannot("be made", &beside, &error))?;
+        let held = match lock.try_lock() {
+            Ok(()) => Some(lock),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::usage(format!("{} is in use by another hookmill", path.display()))
+                    .next("Wait until that one has ended, or name another with --position."));
+            }
+            // A file system without locks is no reason not to go on.
+            Err(TryLockError::Error(_)) => None,
+        };
+        Ok(PositionFile { path: path.to_owned(), table: table.to_owned(), target: target.to_owned(), _held: held })
+    }
+
+    /// Where the last run ended; none where there was none.
+    pub fn read(&self, overlap_ms: i64) -> Result<Option<Position>, Error> {
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(cannot("be read", &self.path, &error)),
+        };
+        let bad = |why: &str| {
+            Error::usage(format!("{} is no position to go on from: {why}", self.path.display()))
+                .next("Say where to begin with --after, --from or --since, or name another file with --position.")
+        };
+        let document: Document = serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))?;
+        if document.table != self.table {
+            return Err(bad("it is of another stack"));
+        }
+        if document.target != self.target {
+            return Err(bad(&format!("it is that of {}", document.target)));
+        }
+        let from: Instant = document.from.parse().map_err(|_| bad("its time is none"))?;
+        let mut position = Position::new(from.0, overlap_ms);
+        for (received_at, id) in document.through {
+            let key = EventKey::from_id(&id).ok_or_else(|| bad("it names what is no event"))?;
+            position.skip(Entry { received_at, key });
+        }
+        Ok(Some(position))
+    }
+
+    /// Replaces the file: whoever reads it sees the old one or the new one, whole.
+    pub fn write(&self, position: &Position) -> Result<(), Error> {
+        let document = Document {
+            table: self.table.clone(),
+            target: self.target.clone(),
+            from: instant(position.from_ms),
+            through: position.through.iter().map(|entry| (entry.received_at.clone(), entry.key.id())).collect(),
+        };
+        let bytes = serde_json::to_vec(&document)
+            .map_err(|error| Error::service(format!("the position cannot be written: {error}")))?;
+        let fresh = beside(&self.path, ".new");
+        let written = File::create(&fresh).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_data()
+        });
+        written
+            .and_then(|()| std::fs::rename(&fresh, &self.path))
+            .map_err(|error| cannot("be written", &self.path, &error))
+    }
+}
+
+/// A position of this stack and target in the user's state folder.
+pub async fn default_path(context: &Context, target: &Target) -> Result<PathBuf, Error> {
+    let deployment = context.deployment().await?;
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_STATE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".local").join("state")))
+        .or_else(|| set("LOCALAPPDATA"))
+        .ok_or_else(|| {
+            Error::usage("there is no folder for the position: neither XDG_STATE_HOME nor HOME is set")
+                .next("Name a file with --position.")
+        })?;
+    let digest = Sha256::new()
+        .chain_update(deployment.events_table()?.as_bytes())
+        .chain_update(b"\0")
+        .chain_update(target.name().as_bytes())
+        .finalize();
+    let mark = hex::encode(digest.get(..6).unwrap_or_default());
+    Ok(folder.join("hookmill").join("forward").join(format!("{}-{mark}.json", deployment.stack())))
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::usage(format!("the position file {} cannot {what}: {error}", path.display()))
+        .next("Name another with --position; without one nothing is forwarded.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(second: i64, name: &str) -> Entry {
+        let key = EventKey { pk: "scalev/main/1".to_owned(), sk: format!("order.created/{name}") };
+        Entry { received_at: instant(second * 1_000), key }
+    }
+
+    #[test]
+    fn a_position_does_not_pass_what_waits() {
+        let mut position = Position::new(0, 10_000);
+        let all = [entry(100, "a"), entry(200, "b"), entry(300, "c")];
+        position.expect(&all);
+        position.done(&all[2]);
+        // The earliest is still to come, so the latest does not count yet.
+        assert_eq!(position.from_ms(), 90_000);
+        position.done(&all[0]);
+        assert_eq!(position.from_ms(), 190_000);
+        position.done(&all[1]);
+        assert_eq!(position.from_ms(), 290_000);
+        assert!(position.has(&all[2]) && !position.has(&all[0]));
+        // One that shows up late within the overlap is looked for; it does not move the position back.
+        let late = entry(295, "d");
+        assert!(!position.has(&late));
+        position.expect(std::slice::from_ref(&late));
+        position.done(&late);
+        assert_eq!(position.from_ms(), 290_000);
+        assert!(position.has(&late) && position.has(&all[2]));
+    }
+
+    #[test]
+    fn a_file_brings_a_position_back() {
+        let path = std::env::temp_dir().join(format!("hookmill-position-{}.json", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let file = PositionFile::open(&path, "t", "http://a").unwrap();
+        assert!(file.read(0).unwrap().is_none());
+        let mut position = Position::new(0, 10_000);
+        let all = [entry(100, "a"), entry(105, "b")];
+        position.expect(&all);
+        position.done(&all[1]);
+        file.write(&position).unwrap();
+        let read = file.read(10_000).unwrap().unwrap();
+        assert_eq!(read.from_ms(), 90_000);
+        assert!(read.has(&all[1]) && !read.has(&all[0]));
+        assert!(PositionFile::open(&path, "t", "http://a").unwrap_err().message.contains("in use"));
+        drop(file);
+        for (table, target, why) in [("u", "http://a", "another stack"), ("t", "http://b", "that of http://a")] {
+            let other = PositionFile::open(&path, table, target).unwrap();
+            assert!(other.read(0).unwrap_err().message.contains(why));
+        }
+        std::fs::write(&path, "{").unwrap();
+        let torn = PositionFile::open(&path, "t", "http://a").unwrap().read(0).unwrap_err();
+        assert_eq!((torn.exit, torn.next.is_some()), (crate::Exit::Usage, true));
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,308 @@
+"""`hookmill forward`: a stack's events to a URL, and as deliveries to another stack's receiver."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests import e2e
+from tests.cli import Cli
+from tests.local import signing
+from tests.local.stack import STACK_NAME
+
+SOURCE = "scalapay/it-forward"
+SAMPLES = ("created", "authorized", "charged", "refunded", "expired")
+
+
+class Target:
+    """A server that takes what is posted, or answers what a test has it answer."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, dict[str, str], bytes]] = []
+        self.tried = 0
+        self.answer: Callable[[bytes], int] = lambda body: 204
+        target = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # noqa: N802
+                body = self.rfile.read(int(self.headers["content-length"]))
+                target.tried += 1
+                status = target.answer(body)
+                if status < 300:
+                    target.taken.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+                self.send_response(status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/hook"
+
+    @property
+    def ids(self) -> list[str]:
+        return [json.loads(body)["id"] for _, _, body in self.taken]
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    target = Target()
+    yield target
+    target.server.shutdown()
+    target.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def sent(cli: Cli) -> list[str]:
+    """Events of a source of these tests, in the order in which they were received."""
+    for sample in SAMPLES:
+        cli.json("send", f"events/scalapay/{sample}.json", "--source", SOURCE)
+    return listed(cli)
+
+
+def listed(cli: Cli) -> list[str]:
+    lines = cli.json("events", "list", "--source", SOURCE, "--oldest-first", "--limit", "1000")
+    return [line["id"] for line in lines]
+
+
+def position(tmp_path: Path) -> tuple[str, str]:
+    return "--position", str(tmp_path / "position.json")
+
+
+def test_events_come_once_in_order_as_cloudevents(
+    cli: Cli, pipe: e2e.Pipe, sent: list[str], target: Target, tmp_path: Path
+) -> None:
+    forward = ("forward", "--to", target.url, "--source", SOURCE, "--once", *position(tmp_path))
+    told = cli.json(*forward, "--from", "1970-01-01")
+    assert target.ids == sent == [line["id"] for line in told]
+    assert all(line["outcome"] == "forwarded" and line["answer"] == 204 and line["tries"] == 1 for line in told)
+    path, headers, body = target.taken[0]
+    assert path == "/hook" and headers["content-type"].startswith("application/cloudevents+json")
+    assert json.loads(body) == pipe.read(sent[0])
+    # The next run goes on from where this one ended, and there is nothing new.
+    assert cli.json(*forward) == []
+    (fresh,) = cli.json("send", "events/scalapay/charged.after_created.json", "--source", SOURCE)
+    assert [line["id"] for line in cli.json(*forward)] == [fresh["id"]]
+    assert target.ids == listed(cli)
+
+
+def test_it_begins_behind_an_event_and_takes_what_is_meant(
+    cli: Cli, sent: list[str], target: Target, tmp_path: Path
+) -> None:
+    forward = ("forward", "--to", target.url, "--source", SOURCE, "--once", *position(tmp_path))
+    cli.json(*forward, "--after", sent[1])
+    everything = listed(cli)
+    assert target.ids == everything[2:]
+    target.taken.clear()
+    told = cli.json(*forward, "--since", "1h", "--type", "payment.captured")
+    assert {line["type"] for line in told} == {"payment.captured"} and target.ids == [line["id"] for line in told]
+    # What was not meant is passed, not put off.
+    assert cli.json(*forward) == []
+
+
+@contextlib.contextmanager
+def following(cli: Cli, *arguments: str):
+    process = cli.start("--json", "forward", *arguments)
+    assert process.stderr and process.stdout
+    assert "Forwarding" in process.stderr.readline()
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def test_what_comes_is_forwarded_until_ctrl_c(cli: Cli, sent: list[str], target: Target, tmp_path: Path) -> None:
+    arguments = ("--to", target.url, "--source", SOURCE, "--every", "1s", *position(tmp_path))
+    with following(cli, *arguments) as process:
+        assert "read unit" in process.stderr.readline()
+        (fresh,) = cli.json("send", "events/scalapay/charged.json", "--source", SOURCE, "--fresh")
+        assert json.loads(process.stdout.readline())["id"] == fresh["id"]
+        process.send_signal(signal.SIGINT)
+        _, notes = process.communicate(timeout=15)
+    assert process.returncode == 0 and "To go on" in notes
+    # Without a word of where to begin it begins now.
+    assert target.ids == [fresh["id"]]
+
+
+def test_a_target_that_fails_is_tried_until_it_takes(
+    cli: Cli, sent: list[str], target: Target, tmp_path: Path
+) -> None:
+    failures = 2
+
+    def answer(_: bytes) -> int:
+        return 500 if target.tried <= failures else 200
+
+    target.answer = answer
+    ran = cli.run(
+        "--json", "forward", "--to", target.url, "--source", SOURCE, "--once", "--from", "1970-01-01",
+        *position(tmp_path),
+    )  # fmt: skip
+    assert ran.code == 0 and target.ids == listed(cli)
+    assert [line["tries"] for line in ran.lines][:2] == [3, 1]
+    # Told once, however often it was tried.
+    assert ran.err.count("answers 500") == 1 and ran.err.count("takes events again") == 1
+
+
+def test_a_run_that_is_killed_loses_nothing(cli: Cli, sent: list[str], target: Target, tmp_path: Path) -> None:
+    """Killed in the middle, at an event that the target has and the position does not: that one comes twice at most."""
+    arguments = ("--to", target.url, "--source", SOURCE, *position(tmp_path))
+    reached = threading.Event()
+
+    def slow(_: bytes) -> int:
+        if len(target.taken) == 2:
+            reached.set()
+            time.sleep(1)
+        return 200
+
+    target.answer = slow
+    with following(cli, *arguments, "--from", "1970-01-01") as process:
+        assert reached.wait(20)
+        process.kill()
+        process.communicate()
+    time.sleep(1.5)
+    target.answer = lambda body: 200
+    cli.json("forward", *arguments, "--once")
+    everything = listed(cli)
+    assert set(target.ids) == set(everything)
+    assert len(target.ids) <= len(everything) + 1
+    first_times = list(dict.fromkeys(target.ids))
+    assert first_times == everything
+
+
+def test_orders_go_side_by_side_and_each_in_its_order(
+    cli: Cli, sent: list[str], target: Target, tmp_path: Path
+) -> None:
+    cli.json(
+        "forward", "--to", target.url, "--source", SOURCE, "--once", "--from", "1970-01-01", "--concurrency", "8",
+        *position(tmp_path),
+    )  # fmt: skip
+    everything = listed(cli)
+    assert sorted(target.ids) == sorted(everything)
+    order = lambda event_id: event_id.split("/")[2]  # noqa: E731
+    for name in {order(event_id) for event_id in everything}:
+        assert [i for i in target.ids if order(i) == name] == [i for i in everything if order(i) == name]
+
+
+def test_the_original_deliveries_are_signed_for_another_receiver(
+    cli: Cli, pipe: e2e.Pipe, sent: list[str], target: Target, tmp_path: Path
+) -> None:
+    key = "a key of the laptop's own"
+    ran = cli.run(
+        "--json", "forward", "--to-receiver", target.url, "--to-source", "scalapay/dev", "--key-env", "KEY",
+        "--source", SOURCE, "--once", "--from", "1970-01-01", *position(tmp_path), KEY=key,
+    )  # fmt: skip
+    assert ran.code == 0, ran
+    rows = pipe.rows("scalapay", "it-forward")
+    source = {"scheme": "signed", "signing_keys": [key], "url_tokens": []}
+    assert len(target.taken) == len(rows)
+    for (path, headers, body), line in zip(target.taken, ran.lines):
+        assert path == "/hook/dev"
+        row = rows[line["id"]]
+        assert hashlib.sha256(body).digest() == bytes(row["hash"])
+        assert headers["x-scalapay-timestamp"] == row["headers"]["x-scalapay-timestamp"]
+        # Signed a second time, by the tests' own signer.
+        event = {"rawPath": "/dev", "headers": {"x-scalapay-timestamp": headers["x-scalapay-timestamp"]},
+                 "body": body.decode(), "isBase64Encoded": False, "rawQueryString": "", "requestContext": {"http": {}}}  # fmt: skip
+        own = signing.sign("scalapay", event, source)
+        assert headers["x-scalapay-hmac-v1"] == own["headers"]["x-scalapay-hmac-v1"]
+
+
+def test_to_another_stack_events_keep_their_names(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path: Path) -> None:
+    """A second stack of outputs alone stands for the deployed one: its table is the first one's, its URLs are not."""
+    stack = pipe.stack
+    outputs = dict(stack.outputs) | {
+        f"{provider}Url": f"https://deployed{number}.example/"
+        for number, provider in enumerate(("Scalev", "Scalapay", "Shopline", "Selldone"))
+    }
+    template = {
+        "Resources": {"Nothing": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    client = stack.client("cloudformation")
+    client.create_stack(StackName="deployed", TemplateBody=json.dumps(template))
+    client.get_waiter("stack_create_complete").wait(StackName="deployed", WaiterConfig={"Delay": 1})
+    try:
+        told = cli.json(
+            "--stack", "deployed", "forward", "--to-stack", f"local={stack.port}", "--source", SOURCE, "--once",
+            "--from", "1970-01-01", "--to-source", "scalapay/it-forward-there", *position(tmp_path),
+        )  # fmt: skip
+        there = pipe.rows("scalapay", "it-forward-there")
+        assert len(told) >= len(sent)
+        ids = {line["id"].replace("/it-forward/", "/it-forward-there/") for line in told}
+        # A mark is of the time of receipt; everything else of a name is the provider's.
+        assert {i for i in ids if "~t" not in i} <= there.keys()
+        assert all(line["answer"] == 200 for line in told)
+    finally:
+        client.delete_stack(StackName="deployed")
+
+
+def test_secrets_that_were_cut_stay_cut_and_are_told(cli: Cli, target: Target, tmp_path: Path) -> None:
+    cli.json("send", "events/scalev/order.created.2026.json", "--source", "scalev/main-forward")
+    (line,) = cli.json(
+        "forward", "--to-receiver", target.url, "--source", "scalev/main-forward", "--once", "--since", "1h",
+        *position(tmp_path),
+    )  # fmt: skip
+    assert line["cut"]
+    (_, headers, body), = target.taken
+    assert b"~cut" in body and headers["x-scalev-hmac-sha256"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--to", "http://example.com/hook"), "--allow-http"),
+        (("--to", "example.com"), "no URL"),
+        (("--to-stack", "remote"), "local=PORT"),
+        ((), "--to"),
+        (("--to", "http://127.0.0.1:1/", "--to-stack", "local"), "cannot be used with"),
+        (("--to-receiver", "http://127.0.0.1:1/"), "--source"),
+    ],
+)
+def test_targets_that_cannot_be_are_told(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+    ran = cli.run("forward", *arguments)
+    assert (ran.code, told in ran.err) == (2, True), ran
+
+
+def test_a_stack_is_not_forwarded_to_itself(cli: Cli, pipe: e2e.Pipe, tmp_path: Path) -> None:
+    stack = pipe.stack
+    for arguments in (
+        ("--to-stack", f"local={stack.port}"),
+        ("--to", stack.local_url("scalapay") + "it"),
+        ("--to-receiver", stack.local_url("scalapay")),
+    ):
+        ran = cli.run("forward", *arguments, "--source", SOURCE, *position(tmp_path))
+        assert (ran.code, "the very stack" in ran.err) == (2, True), ran
+    assert not (tmp_path / "position.json").exists()
+
+
+def test_positions_of_others_are_not_gone_on_from(cli: Cli, sent: list[str], target: Target, tmp_path: Path) -> None:
+    file = tmp_path / "position.json"
+    forward = ("forward", "--source", SOURCE, "--once", "--position", str(file))
+    cli.json(*forward, "--to", target.url, "--since", "1h")
+    ran = cli.run(*forward, "--to", target.url + "/other")
+    assert (ran.code, target.url in ran.err) == (2, True), ran
+    file.write_text("{")
+    ran = cli.run(*forward, "--to", target.url)
+    assert (ran.code, "--after" in ran.err) == (2, True), ran
+
+
+def test_the_default_position_is_in_the_users_state_folder(cli: Cli, sent: list[str], target: Target) -> None:
+    cli.json("forward", "--to", target.url, "--source", SOURCE, "--once")
+    found = list((cli.home / ".local" / "state" / "hookmill" / "forward").glob(f"{STACK_NAME}-*.json"))
+    assert len(found) == 1
