@@ -115,7 +115,7 @@ def test_a_log_group_that_is_gone_is_told(cli: Cli, stack: Stack) -> None:
 
 @pytest.fixture(scope="module")
 def without_an_output(stack: Stack) -> Iterator[str]:
-    """A second stack, of outputs alone: those of the real one but for one that is missing and one that leads nowhere."""
+    """A second stack, of outputs alone: one of the real one's is missing, and one leads nowhere."""
     outputs = {name: value for name, value in stack.outputs.items() if name != "ReadFunction"}
     outputs["ScalapayFunction"] = "nobodys-function"
     template = {

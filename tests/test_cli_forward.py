@@ -217,8 +217,14 @@ def test_the_original_deliveries_are_signed_for_another_receiver(
         assert hashlib.sha256(body).digest() == bytes(row["hash"])
         assert headers["x-scalapay-timestamp"] == row["headers"]["x-scalapay-timestamp"]
         # Signed a second time, by the tests' own signer.
-        event = {"rawPath": "/dev", "headers": {"x-scalapay-timestamp": headers["x-scalapay-timestamp"]},
-                 "body": body.decode(), "isBase64Encoded": False, "rawQueryString": "", "requestContext": {"http": {}}}  # fmt: skip
+        event = {
+            "rawPath": "/dev",
+            "rawQueryString": "",
+            "headers": {"x-scalapay-timestamp": headers["x-scalapay-timestamp"]},
+            "requestContext": {"http": {}},
+            "body": body.decode(),
+            "isBase64Encoded": False,
+        }
         own = signing.sign("scalapay", event, source)
         assert headers["x-scalapay-hmac-v1"] == own["headers"]["x-scalapay-hmac-v1"]
 

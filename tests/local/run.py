@@ -2,9 +2,10 @@
 
     python -m tests.local.run [--port 4566] [--only 'scalev/*'] [--json]
 
-Each case of `events/` goes as a real HTTP request to its receiver's function URL, with a credential
-that is valid for this stack.  Bodies and their timestamps stay as they are, so that a second run
-sends the very same deliveries, and all of them must be repeats.
+The operator's tool sends: `hookmill send` signs each case of `events/` with this stack's keys, posts it to
+its receiver's function URL and looks for what was kept.  Bodies and their timestamps stay as they are, so
+that a second run sends the very same deliveries, and all of them must be repeats.
+The tests sign by another hand (`tests.local.signing`), so that what is wrong both ways is noticed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import argparse
 import base64
 import fnmatch
 import functools
-import hashlib
 import json
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.local import package, signing
+from tests.local.ministack import clean_environment
 from tests.local.stack import ROOT, Stack, StackError, add_arguments, up_from
 
 EVENTS = ROOT / "events"
@@ -30,6 +32,8 @@ QUIET_SECONDS = 3
 # Headers that the caller's side of the connection makes, or Lambda adds.
 NOT_SENT = ("host", "content-length", "connection", "via")
 NOT_SENT_PREFIXES = ("x-forwarded-", "x-amzn-", "x-amz-")
+# What `hookmill send` calls a delivery that made a row.
+KEPT = ("new", "conflict", "revision", "possiblyrepeated")
 ORDER_COLUMNS = ("pk", "order_state", "payment_state", "fulfillment_state", "total", "currency", "refunded")
 
 
@@ -39,16 +43,16 @@ class Sent:
 
     provider: str
     case: str
-    answer: int
+    answer: int | None
     outcome: str
     event: str | None
-    milliseconds: float
+    milliseconds: int
     type: str | None = None
 
     @property
     def failed(self) -> bool:
         """Whether our side was at fault, which no sample may bring about."""
-        return self.answer >= 500 or (self.type or "").startswith("error")
+        return self.outcome in ("failed", "missing") or (self.type or "").startswith("error")
 
 
 # --- The cases -------------------------------------------------------------
@@ -82,89 +86,33 @@ def sent_headers(event: dict) -> dict[str, str]:
 # --- Sending ---------------------------------------------------------------
 
 
-def send_all(stack: Stack, files: list[Path], progress: Progress) -> list[Sent]:
+def send_all(stack: Stack, tool: Path, files: list[Path], progress: Progress) -> list[Sent]:
     """Sends the cases: the providers side by side, each provider's one after another."""
     groups = [[file for file in files if file.parent.name == provider] for provider in signing.PROVIDERS]
     with ThreadPoolExecutor(len(groups)) as pool:
-        done = pool.map(functools.partial(send_group, stack, progress=progress), groups)
+        done = pool.map(functools.partial(send_group, stack, tool, progress=progress), groups)
         return [sent for group in done for sent in group]
 
 
-def send_group(stack: Stack, files: list[Path], progress: Progress) -> list[Sent]:
-    """Sends one provider's cases over one connection.
-
-    Only this thread writes this provider's rows, so a row that was not there before a delivery is
-    what the delivery was kept as.
-    """
+def send_group(stack: Stack, tool: Path, files: list[Path], progress: Progress) -> list[Sent]:
+    """Sends one provider's cases with the operator's tool, which tells what each was kept as."""
     if not files:
         return []
-    provider = files[0].parent.name
-    rows = Rows(stack, provider)
-    rows.added()
-    connection = stack.connect()
-    results = []
-    for file in files:
-        results.append(send(stack, provider, file, rows, connection))
-        progress.step()
-    connection.close()
-    return results
+    command = [tool, f"--local={stack.port}", "--json", "send", *files]
+    own = clean_environment(stack.port)
+    ran = subprocess.run(command, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    if len(lines) != len(files):
+        raise StackError(f"hookmill send failed:\n{ran.stderr[-2000:]}")
+    progress.step(len(lines))
+    return [sent_of(line) for line in lines]
 
 
-def send(stack: Stack, provider: str, file: Path, rows: Rows, connection) -> Sent:
-    """Sends one case and looks for what it was kept as."""
-    event = signed(stack, provider, json.loads(file.read_text(encoding="utf-8")))
-    body = signing.body_bytes(event)
-    began = time.monotonic()
-    answer, _ = stack.post(
-        provider,
-        event["rawPath"],
-        body,
-        sent_headers(event),
-        event.get("rawQueryString", ""),
-        method=event["requestContext"]["http"]["method"],
-        connection=connection,
-    )
-    took = (time.monotonic() - began) * 1000
-    added = rows.added()
-    if answer != 200:
-        outcome, kept_as = "refused", None
-    elif added:
-        outcome, kept_as = "kept", added[0]
-    else:
-        outcome, kept_as = "repeat", rows.with_body(body)
-    return Sent(provider, file.stem, answer, outcome, kept_as, round(took, 1))
-
-
-class Rows:
-    """One provider's event rows, and which of them are new since the last look."""
-
-    def __init__(self, stack: Stack, provider: str) -> None:
-        self.pages = stack.client("dynamodb").get_paginator("scan")
-        self.query = {
-            "TableName": stack.outputs["EventsTable"],
-            "ConsistentRead": True,
-            "FilterExpression": "#kind = :event AND begins_with(pk, :provider)",
-            "ProjectionExpression": "pk, sk, #hash",
-            "ExpressionAttributeNames": {"#kind": "kind", "#hash": "hash"},
-            "ExpressionAttributeValues": {":event": {"S": "event"}, ":provider": {"S": f"{provider}/"}},
-        }
-        self.hashes: dict[str, bytes] = {}
-
-    def added(self) -> list[str]:
-        """The ids of the rows that were not there at the last call."""
-        now = {
-            f"{row['pk']['S']}/{row['sk']['S']}": row.get("hash", {}).get("B", b"")
-            for page in self.pages.paginate(**self.query)
-            for row in page["Items"]
-        }
-        new = sorted(now.keys() - self.hashes.keys())
-        self.hashes = now
-        return new
-
-    def with_body(self, body: bytes) -> str | None:
-        """The id of the first row that was made from this body."""
-        wanted = hashlib.sha256(body).digest()
-        return min((event for event, hash_ in self.hashes.items() if hash_ == wanted), default=None)
+def sent_of(line: dict) -> Sent:
+    """A line of `hookmill send`; further rows under a known name (a conflict, a revision) are kept too."""
+    provider, case = line["case"].split("/", 1)
+    outcome = {kept: "kept" for kept in KEPT}.get(line["kept"], line["kept"])
+    return Sent(provider, case, line["answer"], outcome, line["id"], line["ms"])
 
 
 # --- What came of them -----------------------------------------------------
@@ -255,12 +203,12 @@ class Progress:
         self.done = 0
         self.terminal = sys.stderr.isatty()
 
-    def step(self) -> None:
-        self.done += 1
+    def step(self, count: int) -> None:
+        self.done += count
         if self.terminal:
             end = "\n" if self.done == self.total else ""
             print(f"\r  sent {self.done}/{self.total}", end=end, file=sys.stderr, flush=True)
-        elif self.done % 25 == 0 or self.done == self.total:
+        else:
             print(f"  sent {self.done}/{self.total}", file=sys.stderr, flush=True)
 
 
@@ -273,26 +221,28 @@ def table(heads: tuple[str, ...], rows: list[tuple]) -> str:
     return "\n".join(lines)
 
 
-def show(stack: Stack, deliveries: list[Sent], views: list[dict], totals: dict) -> None:
+def show(stack: Stack, tool: Path, deliveries: list[Sent], views: list[dict], totals: dict) -> None:
     """Prints the tables, and where to go from here."""
     heads = ("provider", "case", "answer", "outcome", "type", "event")
     print("\n" + table(heads, [tuple(getattr(sent, head) for head in heads) for sent in deliveries]))
     columns = ORDER_COLUMNS + tuple(name for name in ("events",) if any(name in view for view in views))
     print("\n" + table(columns, [tuple(view.get(name) for name in columns) for view in views]))
     print("\n" + table(("count", "value"), [item for item in totals.items() if item[1] is not None]))
-    print(further(stack))
+    print(further(stack, tool))
 
 
-def further(stack: Stack) -> str:
+def further(stack: Stack, tool: Path) -> str:
     """How to use the stack that is left running."""
     state = stack.state.relative_to(ROOT) if stack.state.is_relative_to(ROOT) else stack.state
     port = "" if stack.port == 4566 else f" PORT={stack.port}"
+    tool = tool.relative_to(ROOT) if tool.is_relative_to(ROOT) else tool
     variables = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1"
     return f"""
 The stack stays up: {stack.endpoint}
   send them again        make run{port}            (every one must be a repeat)
   names and URLs         make status{port}
   one signed delivery    make sign{port} CASE=scalev/order.created.2026
+  the operator's tool    {tool} --local{"" if stack.port == 4566 else f"={stack.port}"} --help
   by hand                curl -i -X POST {stack.local_url("scalev")}<source>
   any AWS client         AWS_ENDPOINT_URL={stack.endpoint} {variables}
   keys and URL tokens    {state}/sources.json
@@ -303,11 +253,11 @@ The stack stays up: {stack.endpoint}
 # --- The command -----------------------------------------------------------
 
 
-def run(stack: Stack, files: list[Path], say) -> tuple[list[Sent], list[dict], dict, bool]:
+def run(stack: Stack, tool: Path, files: list[Path], say) -> tuple[list[Sent], list[dict], dict, bool]:
     """Sends, waits, and collects what there is to show; the last value tells whether all is well."""
     say(f"Sending {len(files)} deliveries …")
     before = messages(stack, "WorkQueueUrl") or 0
-    deliveries = send_all(stack, files, Progress(len(files)))
+    deliveries = send_all(stack, tool, files, Progress(len(files)))
     kept = sum(delivery.outcome == "kept" for delivery in deliveries)
     say("Waiting for the stream and the queues …")
     drained = wait_until_drained(stack, before + kept)
@@ -341,14 +291,17 @@ def main(arguments: list[str] | None = None) -> int:
     say = functools.partial(print, file=sys.stderr, flush=True)
     try:
         stack = up_from(options, say)
-        deliveries, views, totals, well = run(stack, cases(options.only), say)
+        tool = options.binaries.resolve() / "hookmill"
+        if not tool.is_file():
+            raise package.MissingBinary(f"{tool} is missing. Build it with: make binaries")
+        deliveries, views, totals, well = run(stack, tool, cases(options.only), say)
     except (StackError, package.MissingBinary) as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:
         print(as_json(deliveries, views, totals))
     else:
-        show(stack, deliveries, views, totals)
+        show(stack, tool, deliveries, views, totals)
     return 0 if well else 1
 
 
