@@ -32,7 +32,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
     state = tmp_path_factory.mktemp("stack")
     binaries = Path(os.environ.get("HOOKMILL_BINARIES", local.default_binaries()))
     try:
-        yield local.up(free_port(), state, binaries)
+        yield local.up(free_port(), state, binaries, {"OperatorPolicies": "true"})
     finally:
         local.down(state)
         # pytest keeps the last few sessions' folders: the logs are worth it, the binaries are not.

@@ -30,7 +30,7 @@ from tests.local.stack import ROOT, Stack
 # All are there before the first delivery: a receiver looks for new ones once a minute at most.
 PURPOSES = (
     *("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs"),
-    *("cli", "look", "replay", "doctor", "forward", "forward-there"),
+    *("cli", "look", "replay", "doctor", "forward", "forward-there", "operators"),
 )
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {

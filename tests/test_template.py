@@ -17,6 +17,7 @@ from tests.local.template import (
     ROOT,
     Template,
     arn,
+    listed,
     names_in,
     of_type,
     properties,
@@ -102,11 +103,29 @@ def repr_sorted(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+# What AWS grants on no single resource.
+OF_THE_ACCOUNT = {
+    "lambda:ListEventSourceMappings",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
+    "logs:DescribeLogGroups",
+}
+
+
 def check_no_wildcards(template: Template) -> None:
     """Roles name actions and resources; no managed policy brings in others."""
     for name, role in of_type(template, "AWS::IAM::Role").items():
         assert set(role["Properties"]) == {"AssumeRolePolicyDocument", "Policies"}, name
-    assert not of_type(template, "AWS::IAM::Policy") and not of_type(template, "AWS::IAM::ManagedPolicy")
+    assert not of_type(template, "AWS::IAM::Policy")
+    # Those for operators are nobody's until somebody attaches them.
+    for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items():
+        assert policy["Condition"] == "HasOperatorPolicies", name
+        assert set(policy["Properties"]) == {"Description", "PolicyDocument"}, name
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow", name
+            granted = listed(statement["Action"])
+            assert not any("*" in action for action in granted), name
+            assert statement["Resource"] != "*" or set(granted) <= OF_THE_ACCOUNT, name
     for name, actions, resources in statements(template):
         assert "*" not in repr_sorted(sorted(actions)), name
         assert "*" not in repr_sorted(resources), name
@@ -179,6 +198,7 @@ def check_secrets_are_empty(template: Template) -> None:
 NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::DynamoDB::Table": "TableName",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
     "AWS::Lambda::EventSourceMapping": None,
     "AWS::Lambda::Function": "FunctionName",

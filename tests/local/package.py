@@ -1,7 +1,7 @@
 """Packages `template.yaml` for a deployment without a build: every function as a finished binary.
 
 `sam build` makes release binaries, which take minutes to link.  The local stack gets the quick ones
-that cargo has just built, in a template that is otherwise the same but for one name (`spell_out_batch_sending`).
+that cargo has just built, in a template that is otherwise the same but for one name (`spell_out_batch_calls`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def package(template: Path, binaries: Path, target: Path) -> tuple[Path, str]:
         resource["Properties"]["CodeUri"] = f"./{name}/"
         resource.pop("Metadata", None)
         digest.update(bootstrap.read_bytes())
-    spell_out_batch_sending(parsed)
+    spell_out_batch_calls(parsed)
     # JSON says the same as YAML and needs no care about tags.
     packaged = target / "template.json"
     packaged.write_text(json.dumps(parsed, indent=2))
@@ -37,20 +37,31 @@ def package(template: Path, binaries: Path, target: Path) -> tuple[Path, str]:
     return packaged, digest.hexdigest()
 
 
-def spell_out_batch_sending(template: dict) -> None:
-    """Allows `sqs:SendMessageBatch` wherever `sqs:SendMessage` is allowed.
+# Batch calls, which are no actions of their own on AWS, by the action that allows them there.
+BATCHES = {
+    "sqs:SendMessage": "sqs:SendMessageBatch",
+    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+    "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+}
+
+
+def spell_out_batch_calls(template: dict) -> None:
+    """Allows a batch call wherever its single one is allowed.
 
     On AWS the second grants both, and the first is no action of its own; MiniStack asks for it by name.
     """
     for resource in template["Resources"].values():
-        if resource["Type"] != "AWS::IAM::Role":
-            continue
-        for policy in resource["Properties"].get("Policies", []):
+        match resource["Type"]:
+            case "AWS::IAM::Role":
+                policies = resource["Properties"].get("Policies", [])
+            case "AWS::IAM::ManagedPolicy":
+                policies = [resource["Properties"]]
+            case _:
+                continue
+        for policy in policies:
             for statement in statements(policy):
-                if isinstance(statement["Action"], list) and "sqs:SendMessage" in statement["Action"]:
-                    statement["Action"].append("sqs:SendMessageBatch")
-                elif statement["Action"] == "sqs:SendMessage":
-                    statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                statement["Action"] = actions + [BATCHES[action] for action in actions if action in BATCHES]
 
 
 def statements(policy: dict) -> list[dict]:
