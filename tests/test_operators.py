@@ -96,6 +96,8 @@ GROUPS: dict[str, Group] = {
 }
 # Without it, letters that were looked at stay hidden for 30 seconds, and nothing else comes of it.
 UNMISSED = {"sqs:ChangeMessageVisibility"}
+# MiniStack lets everybody call CloudWatch in the form that the tool's client speaks.
+UNENFORCED = {"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"}
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +190,9 @@ def was_refused(arguments: list[str], ran: Ran, action: str) -> bool:
     """Whether a command failed for want of an action, and named it."""
     match arguments[:2]:
         case ["doctor", _]:
-            return any(action in line["message"] + line.get("next", "") for line in unknown(ran))
+            # Without the stack there is nothing that it could look at.
+            told = [line["message"] + line.get("next", "") for line in unknown(ran)] or [ran.err]
+            return ran.code in (1, NO_PERMISSION) and any(action in text for text in told)
         case ["dlq", "redrive"] if ran.code == 1:
             # What was done before the refusal is told letter by letter.
             return action in ran.out
@@ -224,7 +228,7 @@ def test_a_group_needs_each_action_of_its_policy(
     unneeded = []
     for action in actions(policy):
         # What the other policies allow as well is tried with theirs.
-        if action in UNMISSED or any(action in actions(other) for other in beside):
+        if action in UNMISSED | UNENFORCED or any(action in actions(other) for other in beside):
             continue
         user.may([without(policy, action), *beside])
         tried = (command(made) for command in group.commands)
