@@ -55,11 +55,9 @@ impl Command {
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
             Command::Events(events) => events.ends_by_interrupt(),
-            Command::Replay(_) => true,
-            Command::Send(_) | Command::Orders(_) | Command::Dlq(_) | Command::Completions(_) => false,
-            Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
             Command::Replay(_) | Command::Forward(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Dlq(_) => false,
+            Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
             Command::Doctor(_) | Command::Completions(_) => false,
         }
     }

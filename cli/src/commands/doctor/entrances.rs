@@ -51,7 +51,12 @@ fn judge_sources(provider: &str, sources: &Sources) -> Vec<Finding> {
                 Defect::NoCredential | Defect::WeakCredential => {
                     format!("Give it a key of its own: hookmill sources rotate {provider}/{source}")
                 }
-                Defect::Form { .. } | Defect::Name | Defect::Source | Defect::Scheme | Defect::NoMerchant => {
+                Defect::Form { .. }
+                | Defect::Name
+                | Defect::Source
+                | Defect::Scheme
+                | Defect::NoMerchant
+                | Defect::QuarantineKey => {
                     format!("Mend its entry in the secret of {provider}; the README shows its form.")
                 }
             })

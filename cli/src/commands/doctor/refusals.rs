@@ -22,7 +22,8 @@ pub(super) async fn quarantine(patient: &Patient<'_>) -> Result<Vec<Finding>, Er
     // Rows are there a little longer than they live.
     let from_ms = context.clock.now_ms().saturating_sub(LIFE_MS);
     let range = Range { from_ms, to_ms: LATEST_MS };
-    let lines = refused(context, &sources, Some(None), range).await?;
+    let refused = refused(context, &sources, Some(None), range).await?;
+    let lines: Vec<RefusedLine> = refused.iter().map(RefusedLine::of).collect();
     let mut findings = Vec::new();
     for source in &sources {
         let of_source: Vec<&RefusedLine> = lines.iter().filter(|line| is_of(line, source)).collect();
