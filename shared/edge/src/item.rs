@@ -18,6 +18,13 @@ pub const KIND_EVENT: &str = "event";
 pub const KIND_CHUNK: &str = "chunk";
 /// A refused delivery.
 pub const KIND_REFUSED: &str = "refused";
+/// A note of what was relayed.
+pub const KIND_RELAYED: &str = "relayed";
+/// What the watch remembers.
+pub const KIND_WATCH: &str = "watch";
+
+/// The partition of everything that the watch remembers.
+pub const WATCH_PARTITION: &str = "watch";
 
 /// Compressed bodies longer than this go into chunks: an item holds 400 KB in all.
 pub const INLINE_BYTES_MAX: usize = 380 * 1024;

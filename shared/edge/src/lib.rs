@@ -2,6 +2,9 @@
 //!
 //! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`] with [`seal`];
 //! then [`stream`], [`relay`], [`queue`]; then [`orders`] and [`read`].
+//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`];
+//! then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them [`time_index`] and [`sweep`]; then [`orders`] and
+//! [`read`].
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +22,9 @@ pub mod seal;
 pub mod stream;
 pub mod relay;
 pub mod queue;
+pub mod relayed;
+pub mod time_index;
+pub mod sweep;
 pub mod orders;
 pub mod read;
 pub mod defects;

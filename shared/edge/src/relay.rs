@@ -18,6 +18,7 @@ use crate::item::{self, Item, StoredRow};
 use crate::log::Line;
 use crate::queue::{Message, Unsent, send_all};
 use crate::receiver::chain;
+use crate::relayed::{Noted, Relayed};
 use crate::store::{Store, StoreError};
 use crate::stream::StreamBatch;
 
@@ -25,7 +26,7 @@ use crate::stream::StreamBatch;
 const SLICE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// No call to the first queue begins later than this in an invocation, and none to the others later than that: the
-/// template gives an invocation 60 seconds, and a call takes 8 at most.
+/// template gives an invocation 60 seconds, and a call takes 8 at most, as does the note at the end.
 const DECISIVE_MS_MAX: i64 = 25_000;
 const OTHERS_MS_MAX: i64 = 40_000;
 
@@ -33,6 +34,7 @@ const OTHERS_MS_MAX: i64 = 40_000;
 #[derive(Debug)]
 pub struct Relay {
     store: Store,
+    relayed: Relayed,
     sqs: aws_sdk_sqs::Client,
     config: RelayConfig,
     clock: Clock,
@@ -102,15 +104,26 @@ impl Relay {
         sqs: aws_sdk_sqs::Client,
         clock: Clock,
     ) -> Self {
-        Relay { store: Store::new(dynamodb, config.events_table.clone()), sqs, config, clock }
+        let relayed = Relayed::new(dynamodb.clone(), config.events_table.clone());
+        Relay { store: Store::new(dynamodb, config.events_table.clone()), relayed, sqs, config, clock }
     }
 
     /// Sends one batch to every queue that takes it.
     pub async fn relay(&self, batch: StreamBatch) -> Result<(), RelayError> {
+        let inserted = batch.records.into_iter().filter_map(crate::stream::Record::inserted_event);
+        self.send_kept(inserted.collect()).await
+    }
+
+    /// Sends events to every queue that takes them, in the order of their items, and notes that they were relayed.
+    pub async fn send_kept(&self, items: Vec<Item>) -> Result<(), RelayError> {
         let started_ms = self.clock.now_ms();
-        let mut outgoing = Vec::with_capacity(batch.records.len());
+        let noted: Vec<Noted> = items.iter().filter_map(noted).collect();
+        if defects::has(Defect::RelayNotesTooEarly) {
+            self.note(&noted).await;
+        }
+        let mut outgoing = Vec::with_capacity(items.len());
         let mut bytes = 0;
-        for item in batch.records.into_iter().filter_map(crate::stream::Record::inserted_event) {
+        for item in items {
             let Some((event, body_bytes)) = self.derive(&item).await? else { continue };
             if defects::has(Defect::RelayFailsOnContent) && event.event.event_type == EventType::Other {
                 return Err(RelayError::Queue { count: 1, reason: "a deliberate defect".to_owned() });
@@ -124,7 +137,17 @@ impl Relay {
                 bytes = 0;
             }
         }
-        self.send(&outgoing, started_ms).await
+        self.send(&outgoing, started_ms).await?;
+        self.note(&noted).await;
+        Ok(())
+    }
+
+    /// Notes what was relayed. It is sent already, so a note that fails must not bring it back.
+    async fn note(&self, events: &[Noted]) {
+        if let Err(error) = self.relayed.note(events, self.clock.now_ms()).await {
+            let line = Line::warn("what was relayed could not be noted; the watch will send it once more");
+            line.with("events", events.len()).with("reason", chain(&error)).write(self.clock.now_ms());
+        }
     }
 
     async fn send(&self, outgoing: &[Outgoing], started_ms: i64) -> Result<(), RelayError> {
@@ -222,4 +245,10 @@ impl Relay {
             .metric("LagMs", "Milliseconds", now_ms - event.receivedtime.as_millisecond())
             .write(now_ms);
     }
+}
+
+/// What a note says of an event.
+fn noted(item: &Item) -> Option<Noted> {
+    let received_at = item.get("received_at")?.as_s().ok()?.clone();
+    Some(Noted { received_at, id: item::key_of(item)?.id() })
 }

@@ -133,6 +133,11 @@ impl Store {
         Ok(Some(stored))
     }
 
+    /// Reads an event's item as it stands.
+    pub async fn item(&self, key: &EventKey) -> Result<Option<Item>, StoreError> {
+        self.get_item(&key.pk, &key.sk).await
+    }
+
     /// Fetches and decompresses a row's body.
     pub async fn load_body(&self, stored: &mut StoredRow) -> Result<(), StoreError> {
         let bad = |id: String, source: Box<dyn std::error::Error + Send + Sync>| StoreError::Row { id, source };

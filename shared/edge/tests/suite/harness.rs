@@ -28,6 +28,7 @@ pub(crate) const ORDERS: &str = "orders";
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
 
 /// Everything a test stands on.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) time: Arc<Time>,
@@ -80,18 +81,36 @@ pub(crate) async fn world() -> World {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .endpoint_url(endpoint)
-        .build();
-    let dynamodb = aws_sdk_dynamodb::Client::from_conf(config);
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb_config().endpoint_url(endpoint).build());
     tables::create_tables(&dynamodb, EVENTS, ORDERS).await;
     World { dynamodb, time: Arc::new(Time(AtomicI64::new(START_MS))), secret: Arc::default() }
 }
 
+fn dynamodb_config() -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+}
+
 impl World {
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.hasty_clock().now_ms()
+    }
+
+    /// A DynamoDB that knows no table.
+    pub(crate) fn dynamodb_without_tables(&self) -> aws_sdk_dynamodb::Client {
+        let refusal = json!({"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "no"});
+        let http = infallible_client_fn(move |_| respond(400, &refusal));
+        aws_sdk_dynamodb::Client::from_conf(dynamodb_config().http_client(http).build())
+    }
+
+    /// A receiver whose provider has a secret of its own, for worlds with several.
+    pub(crate) fn receiver_of(&self, provider: &'static Provider) -> Receiver {
+        let secret = Arc::new(Secret { text: Mutex::new(Some(secret_of(provider.name))), ..Secret::default() });
+        World { secret, ..self.clone() }.receiver(provider)
+    }
+
     /// A clock whose time is the test's and whose sleeps are real: they are deadlines.
     pub(crate) fn clock(&self) -> Clock {
         Clock::new(SharedTimeSource::new(Hand(Arc::clone(&self.time))), SharedAsyncSleep::new(TokioSleep::new()))

@@ -6,4 +6,5 @@ mod harness;
 mod receiver;
 mod quarantine;
 mod relay;
+mod sweep;
 mod orders;

@@ -8,11 +8,11 @@ use edge::config::{QueueConfig, RelayConfig};
 use serde_json::{Value, json};
 use webhook::providers::{PROVIDERS, SCALAPAY, SCALEV, SHOPLINE};
 
-const DECISIVE: &str = "https://queue/orders.fifo";
-const USERS: &str = "https://queue/work.fifo";
-const PARKED: &str = "https://queue/parked";
+pub(crate) const DECISIVE: &str = "https://queue/orders.fifo";
+pub(crate) const USERS: &str = "https://queue/work.fifo";
+pub(crate) const PARKED: &str = "https://queue/parked";
 
-fn relay(world: &World, queues: &Arc<Queues>) -> Relay {
+pub(crate) fn relay(world: &World, queues: &Arc<Queues>) -> Relay {
     let queue = |url: &str, types: &[&str]| QueueConfig {
         url: url.to_owned(),
         types: types.iter().map(|name| (*name).to_owned()).collect(),
@@ -25,7 +25,7 @@ fn relay(world: &World, queues: &Arc<Queues>) -> Relay {
     Relay::new(config, world.dynamodb.clone(), queues.client(), world.hasty_clock())
 }
 
-async fn send_batch(relay: &Relay, records: &[Value]) -> Result<(), String> {
+pub(crate) async fn send_batch(relay: &Relay, records: &[Value]) -> Result<(), String> {
     let batch = serde_json::from_value(json!({"Records": records})).unwrap();
     relay.relay(batch).await.map_err(|error| error.to_string())
 }

@@ -1,0 +1,142 @@
+//! Notes of what was relayed: one row a batch, which the sweeper compares with what was received.
+//!
+//! A note is written when everything in it has reached every queue that takes it, or a dead letter queue instead, and
+//! never before: an event that is wrongly noted would be lost, one that is not noted is only sent again.
+//! It stands under the time at which its events were received, as their rows tell it, so that neither the relay's
+//! clock nor the order of shards has a say in what is compared. Events of several slots take a note each.
+//! Notes are sets of names: written twice, by a batch that came again or was cut otherwise, they say the same.
+
+use std::collections::{BTreeMap, HashSet};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
+
+use crate::item::{Item, KIND_RELAYED, bytes, instant, text};
+use crate::store::{StoreError, service};
+
+/// The length of a slot, in milliseconds.
+pub const SLOT_MS: i64 = 10 * 60 * 1_000;
+
+/// A note is gone after this long; what was received before it would be sent again if nobody had swept until then.
+const LIFE_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// Bytes of an event's name: enough that no two events ever share one.
+const NAME_BYTES: usize = 16;
+
+/// An instant's text up to the tens of its minutes is its slot.
+const SLOT_CHARACTERS: usize = "2026-01-31T08:0".len();
+
+/// What an event is called in a note.
+pub type Name = [u8; NAME_BYTES];
+
+/// The notes, in the events table.
+#[derive(Debug, Clone)]
+pub struct Relayed {
+    client: Client,
+    table: String,
+}
+
+/// An event that was relayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// When it was received, as its row has it.
+    pub received_at: String,
+    /// Its id.
+    pub id: String,
+}
+
+impl Relayed {
+    /// The notes in this table.
+    pub fn new(client: Client, table: String) -> Self {
+        Relayed { client, table }
+    }
+
+    /// Notes that these events were relayed.
+    pub async fn note(&self, events: &[Noted], now_ms: i64) -> Result<(), StoreError> {
+        let puts = slots(events).into_iter().map(|(slot, names)| self.put(slot, names, now_ms));
+        futures_util::future::try_join_all(puts).await.map(|_| ())
+    }
+
+    /// The names that are noted of events received from the first instant up to the second, both at a slot's edge.
+    pub async fn between(&self, from_ms: i64, to_ms: i64) -> Result<HashSet<Name>, StoreError> {
+        let mut names = HashSet::new();
+        let mut at_ms = from_ms;
+        while at_ms < to_ms {
+            let slot = instant(at_ms);
+            self.of_slot(slot.get(..SLOT_CHARACTERS).unwrap_or(&slot), &mut names).await?;
+            at_ms += SLOT_MS;
+        }
+        Ok(names)
+    }
+
+    async fn put(&self, slot: &str, names: Vec<Name>, now_ms: i64) -> Result<(), StoreError> {
+        let joined = names.concat();
+        let digest = Sha256::digest(&joined);
+        let item = Item::from([
+            ("pk".to_owned(), text(&partition(slot))),
+            ("sk".to_owned(), text(&hex::encode(digest.get(..NAME_BYTES).unwrap_or_default()))),
+            ("kind".to_owned(), text(KIND_RELAYED)),
+            ("names".to_owned(), bytes(joined)),
+            ("expires".to_owned(), AttributeValue::N(((now_ms + LIFE_MS) / 1_000).to_string())),
+        ]);
+        let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+        sent.map(|_| ()).map_err(|error| service("note what was relayed", &error))
+    }
+
+    async fn of_slot(&self, slot: &str, names: &mut HashSet<Name>) -> Result<(), StoreError> {
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk");
+        let query = query.expression_attribute_values(":pk", text(&partition(slot)));
+        let mut pages = query.into_paginator().items().send();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| service("read what was relayed", &error))?;
+            let joined = item.get("names").and_then(|value| value.as_b().ok()).map(AsRef::as_ref).unwrap_or_default();
+            names.extend(joined.chunks_exact(NAME_BYTES).filter_map(|name| Name::try_from(name).ok()));
+        }
+        Ok(())
+    }
+}
+
+/// What an event of this id is called in a note.
+pub fn name_of(id: &str) -> Name {
+    let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
+    let mut name = Name::default();
+    name.iter_mut().zip(digest).for_each(|(byte, of_digest)| *byte = of_digest);
+    name
+}
+
+/// The events' names by slot, in an order of their own. A time that is none has no slot, and nobody looks for it.
+fn slots(events: &[Noted]) -> BTreeMap<&str, Vec<Name>> {
+    let mut slots: BTreeMap<&str, Vec<Name>> = BTreeMap::new();
+    for event in events {
+        if let Some(slot) = event.received_at.get(..SLOT_CHARACTERS) {
+            slots.entry(slot).or_default().push(name_of(&event.id));
+        }
+    }
+    for names in slots.values_mut() {
+        names.sort_unstable();
+        names.dedup();
+    }
+    slots
+}
+
+fn partition(slot: &str) -> String {
+    format!("relayed/{slot}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_a_note_for_each_slot() {
+        let noted = |ms: i64, id: &str| Noted { received_at: instant(ms), id: id.to_owned() };
+        let events = [noted(SLOT_MS, "b"), noted(2 * SLOT_MS - 1, "a"), noted(2 * SLOT_MS, "c"), noted(SLOT_MS, "b")];
+        let slots = slots(&events);
+        assert_eq!(slots.keys().copied().collect::<Vec<_>>(), ["1970-01-01T00:1", "1970-01-01T00:2"]);
+        assert_eq!(slots.values().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        assert!(super::slots(&[Noted { received_at: "never".to_owned(), id: "d".to_owned() }]).is_empty());
+        assert_ne!(name_of("a"), name_of("b"));
+    }
+}

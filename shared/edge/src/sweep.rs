@@ -1,0 +1,167 @@
+//! Sends what the relay never did: an outage of the first queue may outlast the stream's memory of 24 hours.
+//!
+//! Every event stands in the time index under the time at which it was received, and every relayed one in a note under
+//! the same time. What is in an hour of the index, in none of its notes and too old to be in the stream any more, was
+//! never relayed, and is sent now: the oldest first, under its own id, by the relay's own code, which notes it too.
+//! An hour counts as swept when all of it is sent, so an interruption costs nothing but a look at the same hour again.
+
+use aws_sdk_dynamodb::Client;
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::defects::{self, Defect};
+use crate::item::{Item, KIND_EVENT, KIND_WATCH, WATCH_PARTITION, instant, text};
+use crate::log::Line;
+use crate::relay::{Relay, RelayError};
+use crate::relayed::{Relayed, SLOT_MS, name_of};
+use crate::store::{Store, StoreError, service};
+use crate::time_index::{Entry, SourceId, TimeIndex};
+
+/// What is younger may still be in the stream, whose memory is 24 hours; the rest is for clocks and last attempts.
+pub const AGE_MS_MIN: i64 = 26 * HOUR_MS;
+
+/// The first sweep of a table begins this long ago: more than a stack can have received before its first sweep, and
+/// no more of what an older release, which left no notes, had relayed.
+const FIRST_MS: i64 = 48 * HOUR_MS;
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+
+/// Events that are fetched and sent at a time, as many as the relay gets from the stream.
+const BATCH: usize = 100;
+
+/// Where the sweeper keeps how far it is.
+const PROGRESS_SK: &str = "swept";
+
+/// The sweeper.
+#[derive(Debug)]
+pub struct Sweeper {
+    client: Client,
+    table: String,
+    store: Store,
+    index: TimeIndex,
+    relayed: Relayed,
+    relay: Relay,
+    clock: Clock,
+}
+
+/// What a sweep came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Everything received before this is known to be relayed, in milliseconds since 1970.
+    pub until_ms: i64,
+    /// Events that were compared.
+    pub compared: usize,
+    /// Events that were sent.
+    pub sent: usize,
+    /// Hours are left that could not be looked at in time.
+    pub unfinished: bool,
+}
+
+/// Why a sweep ended early. The next one goes on at the same hour.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The table could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is missing could not be sent.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+}
+
+impl Sweeper {
+    /// A sweeper over a table, with the relay that sends what it finds.
+    pub fn new(client: Client, table: String, relay: Relay, clock: Clock) -> Self {
+        Sweeper {
+            store: Store::new(client.clone(), table.clone()),
+            index: TimeIndex::new(client.clone(), table.clone()),
+            relayed: Relayed::new(client.clone(), table.clone()),
+            client,
+            table,
+            relay,
+            clock,
+        }
+    }
+
+    /// Sweeps every hour that is old enough, for these sources; begins nothing after the deadline.
+    pub async fn sweep(&self, sources: &[SourceId], deadline_ms: i64) -> Result<Swept, SweepError> {
+        let now_ms = self.clock.now_ms();
+        let last_ms = hour_of(now_ms - AGE_MS_MIN);
+        let from_ms = self.progress().await?.unwrap_or(hour_of(now_ms - FIRST_MS));
+        let mut swept = Swept { until_ms: from_ms, compared: 0, sent: 0, unfinished: false };
+        while swept.until_ms < last_ms {
+            let whole = self.clock.now_ms() < deadline_ms && self.hour(sources, deadline_ms, &mut swept).await?;
+            if !whole {
+                swept.unfinished = true;
+                break;
+            }
+            swept.until_ms += HOUR_MS;
+            self.keep_progress(swept.until_ms).await?;
+        }
+        Ok(swept)
+    }
+
+    /// Sends what one hour misses; whether it came to the hour's end.
+    async fn hour(&self, sources: &[SourceId], deadline_ms: i64, swept: &mut Swept) -> Result<bool, SweepError> {
+        let (from_ms, to_ms) = (swept.until_ms, swept.until_ms + HOUR_MS);
+        let edge_ms = if defects::has(Defect::SweeperSkipsWindowEdge) { SLOT_MS } else { 0 };
+        let mut entries: Vec<Entry> = Vec::new();
+        for source in sources {
+            entries.extend(self.index.received(source, from_ms, to_ms - edge_ms).await?);
+        }
+        if entries.is_empty() {
+            return Ok(true);
+        }
+        swept.compared += entries.len();
+        let noted = self.relayed.between(from_ms, to_ms).await?;
+        entries.retain(|entry| !noted.contains(&name_of(&entry.key.id())));
+        entries.sort_unstable();
+        for missing in entries.chunks(BATCH) {
+            if self.clock.now_ms() >= deadline_ms {
+                return Ok(false);
+            }
+            swept.sent += self.send(missing).await?;
+        }
+        Ok(true)
+    }
+
+    async fn send(&self, missing: &[Entry]) -> Result<usize, SweepError> {
+        let gets = missing.iter().map(|entry| self.store.item(&entry.key));
+        let found = futures_util::future::try_join_all(gets).await?;
+        // The index may name a row for a moment after it is gone.
+        let is_event =
+            |item: &Item| item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT);
+        let items: Vec<Item> = found.into_iter().flatten().filter(is_event).collect();
+        let count = items.len();
+        self.relay.send_kept(items).await?;
+        for entry in missing {
+            let id = entry.key.id();
+            let line = Line::warn("an event that was never relayed is sent").with("id", id);
+            line.with("received_at", entry.received_at.as_str()).write(self.clock.now_ms());
+        }
+        Ok(count)
+    }
+
+    async fn progress(&self) -> Result<Option<i64>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let sent = request.key("pk", text(WATCH_PARTITION)).key("sk", text(PROGRESS_SK)).send().await;
+        let item = sent.map_err(|error| service("read how far was swept", &error))?.item;
+        let until = item.as_ref().and_then(|item| item.get("until")?.as_s().ok());
+        // One that cannot be read is as none: more is looked at, nothing less.
+        Ok(until.and_then(|text| text.parse::<Timestamp>().ok()).map(|until| hour_of(until.as_millisecond())))
+    }
+
+    async fn keep_progress(&self, until_ms: i64) -> Result<(), StoreError> {
+        let item = Item::from([
+            ("pk".to_owned(), text(WATCH_PARTITION)),
+            ("sk".to_owned(), text(PROGRESS_SK)),
+            ("kind".to_owned(), text(KIND_WATCH)),
+            ("until".to_owned(), text(&instant(until_ms))),
+        ]);
+        let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+        sent.map(|_| ()).map_err(|error| service("keep how far was swept", &error))
+    }
+}
+
+fn hour_of(ms: i64) -> i64 {
+    ms.div_euclid(HOUR_MS) * HOUR_MS
+}
