@@ -40,10 +40,6 @@ pub enum Defect {
     GroupOfOneEvent,
     /// A relayed event tells the time of relaying.
     RelayedAtRelaying,
-    /// The relay notes events as relayed before they are sent.
-    RelayNotesTooEarly,
-    /// The sweeper does not look at the last minutes of an hour.
-    SweeperSkipsWindowEdge,
 }
 
 #[cfg(feature = "defects")]

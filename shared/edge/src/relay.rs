@@ -118,9 +118,6 @@ impl Relay {
     pub async fn send_kept(&self, items: Vec<Item>) -> Result<(), RelayError> {
         let started_ms = self.clock.now_ms();
         let noted: Vec<Noted> = items.iter().filter_map(noted).collect();
-        if defects::has(Defect::RelayNotesTooEarly) {
-            self.note(&noted).await;
-        }
         let mut outgoing = Vec::with_capacity(items.len());
         let mut bytes = 0;
         for item in items {

@@ -6,16 +6,14 @@
 //! An hour counts as swept when all of it is sent, so an interruption costs nothing but a look at the same hour again.
 
 use aws_sdk_dynamodb::Client;
-use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::defects::{self, Defect};
 use crate::item::{Item, KIND_EVENT, KIND_WATCH, WATCH_PARTITION, instant, text};
 use crate::log::Line;
 use crate::relay::{Relay, RelayError};
-use crate::relayed::{Relayed, SLOT_MS, name_of};
+use crate::relayed::{Relayed, name_of};
 use crate::store::{Store, StoreError, service};
-use crate::time_index::{Entry, SourceId, TimeIndex};
+use crate::time_index::{Entry, SourceId, TimeIndex, ms_of};
 
 /// What is younger may still be in the stream, whose memory is 24 hours; the rest is for clocks and last attempts.
 pub const AGE_MS_MIN: i64 = 26 * HOUR_MS;
@@ -89,6 +87,13 @@ impl Sweeper {
         let from_ms = self.progress().await?.unwrap_or(hour_of(now_ms - FIRST_MS));
         let mut swept = Swept { until_ms: from_ms, compared: 0, sent: 0, unfinished: false };
         while swept.until_ms < last_ms {
+            if last_ms - swept.until_ms > HOUR_MS && self.clock.now_ms() < deadline_ms {
+                swept.until_ms = self.next_hour(sources, swept.until_ms, last_ms).await?;
+                self.keep_progress(swept.until_ms).await?;
+                if swept.until_ms == last_ms {
+                    break;
+                }
+            }
             let whole = self.clock.now_ms() < deadline_ms && self.hour(sources, deadline_ms, &mut swept).await?;
             if !whole {
                 swept.unfinished = true;
@@ -100,21 +105,24 @@ impl Sweeper {
         Ok(swept)
     }
 
+    /// The first hour from this one on in which anything was received: empty ones need no look each.
+    async fn next_hour(&self, sources: &[SourceId], from_ms: i64, last_ms: i64) -> Result<i64, StoreError> {
+        let first = self.index.first_from(sources, from_ms).await?;
+        // A time that cannot be read is no reason to pass anything over.
+        let first_ms = first.map_or(last_ms, |first| ms_of(&first).unwrap_or(from_ms));
+        Ok(hour_of(first_ms).clamp(from_ms, last_ms))
+    }
+
     /// Sends what one hour misses; whether it came to the hour's end.
     async fn hour(&self, sources: &[SourceId], deadline_ms: i64, swept: &mut Swept) -> Result<bool, SweepError> {
         let (from_ms, to_ms) = (swept.until_ms, swept.until_ms + HOUR_MS);
-        let edge_ms = if defects::has(Defect::SweeperSkipsWindowEdge) { SLOT_MS } else { 0 };
-        let mut entries: Vec<Entry> = Vec::new();
-        for source in sources {
-            entries.extend(self.index.received(source, from_ms, to_ms - edge_ms).await?);
-        }
+        let mut entries: Vec<Entry> = self.index.received_by(sources, from_ms, to_ms).await?;
         if entries.is_empty() {
             return Ok(true);
         }
         swept.compared += entries.len();
         let noted = self.relayed.between(from_ms, to_ms).await?;
         entries.retain(|entry| !noted.contains(&name_of(&entry.key.id())));
-        entries.sort_unstable();
         for missing in entries.chunks(BATCH) {
             if self.clock.now_ms() >= deadline_ms {
                 return Ok(false);
@@ -147,7 +155,7 @@ impl Sweeper {
         let item = sent.map_err(|error| service("read how far was swept", &error))?.item;
         let until = item.as_ref().and_then(|item| item.get("until")?.as_s().ok());
         // One that cannot be read is as none: more is looked at, nothing less.
-        Ok(until.and_then(|text| text.parse::<Timestamp>().ok()).map(|until| hour_of(until.as_millisecond())))
+        Ok(until.and_then(|text| ms_of(text)).map(hour_of))
     }
 
     async fn keep_progress(&self, until_ms: i64) -> Result<(), StoreError> {

@@ -2,10 +2,15 @@
 
 use aws_sdk_dynamodb::Client;
 use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use webhook::claim::EventKey;
 
 use crate::item::{Item, TIME_INDEX, TIME_SHARDS, instant, key_of, text, time_bucket};
 use crate::store::{StoreError, service};
+
+/// Sources whose partitions are read at once.
+const SOURCES_AT_ONCE: usize = 6;
 
 /// The time index of an events table.
 #[derive(Debug, Clone)]
@@ -52,10 +57,32 @@ impl TimeIndex {
         Ok(entries)
     }
 
+    /// What several sources received, in order.
+    pub async fn received_by(&self, sources: &[SourceId], from_ms: i64, to_ms: i64) -> Result<Vec<Entry>, StoreError> {
+        let reads = sources.iter().map(|source| self.received(source, from_ms, to_ms));
+        let mut entries: Vec<Entry> =
+            stream::iter(reads).buffer_unordered(SOURCES_AT_ONCE).try_collect::<Vec<_>>().await?.concat();
+        entries.sort_unstable();
+        Ok(entries)
+    }
+
+    /// When the first event was received that any of these sources received at this time or later.
+    pub async fn first_from(&self, sources: &[SourceId], from_ms: i64) -> Result<Option<String>, StoreError> {
+        let looks = sources.iter().map(|source| self.edge(source, from_ms, true));
+        let firsts = stream::iter(looks).buffer_unordered(SOURCES_AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(firsts.into_iter().flatten().min())
+    }
+
     /// When a source last received an event.
     pub async fn newest(&self, source: &SourceId) -> Result<Option<String>, StoreError> {
-        let newest = try_join_all((0..TIME_SHARDS).map(|shard| self.newest_of_bucket(source, shard))).await?;
-        Ok(newest.into_iter().flatten().max())
+        self.edge(source, 0, false).await
+    }
+
+    /// The first or the last time from some time on, over a source's partitions.
+    async fn edge(&self, source: &SourceId, from_ms: i64, first: bool) -> Result<Option<String>, StoreError> {
+        let looks = (0..TIME_SHARDS).map(|shard| self.edge_of_bucket(source, shard, from_ms, first));
+        let times = try_join_all(looks).await?.into_iter().flatten();
+        Ok(if first { times.min() } else { times.max() })
     }
 
     async fn of_bucket(
@@ -80,19 +107,31 @@ impl TimeIndex {
         Ok(entries)
     }
 
-    async fn newest_of_bucket(&self, source: &SourceId, shard: u8) -> Result<Option<String>, StoreError> {
+    async fn edge_of_bucket(
+        &self,
+        source: &SourceId,
+        shard: u8,
+        from_ms: i64,
+        first: bool,
+    ) -> Result<Option<String>, StoreError> {
         let query = self.client.query().table_name(&self.table).index_name(TIME_INDEX);
         let sent = query
-            .key_condition_expression("#bucket = :bucket")
+            .key_condition_expression("#bucket = :bucket AND received_at >= :from")
             .expression_attribute_names("#bucket", "bucket")
             .expression_attribute_values(":bucket", text(&time_bucket(&source.provider, &source.source, shard)))
-            .scan_index_forward(false)
+            .expression_attribute_values(":from", text(&instant(from_ms)))
+            .scan_index_forward(first)
             .limit(1)
             .send()
             .await;
         let output = sent.map_err(|error| service("read the time index", &error))?;
         Ok(output.items().first().and_then(entry).map(|entry| entry.received_at))
     }
+}
+
+/// A time of the index in milliseconds since 1970; none for one that no row of ours has.
+pub fn ms_of(received_at: &str) -> Option<i64> {
+    received_at.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
 fn entry(item: &Item) -> Option<Entry> {
