@@ -32,6 +32,9 @@ PURPOSES = (
     *("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs"),
     *("cli", "look", "replay", "doctor", "forward", "forward-there", "operators"),
 )
+PURPOSES = ("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "cli", "look", "replay", "watch")
+# The kinds of rows that tell of no delivery.
+NOTES = ("relayed", "watch")
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {
     ("scalev", "main"): ["41750fd8-e7e2-4887-b348-04c01a547ae0"],
@@ -204,7 +207,9 @@ class Pipe:
     def rows(self, provider: str = "", source: str = "") -> dict[str, Row]:
         """The rows of the events table by id, all of them or those of one source."""
         prefix = f"{provider}/{source}/" if source else ""
-        return {f"{row['pk']}/{row['sk']}": row for row in self._scan("EventsTable", prefix)}
+        rows = self._scan("EventsTable", prefix)
+        # The relay's notes and the watch's memory come by their own clocks.
+        return {f"{row['pk']}/{row['sk']}": row for row in rows if row.get("kind") not in NOTES}
 
     def body(self, row: Row) -> bytes:
         """A row's body, decompressed; from its chunks where it has some."""

@@ -11,6 +11,9 @@ from tests import e2e, e2e_checks
 from tests.local import run, signing
 
 DIMENSIONS = [["provider", "outcome"]]
+# The watch's numbers are of the whole stack.
+STACK = [["stack"]]
+NUMBERS = {"Silence", "Drift", "Subscriptions", "OldKeys", "Swept"}
 # The one metric that calls somebody has no dimension, so that one alarm hears all of it.
 ATTENTION = "Attention"
 # Refusals are told in batches of this many at most; a process may end with a batch untold.
@@ -34,7 +37,7 @@ WORD = re.compile(r"[^\W_]+")
 
 @pytest.fixture(scope="module")
 def logged(pipe: e2e.Pipe) -> dict[str, list[str]]:
-    """Every line so far, by log; every sample's, a repeat's and a forgery's among them."""
+    """Every line so far, by log; every sample's, a repeat's, a forgery's and the watch's among them."""
     jobs = [
         (file.parent.name, pipe.signed(file.parent.name, json.loads(file.read_text(encoding="utf-8")), "logs"))
         for file in run.cases()
@@ -48,6 +51,7 @@ def logged(pipe: e2e.Pipe) -> dict[str, list[str]]:
     kept = [event_id for provider, name in logs_sources(pipe) for event_id in pipe.rows(provider, name)]
     pipe.wait_for_messages(kept)
     pipe.wait_for_views()
+    pipe.stack.invoke("WatchFunction", {"hourly": True})
     wait_for_lines(pipe, len(jobs))
     return read_logs(pipe)
 
@@ -73,10 +77,17 @@ def test_every_line_of_ours_is_one_object(logged: dict[str, list[str]]) -> None:
         for directive in line["_aws"]["CloudWatchMetrics"]:
             names = [metric["Name"] for metric in directive["Metrics"]]
             assert directive["Namespace"] == "hookmill"
-            assert directive["Dimensions"] == ([[]] if names == [ATTENTION] else DIMENSIONS)
+            of_watch = STACK if set(names) <= NUMBERS else DIMENSIONS
+            assert directive["Dimensions"] == ([[]] if names == [ATTENTION] else of_watch)
             assert ATTENTION not in names or names == [ATTENTION]
             assert {name for dimension in directive["Dimensions"] for name in dimension} <= line.keys()
             assert all(isinstance(line[name], (int, float)) for name in names)
+
+
+def test_the_watch_tells_its_numbers(logged: dict[str, list[str]]) -> None:
+    runs = [json.loads(line) for line in logged["watch"] if '"watch ran"' in line]
+    whole = [run for run in runs if NUMBERS <= run.keys()]
+    assert whole and all(run["stack"] == "hookmill" and "Silence" in run for run in runs)
 
 
 def test_every_delivery_is_counted_and_refusals_in_few_lines(logged: dict[str, list[str]]) -> None:

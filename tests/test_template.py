@@ -28,7 +28,7 @@ from tests.local.template import (
 )
 
 RECEIVERS = ("Scalev", "Scalapay", "Shopline", "Selldone")
-FUNCTIONS = (*RECEIVERS, "Relay", "Orders", "Read")
+FUNCTIONS = (*RECEIVERS, "Relay", "Orders", "Read", "Watch")
 FOURTEEN_DAYS = 14 * 24 * 3600
 
 
@@ -90,7 +90,8 @@ def check_function_urls(template: Template) -> None:
     for url in urls.values():
         assert url["Properties"]["AuthType"] == "NONE"
         assert url["Properties"]["InvokeMode"] == "BUFFERED"
-    found = [permission["Properties"] for permission in of_type(template, "AWS::Lambda::Permission").values()]
+    permissions = [one["Properties"] for one in of_type(template, "AWS::Lambda::Permission").values()]
+    found = [one for one in permissions if one["Principal"] != "events.amazonaws.com"]
     wanted = []
     for name in RECEIVERS:
         public = {"FunctionName": {"Ref": f"{name}Function"}, "Principal": "*"}
@@ -135,22 +136,31 @@ LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 STREAM = {f"dynamodb:{action}" for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
 RECEIVE = {f"sqs:{action}" for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
 GET, PUT, SEND = {"dynamodb:GetItem"}, {"dynamodb:PutItem"}, {"sqs:SendMessage"}
+QUERY, SECRET = {"dynamodb:Query"}, {"secretsmanager:GetSecretValue"}
+QUEUES = {
+    "OrdersQueue.Arn": SEND,
+    "RelayDeadLetterQueue.Arn": SEND,
+    "if HasWorkQueue: WorkQueue.Arn": SEND,
+    "if HasExtraQueue: ExtraQueueArn": SEND,
+}
 # What each function does, and so may do.  Scalapay's claims never need a second look at a row.
 MAY = {
     "Scalev": {"EventsTable.Arn": GET | PUT},
     "Scalapay": {"EventsTable.Arn": PUT},
     "Shopline": {"EventsTable.Arn": GET | PUT},
     "Selldone": {"EventsTable.Arn": GET | PUT},
-    "Relay": {
-        "EventsTable.Arn": GET,
-        "EventsTable.StreamArn": STREAM,
-        "OrdersQueue.Arn": SEND,
-        "RelayDeadLetterQueue.Arn": SEND,
-        "if HasWorkQueue: WorkQueue.Arn": SEND,
-        "if HasExtraQueue: ExtraQueueArn": SEND,
-    },
+    "Relay": {"EventsTable.Arn": GET | PUT, "EventsTable.StreamArn": STREAM} | QUEUES,
     "Orders": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET | PUT, "OrdersQueue.Arn": RECEIVE},
     "Read": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET},
+    "Watch": {"EventsTable.Arn": GET | QUERY | PUT, "EventsTable.Arn/index/received": QUERY}
+    | {f"{name}Secret.Id": SECRET for name in (*RECEIVERS, "Accounts")}
+    | QUEUES,
+}
+# Where a role may act in part of a table only: by its actions there, the partitions.
+ONLY_IN = {
+    ("RelayRole", "dynamodb:PutItem"): ["relayed/*"],
+    ("WatchRole", "dynamodb:PutItem"): ["relayed/*", "watch"],
+    ("WatchRole", "dynamodb:Query"): ["relayed/*"],
 }
 
 
@@ -170,12 +180,87 @@ def check_roles(template: Template) -> None:
         assert trusted == [{"Service": "lambda.amazonaws.com"}], name
 
 
+def check_roles_keep_to_partitions(template: Template) -> None:
+    """The relay and the watch write their notes and their memory, and can write no event. The local AWS does not
+    know this condition, so it is held here alone."""
+    found = {}
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for policy in role["Properties"]["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                table = statement["Resource"] == arn("EventsTable")
+                action = str(statement["Action"])
+                if table and (name, action) in ONLY_IN:
+                    condition = statement["Condition"]
+                    assert set(condition) == {"ForAllValues:StringLike"}, name
+                    found[name, action] = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+                else:
+                    assert "Condition" not in statement, name
+    assert found == ONLY_IN
+
+
+def check_watch_schedule(template: Template) -> None:
+    """The watch runs by a schedule that may call it, and a failed run is not tried again in the next one's time."""
+    (rule,) = of_type(template, "AWS::Events::Rule").values()
+    assert rule["Properties"]["ScheduleExpression"] == {"Fn::Sub": "rate(${WatchEveryMinutes} minutes)"}
+    assert rule["Properties"].get("State", "ENABLED") == "ENABLED"
+    (target,) = rule["Properties"]["Targets"]
+    assert target["Arn"] == arn("WatchFunction")
+    permissions = [one["Properties"] for one in of_type(template, "AWS::Lambda::Permission").values()]
+    assert {
+        "FunctionName": {"Ref": "WatchFunction"},
+        "Action": "lambda:InvokeFunction",
+        "Principal": "events.amazonaws.com",
+        "SourceArn": arn("WatchFunctionSchedule"),
+    } in permissions
+    (invocation,) = of_type(template, "AWS::Lambda::EventInvokeConfig").values()
+    assert invocation["Properties"]["FunctionName"] == {"Ref": "WatchFunction"}
+    assert invocation["Properties"]["MaximumRetryAttempts"] == 0
+    # An alarm's period is a multiple of a minute, and one run falls into each.
+    parameter = template["Parameters"]["WatchEveryMinutes"]
+    periods = {minutes: entry["Seconds"] for minutes, entry in template["Mappings"]["WatchByMinutes"].items()}
+    assert periods == {str(minutes): minutes * 60 for minutes in parameter["AllowedValues"]}
+
+
+def check_sweeper_sends_as_the_relay(template: Template) -> None:
+    """The watch sends to the relay's queues, by the same filters, and knows every receiver."""
+    watch, relay = (properties(template, f"{name}Function")["Environment"]["Variables"] for name in ("Watch", "Relay"))
+    assert watch["QUEUES"] == relay["QUEUES"]
+    assert watch["RELAY_DEAD_LETTER_QUEUE_URL"] == relay["RELAY_DEAD_LETTER_QUEUE_URL"]
+    text = re.sub(r"\$\{([\w.]+)\}", r"\1", watch["RECEIVERS"]["Fn::Sub"])
+    assert json.loads(text) == [
+        {"provider": name.lower(), "secret_id": f"{name}Secret", "url": f"{name}FunctionUrl.FunctionUrl"}
+        for name in RECEIVERS
+    ]
+
+
+def check_dashboard(template: Template) -> None:
+    """The dashboard is JSON whatever the parameters say, refers to what there is, and can be turned off."""
+    dashboard = template["Resources"]["Dashboard"]
+    assert dashboard["Condition"] == "HasDashboard"
+    assert resolve(template, template["Conditions"]["HasDashboard"], {}) is True
+    assert resolve(template, template["Conditions"]["HasDashboard"], {"DashboardEnabled": "false"}) is False
+    for enabled in ("true", "false"):
+        value = dashboard["Properties"]["DashboardBody"]
+        # The resolver knows names without attributes.
+        text = json.dumps(value).replace("Queue.QueueName}", "Queue}").replace("${AWS::", "${AWS")
+        body = json.loads(resolve(template, json.loads(text), {"WorkQueueEnabled": enabled}))
+        titles = [widget["properties"]["title"] for widget in body["widgets"]]
+        assert len(titles) == 6 and len(set(titles)) == 6
+        names = set(re.findall(r'"QueueName", "(\w+)"', json.dumps(body)))
+        ours = {"OrdersQueue", "OrdersDeadLetterQueue", "RelayDeadLetterQueue"}
+        assert names == ours | ({"WorkQueue", "WorkDeadLetterQueue"} if enabled == "true" else set())
+        for metric in ("Deliveries", "DurationMs", "IteratorAge", "Silence", "Drift", "Subscriptions", "OldKeys", "Swept"):
+            assert metric in json.dumps(body), metric
+
+
 def resource_text(resource: dict) -> str:
     """A statement's resource in one line."""
     if "Fn::If" in resource:
         condition, value, otherwise = resource["Fn::If"]
         assert otherwise == {"Ref": "AWS::NoValue"}
         return f"if {condition}: {resource_text(value)}"
+    if "Fn::Sub" in resource:
+        return resource["Fn::Sub"].replace("${", "").replace("}", "")
     return resource["Ref"] if "Ref" in resource else ".".join(resource["Fn::GetAtt"])
 
 
@@ -197,9 +282,12 @@ def check_secrets_are_empty(template: Template) -> None:
 # Which property would name the thing itself, per type.
 NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::Events::Rule": "Name",
     "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::EventInvokeConfig": None,
     "AWS::Lambda::EventSourceMapping": None,
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Lambda::Permission": None,
@@ -327,6 +415,15 @@ def check_environment(template: Template) -> None:
                 "QUEUES": variables["QUEUES"],
                 "RELAY_DEAD_LETTER_QUEUE_URL": {"Ref": "RelayDeadLetterQueue"},
             }
+        elif name == "Watch":
+            wanted |= {
+                "QUEUES": variables["QUEUES"],
+                "RELAY_DEAD_LETTER_QUEUE_URL": {"Ref": "RelayDeadLetterQueue"},
+                "RECEIVERS": variables["RECEIVERS"],
+                "ACCOUNTS_SECRET_ID": {"Ref": "AccountsSecret"},
+                "STACK": {"Ref": "AWS::StackName"},
+                "TIMEOUT_SECONDS": {"Ref": "WatchTimeoutSeconds"},
+            }
         else:
             wanted |= {"ORDERS_TABLE": {"Ref": "OrdersTable"}}
         assert variables == wanted, name
@@ -344,10 +441,10 @@ def check_functions(template: Template) -> None:
         assert function["Architectures"] == [{"Ref": "Architecture"}], name
         assert function["MemorySize"] == {"Ref": f"{kind}MemoryMegabytes"}, name
         assert function["Timeout"] == {"Ref": f"{kind}TimeoutSeconds"}, name
-    seconds = [defaults[f"{kind}TimeoutSeconds"] for kind in ("Receiver", "Relay", "Orders", "Read")]
-    assert seconds == [5, 60, 30, 10]
-    megabytes = [defaults[f"{kind}MemoryMegabytes"] for kind in ("Receiver", "Relay", "Orders", "Read")]
-    assert megabytes == [256, 512, 256, 256]
+    seconds = [defaults[f"{kind}TimeoutSeconds"] for kind in ("Receiver", "Relay", "Orders", "Read", "Watch")]
+    assert seconds == [5, 60, 30, 10, 300]
+    megabytes = [defaults[f"{kind}MemoryMegabytes"] for kind in ("Receiver", "Relay", "Orders", "Read", "Watch")]
+    assert megabytes == [256, 512, 256, 256, 512]
     assert defaults["Architecture"] == "x86_64"
     assert template["Parameters"]["Architecture"]["AllowedValues"] == ["x86_64", "arm64"]
 
@@ -377,37 +474,76 @@ def check_logs(template: Template) -> None:
     assert template["Parameters"]["LogRetentionDays"]["Default"] == 30
 
 
+VISIBLE = "ApproximateNumberOfMessagesVisible"
+NONE = {"Ref": "AWS::NoValue"}
+STACK = [{"Name": "stack", "Value": {"Ref": "AWS::StackName"}}]
+RUNS = {"Fn::FindInMap": ["WatchByMinutes", {"Ref": "WatchEveryMinutes"}, "Seconds"]}
+DAY = {"EvaluationPeriods": 24, "DatapointsToAlarm": 20}
+
+
+def of_function(name: str) -> list[dict]:
+    return [{"Name": "FunctionName", "Value": {"Ref": f"{name}Function"}}]
+
+
+def of_queue(name: str) -> list[dict]:
+    return [{"Name": "QueueName", "Value": arn(name, "QueueName")}]
+
+
+def refused(provider: str) -> list[dict]:
+    return [{"Name": "provider", "Value": provider}, {"Name": "outcome", "Value": "refused"}]
+
+
+# Every alarm: what it watches, and where it differs from "one value above 0 rings, none at all is fine".
+ALARMS: dict[str, tuple[str, str, list[dict] | None, str, object, dict]] = {
+    **{f"{name}Fails": ("AWS/Lambda", "Errors", of_function(name), "Sum", 300, {}) for name in RECEIVERS},
+    **{
+        f"{name}Refuses": (
+            "hookmill", "Deliveries", refused(name.lower()), "Sum", 900, {"Threshold": {"Ref": "RefusalsAlarmCount"}}
+        )
+        for name in RECEIVERS
+    },
+    "FunctionsAreThrottled": ("AWS/Lambda", "Throttles", None, "Sum", 300, {}),
+    "RelayIsLate": ("AWS/Lambda", "IteratorAge", of_function("Relay"), "Maximum", 60, {"Threshold": 300_000}),
+    "RelayHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("RelayDeadLetterQueue"), "Maximum", 60, {}),
+    "OrdersHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("OrdersDeadLetterQueue"), "Maximum", 60, {}),
+    "WorkHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("WorkDeadLetterQueue"), "Maximum", 60, {}),
+    "NeedsAttention": ("hookmill", "Attention", None, "Sum", 300, {}),
+    # A watch that says nothing is as bad as a source that does.
+    "SourcesAreSilent": (
+        "hookmill", "Silence", STACK, "Maximum", RUNS,
+        {"EvaluationPeriods": 3, "DatapointsToAlarm": 2, "TreatMissingData": "breaching"},
+    ),
+    "ShapesDrift": ("hookmill", "Drift", STACK, "Maximum", 3600, {}),
+    "SubscriptionsAreWrong": ("hookmill", "Subscriptions", STACK, "Maximum", 3600, {"TreatMissingData": "ignore"}),
+    "OldKeysAreUsed": ("hookmill", "OldKeys", STACK, "Maximum", 3600, {"TreatMissingData": "ignore"} | DAY),
+    "WatchFails": (
+        "AWS/Lambda", "Errors", of_function("Watch"), "Sum", RUNS, {"EvaluationPeriods": 3, "DatapointsToAlarm": 3}
+    ),
+}  # fmt: skip
+# The tool's commands, those under way among them.
+COMMANDS = re.compile(r"hookmill\s+(events|orders|dlq|subscriptions|sources|replay|reconcile|quarantine|doctor)\b")
+
+
 def check_alarms(template: Template) -> None:
-    """Alarms where events are stuck, refused or need somebody, and the user's topic is told."""
+    """Alarms where events are stuck, refused, silent or need somebody; the user's topic is told, and what to type."""
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    watched = {
-        name: (alarm["Properties"]["MetricName"], alarm["Properties"].get("Dimensions", [{"Value": None}])[0]["Value"])
-        for name, alarm in alarms.items()
-    }
-    visible = "ApproximateNumberOfMessagesVisible"
-    assert watched == {
-        **{f"{receiver}Fails": ("Errors", {"Ref": f"{receiver}Function"}) for receiver in RECEIVERS},
-        "FunctionsAreThrottled": ("Throttles", None),
-        "RelayIsLate": ("IteratorAge", {"Ref": "RelayFunction"}),
-        "RelayHasDeadLetters": (visible, arn("RelayDeadLetterQueue", "QueueName")),
-        "OrdersHasDeadLetters": (visible, arn("OrdersDeadLetterQueue", "QueueName")),
-        "NeedsAttention": ("Attention", None),
-    }
-    latest = {"RelayIsLate", "RelayHasDeadLetters", "OrdersHasDeadLetters"}
-    none = {"Ref": "AWS::NoValue"}
-    for name, alarm in alarms.items():
-        told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], none]}
-        assert alarm["Properties"]["AlarmActions"] == told, name
-        assert alarm["Properties"]["ComparisonOperator"] == "GreaterThanThreshold", name
-        assert alarm["Properties"]["Statistic"] == ("Maximum" if name in latest else "Sum"), name
-        minutes = 5 if name == "RelayIsLate" else 0
-        assert alarm["Properties"]["Threshold"] == minutes * 60_000, name
+    assert set(alarms) == set(ALARMS)
+    told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], NONE]}
+    usual = {"EvaluationPeriods": 1, "Threshold": 0, "TreatMissingData": "notBreaching"}
+    for name, (namespace, metric, dimensions, statistic, period, unusual) in ALARMS.items():
+        found = dict(alarms[name]["Properties"])
+        assert COMMANDS.search(found.pop("AlarmDescription")), f"{name} does not say what to type"
+        wanted = {"Namespace": namespace, "MetricName": metric, "Statistic": statistic, "Period": period}
+        wanted |= {"ComparisonOperator": "GreaterThanThreshold", "AlarmActions": told} | usual | unusual
+        assert found == wanted | ({"Dimensions": dimensions} if dimensions else {}), name
+        assert alarms[name].get("Condition") == ("HasWorkQueue" if name == "WorkHasDeadLetters" else None), name
 
 
 OUTPUTS = {
     "Version",
     *(f"{name}{kind}" for name in RECEIVERS for kind in ("Url", "Secret", "Function")),
     *("AccountsSecret", "EventsTable", "OrdersTable", "RelayFunction", "OrdersFunction", "ReadFunction"),
+    "WatchFunction",
     *("WorkQueueUrl", "WorkQueueArn", "WorkDeadLetterQueueUrl", "ExtraQueueUrl"),
     *("OrdersQueueUrl", "OrdersDeadLetterQueueUrl", "RelayDeadLetterQueueUrl"),
 }

@@ -43,6 +43,20 @@ MUTATIONS = [
     ("check_roles", "OrdersRole Policies 0 PolicyDocument Statement 2 Resource", arn("WorkQueue")),
     ("check_roles", "ReadRole AssumeRolePolicyDocument Statement 0 Principal", {"AWS": "*"}),
     ("check_roles", "ReadFunction Role", arn("RelayRole")),
+    ("check_roles", "WatchRole Policies 0 PolicyDocument Statement 1 Resource", arn("OrdersTable")),
+    ("check_roles_keep_to_partitions", "RelayRole Policies 0 PolicyDocument Statement 1 Condition", DELETE),
+    ("check_roles_keep_to_partitions", "WatchRole Policies 0 PolicyDocument Statement 2 Condition", DELETE),
+    ("check_roles_keep_to_partitions", "WatchRole Policies 0 PolicyDocument Statement 3 Condition ForAllValues:StringLike dynamodb:LeadingKeys", ["*"]),
+    ("check_watch_schedule", "WatchFunction Events", DELETE),
+    ("check_watch_schedule", "WatchFunction Events Schedule Properties Schedule", "rate(1 day)"),
+    ("check_watch_schedule", "WatchFunction Events Schedule Properties Enabled", False),
+    ("check_watch_schedule", "WatchFunction EventInvokeConfig", DELETE),
+    ("check_watch_schedule", "/Mappings WatchByMinutes 10 Seconds", 300),
+    ("check_sweeper_sends_as_the_relay", "WatchFunction Environment Variables QUEUES Fn::Join 1 1", ""),
+    ("check_sweeper_sends_as_the_relay", "WatchFunction Environment Variables RECEIVERS", {"Fn::Sub": "[]"}),
+    ("check_dashboard", "/Resources Dashboard Condition", DELETE),
+    ("check_dashboard", "Dashboard DashboardBody Fn::Sub 1 WorkAge", ","),
+    ("check_dashboard", "Dashboard DashboardBody Fn::Sub 1 WorkDead", ""),
     ("check_kept_things", "/Resources EventsTable DeletionPolicy", DELETE),
     ("check_kept_things", "/Resources OrdersTable UpdateReplacePolicy", "Delete"),
     ("check_kept_things", "/Resources SelldoneSecret DeletionPolicy", "Delete"),
@@ -82,6 +96,13 @@ MUTATIONS = [
     ("check_logs", "RelayFunction LoggingConfig LogGroup", {"Ref": "ReadLogs"}),
     ("check_alarms", "RelayIsLate Threshold", 300),
     ("check_alarms", "OrdersHasDeadLetters AlarmActions", DELETE),
+    ("check_alarms", "SourcesAreSilent TreatMissingData", "notBreaching"),
+    ("check_alarms", "SourcesAreSilent Period", 300),
+    ("check_alarms", "SourcesAreSilent Dimensions", DELETE),
+    ("check_alarms", "ScalevRefuses Dimensions 1 Value", "kept"),
+    ("check_alarms", "WatchFails Dimensions 0 Value", {"Ref": "RelayFunction"}),
+    ("check_alarms", "/Resources WorkHasDeadLetters Condition", DELETE),
+    ("check_alarms", "RelayHasDeadLetters AlarmDescription", "Something is wrong."),
     ("check_outputs", "/Outputs ScalevUrl", DELETE),
     ("check_outputs", "/Outputs ScalevSecret Value", {"Ref": "ScalevFunction"}),
 ]  # fmt: skip
@@ -96,7 +117,8 @@ def test_check_notices(check: str, where: str, value: object) -> None:
     broken = source()
     change(broken, where, value)
     translated = translate(broken)
-    with pytest.raises((AssertionError, KeyError)):
+    # A value error is what reads no JSON, or not the one thing that should be there.
+    with pytest.raises((AssertionError, KeyError, ValueError)):
         CHECKS[check](translated)
 
 

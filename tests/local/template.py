@@ -73,7 +73,7 @@ def statements(template: Template) -> Iterator[tuple[str, set[str], list]]:
         for policy in role["Properties"]["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 assert statement["Effect"] == "Allow", name
-                assert set(statement) <= {"Effect", "Action", "Resource"}, name
+                assert set(statement) <= {"Effect", "Action", "Resource", "Condition"}, name
                 yield name, set(listed(statement["Action"])), listed(statement["Resource"])
 
 

@@ -67,6 +67,33 @@ pub struct ViewConfig {
     pub orders_table: String,
 }
 
+/// The watch's settings.
+#[derive(Debug, Clone)]
+pub struct WatchConfig {
+    /// What the relay has: the sweeper sends as it does.
+    pub relay: RelayConfig,
+    /// The receivers whose sources are watched: `RECEIVERS`.
+    pub receivers: Vec<ReceiverOf>,
+    /// The secret with the credentials for the providers' own APIs: `ACCOUNTS_SECRET_ID`.
+    pub accounts_secret_id: String,
+    /// The stack's name, which tells its numbers from another stack's: `STACK`.
+    pub stack: String,
+    /// How long a run may take, in milliseconds: `TIMEOUT_SECONDS`.
+    pub timeout_ms: i64,
+}
+
+/// A receiver as the watch knows it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiverOf {
+    /// The provider.
+    pub provider: String,
+    /// Its secret, by name or ARN.
+    pub secret_id: String,
+    /// Its base URL.
+    pub url: String,
+}
+
 impl ReceiverConfig {
     /// Reads the environment; names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -99,6 +126,25 @@ impl ViewConfig {
     /// Reads the environment; names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(ViewConfig { events_table: required("EVENTS_TABLE")?, orders_table: required("ORDERS_TABLE")? })
+    }
+}
+
+impl WatchConfig {
+    /// Reads the environment; names the first variable that is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let form = r#"a JSON list of {"provider": "...", "secret_id": "...", "url": "..."}"#;
+        let receivers =
+            serde_json::from_str(&required("RECEIVERS")?).map_err(|_| ConfigError::Form("RECEIVERS", form))?;
+        let seconds: i64 = required("TIMEOUT_SECONDS")?
+            .parse()
+            .map_err(|_| ConfigError::Form("TIMEOUT_SECONDS", "a number of seconds"))?;
+        Ok(WatchConfig {
+            relay: RelayConfig::from_env()?,
+            receivers,
+            accounts_secret_id: required("ACCOUNTS_SECRET_ID")?,
+            stack: required("STACK")?,
+            timeout_ms: seconds.saturating_mul(1_000),
+        })
     }
 }
 

@@ -29,7 +29,7 @@ pub mod orders;
 pub mod read;
 pub mod defects;
 
-pub use config::{ReceiverConfig, RelayConfig, ViewConfig};
+pub use config::{ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
 pub use lambda_runtime::Error;
 pub use orders::Orders;
 pub use read::Reader;

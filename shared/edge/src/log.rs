@@ -17,6 +17,7 @@ pub const ATTENTION: &str = "Attention";
 pub struct Line {
     fields: Map<String, Value>,
     metrics: Vec<(&'static str, &'static str)>,
+    stack_metrics: Vec<&'static str>,
     attention: bool,
 }
 
@@ -41,6 +42,7 @@ impl Line {
         Line {
             fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             metrics: Vec::new(),
+            stack_metrics: Vec::new(),
             attention: false,
         }
     }
@@ -58,6 +60,14 @@ impl Line {
         self
     }
 
+    /// Adds a count that is also a metric, by the line's field `stack`: a number of the whole deployment, whose absence
+    /// means something too and must not be hidden by another deployment's.
+    pub fn stack_metric(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self.stack_metrics.push(name);
+        self
+    }
+
     /// Has the one metric count it that calls somebody: something genuine that could not be taken or read as it should.
     pub fn attention(mut self) -> Self {
         self.attention = true;
@@ -72,6 +82,11 @@ impl Line {
             // Two dimensions only: one for every source or kind would cost more than the rest of the deployment.
             directives
                 .push(json!({"Namespace": NAMESPACE, "Dimensions": [["provider", "outcome"]], "Metrics": metrics}));
+        }
+        if !self.stack_metrics.is_empty() {
+            let metrics: Vec<_> =
+                self.stack_metrics.iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
+            directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": metrics}));
         }
         if self.attention {
             self.fields.insert(ATTENTION.to_owned(), json!(1));
@@ -110,5 +125,9 @@ mod tests {
         assert!(!Line::info("x").render(0).contains("_aws"));
         let line: Value = serde_json::from_str(&Line::error("x").attention().render(5)).unwrap();
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
+        let line = Line::info("x").with("stack", "s").stack_metric("Silence", 0);
+        let line: Value = serde_json::from_str(&line.render(5)).unwrap();
+        let directive = json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": [{"Name": "Silence", "Unit": "Count"}]});
+        assert_eq!((&line["_aws"]["CloudWatchMetrics"], &line["Silence"]), (&json!([directive]), &json!(0)));
     }
 }

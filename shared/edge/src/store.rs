@@ -332,6 +332,7 @@ fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
     StoredRow::from_item(item).map_err(|error| StoreError::Row { id: id(), source: error.into() })
 }
 
-pub(crate) fn service<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError {
+/// A failed call as this module tells it.
+pub fn service<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError {
     StoreError::Service { operation, reason: reason(error) }
 }

@@ -1,0 +1,203 @@
+//! Learns from what came: a source's hours, the shapes of its events, and which of its keys they matched.
+//!
+//! The time index is read once for all three. Bodies are read for the shapes only, a few of each kind.
+
+use std::collections::BTreeMap;
+
+use edge::clock::Clock;
+use edge::item::StoredRow;
+use edge::store::{Store, StoreError};
+use edge::time_index::{Entry, SourceId, TimeIndex, ms_of};
+use serde::{Deserialize, Serialize};
+use webhook::secret::Secret;
+
+use crate::finding::{Finding, FindingKind};
+use crate::memory::Memory;
+use crate::shape::{self, Drift, Shape};
+use crate::silence::{HOUR_MS, History};
+
+/// The index is read in stretches of this length.
+const STRETCH_MS: i64 = 24 * HOUR_MS;
+
+/// Bodies of one kind of event that a stretch has read, and bodies of one source in all.
+const SAMPLES_OF_A_KIND: usize = 20;
+const SAMPLES_OF_A_SOURCE: usize = 200;
+
+/// Kinds of one source that are remembered: a provider has some dozens.
+const KINDS_MAX: usize = 120;
+
+/// What is remembered of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// Its hours.
+    pub history: History,
+    /// When a sampled delivery last matched the current key, in milliseconds.
+    pub current_key_ms: Option<i64>,
+    /// When one last matched another key.
+    pub old_key_ms: Option<i64>,
+    /// The kinds of events whose shapes are remembered.
+    pub kinds: Vec<String>,
+}
+
+/// Where a source's row is.
+pub fn name_of(source: &SourceId) -> String {
+    format!("source/{source}")
+}
+
+/// Learns what sources received.
+#[derive(Debug)]
+pub struct Learner {
+    store: Store,
+    index: TimeIndex,
+    memory: Memory,
+    clock: Clock,
+}
+
+impl Learner {
+    /// A learner.
+    pub fn new(store: Store, index: TimeIndex, memory: Memory, clock: Clock) -> Self {
+        Learner { store, index, memory, clock }
+    }
+
+    /// Learns what a source received in all hours that are over; begins nothing after the deadline.
+    pub async fn learn(
+        &self,
+        source: &SourceId,
+        credentials: &[Secret],
+        deadline_ms: i64,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let name = name_of(source);
+        let mut learnt: Learnt = self.memory.recall(&name).await?.unwrap_or_default();
+        let now_ms = self.clock.now_ms();
+        let last_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
+        let mut findings = Vec::new();
+        if learnt.history.is_empty() {
+            // Not four weeks of looks at a source that is younger than that.
+            let from_ms = learnt.history.wanted_from_ms(now_ms);
+            let first = self.index.first_from(std::slice::from_ref(source), from_ms).await?;
+            let Some(first_ms) = first.and_then(|first| ms_of(&first)) else { return Ok(findings) };
+            learnt.history.begin(first_ms);
+        }
+        loop {
+            let from_ms = learnt.history.wanted_from_ms(now_ms);
+            if from_ms >= last_ms || self.clock.now_ms() >= deadline_ms {
+                return Ok(findings);
+            }
+            let to_ms = last_ms.min(from_ms + STRETCH_MS);
+            let entries = self.index.received(source, from_ms, to_ms).await?;
+            findings.extend(self.sample(source, credentials, &mut learnt, &entries).await?);
+            learnt.history.learn(from_ms, to_ms, entries.iter().filter_map(|entry| ms_of(&entry.received_at)));
+            self.memory.keep(&name, &learnt).await?;
+        }
+    }
+
+    /// Reads some bodies of each kind, and takes their shapes and keys in.
+    async fn sample(
+        &self,
+        source: &SourceId,
+        credentials: &[Secret],
+        learnt: &mut Learnt,
+        entries: &[Entry],
+    ) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = Vec::new();
+        for (kind, chosen) in chosen(entries) {
+            if !learnt.kinds.iter().any(|known| known == kind) {
+                if learnt.kinds.len() >= KINDS_MAX {
+                    continue;
+                }
+                learnt.kinds.push(kind.to_owned());
+            }
+            let loads = chosen.iter().map(|entry| self.store.load(&entry.key));
+            let rows = futures_util::future::join_all(loads).await;
+            let name = format!("shape/{source}/{kind}");
+            let mut shape: Shape = self.memory.recall(&name).await?.unwrap_or_default();
+            for row in rows {
+                match row {
+                    Ok(Some(row)) => {
+                        learnt.keys(&row, credentials);
+                        let drifts = took(&mut shape, &row);
+                        findings.extend(drifts.iter().map(|drift| finding(source, kind, drift)));
+                    }
+                    // A body that is gone or damaged has no shape; an outage is another matter.
+                    Ok(None) | Err(StoreError::Row { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.memory.keep(&name, &shape).await?;
+        }
+        Ok(findings)
+    }
+}
+
+impl Learnt {
+    fn keys(&mut self, row: &StoredRow, credentials: &[Secret]) {
+        let matched = credentials.iter().position(|secret| secret.fingerprint() == row.fingerprint);
+        let latest = match matched {
+            Some(0) => &mut self.current_key_ms,
+            Some(_) => &mut self.old_key_ms,
+            // A key that is no longer in the secret.
+            None => return,
+        };
+        *latest = (*latest).max(Some(row.row.received_ms));
+    }
+}
+
+/// Takes a body's fields in; one that is no JSON has none.
+fn took(shape: &mut Shape, row: &StoredRow) -> Vec<Drift> {
+    match webhook::json::parse(&row.row.body) {
+        Ok(document) => shape.take(&shape::paths(&document.root)),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn finding(source: &SourceId, kind: &str, drift: &Drift) -> Finding {
+    let message = match drift {
+        Drift::New(path) => format!("{source}: {kind} has a field that no body had before: {path}"),
+        Drift::Gone(path) => format!("{source}: {kind} no longer has the field {path}"),
+    };
+    let next = format!("hookmill events list --source {source} --since 1d, then events show <id> --fields");
+    Finding::new(FindingKind::Drift, source, drift.word(), message, next)
+}
+
+/// The entries to be read, by kind, in order: as many of each kind as there is room for.
+fn chosen(entries: &[Entry]) -> BTreeMap<&str, Vec<&Entry>> {
+    let mut of_kinds: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    for entry in entries {
+        let kind = entry.key.sk.split('/').next().unwrap_or_default();
+        of_kinds.entry(kind).or_default().push(entry);
+    }
+    let share = (SAMPLES_OF_A_SOURCE / of_kinds.len().max(1)).clamp(1, SAMPLES_OF_A_KIND);
+    for entries in of_kinds.values_mut() {
+        // Spread evenly over the whole stretch, the last one always among them.
+        let count = entries.len();
+        let is_chosen = |index: usize| (index + 1) * share / count != index * share / count || count <= share;
+        *entries =
+            entries.iter().copied().enumerate().filter(|(at, _)| is_chosen(*at)).map(|(_, entry)| entry).collect();
+    }
+    of_kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webhook::claim::EventKey;
+
+    #[test]
+    fn a_few_of_each_kind_are_read() {
+        let entry = |kind: &str, number: usize| Entry {
+            received_at: format!("{number:05}"),
+            key: EventKey { pk: "scalev/main/1".to_owned(), sk: format!("{kind}/{number}") },
+        };
+        let mut entries: Vec<Entry> = (0..1_000).map(|number| entry("order.created", number)).collect();
+        entries.extend((0..3).map(|number| entry("rare", number)));
+        let chosen = chosen(&entries);
+        assert_eq!(chosen["rare"].len(), 3);
+        let many = &chosen["order.created"];
+        assert_eq!((many.len(), many.last().unwrap().received_at.as_str()), (SAMPLES_OF_A_KIND, "00999"));
+        assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
+        let day: Vec<Entry> = (0..24).map(|number| entry("order.created", number)).collect();
+        assert_eq!(super::chosen(&day)["order.created"].len(), SAMPLES_OF_A_KIND);
+        let kinds: Vec<Entry> = (0..1_000).map(|number| entry(&format!("k{}", number % 300), number)).collect();
+        assert!(super::chosen(&kinds).values().all(|entries| entries.len() == 1));
+    }
+}

@@ -1,0 +1,100 @@
+//! Which sources there are: what the receivers' secrets name now, and everything that they ever named.
+//!
+//! A source that was taken out of its secret may still have events that were never relayed, so it stays known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::SdkError;
+use edge::aws::reason;
+use edge::config::ReceiverOf;
+use edge::time_index::SourceId;
+use serde::{Deserialize, Serialize};
+use webhook::providers::Provider;
+use webhook::secret::Secret;
+use webhook::source::{SchemeName, Source, Sources};
+
+/// What is remembered of the sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Those that the secrets named last, by provider.
+    pub current: BTreeMap<String, BTreeSet<String>>,
+    /// Those that they ever named, by provider.
+    pub ever: BTreeMap<String, BTreeSet<String>>,
+    /// Providers whose secret could not be read the last time.
+    pub unread: BTreeSet<String>,
+    /// When that was, in milliseconds.
+    pub read_ms: i64,
+}
+
+/// The secrets' sources, by provider.
+pub type Secrets = BTreeMap<&'static str, Sources>;
+
+impl Known {
+    /// Takes in what the secrets say now.
+    pub fn update(&mut self, secrets: &Secrets, unread: BTreeSet<String>, now_ms: i64) {
+        for (provider, sources) in secrets {
+            let names: BTreeSet<String> = sources.names().map(str::to_owned).collect();
+            self.ever.entry((*provider).to_owned()).or_default().extend(names.iter().cloned());
+            self.current.insert((*provider).to_owned(), names);
+        }
+        self.unread = unread;
+        self.read_ms = now_ms;
+    }
+
+    /// The sources that deliveries come to.
+    pub fn current(&self) -> Vec<SourceId> {
+        listed(&self.current)
+    }
+
+    /// All sources that ever were.
+    pub fn ever(&self) -> Vec<SourceId> {
+        listed(&self.ever)
+    }
+}
+
+/// Reads the receivers' secrets; the second are the providers whose secret could not be read, and why.
+pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (Secrets, BTreeMap<String, String>) {
+    let (mut secrets, mut unread) = (Secrets::new(), BTreeMap::new());
+    for receiver in receivers {
+        let Some(provider) = Provider::named(&receiver.provider) else {
+            unread.insert(receiver.provider.clone(), "no provider has this name".to_owned());
+            continue;
+        };
+        let read = match value(client, &receiver.secret_id).await {
+            Ok(None) => Ok(Sources::default()),
+            Ok(Some(text)) => Sources::parse(provider, &text).map_err(|defect| defect.to_string()),
+            Err(reason) => Err(reason),
+        };
+        match read {
+            Ok(sources) => drop(secrets.insert(provider.name, sources)),
+            Err(reason) => drop(unread.insert(receiver.provider.clone(), reason)),
+        }
+    }
+    (secrets, unread)
+}
+
+/// A secret's value; none where nobody has put one yet.
+pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, String> {
+    match client.get_secret_value().secret_id(secret_id).send().await {
+        Ok(output) => Ok(output.secret_string().filter(|text| !text.trim().is_empty()).map(str::to_owned)),
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// What a source's deliveries prove themselves by, the current one first.
+pub fn credentials(source: &Source) -> &[Secret] {
+    match source.scheme {
+        SchemeName::Signed => &source.signing_keys,
+        SchemeName::UrlToken => &source.url_tokens,
+    }
+}
+
+fn listed(of_providers: &BTreeMap<String, BTreeSet<String>>) -> Vec<SourceId> {
+    let of_provider = |(provider, names): (&String, &BTreeSet<String>)| {
+        let source = |source: &String| SourceId { provider: provider.clone(), source: source.clone() };
+        names.iter().map(source).collect::<Vec<_>>()
+    };
+    of_providers.iter().flat_map(of_provider).collect()
+}

@@ -1,0 +1,153 @@
+//! Whether our webhooks are registered with the providers as they should be, for every source with an account.
+//!
+//! Nobody has to want every topic that we could read, so what counts as missing is a topic that was registered before:
+//! for a week after it was last seen, in which somebody hears of it and either puts it back or means it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use edge::config::ReceiverOf;
+use edge::time_index::SourceId;
+use platforms::address::Address;
+use platforms::check::{Finding as Wrong, Severity, check};
+use platforms::subscription::{Activity, Subscription};
+use platforms::{Account, Accounts, Cause, Client, Error, Limits, PLATFORMS, Platform, Settings};
+use webhook::secret::Secret;
+use webhook::source::{SchemeName, Source};
+
+use crate::finding::{Finding, FindingKind};
+use crate::sources::Secrets;
+
+/// A topic that is no longer registered is missed for so long.
+const MISSED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// By source, the topics that were registered, and when each was last seen to be, in milliseconds.
+pub type Registered = BTreeMap<String, BTreeMap<String, i64>>;
+
+/// What the check came to.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What somebody should mend.
+    pub findings: Vec<Finding>,
+    /// Sources that were looked at.
+    pub sources: usize,
+    /// What could not be looked at now, and why; it may go by itself.
+    pub failures: Vec<String>,
+}
+
+/// A run must end: fewer and shorter attempts than an operator's tool has.
+pub fn settings() -> Settings {
+    let limits = Limits {
+        attempts_max: 2,
+        connect_time: Duration::from_secs(3),
+        attempt_time: Duration::from_secs(10),
+        wait_max: Duration::from_secs(5),
+        pages_max: 40,
+        ..Limits::default()
+    };
+    Settings { limits, ..Settings::default() }
+}
+
+/// Checks all accounts of a secret, and remembers what is registered.
+pub async fn check_all(
+    secret: &str,
+    receivers: &[ReceiverOf],
+    secrets: &Secrets,
+    settings: &Settings,
+    registered: &mut Registered,
+    now_ms: i64,
+) -> Checked {
+    let mut checked = Checked::default();
+    // Where webhooks are registered by hand, no list of them can be had.
+    for platform in PLATFORMS.into_iter().filter(|platform| platform.by_hand.is_none()) {
+        let Some(receiver) = receivers.iter().find(|receiver| receiver.provider == platform.name) else { continue };
+        // A provider whose sources could not be read is another duty's failure.
+        let Some(sources) = secrets.get(platform.name) else { continue };
+        let accounts = match Accounts::parse(platform, secret) {
+            Ok(accounts) => accounts,
+            Err(defect) => {
+                checked.findings.push(unusable(platform, "*", &defect.to_string()));
+                continue;
+            }
+        };
+        for (source, defect) in accounts.defective() {
+            checked.findings.push(unusable(platform, source, &defect.to_string()));
+        }
+        for account in accounts.usable() {
+            let Some(source) = sources.get(&account.source) else {
+                checked.findings.push(unusable(platform, &account.source, "no usable source has this name"));
+                continue;
+            };
+            checked.sources += 1;
+            let id = SourceId { provider: platform.name.to_owned(), source: source.name.clone() };
+            let before = registered.entry(id.to_string()).or_default();
+            match list(account, settings).await {
+                Ok(list) => {
+                    checked.findings.extend(compared(&id, &ours(&receiver.url, source, &list), &list, before, now_ms))
+                }
+                Err(error) if matches!(error.cause, Cause::Unauthorized { .. }) => {
+                    let message = format!("{id}: the credential for the provider's API is refused");
+                    let kind = FindingKind::Subscriptions;
+                    checked.findings.push(Finding::new(kind, &id, "unauthorized", message, error.next_step()));
+                }
+                Err(error) => checked.failures.push(format!("{id}: {error}")),
+            }
+        }
+    }
+    checked
+}
+
+async fn list(account: &Account, settings: &Settings) -> Result<Vec<Subscription>, Error> {
+    Client::new(account, settings.clone())?.subscriptions().await
+}
+
+/// What is wrong with a list, by what was registered before.
+fn compared(
+    source: &SourceId,
+    ours: &Address,
+    list: &[Subscription],
+    before: &mut BTreeMap<String, i64>,
+    now_ms: i64,
+) -> Vec<Finding> {
+    let comes = |one: &&Subscription| {
+        one.address.as_ref().is_some_and(|address| address.is_same(ours))
+            && !matches!(one.activity, Activity::Inactive(_))
+    };
+    let topics: BTreeSet<&String> = list.iter().filter(comes).flat_map(|one| &one.topics).collect();
+    before.extend(topics.into_iter().map(|topic| (topic.clone(), now_ms)));
+    before.retain(|_, seen_ms| now_ms - *seen_ms < MISSED_MS);
+    let handled: Vec<&str> = before.keys().map(String::as_str).collect();
+    let wrong = check(ours, &handled, list);
+    wrong.iter().filter(|wrong| wrong.severity() >= Severity::Warning).map(|wrong| told(source, wrong)).collect()
+}
+
+fn told(source: &SourceId, wrong: &Wrong) -> Finding {
+    let message = format!("{source}: {}", wrong.message());
+    let next = format!("hookmill subscriptions check --source {source}. {}", wrong.next_step());
+    Finding::new(FindingKind::Subscriptions, source, wrong.word(), message, next)
+}
+
+fn unusable(platform: &Platform, source: &str, reason: &str) -> Finding {
+    let id = SourceId { provider: platform.name.to_owned(), source: source.to_owned() };
+    let message = format!("{id}: its account cannot be used: {reason}");
+    let next = "Mend its entry in the stack's AccountsSecret.".to_owned();
+    Finding::new(FindingKind::Subscriptions, &id, "account", message, next)
+}
+
+/// The address that the provider should have: where the path holds a token, the one in the list whose token is ours,
+/// the current one before a previous one. Tokens are compared, never printed and never put together.
+fn ours(base: &str, source: &Source, list: &[Subscription]) -> Address {
+    let plain = format!("{}/{}", base.trim_end_matches('/'), source.name);
+    if source.scheme == SchemeName::Signed {
+        return Address::new(plain);
+    }
+    let registered = |token: &Secret| {
+        let is_ours = |address: &&Address| {
+            let last = address.reveal().trim_end_matches('/').rsplit_once('/');
+            last.is_some_and(|(before, last)| before == plain && bool::from(Secret::new(last).matches(token)))
+        };
+        list.iter().filter_map(|one| one.address.as_ref()).find(is_ours)
+    };
+    let found = source.url_tokens.iter().find_map(registered);
+    found.cloned().unwrap_or_else(|| Address::new(format!("{plain}/~")))
+}

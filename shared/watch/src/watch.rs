@@ -1,0 +1,318 @@
+//! One run: silence first, since its number tells that the watch is alive; then the sweep; every hour the rest.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_secretsmanager::Client as SecretsManager;
+use edge::aws::{PATIENT, sdk_config};
+use edge::clock::Clock;
+use edge::item::instant;
+use edge::log::Line;
+use edge::store::{Store, StoreError};
+use edge::sweep::{Sweeper, Swept};
+use edge::time_index::{SourceId, TimeIndex, ms_of};
+use edge::{Relay, WatchConfig};
+use platforms::Settings;
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Finding, FindingKind};
+use crate::learn::{Learner, Learnt, name_of};
+use crate::memory::Memory;
+use crate::silence::{HOUR_MS, Verdict};
+use crate::sources::{self, Known, Secrets, credentials};
+use crate::subscriptions::{self, Registered};
+
+/// Where the sources are remembered.
+const SOURCES: &str = "sources";
+/// Where it is remembered what the providers had registered.
+const REGISTERED: &str = "registered";
+
+/// Percent of the time-out at which the sweep begins nothing more, at which learning does not, and at which the
+/// providers are no longer waited for. What has begun ends within the rest: a batch takes a minute at most.
+const SWEEP_PERCENT: i64 = 35;
+const LEARN_PERCENT: i64 = 65;
+const SUBSCRIPTIONS_PERCENT: i64 = 90;
+
+/// A previous key that no sampled delivery matched for so long is no longer in use.
+const OLD_KEY_MS: i64 = 24 * HOUR_MS;
+
+/// What a run is called with: the schedule's event, or nothing.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Call {
+    /// Has the hourly duties done now.
+    #[serde(default)]
+    pub hourly: bool,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// Everything that somebody should look at.
+    pub findings: Vec<Finding>,
+    /// Sources that deliveries come to.
+    pub sources: usize,
+    /// Whether the hourly duties were done.
+    pub hourly: bool,
+    /// What the sweep came to; none where it was not begun or failed.
+    pub swept: Option<SweptReport>,
+}
+
+/// What a sweep came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct SweptReport {
+    /// Everything received before this is relayed.
+    pub until: String,
+    /// Events compared.
+    pub compared: usize,
+    /// Events sent.
+    pub sent: usize,
+    /// Hours are left.
+    pub unfinished: bool,
+}
+
+/// Duties that failed; the others were done, and the log has each reason.
+#[derive(Debug, thiserror::Error)]
+#[error("duties of the watch failed: {}", .0.join(", "))]
+pub struct WatchError(Vec<&'static str>);
+
+impl From<WatchError> for lambda_runtime::Diagnostic {
+    fn from(error: WatchError) -> Self {
+        lambda_runtime::Diagnostic { error_type: "Duties".to_owned(), error_message: error.to_string() }
+    }
+}
+
+/// The watch.
+#[derive(Debug)]
+pub struct Watch {
+    config: WatchConfig,
+    secrets_manager: SecretsManager,
+    memory: Memory,
+    index: TimeIndex,
+    learner: Learner,
+    sweeper: Sweeper,
+    settings: Settings,
+    clock: Clock,
+}
+
+/// A run on its way.
+#[derive(Debug, Default)]
+struct Run {
+    report: Report,
+    failed: Vec<&'static str>,
+    /// The numbers that are published: those that were found out.
+    numbers: BTreeMap<&'static str, usize>,
+}
+
+impl Watch {
+    /// A watch as the environment describes it.
+    pub async fn from_config(config: WatchConfig) -> Self {
+        let sdk = sdk_config(PATIENT).await;
+        let (dynamodb, sqs) = (DynamoDb::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
+        Watch::new(config, dynamodb, sqs, SecretsManager::new(&sdk), subscriptions::settings(), Clock::system())
+    }
+
+    /// A watch over given clients and a given clock; the settings are of the calls to the providers.
+    pub fn new(
+        config: WatchConfig,
+        dynamodb: DynamoDb,
+        sqs: aws_sdk_sqs::Client,
+        secrets_manager: SecretsManager,
+        settings: Settings,
+        clock: Clock,
+    ) -> Self {
+        let table = || config.relay.events_table.clone();
+        let relay = Relay::new(config.relay.clone(), dynamodb.clone(), sqs, clock.clone());
+        let (index, store) = (TimeIndex::new(dynamodb.clone(), table()), Store::new(dynamodb.clone(), table()));
+        let memory = Memory::new(dynamodb.clone(), table());
+        let learner = Learner::new(store, index.clone(), memory.clone(), clock.clone());
+        let sweeper = Sweeper::new(dynamodb, table(), relay, clock.clone());
+        Watch { secrets_manager, memory, index, learner, sweeper, settings, clock, config }
+    }
+
+    /// Does every duty that is due. One that fails keeps no other one from being done.
+    pub async fn run(&self, call: Call) -> Result<Report, WatchError> {
+        let started_ms = self.clock.now_ms();
+        let share = |percent: i64| started_ms + self.config.timeout_ms * percent / 100;
+        let mut run = Run::default();
+        match self.known(call, &mut run).await {
+            Ok((known, secrets)) => {
+                run.report.sources = known.current().len();
+                self.silence(&known, &mut run).await;
+                self.sweep(&known, share(SWEEP_PERCENT), &mut run).await;
+                if let Some(secrets) = secrets {
+                    run.report.hourly = true;
+                    self.learn(&known, &secrets, share(LEARN_PERCENT), &mut run).await;
+                    self.subscriptions(&secrets, share(SUBSCRIPTIONS_PERCENT), &mut run).await;
+                }
+            }
+            Err(error) => self.failed(&mut run, "memory", &error.to_string()),
+        }
+        run.report.findings.iter().for_each(|finding| finding.log(self.clock.now_ms()));
+        self.log(&run);
+        if run.failed.is_empty() { Ok(run.report) } else { Err(WatchError(run.failed)) }
+    }
+
+    /// The sources, and the secrets that name them where this is the run of the hour.
+    async fn known(&self, call: Call, run: &mut Run) -> Result<(Known, Option<Secrets>), StoreError> {
+        let now_ms = self.clock.now_ms();
+        let mut known: Known = self.memory.recall(SOURCES).await?.unwrap_or_default();
+        let is_due = call.hourly || now_ms.div_euclid(HOUR_MS) != known.read_ms.div_euclid(HOUR_MS);
+        if !is_due {
+            return Ok((known, None));
+        }
+        let (secrets, unread) = sources::read(&self.secrets_manager, &self.config.receivers).await;
+        for (provider, reason) in &unread {
+            self.failed(run, "sources", &format!("the secret of {provider}: {reason}"));
+        }
+        known.update(&secrets, unread.into_keys().collect(), now_ms);
+        self.memory.keep(SOURCES, &known).await?;
+        Ok((known, Some(secrets)))
+    }
+
+    async fn silence(&self, known: &Known, run: &mut Run) {
+        let mut silent = 0;
+        for source in known.current() {
+            match self.is_silent(&source).await {
+                Ok(None) => {}
+                Ok(Some(finding)) => {
+                    silent += 1;
+                    run.report.findings.push(finding);
+                }
+                // Without its number, the alarm on the number rings by itself.
+                Err(error) => return self.failed(run, "silence", &error.to_string()),
+            }
+        }
+        run.numbers.insert("Silence", silent);
+    }
+
+    async fn is_silent(&self, source: &SourceId) -> Result<Option<Finding>, StoreError> {
+        let learnt: Option<Learnt> = self.memory.recall(&name_of(source)).await?;
+        let Some(learnt) = learnt.filter(|learnt| learnt.history.is_known()) else { return Ok(None) };
+        let Some(last) = self.index.newest(source).await? else { return Ok(None) };
+        let Some(last_ms) = ms_of(&last) else { return Ok(None) };
+        let Verdict::Silent { quiet_ms, usual_ms } = learnt.history.judge(last_ms, self.clock.now_ms()) else {
+            return Ok(None);
+        };
+        let (quiet, usual) = (quiet_ms / HOUR_MS, usual_ms / HOUR_MS);
+        let message =
+            format!("{source} is silent: nothing since {last}, {quiet} h ago; up to {usual} h are usual for it");
+        let next =
+            format!("hookmill subscriptions check --source {source}, then events list --source {source} --since 2d");
+        Ok(Some(Finding::new(FindingKind::Silence, source, "silent", message, next)))
+    }
+
+    async fn sweep(&self, known: &Known, deadline_ms: i64, run: &mut Run) {
+        // A source that is not known would not be swept, and its hour never looked at again.
+        if !known.unread.is_empty() {
+            return self.failed(run, "sweep", "not begun, since not every provider's sources are known");
+        }
+        match self.sweeper.sweep(&known.ever(), deadline_ms).await {
+            Ok(Swept { until_ms, compared, sent, unfinished }) => {
+                run.numbers.insert("Swept", sent);
+                run.report.swept = Some(SweptReport { until: instant(until_ms), compared, sent, unfinished });
+            }
+            Err(error) => self.failed(run, "sweep", &error.to_string()),
+        }
+    }
+
+    async fn learn(&self, known: &Known, secrets: &Secrets, deadline_ms: i64, run: &mut Run) {
+        let (mut drifts, mut old_keys) = (0, 0);
+        for id in known.current() {
+            let source = secrets.get(id.provider.as_str()).and_then(|sources| sources.get(&id.source));
+            let credentials = source.map(credentials).unwrap_or_default();
+            match self.learner.learn(&id, credentials, deadline_ms).await {
+                Ok(findings) => {
+                    drifts += findings.len();
+                    run.report.findings.extend(findings);
+                }
+                Err(error) => return self.failed(run, "learn", &error.to_string()),
+            }
+            if credentials.len() > 1 {
+                match self.old_key(&id).await {
+                    Ok(None) => {}
+                    Ok(Some(finding)) => {
+                        old_keys += 1;
+                        run.report.findings.push(finding);
+                    }
+                    Err(error) => return self.failed(run, "learn", &error.to_string()),
+                }
+            }
+        }
+        run.numbers.extend([("Drift", drifts), ("OldKeys", old_keys)]);
+    }
+
+    /// Of a source with several keys: whether one that is not the current one is still in use.
+    async fn old_key(&self, source: &SourceId) -> Result<Option<Finding>, StoreError> {
+        let learnt: Learnt = self.memory.recall(&name_of(source)).await?.unwrap_or_default();
+        let now_ms = self.clock.now_ms();
+        match learnt.old_key_ms.filter(|ms| now_ms - ms < OLD_KEY_MS) {
+            Some(ms) => {
+                let message =
+                    format!("{source}: deliveries still match a previous key, the last one at {}", instant(ms));
+                let next = "Change it at the provider, and take the old one out of the secret when this ends.";
+                Ok(Some(Finding::new(FindingKind::OldKeys, source, "old_key", message, next.to_owned())))
+            }
+            None => {
+                if learnt.current_key_ms.is_some_and(|ms| now_ms - ms < OLD_KEY_MS) {
+                    let line = Line::info("a previous key is no longer in use: take it out of the secret");
+                    let line = line.with("provider", source.provider.as_str()).with("source", source.source.as_str());
+                    line.with("finding", "unused_key").write(now_ms);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn subscriptions(&self, secrets: &Secrets, deadline_ms: i64, run: &mut Run) {
+        let accounts = match sources::value(&self.secrets_manager, &self.config.accounts_secret_id).await {
+            Ok(accounts) => accounts,
+            Err(reason) => return self.failed(run, "subscriptions", &format!("the secret of the accounts: {reason}")),
+        };
+        let Some(accounts) = accounts else {
+            run.numbers.insert("Subscriptions", 0);
+            return;
+        };
+        let mut registered: Registered = match self.memory.recall(REGISTERED).await {
+            Ok(registered) => registered.unwrap_or_default(),
+            Err(error) => return self.failed(run, "subscriptions", &error.to_string()),
+        };
+        let now_ms = self.clock.now_ms();
+        let left_ms = u64::try_from(deadline_ms - now_ms).unwrap_or_default();
+        let (receivers, settings) = (&self.config.receivers, &self.settings);
+        let checking = subscriptions::check_all(&accounts, receivers, secrets, settings, &mut registered, now_ms);
+        let Some(checked) = self.clock.within(Duration::from_millis(left_ms), checking).await else {
+            return self.failed(run, "subscriptions", "the providers did not answer in time");
+        };
+        if let Err(error) = self.memory.keep(REGISTERED, &registered).await {
+            return self.failed(run, "subscriptions", &error.to_string());
+        }
+        for failure in &checked.failures {
+            let line = Line::warn("a provider's webhooks could not be checked; the next hour tries again");
+            line.with("reason", failure.as_str()).write(self.clock.now_ms());
+        }
+        run.numbers.insert("Subscriptions", checked.findings.len());
+        run.report.findings.extend(checked.findings);
+    }
+
+    fn failed(&self, run: &mut Run, duty: &'static str, reason: &str) {
+        Line::error("a duty of the watch failed").with("duty", duty).with("reason", reason).write(self.clock.now_ms());
+        if !run.failed.contains(&duty) {
+            run.failed.push(duty);
+        }
+    }
+
+    /// The line of the run, with its numbers as metrics.
+    fn log(&self, run: &Run) {
+        let line = Line::info("watch ran").with("stack", self.config.stack.as_str());
+        let line = line.with("sources", run.report.sources).with("findings", run.report.findings.len());
+        let line = match &run.report.swept {
+            Some(swept) => line.with("swept_until", swept.until.as_str()).with("compared", swept.compared),
+            None => line,
+        };
+        // Events that were never relayed for a day need somebody to know why.
+        let line = if run.numbers.get("Swept").is_some_and(|sent| *sent > 0) { line.attention() } else { line };
+        let line = run.numbers.iter().fold(line, |line, (name, number)| line.stack_metric(name, *number));
+        line.write(self.clock.now_ms());
+    }
+}
