@@ -30,6 +30,7 @@ const OUTPUTS: &[&str] = &[
     "ReadFunction",
     "RelayDeadLetterQueueUrl",
     "RelayFunction",
+    "WatchFunction",
 ];
 
 pub(super) async fn stack(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
@@ -283,7 +284,12 @@ async fn stale_stream(patient: &Patient<'_>, mappings: &[Mapping]) -> Option<Fin
 pub(super) async fn functions(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
     let deployment = patient.deployment().await?;
     let receivers = PROVIDERS.map(|provider| (provider.name, deployment.function(provider)));
-    let others = [("relay", "RelayFunction"), ("orders", "OrdersFunction"), ("read", "ReadFunction")];
+    let others = [
+        ("relay", "RelayFunction"),
+        ("orders", "OrdersFunction"),
+        ("read", "ReadFunction"),
+        ("watch", "WatchFunction"),
+    ];
     let others = others.map(|(about, name)| (about, deployment.output(name)));
     let (mut findings, mut well) = (Vec::new(), 0);
     for (about, function) in receivers.into_iter().chain(others) {
