@@ -52,8 +52,21 @@ pub enum KeptBody {
     },
     /// Equal to the body of the row under this sort key.
     Of(String),
-    /// Not there: stripped by age or on request.
+    /// Not there, and nothing tells why.
     Gone,
+    /// Erased by age or on request.
+    Erased(Erased),
+}
+
+/// What is left of an erased body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// When it was erased, as rows have times.
+    pub at: String,
+    /// What the event said without anything personal, compressed: see [`crate::residue`].
+    pub residue: Vec<u8>,
+    /// Where the body's chunks were, by name and number. It stays: a redelivery writes them again.
+    pub chunks: Option<(String, u32)>,
 }
 
 /// A kept delivery and where its body is.
@@ -113,6 +126,13 @@ impl StoredRow {
             }
             KeptBody::Of(sk) => put("body_of", Some(text(sk))),
             KeptBody::Gone => {}
+            KeptBody::Erased(Erased { at, residue, chunks }) => {
+                put("erased_at", Some(text(at)));
+                put("residue", Some(bytes(residue.clone())));
+                let chunks = chunks.as_ref();
+                put("chunks", chunks.map(|(_, count)| AttributeValue::N(count.to_string())));
+                put("chunks_of", chunks.map(|(name, _)| text(name)));
+            }
         }
         item
     }
@@ -131,13 +151,23 @@ impl StoredRow {
         let received: Timestamp =
             string("received_at").and_then(|text| text.parse().ok()).ok_or(BadItem("received_at"))?;
         let hash = digest(item, "hash").ok_or(BadItem("hash"))?;
-        let body = match (item.get("body"), number("chunks")?, string("body_of")) {
-            (Some(body), ..) => KeptBody::Inline(body.as_b().map_err(|_| BadItem("body"))?.as_ref().to_vec()),
-            (None, Some(count), _) => {
-                KeptBody::Chunks { name: string("chunks_of").ok_or(BadItem("chunks_of"))?.clone(), count }
+        let binary = |name: &'static str| match item.get(name) {
+            None => Ok(None),
+            Some(value) => value.as_b().map(|bytes| Some(bytes.as_ref().to_vec())).map_err(|_| BadItem(name)),
+        };
+        let chunks = match number("chunks")? {
+            None => None,
+            Some(count) => Some((string("chunks_of").ok_or(BadItem("chunks_of"))?.clone(), count)),
+        };
+        let body = match (string("erased_at"), binary("body")?, chunks, string("body_of")) {
+            (Some(at), _, chunks, _) => {
+                let residue = binary("residue")?.ok_or(BadItem("residue"))?;
+                KeptBody::Erased(Erased { at: at.clone(), residue, chunks })
             }
-            (None, None, Some(sk)) => KeptBody::Of(sk.clone()),
-            (None, None, None) => KeptBody::Gone,
+            (None, Some(body), ..) => KeptBody::Inline(body),
+            (None, None, Some((name, count)), _) => KeptBody::Chunks { name, count },
+            (None, None, None, Some(sk)) => KeptBody::Of(sk.clone()),
+            (None, None, None, None) => KeptBody::Gone,
         };
         let headers = item.get("headers").and_then(|value| value.as_m().ok()).into_iter().flatten();
         let cut = item.get("cut").and_then(|value| value.as_l().ok()).into_iter().flatten();
@@ -158,6 +188,11 @@ impl StoredRow {
             cut: cut.filter_map(|value| value.as_s().ok().cloned()).collect(),
             alias: string("alias").cloned(),
         })
+    }
+
+    /// Whether the body was erased.
+    pub fn is_erased(&self) -> bool {
+        matches!(self.body, KeptBody::Erased(_))
     }
 
     /// What this row tells a delivery that claims its name.
@@ -243,7 +278,10 @@ mod tests {
             mark: Some(Mark::Conflict),
         };
         let chunks = KeptBody::Chunks { name: "ab".into(), count: 3 };
-        for body in [KeptBody::Inline(vec![1, 2]), chunks, KeptBody::Of("a/b".into()), KeptBody::Gone] {
+        let erased = |chunks| KeptBody::Erased(Erased { at: instant(5), residue: vec![3], chunks });
+        let erased = [erased(None), erased(Some(("ab".to_owned(), 3)))];
+        let others = [KeptBody::Inline(vec![1, 2]), chunks, KeptBody::Of("a/b".into()), KeptBody::Gone];
+        for body in others.into_iter().chain(erased) {
             let stored = StoredRow {
                 row: row.clone(),
                 body,

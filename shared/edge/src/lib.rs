@@ -5,6 +5,9 @@
 //! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`];
 //! then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them [`time_index`] and [`sweep`]; then [`orders`] and
 //! [`read`].
+//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`];
+//! then [`stream`], [`relay`], [`queue`]; then [`orders`] and [`read`];
+//! and when a body has to go, [`erasure`], which leaves a [`residue`].
 
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +29,14 @@ pub mod relayed;
 pub mod time_index;
 pub mod sweep;
 pub mod orders;
+pub mod residue;
+pub mod erasure;
 pub mod read;
 pub mod defects;
 
 pub use config::{ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
+pub use config::{ReceiverConfig, RelayConfig, ViewConfig};
+pub use erasure::Eraser;
 pub use lambda_runtime::Error;
 pub use orders::Orders;
 pub use read::Reader;

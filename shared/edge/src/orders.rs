@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use webhook::claim::EventKey;
 use webhook::event::Event;
-use webhook::providers::Provider;
-use webhook::row::read;
+use webhook::providers::{PROVIDERS, Provider};
 use webhook::view::{Refunded, Summary, View};
 
 use crate::aws::{PATIENT, sdk_config};
@@ -19,7 +18,10 @@ use crate::defects::{self, Defect};
 use crate::item::{self, Item, bytes, text};
 use crate::log::Line;
 use crate::receiver::chain;
+use crate::residue::Said;
 use crate::store::{Store, StoreError, service};
+
+pub mod rebuild;
 
 /// A view is joined anew this often when another writer comes first.
 const ATTEMPTS_MAX: u32 = 8;
@@ -31,6 +33,7 @@ pub struct Orders {
     table: String,
     store: Store,
     clock: Clock,
+    mapping: &'static [&'static Provider],
 }
 
 /// One invocation's messages.
@@ -83,7 +86,13 @@ impl Orders {
     /// A consumer over a given client and a given clock.
     pub fn new(config: ViewConfig, client: Client, clock: Clock) -> Self {
         let store = Store::new(client.clone(), config.events_table);
-        Orders { client, table: config.orders_table, store, clock }
+        Orders { client, table: config.orders_table, store, clock, mapping: &PROVIDERS }
+    }
+
+    /// The same consumer with other readings than this build's.
+    #[must_use]
+    pub fn with_mapping(self, mapping: &'static [&'static Provider]) -> Self {
+        Orders { mapping, ..self }
     }
 
     /// Joins a batch's events into their views, each view read and written once.
@@ -130,9 +139,15 @@ impl Orders {
             Some(id) => EventKey::from_id(id).ok_or("it corrects no event")?,
             None => key,
         };
-        let provider = Provider::of(&key).ok_or("no provider has this name")?;
         let stored = self.store.load(&key).await.map_err(|error| chain(&error))?.ok_or("its row is missing")?;
-        Ok((key.pk, View::of(&read(provider, &stored.row))))
+        let provider = self.provider(&key).ok_or("no provider has this name")?;
+        let said = Said::of(provider, &stored).map_err(|error| chain(&error))?;
+        Ok((key.pk, said.view))
+    }
+
+    fn provider(&self, key: &EventKey) -> Option<&'static Provider> {
+        let (name, ..) = key.parts()?;
+        self.mapping.iter().copied().find(|provider| provider.name == name)
     }
 
     async fn join(&self, pk: &str, news: View) -> Result<(), StoreError> {

@@ -4,12 +4,14 @@ use lambda_runtime::Diagnostic;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
+use webhook::event::corrected;
 use webhook::providers::Provider;
 use webhook::row::read;
 
 use crate::aws::{PATIENT, sdk_config};
 use crate::clock::Clock;
 use crate::config::ViewConfig;
+use crate::item::KeptBody;
 use crate::orders::Orders;
 use crate::receiver::chain;
 use crate::store::Store;
@@ -41,17 +43,21 @@ pub enum ReadError {
     /// Nothing is kept under that name.
     #[error("nothing is kept under this name")]
     Unknown,
+    /// It was kept, and its body was erased by age or on request.
+    #[error("it was erased on {0}")]
+    Erased(String),
     /// The table could not be asked.
     #[error("the table cannot be asked: {0}")]
     Store(String),
 }
 
 impl From<ReadError> for Diagnostic {
-    /// The types that a caller can tell apart: `Form`, `Unknown`, `Store`.
+    /// The types that a caller can tell apart: `Form`, `Unknown`, `Erased`, `Store`.
     fn from(error: ReadError) -> Self {
         let error_type = match &error {
             ReadError::Form => "Form",
             ReadError::Unknown => "Unknown",
+            ReadError::Erased(_) => "Erased",
             ReadError::Store(_) => "Store",
         };
         Diagnostic { error_type: error_type.to_owned(), error_message: error.to_string() }
@@ -80,11 +86,17 @@ impl Reader {
     }
 
     async fn event(&self, id: &str) -> Result<Value, ReadError> {
-        let key = EventKey::from_id(id).ok_or(ReadError::Form)?;
+        // A correction has no row of its own: it is what this build reads in the row of the event that it corrects.
+        let correction = corrected(id);
+        let key = EventKey::from_id(correction.map_or(id, |(event, _)| event)).ok_or(ReadError::Form)?;
         let provider = Provider::of(&key).ok_or(ReadError::Unknown)?;
         let stored = self.store.load(&key).await.map_err(|error| ReadError::Store(chain(&error)))?;
-        let event = read(provider, &stored.ok_or(ReadError::Unknown)?.row);
-        Ok(json!(event))
+        let stored = stored.ok_or(ReadError::Unknown)?;
+        if let KeptBody::Erased(erased) = stored.body {
+            return Err(ReadError::Erased(erased.at));
+        }
+        let event = read(provider, &stored.row);
+        Ok(json!(if correction.is_some() { event.into_correction() } else { event }))
     }
 
     async fn order(&self, pk: &str) -> Result<Value, ReadError> {

@@ -13,7 +13,7 @@ use webhook::signature::Verified;
 
 use crate::aws::reason;
 use crate::defects::{self, Defect};
-use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
+use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KIND_EVENT, KeptBody, StoredRow, bytes, text};
 
 /// More generations of one weak name than this are not looked for: one a minute for three years.
 const GENERATIONS_MAX: u32 = 1 << 21;
@@ -138,6 +138,22 @@ impl Store {
         self.get_item(&key.pk, &key.sk).await
     }
 
+    /// Every event row of a partition as it stands, without its body; what is not of a row's form by its key.
+    pub async fn partition(&self, pk: &str) -> Result<Vec<Result<StoredRow, (EventKey, StoreError)>>, StoreError> {
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk));
+        let mut rows = Vec::new();
+        let mut pages = query.into_paginator().items().send();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| service("query an order", &error))?;
+            let is_event = item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT);
+            if let Some(key) = item::key_of(&item).filter(|_| is_event) {
+                rows.push(read_item(&item).map_err(|error| (key, error)));
+            }
+        }
+        Ok(rows)
+    }
+
     /// Fetches and decompresses a row's body.
     pub async fn load_body(&self, stored: &mut StoredRow) -> Result<(), StoreError> {
         let bad = |id: String, source: Box<dyn std::error::Error + Send + Sync>| StoreError::Row { id, source };
@@ -152,11 +168,11 @@ impl Store {
                 match found.body {
                     KeptBody::Inline(compressed) => compressed,
                     KeptBody::Chunks { name, count } => self.chunks(&name, count).await?,
-                    KeptBody::Gone => return Ok(()),
+                    KeptBody::Gone | KeptBody::Erased(_) => return Ok(()),
                     KeptBody::Of(_) => return Err(bad(id, "its first row has no body of its own".into())),
                 }
             }
-            KeptBody::Gone => return Ok(()),
+            KeptBody::Gone | KeptBody::Erased(_) => return Ok(()),
         };
         stored.row.body = item::decompress(&compressed).map_err(|error| bad(id, error.into()))?;
         Ok(())
@@ -176,7 +192,9 @@ impl Store {
                     (Variant::Body(_) | Variant::Generation(_), OtherBody::Conflict) => Mark::Conflict,
                     (Variant::Body(_) | Variant::Generation(_), OtherBody::Revision) => Mark::Revision,
                 };
-                if mark == Mark::PossiblyRepeated {
+                // What is no longer kept cannot be referred to.
+                let is_there = !matches!(standing.body, KeptBody::Gone | KeptBody::Erased(_));
+                if mark == Mark::PossiblyRepeated && is_there {
                     row.body = KeptBody::Of(row.row.key.sk.clone());
                 }
                 row.row.key = row.row.key.variant(&variant);
@@ -317,17 +335,18 @@ fn without_word(key: EventKey) -> EventKey {
 }
 
 /// Each chunk has a partition of its own: together they would be more than one partition writes in a second.
-fn chunk_partition(name: &str, number: u32) -> String {
+pub(crate) fn chunk_partition(name: &str, number: u32) -> String {
     format!("chunk/{name}/{number}")
 }
 
-const CHUNK_SK: &str = "~";
+/// The sort key of every chunk.
+pub(crate) const CHUNK_SK: &str = "~";
 
 fn outcome(row: StoredRow, kept: Kept, write_units: f64) -> Outcome {
     Outcome { key: row.row.key, kept, write_units }
 }
 
-fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
+pub(crate) fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
     let id = || item::key_of(item).map(|key| key.id()).unwrap_or_default();
     StoredRow::from_item(item).map_err(|error| StoreError::Row { id: id(), source: error.into() })
 }

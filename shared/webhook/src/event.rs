@@ -148,10 +148,26 @@ impl Event {
         }
     }
 
+    /// The same reading as a correction of what an earlier mapping made of its event.
+    #[must_use]
+    pub fn into_correction(self) -> Self {
+        let id = format!("{}{CORRECTION}{}", self.id, self.mappingversion);
+        Event { correctionof: Some(self.id), id, ..self }
+    }
+
     /// The same event without its data, for a message that would be too large.
     pub fn without_data(&self) -> Self {
         Event { data: None, dataref: Some(self.id.clone()), ..self.clone() }
     }
+}
+
+/// What stands between an event's id and the mapping's version in a correction's id; no part of an event's own id has it.
+const CORRECTION: &str = ";v";
+
+/// The id of the event that a correction's id names, and the mapping's version.
+pub fn corrected(id: &str) -> Option<(&str, u32)> {
+    let (event, version) = id.split_once(CORRECTION)?;
+    Some((event, version.parse().ok()?))
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -252,6 +268,14 @@ mod tests {
     fn unknown_data_members_are_left_alone() {
         let data: Data = serde_json::from_str(r#"{"kind":"order","id":"1","later":{"a":1}}"#).unwrap();
         assert!(matches!(data, Data::Order(order) if order.id.as_deref() == Some("1")));
+    }
+
+    #[test]
+    fn a_corrections_id_names_its_event() {
+        assert_eq!(corrected("scalev/main/1/order.created/e;v2"), Some(("scalev/main/1/order.created/e", 2)));
+        for id in ["scalev/main/1/order.created/e", "scalev/main/1/order.created/e;v", "e;vx"] {
+            assert_eq!(corrected(id), None, "{id}");
+        }
     }
 
     #[test]

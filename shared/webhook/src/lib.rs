@@ -3,7 +3,7 @@
 //! This crate is pure: it has no clock, no environment and no network, and takes time as an argument.
 //! In the order in which a delivery passes through:
 //! [`request`] what arrived; [`signature`] who sent it; [`claim`] its name for ever; [`row`] what it says;
-//! [`view`] where the order stands.
+//! [`view`] where the order stands; [`personal`] what stays of it when a buyer is forgotten.
 
 pub mod request;
 pub mod secret;
@@ -23,4 +23,5 @@ pub mod event;
 pub mod order;
 pub mod party;
 pub mod view;
+pub mod personal;
 pub mod providers;

@@ -135,6 +135,18 @@ impl View {
         self.registers.is_empty()
     }
 
+    /// Takes away every value that is not to be kept. The places stay taken: nothing older comes back, and neither does
+    /// the same event when it is sent again.
+    pub fn blank(&mut self, is_kept: impl Fn(&str) -> bool) {
+        let personal = self.registers.iter_mut().filter(|(path, _)| !is_kept(path));
+        personal.for_each(|(_, register)| register.value = Value::Null);
+    }
+
+    /// Leaves out what is not wanted of a view.
+    pub fn retain(&mut self, is_wanted: impl Fn(&Register) -> bool) {
+        self.registers.retain(|_, register| is_wanted(register));
+    }
+
     /// The registers by path: `order/status`, `payments/<id>/status`, `payments/<id>/refunds/<id>/amount` …
     pub fn registers(&self) -> impl Iterator<Item = (&str, &Register)> {
         self.registers.iter().map(|(path, register)| (path.as_str(), register))
@@ -239,10 +251,12 @@ impl View {
 }
 
 impl Register {
-    /// Whether another register is the later truth. The value decides last, so that the join is one in any case.
+    /// Whether another register is the later truth. The value decides last, so that the join is one in any case; of one
+    /// event nothing is greater than a value, so that what was erased stays erased.
     fn before(&self, other: &Register) -> bool {
         let place = |register: &Register| (register.sequence.clone(), register.event.clone());
-        place(self).cmp(&place(other)).then_with(|| self.value.to_string().cmp(&other.value.to_string())).is_lt()
+        let value = |register: &Register| (register.value.is_null(), register.value.to_string());
+        place(self).cmp(&place(other)).then_with(|| value(self).cmp(&value(other))).is_lt()
     }
 }
 
@@ -313,9 +327,11 @@ impl Writer<'_> {
     }
 
     fn set(&mut self, parent: &str, name: &str, value: &Value) {
+        // A correction is what its event says under a better mapping: the sequence tells which.
+        let id = self.event.correctionof.as_ref().unwrap_or(&self.event.id);
         let too_large = value.to_string().len() > REGISTER_BYTES_MAX;
-        let value = if too_large { serde_json::json!({"dataref": self.event.id}) } else { value.clone() };
-        let register = Register { value, sequence: self.event.sequence.clone(), event: self.event.id.clone() };
+        let value = if too_large { serde_json::json!({"dataref": id}) } else { value.clone() };
+        let register = Register { value, sequence: self.event.sequence.clone(), event: id.clone() };
         self.view.registers.insert(format!("{parent}/{name}"), register);
     }
 }

@@ -8,3 +8,4 @@ mod quarantine;
 mod relay;
 mod sweep;
 mod orders;
+mod rebuild;

@@ -7,12 +7,15 @@ use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider, SCALEV};
 use webhook::row::read;
 
-fn orders(world: &World) -> Orders {
-    let config = ViewConfig { events_table: EVENTS.to_owned(), orders_table: ORDERS.to_owned() };
-    Orders::new(config, world.dynamodb.clone(), world.clock())
+pub(crate) fn view_config() -> ViewConfig {
+    ViewConfig { events_table: EVENTS.to_owned(), orders_table: ORDERS.to_owned() }
 }
 
-async fn apply(orders: &Orders, bodies: &[String]) -> Vec<String> {
+pub(crate) fn orders(world: &World) -> Orders {
+    Orders::new(view_config(), world.dynamodb.clone(), world.clock())
+}
+
+pub(crate) async fn apply(orders: &Orders, bodies: &[String]) -> Vec<String> {
     let records: Vec<_> = bodies
         .iter()
         .enumerate()
@@ -28,7 +31,7 @@ async fn apply(orders: &Orders, bodies: &[String]) -> Vec<String> {
 }
 
 /// Every sample of a provider as the relay would send it.
-async fn messages(world: &World, provider: &'static Provider) -> Vec<String> {
+pub(crate) async fn messages(world: &World, provider: &'static Provider) -> Vec<String> {
     let receiver = world.receiver(provider);
     for case in cases(provider.name) {
         status(&receiver, &sample(provider.name, &case, |_| ())).await;

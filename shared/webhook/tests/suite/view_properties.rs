@@ -79,6 +79,50 @@ proptest! {
 }
 
 #[test]
+fn every_register_is_known_to_stay_or_to_go_when_a_buyer_is_forgotten() {
+    use webhook::personal::{ERASED, KEPT, is_listed};
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for history in HISTORIES.iter() {
+        for (path, _) in joined(history).registers() {
+            let (stays, goes) = (is_listed(KEPT, path), is_listed(ERASED, path));
+            assert!(stays != goes, "{path}: name it in KEPT or in ERASED of webhook::personal");
+            let named = KEPT.iter().chain(ERASED).filter(|pattern| is_listed(&[pattern], path));
+            named.for_each(|pattern| *seen.entry(pattern).or_default() += 1);
+        }
+    }
+    assert!(seen.len() > 40, "the samples have few registers: {seen:?}");
+}
+
+#[test]
+fn what_was_erased_stays_erased_and_keeps_its_place() {
+    for history in HISTORIES.iter() {
+        let whole = joined(history);
+        let erased = webhook::personal::without_personal(whole.clone());
+        let text = serde_json::to_string(&erased).unwrap();
+        assert!(
+            erased.registers().all(|(path, register)| webhook::personal::is_kept(path) || register.value.is_null())
+        );
+        let names = ["/name", "/email", "/phone", "/line1"];
+        let of_buyer = |path: &str| path.contains("customer/") && names.iter().any(|name| path.ends_with(name));
+        for (path, register) in whole.registers().filter(|(path, _)| of_buyer(path)) {
+            let value = register.value.as_str().unwrap_or_default();
+            assert!(value.len() < 5 || !text.contains(value), "{path}: {value}");
+        }
+        assert_eq!(erased.summary(), whole.summary());
+        let mut again = erased.clone();
+        assert!(!again.merge(whole), "the same events brought something back");
+    }
+}
+
+#[test]
+fn a_correction_stands_where_its_event_stands() {
+    for history in HISTORIES.iter() {
+        let corrections: Vec<Event> = history.iter().cloned().map(Event::into_correction).collect();
+        assert_eq!(joined(&corrections), joined(history));
+    }
+}
+
+#[test]
 fn histories_are_worth_permuting() {
     let longest = HISTORIES.iter().map(Vec::len).max().unwrap();
     assert!(HISTORIES.len() > 20 && longest >= 8, "{} histories, the longest of {longest}", HISTORIES.len());

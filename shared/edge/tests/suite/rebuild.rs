@@ -1,0 +1,473 @@
+//! Views made anew from their events: what live joining makes of them, whatever comes in between.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_types::config_bag::ConfigBag;
+use edge::item::{Item, text};
+use edge::orders::rebuild::Rebuild;
+use edge::{Eraser, Orders, ViewConfig};
+use serde_json::{Value, json};
+use webhook::claim::EventKey;
+use webhook::event::Event;
+use webhook::providers::{PROVIDERS, Provider, SCALAPAY, SCALEV};
+use webhook::row::read;
+use webhook::view::View;
+
+use crate::harness::*;
+use crate::orders::{apply, messages, orders, view_config};
+
+/// Rows of the orders table by partition key, to be put back.
+async fn views(world: &World) -> Vec<Item> {
+    world.items(ORDERS).await
+}
+
+fn pk_of(item: &Item) -> String {
+    text_of(item, "pk")
+}
+
+/// Every partition of a provider's events.
+async fn partitions(world: &World, provider: &Provider) -> Vec<String> {
+    let mut pks: Vec<String> = world.items(EVENTS).await.iter().map(pk_of).collect();
+    pks.retain(|pk| pk.starts_with(provider.name));
+    pks.sort();
+    pks.dedup();
+    pks
+}
+
+async fn rebuild_all(world: &World, pks: &[String]) -> Vec<Rebuild> {
+    let orders = orders(world);
+    let mut rebuilt = Vec::new();
+    for pk in pks {
+        rebuilt.push(orders.rebuild(pk).await.unwrap());
+    }
+    rebuilt
+}
+
+async fn forget_views(world: &World) {
+    for item in views(world).await {
+        let request = world.dynamodb.delete_item().table_name(ORDERS).key("pk", text(&pk_of(&item)));
+        request.send().await.unwrap();
+    }
+}
+
+/// An order of its own for every seed, the same one again for the same seed.
+fn shuffled<T: Clone>(items: &[T], seed: u64) -> Vec<T> {
+    let place = |index: usize| {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        (seed, index).hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|index| place(*index));
+    order.into_iter().map(|index| items[index].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_rebuilt_view_is_the_joined_one() {
+    for provider in PROVIDERS {
+        let world = world().await;
+        let messages = messages(&world, provider).await;
+        let pks = partitions(&world, provider).await;
+        for seed in 0..4 {
+            forget_views(&world).await;
+            for batch in shuffled(&messages, seed).chunks(4) {
+                assert_eq!(apply(&orders(&world), batch).await, Vec::<String>::new());
+            }
+            let joined = views(&world).await;
+            assert!(!joined.is_empty());
+            let rebuilt = rebuild_all(&world, &pks).await;
+            assert!(rebuilt.iter().all(|rebuild| !rebuild.is_change() && rebuild.unreadable.is_empty()));
+            assert_eq!(views(&world).await, joined);
+            // From nothing it is the same again, to the byte.
+            forget_views(&world).await;
+            rebuild_all(&world, &pks).await;
+            assert_eq!(views(&world).await, joined, "{} seed {seed}", provider.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn replays_corrections_and_repeats_make_no_difference() {
+    for provider in PROVIDERS {
+        let world = world().await;
+        let messages = messages(&world, provider).await;
+        let again = |change: fn(Event) -> Event| {
+            let event = |body: &String| change(serde_json::from_str(body).unwrap()).to_json().unwrap();
+            messages.iter().map(event).collect::<Vec<_>>()
+        };
+        let replays = again(|event| Event { replay: true, ..event });
+        let corrections = again(Event::into_correction);
+        let bare = again(|event| event.into_correction().without_data());
+        for bodies in [&messages, &replays, &corrections, &bare, &messages] {
+            assert_eq!(apply(&orders(&world), bodies).await, Vec::<String>::new());
+        }
+        let joined = views(&world).await;
+        let rebuilt = rebuild_all(&world, &partitions(&world, provider).await).await;
+        assert!(rebuilt.iter().all(|rebuild| !rebuild.is_change()), "{}", provider.name);
+        assert_eq!(views(&world).await, joined);
+    }
+}
+
+/// Joins a message before one of the calls of a client, counted from 0.
+#[derive(Debug)]
+struct Between {
+    at: usize,
+    calls: Arc<AtomicUsize>,
+    others: aws_sdk_dynamodb::Client,
+    config: ViewConfig,
+    clock: edge::clock::Clock,
+    item: Item,
+    body: String,
+}
+
+impl Intercept for Between {
+    fn name(&self) -> &'static str {
+        "Between"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == self.at {
+            let orders = Orders::new(self.config.clone(), self.others.clone(), self.clock.clone());
+            let (client, item, body) = (self.others.clone(), self.item.clone(), self.body.clone());
+            // The hook cannot wait, so a thread of its own does.
+            let joined = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    // As every live event: kept first, joined later.
+                    client.put_item().table_name(EVENTS).set_item(Some(item)).send().await.unwrap();
+                    apply(&orders, &[body]).await
+                })
+            });
+            assert_eq!(joined.join().unwrap(), Vec::<String>::new());
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_joined_at_any_step_is_not_lost() {
+    let mut races = 0;
+    for at in 0..12 {
+        let world = world().await;
+        let messages = messages(&world, &SCALAPAY).await;
+        let of_order = |body: &&String| body.contains("\"scalapay/it/21KLT3YDWT/");
+        let order: Vec<String> = messages.iter().filter(of_order).cloned().collect();
+        assert!(order.len() >= 4);
+        let pk = "scalapay/it/21KLT3YDWT";
+        apply(&orders(&world), &order).await;
+        let whole = orders(&world).view(pk).await.unwrap().unwrap();
+        forget_views(&world).await;
+        // All but one are joined; a wrong register makes the rebuild write.
+        let mut wrong: Event = serde_json::from_str(&order[0]).unwrap();
+        wrong.sequence = format!("9{}", &wrong.sequence[1..]);
+        apply(&orders(&world), &order[1..]).await;
+        apply(&orders(&world), &[wrong.to_json().unwrap()]).await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (item, body) = one_more(pk);
+        let between = Between {
+            at,
+            calls: Arc::clone(&calls),
+            others: world.dynamodb.clone(),
+            config: view_config(),
+            clock: world.clock(),
+            item,
+            body,
+        };
+        let config = world.dynamodb.config().to_builder().interceptor(between).build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let rebuilding = Orders::new(view_config(), client, world.clock());
+        let rebuilt = rebuilding.rebuild(pk).await.unwrap();
+        assert!(rebuilt.is_change());
+        let made = calls.load(Ordering::SeqCst);
+        let stands = orders(&world).view(pk).await.unwrap().unwrap();
+        if at < made {
+            races += 1;
+            let told = |view: &View| view.render()["payments"]["21KLT3YDWT"]["capture_status"].clone();
+            assert_eq!(told(&stands), "told in between", "at call {at} of {made}");
+        }
+        let mut expected = stands.clone();
+        assert!(!expected.merge(whole), "at call {at} of {made} something was lost");
+        assert!(!stands.registers().any(|(_, register)| register.sequence.starts_with('9')));
+    }
+    assert!(races >= 3, "only {races} steps had something in between");
+}
+
+/// One more event of an order: its row and its message.
+fn one_more(pk: &str) -> (Item, String) {
+    let sk = "refunded/told-in-between";
+    let body = json!({
+        "status": "refunded", "orderToken": pk.rsplit('/').next().unwrap(),
+        "captureStatus": "told in between",
+    });
+    let key = EventKey { pk: pk.to_owned(), sk: sk.to_owned() };
+    let row = edge::item::StoredRow {
+        row: webhook::row::Row {
+            key,
+            received_ms: START_MS + 5,
+            body: Vec::new(),
+            hash: [9; 32],
+            headers: std::collections::BTreeMap::new(),
+            signed_at: None,
+            mark: None,
+        },
+        body: edge::item::KeptBody::Inline(edge::item::compress(body.to_string().as_bytes()).unwrap()),
+        content: [9; 32],
+        claim_version: 1,
+        fingerprint: String::new(),
+        cut: Vec::new(),
+        alias: None,
+    };
+    let read = read(&SCALAPAY, &webhook::row::Row { body: body.to_string().into_bytes(), ..row.row.clone() });
+    (row.to_item(), read.to_json().unwrap())
+}
+
+#[tokio::test]
+async fn another_mapping_makes_another_view() {
+    let world = world().await;
+    let messages = messages(&world, &SCALEV).await;
+    apply(&orders(&world), &messages).await;
+    let mended = Provider { mapping_version: 2, ..SCALEV };
+    let mapping: &'static [&'static Provider] = Box::leak(Box::new([&*Box::leak(Box::new(mended))]));
+    let of_mended = orders(&world).with_mapping(mapping);
+    let pks = partitions(&world, &SCALEV).await;
+    let mut changed = 0;
+    for pk in &pks {
+        let surveyed = of_mended.survey(pk).await.unwrap();
+        let rebuilt = of_mended.rebuild(pk).await.unwrap();
+        assert_eq!(surveyed, rebuilt);
+        changed += usize::from(rebuilt.is_change());
+        assert!(!of_mended.rebuild(pk).await.unwrap().is_change());
+    }
+    assert!(changed > 3);
+    // The older mapping's messages, which come late, change nothing any more.
+    let before = views(&world).await;
+    apply(&orders(&world), &messages).await;
+    assert_eq!(views(&world).await, before);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_keeps_what_the_view_has_of_it() {
+    let world = world().await;
+    let messages = messages(&world, &SCALAPAY).await;
+    apply(&orders(&world), &messages).await;
+    let before = views(&world).await;
+    let damaged = "scalapay/it/21KLT3YDWT";
+    for item in world.items(EVENTS).await.into_iter().filter(|item| pk_of(item) == damaged) {
+        let request = world.dynamodb.update_item().table_name(EVENTS).key("pk", text(damaged));
+        let request = request.key("sk", text(&text_of(&item, "sk"))).update_expression("SET body = :body");
+        let nonsense = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(*b"nonsense"));
+        request.expression_attribute_values(":body", nonsense).send().await.unwrap();
+    }
+    let rebuilt = orders(&world).rebuild(damaged).await.unwrap();
+    assert!(rebuilt.unreadable.len() >= 4 && rebuilt.events.is_empty() && !rebuilt.is_change(), "{rebuilt:?}");
+    assert_eq!(views(&world).await, before);
+    // Of an order without any event nothing is made.
+    let unknown = orders(&world).rebuild("scalapay/it/NOBODY").await.unwrap();
+    assert!(!unknown.is_change());
+}
+
+#[tokio::test]
+async fn a_view_of_nothing_goes() {
+    let world = world().await;
+    let messages = messages(&world, &SCALAPAY).await;
+    apply(&orders(&world), &messages).await;
+    fn silent(kept: webhook::row::Kept<'_>) -> webhook::row::Reading {
+        webhook::row::Reading { event_type: None, data: webhook::event::Data::Other {}, ..(SCALAPAY.read)(kept) }
+    }
+    let mute = Provider { mapping_version: 2, read: silent, ..SCALAPAY };
+    let mapping: &'static [&'static Provider] = Box::leak(Box::new([&*Box::leak(Box::new(mute))]));
+    for item in views(&world).await {
+        let rebuilt = orders(&world).with_mapping(mapping).rebuild(&pk_of(&item)).await.unwrap();
+        assert!(rebuilt.is_change() && rebuilt.joined.is_empty());
+    }
+    assert!(views(&world).await.is_empty());
+}
+
+fn eraser(world: &World) -> Eraser {
+    Eraser::new(view_config(), world.dynamodb.clone(), world.clock())
+}
+
+/// Everything in both tables as text, compressed values undone.
+async fn everything(world: &World) -> String {
+    let mut said = String::new();
+    for table in [EVENTS, ORDERS] {
+        for item in world.items(table).await {
+            for (name, value) in item {
+                match value {
+                    AttributeValue::B(bytes) if name != "hash" && name != "content" => {
+                        let plain = edge::item::decompress(bytes.as_ref()).unwrap_or_else(|_| bytes.into_inner());
+                        said.push_str(&String::from_utf8_lossy(&plain));
+                    }
+                    other => said.push_str(&format!("{other:?}")),
+                }
+                said.push('\n');
+            }
+        }
+    }
+    said
+}
+
+#[tokio::test]
+async fn nothing_of_the_buyer_is_left_and_nothing_rewinds() {
+    for provider in PROVIDERS {
+        let world = world().await;
+        let messages = messages(&world, provider).await;
+        apply(&orders(&world), &messages).await;
+        let pks = partitions(&world, provider).await;
+        let mut summaries = Vec::new();
+        for pk in &pks {
+            summaries.push(orders(&world).view(pk).await.unwrap().map(|view| view.summary()));
+        }
+        let mut personal: Vec<String> = Vec::new();
+        for event in &messages {
+            let event: Value = serde_json::from_str(event).unwrap();
+            for place in ["customer", "shipping_address", "billing_address"] {
+                let told = event["data"][place].as_object().into_iter().flatten();
+                let told = told.filter(|(name, _)| ["name", "email", "phone", "line1"].contains(&name.as_str()));
+                personal.extend(told.filter_map(|(_, value)| Some(value.as_str()?.to_owned())));
+            }
+        }
+        personal.retain(|value| value.len() > 6);
+        let before = everything(&world).await;
+        assert!(!personal.is_empty() && personal.iter().any(|value| before.contains(value)), "{}", provider.name);
+        for pk in &pks {
+            let surveyed = eraser(&world).survey(pk, None).await.unwrap();
+            let erased = eraser(&world).erase(pk, None).await.unwrap();
+            assert_eq!(surveyed.events.len(), erased.events.len());
+            assert!(erased.unreadable.is_empty() && !erased.events.is_empty());
+        }
+        let after = everything(&world).await;
+        for value in &personal {
+            assert!(!after.contains(value), "{}: {value} is still there", provider.name);
+        }
+        for (pk, summary) in pks.iter().zip(&summaries) {
+            assert_eq!(orders(&world).view(pk).await.unwrap().map(|view| view.summary()), *summary, "{pk}");
+        }
+        // Messages that were on their way bring nothing back; again there is nothing to erase.
+        let tables = views(&world).await;
+        assert_eq!(apply(&orders(&world), &messages).await, Vec::<String>::new());
+        assert_eq!(views(&world).await, tables, "{}", provider.name);
+        for pk in &pks {
+            let again = eraser(&world).erase(pk, None).await.unwrap();
+            assert_eq!((again.events.len(), again.view_changed), (0, Some(false)));
+        }
+        // A redelivery is still a repeat.
+        let rows = world.items(EVENTS).await.len();
+        let receiver = world.receiver(provider);
+        for case in cases(provider.name) {
+            assert_eq!(status(&receiver, &sample(provider.name, &case, |_| ())).await, 200);
+        }
+        assert_eq!(world.items(EVENTS).await.len(), rows, "{}", provider.name);
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_that_dies_anywhere_is_finished_by_the_next() {
+    let world = world().await;
+    let receiver = world.receiver(&SCALEV);
+    // A body that needs chunks, of a text that does not compress.
+    let long: String = (0..60_000_u64).map(|n| format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let event = sample("scalev", "order.created.2026", |event| {
+        let body = event["body"].as_str().unwrap().to_owned();
+        let at = body.find('{').unwrap() + 1;
+        event["body"] = format!("{}\"padding\":\"{long}\",{}", &body[..at], &body[at..]).into();
+    });
+    assert_eq!(status(&receiver, &event).await, 200);
+    let rows = world.items(EVENTS).await;
+    let chunks = rows.iter().filter(|item| text_of(item, "kind") == "chunk").count();
+    assert!(chunks >= 2, "{chunks}");
+    let pk = rows.iter().map(pk_of).find(|pk| pk.starts_with("scalev/")).unwrap();
+    rebuild_all(&world, std::slice::from_ref(&pk)).await;
+    for at in 0.. {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let config = world.dynamodb.config().to_builder().interceptor(Dies { at, calls: Arc::clone(&calls) });
+        let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        let erased = Eraser::new(view_config(), client, world.clock()).erase(&pk, None).await;
+        if erased.is_ok() {
+            assert!(at > 6, "{at}");
+            break;
+        }
+    }
+    assert!(!world.items(EVENTS).await.iter().any(|item| text_of(item, "kind") == "chunk"));
+    let view = orders(&world).view(&pk).await.unwrap().unwrap();
+    assert_eq!(view.render()["order"]["customer"]["name"], Value::Null);
+    assert!(view.summary().total.is_some());
+}
+
+/// Fails every call from one on.
+#[derive(Debug)]
+struct Dies {
+    at: usize,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Intercept for Dies {
+    fn name(&self) -> &'static str {
+        "Dies"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let dead = self.calls.fetch_add(1, Ordering::SeqCst) >= self.at;
+        if dead { Err("the process died".into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_a_younger_event_refers_to_stays_until_that_one_is_old() {
+    let world = world().await;
+    let receiver = world.receiver(&SCALAPAY);
+    let signed_at = |ms: i64| {
+        sample("scalapay", "charged", |event| event["headers"]["x-scalapay-timestamp"] = ms.to_string().into())
+    };
+    assert_eq!(status(&receiver, &signed_at(START_MS)).await, 200);
+    world.time.advance(1_000_000);
+    assert_eq!(status(&receiver, &signed_at(START_MS + 1_000_000)).await, 200);
+    let rows = world.items(EVENTS).await;
+    assert_eq!(rows.len(), 2);
+    let pk = pk_of(&rows[0]);
+    let half = eraser(&world).erase(&pk, Some(START_MS + 500_000)).await.unwrap();
+    assert_eq!((half.events.len(), half.shared, half.younger), (0, 1, 1));
+    let whole = eraser(&world).erase(&pk, Some(START_MS + 2_000_000)).await.unwrap();
+    assert_eq!((whole.events.len(), whole.shared, whole.unreadable.len()), (2, 0, 0));
+    assert!(world.items(EVENTS).await.iter().all(|item| item.contains_key("residue") && !item.contains_key("body_of")));
+    // Once more under a new signed time: the body that it would refer to is gone, so it has its own.
+    world.time.advance(1_000_000);
+    assert_eq!(status(&receiver, &signed_at(START_MS + 2_000_000)).await, 200);
+    let with_body = world.items(EVENTS).await.into_iter().filter(|item| item.contains_key("body")).count();
+    assert_eq!(with_body, 1);
+}
+
+#[tokio::test]
+async fn the_reader_tells_corrections_and_what_was_erased() {
+    let world = world().await;
+    let messages = messages(&world, &SCALAPAY).await;
+    let event: Event = serde_json::from_str(&messages[0]).unwrap();
+    let reader = edge::Reader::new(view_config(), world.dynamodb.clone(), world.clock());
+    let ask = async |id: &str| reader.answer(serde_json::from_value(json!({"id": id})).unwrap()).await;
+    let correction = ask(&format!("{};v1", event.id)).await.unwrap();
+    assert_eq!(correction, json!(event.clone().into_correction()));
+    assert_eq!(ask(&event.id).await.unwrap(), json!(event));
+    let pk = EventKey::from_id(&event.id).unwrap().pk;
+    eraser(&world).erase(&pk, None).await.unwrap();
+    for id in [event.id.clone(), format!("{};v1", event.id)] {
+        let told = ask(&id).await.unwrap_err();
+        assert!(matches!(told, edge::read::ReadError::Erased(_)), "{told:?}");
+        assert!(told.to_string().starts_with("it was erased on 2026-01-01T00:"), "{told}");
+    }
+}
