@@ -35,6 +35,7 @@ PURPOSES = (
 PURPOSES = ("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "cli", "look", "replay", "watch")
 # The kinds of rows that tell of no delivery.
 NOTES = ("relayed", "watch")
+PURPOSES = ("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "cli", "look", "replay", "story", "forget")
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {
     ("scalev", "main"): ["41750fd8-e7e2-4887-b348-04c01a547ae0"],

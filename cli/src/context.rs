@@ -9,7 +9,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use edge::clock::Clock;
 use edge::store::Store;
-use edge::{Orders, ViewConfig};
+use edge::{Eraser, Orders, ViewConfig};
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
@@ -38,6 +38,7 @@ pub struct Context {
     dynamodb: aws_sdk_dynamodb::Client,
     secrets_manager: aws_sdk_secretsmanager::Client,
     sqs: aws_sdk_sqs::Client,
+    lambda: aws_sdk_lambda::Client,
     deployment: OnceCell<Deployment>,
 }
 
@@ -73,6 +74,7 @@ impl Context {
             dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
             secrets_manager: aws_sdk_secretsmanager::Client::new(&sdk),
             sqs: aws_sdk_sqs::Client::new(&sdk),
+            lambda: aws_sdk_lambda::Client::new(&sdk),
             sdk,
             deployment,
         }
@@ -109,6 +111,11 @@ impl Context {
         self.sqs.clone()
     }
 
+    /// The Lambda client.
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        self.lambda.clone()
+    }
+
     /// The events table.
     pub async fn store(&self) -> Result<Store, Error> {
         let table = self.deployment().await?.events_table()?;
@@ -117,12 +124,20 @@ impl Context {
 
     /// The order views.
     pub async fn orders(&self) -> Result<Orders, Error> {
+        Ok(Orders::new(self.tables().await?, self.dynamodb(), self.clock.clone()))
+    }
+
+    /// What erases bodies.
+    pub async fn eraser(&self) -> Result<Eraser, Error> {
+        Ok(Eraser::new(self.tables().await?, self.dynamodb(), self.clock.clone()))
+    }
+
+    async fn tables(&self) -> Result<ViewConfig, Error> {
         let deployment = self.deployment().await?;
-        let config = ViewConfig {
+        Ok(ViewConfig {
             events_table: deployment.events_table()?.to_owned(),
             orders_table: deployment.orders_table()?.to_owned(),
-        };
-        Ok(Orders::new(config, self.dynamodb(), self.clock.clone()))
+        })
     }
 
     /// Where a function URL is reached from here: as it stands, or by path on a local stack, whose function URLs no

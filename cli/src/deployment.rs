@@ -14,6 +14,7 @@ use crate::error::Error;
 pub struct Deployment {
     stack: String,
     outputs: BTreeMap<String, String>,
+    parameters: BTreeMap<String, String>,
 }
 
 /// The stack's queues.
@@ -47,12 +48,28 @@ impl Deployment {
         let output = |output: &aws_sdk_cloudformation::types::Output| {
             Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))
         };
-        Ok(Deployment::of(stack, found.outputs().iter().filter_map(output).collect()))
+        let parameter = |parameter: &aws_sdk_cloudformation::types::Parameter| {
+            Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned()))
+        };
+        let parameters = found.parameters().iter().filter_map(parameter).collect();
+        Ok(Deployment { parameters, ..Deployment::of(stack, found.outputs().iter().filter_map(output).collect()) })
     }
 
     /// A stack with these outputs.
     pub fn of(stack: &str, outputs: BTreeMap<String, String>) -> Self {
-        Deployment { stack: stack.to_owned(), outputs }
+        Deployment { stack: stack.to_owned(), outputs, parameters: BTreeMap::new() }
+    }
+
+    /// The same stack with the value of a parameter.
+    #[must_use]
+    pub fn with_parameter(mut self, name: &str, value: &str) -> Self {
+        self.parameters.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A parameter's value; empty where the stack tells none.
+    pub fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name).map_or("", String::as_str)
     }
 
     /// The stack's name.

@@ -45,6 +45,17 @@ impl Destination {
         })
     }
 
+    /// Whether the relay sends events of this type there, by the stack's own type filters.
+    pub fn is_relayed(self, deployment: &Deployment, event_type: &str) -> bool {
+        let parameter = match self {
+            Destination::Work => "WorkQueueTypes",
+            Destination::Extra => "ExtraQueueTypes",
+            Destination::Orders => return self.takes(event_type),
+        };
+        let types: Vec<&str> = deployment.parameter(parameter).split(',').filter(|name| !name.is_empty()).collect();
+        takes(&types, event_type)
+    }
+
     /// Whether events of this type go there. What the operator chooses goes to the user's own queues whatever the
     /// stack's parameters filter; the order views have no use for anything else.
     pub fn takes(self, event_type: &str) -> bool {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use edge::item::{Item, KIND_EVENT, StoredRow, key_of, text};
+use edge::residue::Said;
 use edge::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::Provider;
-use webhook::row::read;
+use webhook::view::View;
 
 use crate::aws::{failed, store_failed};
 use crate::context::Context;
@@ -33,8 +34,10 @@ pub struct KeptEvent {
     pub key: EventKey,
     /// Its row with its body; none where the row is not of a form that this build knows.
     pub stored: Option<StoredRow>,
-    /// What this build reads in it.
+    /// What this build reads in it; what was left of an erased one, which has no data.
     pub event: Event,
+    /// What it says of its order.
+    pub view: View,
 }
 
 impl KeptEvent {
@@ -48,13 +51,18 @@ impl KeptEvent {
             (Err(error), _) => return Ok(KeptEvent::unreadable(key, &error.to_string())),
         };
         store.load_body(&mut stored).await.map_err(|error| store_failed(&error))?;
-        let event = read(provider, &stored.row);
-        Ok(KeptEvent { key, stored: Some(stored), event })
+        let said = Said::of(provider, &stored).map_err(|error| store_failed(&error))?;
+        Ok(KeptEvent { key, stored: Some(stored), event: said.event, view: said.view })
     }
 
     fn unreadable(key: EventKey, reason: &str) -> Self {
         let event = Event::of_unreadable_row(&key, 0, reason);
-        KeptEvent { key, stored: None, event }
+        KeptEvent { key, stored: None, event, view: View::default() }
+    }
+
+    /// Whether its body was erased.
+    pub fn is_erased(&self) -> bool {
+        self.stored.as_ref().is_some_and(StoredRow::is_erased)
     }
 
     /// When it was received.
@@ -62,7 +70,8 @@ impl KeptEvent {
         self.event.receivedtime
     }
 
-    /// What stands on it, in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`, `test`.
+    /// What stands on it, in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`,
+    /// `unreadfields`, `test`, `erased`.
     pub fn marks(&self) -> Vec<&'static str> {
         let event = &self.event;
         [
@@ -73,6 +82,7 @@ impl KeptEvent {
             ("unreadable", event.unreadable.is_some()),
             ("unreadfields", event.unreadfields.is_some()),
             ("test", event.test),
+            ("erased", self.is_erased()),
         ]
         .into_iter()
         .filter_map(|(mark, holds)| holds.then_some(mark))

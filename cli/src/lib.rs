@@ -7,6 +7,8 @@
 //! themselves, [`signing`] and [`sending`] deliveries of one's own, [`destination`] and [`run_file`]
 //! what is sent again, [`letters`] what could not be; [`kept`] and [`quarantine`] what came of deliveries, [`keys`] and
 //! [`secret`] changes of the stack's secrets.
+//! what is sent again, [`letters`] what could not be, [`journal`] long work that can go on, [`difference`] and
+//! [`deployed`] two builds' readings of one event.
 
 pub mod args;
 pub mod error;
@@ -26,6 +28,9 @@ pub mod kept;
 pub mod quarantine;
 pub mod destination;
 pub mod run_file;
+pub mod journal;
+pub mod difference;
+pub mod deployed;
 pub mod letters;
 pub mod keys;
 pub mod secret;

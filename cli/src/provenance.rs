@@ -84,7 +84,8 @@ fn fields(provider: &Provider, row: &Row) -> BTreeMap<String, Value> {
     found
 }
 
-fn flatten(value: Value, path: String, found: &mut BTreeMap<String, Value>) {
+/// Every value of a document by its path: members behind dots, places in lists in brackets.
+pub fn flatten(value: Value, path: String, found: &mut BTreeMap<String, Value>) {
     match value {
         Value::Object(members) => members.into_iter().for_each(|(name, value)| {
             flatten(value, if path.is_empty() { name } else { format!("{path}.{name}") }, found);

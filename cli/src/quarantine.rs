@@ -11,7 +11,7 @@ use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::{Sources, is_source_name};
 
-use crate::aws::failed;
+use crate::aws::{failed, store_failed};
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::Paint;
@@ -226,15 +226,63 @@ pub async fn of_partition(context: &Context, provider: &'static Provider, source
 
 /// One refused delivery.
 pub async fn of_slot(context: &Context, slot: &Slot) -> Result<Refused, Error> {
+    find(context, slot).await?.ok_or_else(|| {
+        Error::not_found(format!("nothing is in quarantine under {slot}"))
+            .next("hookmill quarantine list shows what there is; a slot is freed after three days.")
+    })
+}
+
+async fn find(context: &Context, slot: &Slot) -> Result<Option<Refused>, Error> {
     let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
     let get = client.get_item().table_name(table).consistent_read(true);
     let get = get.key("pk", AttributeValue::S(partition(slot.provider, &slot.source))).key("sk", text(&slot.slot));
     let item: Option<Item> = get.send().await.map_err(|error| failed("read the quarantine", &error))?.item;
-    let item = item.ok_or_else(|| {
-        Error::not_found(format!("nothing is in quarantine under {slot}"))
-            .next("hookmill quarantine list shows what there is; a slot is freed after three days.")
-    })?;
-    Refused::from_item(&item).map_err(|error| Error::problems(format!("{slot} cannot be read: {error}")))
+    let refused = item.as_ref().map(Refused::from_item).transpose();
+    refused.map_err(|error| Error::problems(format!("{slot} cannot be read: {error}")))
+}
+
+/// The refused deliveries of a source and of unknown ones whose bodies are meant, each by its name and its body's hash.
+pub async fn slots(
+    context: &Context,
+    source: &SourceName,
+    is_meant: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<String>, Error> {
+    let mut slots = Vec::new();
+    for name in [source.source.as_str(), UNKNOWN] {
+        for refused in of_partition(context, source.provider, name).await? {
+            let meant = match &refused.body {
+                RefusedBody::Whole(body) | RefusedBody::Cut(body) => is_meant(body),
+                RefusedBody::Gone => false,
+            };
+            if meant {
+                slots.push(format!("{REFUSED}{}/{}", refused.name(), hex::encode(refused.hash)));
+            }
+        }
+    }
+    Ok(slots)
+}
+
+/// What the names of [`slots`] begin with, and no event's does.
+const REFUSED: &str = "refused/";
+
+/// Whether a name is one that [`slots`] gave.
+pub fn is_slot(name: &str) -> bool {
+    name.starts_with(REFUSED)
+}
+
+/// Removes a refused delivery that [`slots`] named, unless another one has taken its slot.
+pub async fn remove(context: &Context, name: &str) -> Result<(), Error> {
+    let nameless = || Error::usage(format!("{name} names no refused delivery"));
+    let (slot, hash) = name.strip_prefix(REFUSED).and_then(|name| name.rsplit_once('/')).ok_or_else(nameless)?;
+    let slot: Slot = slot.parse().map_err(|_| nameless())?;
+    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+    match find(context, &slot).await? {
+        Some(refused) if hex::encode(refused.hash) == hash => {
+            let removed = refused.remove(&client, table).await;
+            removed.map(|_| ()).map_err(|error| store_failed(&error))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub struct Head {
     pub queues: BTreeMap<Destination, String>,
     /// How many events are planned; a file with fewer was never finished.
     pub events: usize,
+    /// They go out as corrections of what an earlier mapping read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub corrections: bool,
 }
 
 /// An event that is to be sent.
@@ -45,6 +48,9 @@ pub struct Planned {
     pub event_type: String,
     /// Where it goes.
     pub queues: Vec<Destination>,
+    /// The reading that was planned, where it has to be that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<String>,
 }
 
 /// A line.
@@ -83,17 +89,14 @@ pub struct RunFile {
 impl Run {
     /// Reads a file; with the length of what can be read of it, which a torn last line is no part of.
     pub fn read(path: &Path) -> Result<(Self, u64), Error> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| Error::usage(format!("the run file {} cannot be read: {error}", path.display())))?;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let (lines, whole) = whole_lines(path)?;
         let mut run = Run::default();
         let bad = |number: usize, why: &str| {
             Error::usage(format!("line {number} of {} is not a replay's: {why}", path.display()))
                 .next("A run file is what hookmill replay --yes wrote; its note names it.")
         };
-        let lines = bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
-        for (number, line) in (1..).zip(lines).filter(|(_, line)| !line.is_empty()) {
-            match serde_json::from_slice::<Line>(line).map_err(|error| bad(number, &error.to_string()))? {
+        for (number, line) in lines {
+            match serde_json::from_slice::<Line>(&line).map_err(|error| bad(number, &error.to_string()))? {
                 Line::Replay(head) if number == 1 => run.head = head,
                 Line::Replay(_) => return Err(bad(number, "it begins anew")),
                 Line::Planned(planned) => run.planned.push(planned),
@@ -107,7 +110,7 @@ impl Run {
             return Err(Error::usage(format!("{} ends before its plan does, so nothing was sent", path.display()))
                 .next("Start the replay anew."));
         }
-        Ok((run, u64::try_from(whole).unwrap_or(u64::MAX)))
+        Ok((run, whole))
     }
 
     /// What a queue does not have yet.
@@ -119,12 +122,17 @@ impl Run {
 impl RunFile {
     /// Begins a file with a plan. An older file stays as it is.
     pub fn create(path: &Path, run: &Run) -> Result<Self, Error> {
+        let planned = run.planned.iter().cloned().map(Line::Planned);
+        let lines: Vec<Line> = std::iter::once(Line::Replay(run.head.clone())).chain(planned).collect();
+        RunFile::begin(path, &lines)
+    }
+
+    /// Begins a file with its first lines. An older file stays as it is.
+    pub fn begin<T: Serialize>(path: &Path, lines: &[T]) -> Result<Self, Error> {
         let file = OpenOptions::new().append(true).create_new(true).open(path);
         let file = file.map_err(|error| cannot("be made", path, &error))?;
         let mut begun = RunFile::locked(file, path)?;
-        let planned = run.planned.iter().cloned().map(Line::Planned);
-        let lines: Vec<Line> = std::iter::once(Line::Replay(run.head.clone())).chain(planned).collect();
-        begun.write(&lines)?;
+        begun.write(lines)?;
         // The name has to be as durable as what stands under it; not every system can be asked for that.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
@@ -133,15 +141,20 @@ impl RunFile {
 
     /// Goes on with a file, without its torn last line.
     pub fn resume(path: &Path) -> Result<(Self, Run), Error> {
+        RunFile::reopen(path, Run::read)
+    }
+
+    /// Goes on with a file as its reader understands it, which gives the length of what can be read.
+    pub fn reopen<T>(path: &Path, read: impl Fn(&Path) -> Result<(T, u64), Error>) -> Result<(Self, T), Error> {
         let file = OpenOptions::new().append(true).open(path).map_err(|error| cannot("be written", path, &error))?;
         let resumed = RunFile::locked(file, path)?;
-        let (run, length) = Run::read(path)?;
+        let (run, length) = read(path)?;
         resumed.file.set_len(length).map_err(|error| cannot("be written", path, &error))?;
         Ok((resumed, run))
     }
 
     /// Writes lines, which are durable when this returns.
-    pub fn write(&mut self, lines: &[Line]) -> Result<(), Error> {
+    pub fn write<T: Serialize>(&mut self, lines: &[T]) -> Result<(), Error> {
         let mut text = Vec::new();
         for line in lines {
             serde_json::to_writer(&mut text, line)
@@ -173,6 +186,16 @@ impl RunFile {
     }
 }
 
+/// A file's lines by number, and their length: a torn last line is not among them.
+pub fn whole_lines(path: &Path) -> Result<(Vec<(usize, Vec<u8>)>, u64), Error> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::usage(format!("the file {} cannot be read: {error}", path.display())))?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let lines = bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
+    let lines = (1..).zip(lines).filter(|(_, line)| !line.is_empty()).map(|(number, line)| (number, line.to_vec()));
+    Ok((lines.collect(), u64::try_from(whole).unwrap_or(u64::MAX)))
+}
+
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::usage(format!("the run file {} cannot {what}: {error}", path.display()))
         .next("Name another with --run-file; without a run file nothing is sent.")
@@ -187,9 +210,10 @@ mod tests {
             id: id.to_owned(),
             event_type: "ping".to_owned(),
             queues: vec![Destination::Work, Destination::Extra],
+            reading: None,
         };
         let queues = BTreeMap::from([(Destination::Work, "u".to_owned())]);
-        let head = Head { id: "r".to_owned(), queues, events: 2 };
+        let head = Head { id: "r".to_owned(), queues, events: 2, corrections: false };
         Run { head, planned: vec![planned("a"), planned("b")], sent: HashSet::new() }
     }
 

@@ -26,7 +26,7 @@ pub struct Moment {
 
 /// An order's events by time of receipt, and the view that they end in.
 pub fn timeline(events: &[KeptEvent], stored: Option<&View>) -> (Vec<Moment>, View) {
-    let views: Vec<View> = events.iter().map(|kept| View::of(&kept.event)).collect();
+    let views: Vec<View> = events.iter().map(|kept| kept.view.clone()).collect();
     let mut whole = View::default();
     for view in &views {
         whole.merge(view.clone());

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use edge::config::takes;
 use serde::Serialize;
+use webhook::event::Event;
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -67,7 +68,11 @@ pub struct EventFilter {
 impl EventFilter {
     /// Whether an event is meant.
     pub fn takes(&self, kept: &KeptEvent) -> bool {
-        let event = &kept.event;
+        self.takes_event(&kept.event)
+    }
+
+    /// Whether an event of this reading is meant.
+    pub fn takes_event(&self, event: &Event) -> bool {
         let of_type = takes(&self.types, event.event_type.name());
         let flags = [
             (self.conflict, event.conflict),

@@ -11,9 +11,11 @@ pub mod dlq;
 pub mod doctor;
 pub mod events;
 pub mod forward;
+pub mod forget;
 pub mod orders;
 pub mod quarantine;
 pub mod replay;
+pub mod reread;
 pub mod send;
 pub mod sources;
 
@@ -30,6 +32,10 @@ pub enum Command {
     Orders(orders::Orders),
     /// Send kept events to queues again: a dry run without --yes
     Replay(replay::ReplayArgs),
+    /// Compare this build's readings of kept events with the deployed build's, and publish corrections
+    Reread(reread::RereadArgs),
+    /// Erase an order, a person or what is old: a dry run without --yes
+    Forget(forget::ForgetArgs),
     /// Look at dead letters and send them back
     #[command(subcommand)]
     Dlq(dlq::Dlq),
@@ -59,6 +65,11 @@ impl Command {
             Command::Send(_) | Command::Orders(_) | Command::Dlq(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
             Command::Doctor(_) | Command::Completions(_) => false,
+            Command::Replay(_) => true,
+            Command::Reread(args) => args.ends_by_interrupt(),
+            Command::Send(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) | Command::Completions(_) => {
+                false
+            }
         }
     }
 }
@@ -70,6 +81,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Events(args) => events::run(context, args).await,
         Command::Orders(args) => orders::run(context, args).await,
         Command::Replay(args) => replay::run(context, args).await,
+        Command::Reread(args) => reread::run(context, args).await,
+        Command::Forget(args) => forget::run(context, args).await,
         Command::Dlq(args) => dlq::run(context, args).await,
         Command::Quarantine(args) => quarantine::run(context, args).await,
         Command::Sources(args) => sources::run(context, args).await,

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 
 pub mod list;
+pub mod rebuild;
 pub mod show;
 
 /// Commands about orders.
@@ -15,6 +16,8 @@ pub enum Orders {
     List(list::ListArgs),
     /// Show one order: where it stands, its money, and every event that came, late and superseded ones marked
     Show(show::ShowArgs),
+    /// Make order views anew from their events: a dry run without --yes
+    Rebuild(rebuild::RebuildArgs),
 }
 
 /// Carries a command out.
@@ -22,5 +25,6 @@ pub async fn run(context: &Context, command: Orders) -> Result<Exit, Error> {
     match command {
         Orders::List(args) => list::run(context, args).await,
         Orders::Show(args) => show::run(context, args).await,
+        Orders::Rebuild(args) => rebuild::run(context, args).await,
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use clap::Args;
-use edge::item::KeptBody;
+use edge::residue;
 use serde::Serialize;
 use webhook::claim::EventKey;
 
@@ -89,7 +89,16 @@ struct Plan {
 /// Replays events. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
 pub async fn run(context: &Context, args: ReplayArgs) -> Result<Exit, Error> {
     let stop = Cell::new(false);
-    let mut work = pin!(replay(context, &args, &stop));
+    until_stopped(context, &stop, replay(context, &args, &stop)).await
+}
+
+/// Work that is told of the first Ctrl-C and given up at the second one.
+pub(crate) async fn until_stopped(
+    context: &Context,
+    stop: &Cell<bool>,
+    work: impl Future<Output = Result<Exit, Error>>,
+) -> Result<Exit, Error> {
+    let mut work = pin!(work);
     let mut interrupt = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
@@ -127,6 +136,10 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
         context.output.note("Nothing is to be sent.");
         return Ok(Exit::Ok);
     }
+    if run.head.corrections {
+        return Err(Error::usage("the run file is of corrections, not of a replay")
+            .next("To go on: hookmill reread publish --resume FILE --yes"));
+    }
     let file = match (&args.resume, &args.run_file) {
         (Some(path), _) => {
             let (file, read) = RunFile::resume(path)?;
@@ -158,9 +171,8 @@ async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Res
     if plan.untaken > 0 {
         context.output.note(&format!("{} are left out: the orders queue does not take their type.", plan.untaken));
     }
-    // Two replays of one moment are of two processes.
-    let id = format!("{}-{}", instant(context.clock.now_ms()).replace(':', ""), std::process::id());
-    let head = Head { id, queues, events: plan.planned.len() };
+    let id = run_id(context);
+    let head = Head { id, queues, events: plan.planned.len(), corrections: false };
     Ok(Run { head, planned: plan.planned, sent: HashSet::new() })
 }
 
@@ -173,6 +185,7 @@ async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Er
     if plan.planned.is_empty() {
         let why = match plan.bodiless {
             0 => format!("the orders queue does not take events of type {}", kept.event.event_type.name()),
+            _ if kept.is_erased() => "it was erased".to_owned(),
             _ => "its body is no longer kept".to_owned(),
         };
         return Err(Error::problems(format!("{id} cannot be replayed: {why}")));
@@ -218,22 +231,23 @@ impl Plan {
         } else if queues.is_empty() {
             self.untaken += 1;
         } else {
-            self.planned.push(Planned { id: kept.key.id(), event_type: event_type.to_owned(), queues });
+            self.planned.push(Planned { id: kept.key.id(), event_type: event_type.to_owned(), queues, reading: None });
         }
     }
 }
 
+/// A run's name: two of one moment are of two processes.
+pub fn run_id(context: &Context) -> String {
+    format!("{}-{}", instant(context.clock.now_ms()).replace(':', ""), std::process::id())
+}
+
 /// Without its body an event would go out as one that cannot be read.
-pub(super) fn is_bodiless(kept: &KeptEvent) -> bool {
-    let stored = kept.stored.as_ref().filter(|stored| stored.row.body.is_empty());
-    stored.is_some_and(|stored| match stored.body {
-        KeptBody::Gone | KeptBody::Of(_) => true,
-        KeptBody::Inline(_) | KeptBody::Chunks { .. } => false,
-    })
+pub fn is_bodiless(kept: &KeptEvent) -> bool {
+    kept.stored.as_ref().is_some_and(|stored| stored.is_erased() || residue::is_bodiless(stored))
 }
 
 /// A file names the queues that it was sent to; another stack has others.
-async fn check_queues(context: &Context, run: &Run) -> Result<(), Error> {
+pub(crate) async fn check_queues(context: &Context, run: &Run) -> Result<(), Error> {
     let deployment = context.deployment().await?;
     for (queue, url) in &run.head.queues {
         if queue.url(deployment)? != url {
@@ -245,7 +259,7 @@ async fn check_queues(context: &Context, run: &Run) -> Result<(), Error> {
 }
 
 /// What is still to be sent.
-fn counts(run: &Run) -> Vec<CountLine> {
+pub(crate) fn counts(run: &Run) -> Vec<CountLine> {
     let mut counts: BTreeMap<(Destination, &str), usize> = BTreeMap::new();
     for event in &run.planned {
         for queue in event.queues.iter().filter(|queue| run.is_due(event, **queue)) {
@@ -260,7 +274,7 @@ fn counts(run: &Run) -> Vec<CountLine> {
     counts.into_iter().map(line).collect()
 }
 
-fn text(lines: &[CountLine], paint: Paint) -> String {
+pub(crate) fn text(lines: &[CountLine], paint: Paint) -> String {
     let row = |line: &CountLine| vec![line.queue.name().to_owned(), line.event_type.clone(), line.events.to_string()];
     table(&["queue", "type", "events"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
 }

@@ -106,7 +106,15 @@ fn world_with(endpoint: &str, json: bool, secrets: bool) -> World {
         .endpoint_url(endpoint)
         .http_client(Switch::new(&queues, secrets.then_some(&vault)))
         .build();
-    let names = ["EventsTable", "OrdersTable", "ScalevSecret", "ScalapaySecret", "ShoplineSecret", "SelldoneSecret"];
+    let names = [
+        "EventsTable",
+        "OrdersTable",
+        "ScalevSecret",
+        "ScalapaySecret",
+        "ShoplineSecret",
+        "SelldoneSecret",
+        "ReadFunction",
+    ];
     let mut outputs: BTreeMap<String, String> =
         names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     let queue_urls = [
@@ -200,6 +208,16 @@ impl World {
         (outcome.key, outcome.kept)
     }
 
+    /// This build's reading of every kept event, as the deployed reader gives it once it is this build.
+    pub(crate) async fn readings(&self, source: &str) -> BTreeMap<String, Value> {
+        let file = Scratch::new("readings");
+        let exit = self.run(&["reread", "--source", source, "--save", file.path()]).await;
+        assert_eq!(exit, Exit::Ok, "{}", self.notes());
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.map(|event| (event["id"].as_str().unwrap().to_owned(), event)).collect()
+    }
+
     /// Joins a kept event into its order's view.
     pub(crate) async fn join(&self, key: &EventKey) {
         let stored = self.context.store().await.unwrap().load(key).await.unwrap().unwrap();
@@ -218,6 +236,29 @@ pub(crate) const KEY: &str = "a key or token of these tests alone";
 pub(crate) fn sample(provider: &Provider, case: &str) -> hookmill::sending::Case {
     let file = events_folder().join(provider.name).join(format!("{case}.json"));
     hookmill::sending::case(&file, &hookmill::sending::Reading::default()).unwrap()
+}
+
+/// A file's path that no other test has; the file is gone with it.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hookmill-{name}-{}-{number}.jsonl", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        Scratch(path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 pub(crate) fn events_folder() -> PathBuf {

@@ -1,9 +1,8 @@
 //! Events onto queues again: under their ids, in their order, once.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 
-use crate::harness::{START_MS, World, world, world_in_text};
+use crate::harness::{START_MS, Scratch, World, world, world_in_text};
 use crate::queues::{ORDERS, WORK};
 use edge::queue::{deduplication_of, group_of};
 use hookmill::Exit;
@@ -15,29 +14,8 @@ fn same(body: &str) -> String {
     body.to_owned()
 }
 
-/// A run file's path that no other test has; the file is gone with it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("hookmill-replay-{name}-{}.jsonl", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        Scratch(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 /// Two orders of three events each, received in turns.
-async fn two_orders(world: &World) -> Vec<String> {
+pub(crate) async fn two_orders(world: &World) -> Vec<String> {
     let mut ids = Vec::new();
     for (number, (case, token)) in [
         ("created", "A"),

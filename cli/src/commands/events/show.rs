@@ -4,7 +4,7 @@ use clap::Args;
 use edge::item::KeptBody;
 use serde::Serialize;
 use webhook::claim::EventKey;
-use webhook::event::Event;
+use webhook::event::{Event, corrected};
 use webhook::providers::Provider;
 use webhook::secret::Secret;
 
@@ -53,6 +53,9 @@ pub struct Delivery {
     pub hash: String,
     /// The kept body's length in bytes; none where it was stripped.
     pub body_bytes: Option<usize>,
+    /// When the body was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<String>,
     /// The body of this event stands in that one's row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_of: Option<String>,
@@ -93,7 +96,7 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     let found = fetch(context, std::slice::from_ref(&key)).await?;
     let kept = found.first().ok_or_else(|| unknown(&args.id))?;
     if args.raw {
-        let stored = kept.stored.as_ref().filter(|stored| stored.body != KeptBody::Gone);
+        let stored = kept.stored.as_ref().filter(|stored| stored.body != KeptBody::Gone && !stored.is_erased());
         let stored = stored.ok_or_else(|| Error::not_found(format!("the body of {} is no longer kept", args.id)))?;
         context.output.bytes(&stored.row.body)?;
         return Ok(Exit::Ok);
@@ -105,6 +108,8 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
 
 /// The key of an id that was typed.
 pub fn key_of(id: &str) -> Result<EventKey, Error> {
+    // A correction's row is that of the event that it corrects.
+    let id = corrected(id).map_or(id, |(event, _)| event);
     let key = EventKey::from_id(id).ok_or_else(|| {
         Error::usage(format!("{id} is not an event id"))
             .next("An id has five parts: provider/source/subject/word/identity; hookmill events list shows some.")
@@ -134,10 +139,14 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
     let stored = kept.stored.as_ref();
     let mut delivery = stored.map(|stored| Delivery {
         hash: hex::encode(stored.row.hash),
-        body_bytes: (stored.body != KeptBody::Gone).then_some(stored.row.body.len()),
+        body_bytes: (stored.body != KeptBody::Gone && !stored.is_erased()).then_some(stored.row.body.len()),
+        erased: match &stored.body {
+            KeptBody::Erased(erased) => Some(erased.at.clone()),
+            KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Of(_) | KeptBody::Gone => None,
+        },
         body_of: match &stored.body {
             KeptBody::Of(sk) => Some(format!("{}/{sk}", stored.row.key.pk)),
-            KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Gone => None,
+            KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Gone | KeptBody::Erased(_) => None,
         },
         headers: stored.row.headers.clone(),
         signed_at: stored.row.signed_at.clone(),
@@ -180,7 +189,11 @@ fn text(shown: &Shown, paint: Paint) -> String {
     row("happened", shown.line.time.as_deref().unwrap_or("not told"));
     row("marks", &marks(&shown.line.marks, paint));
     if let Some(delivery) = &shown.delivery {
-        let length = delivery.body_bytes.map_or("no longer kept".to_owned(), |bytes| format!("{bytes} bytes"));
+        let gone = || match &delivery.erased {
+            Some(at) => format!("erased on {at}"),
+            None => "no longer kept".to_owned(),
+        };
+        let length = delivery.body_bytes.map_or_else(gone, |bytes| format!("{bytes} bytes"));
         row("body", &format!("{length}, sha256 {}", delivery.hash));
         delivery.body_of.iter().for_each(|id| row("body of", id));
         row("cut", &if delivery.cut.is_empty() { "nothing".to_owned() } else { delivery.cut.join(", ") });

@@ -159,7 +159,9 @@ fn text(shown: &Shown, paint: Paint) -> String {
         row(&link.kind, &format!("{}{at}", link.name));
     }
     if !shown.current {
-        lines.push(paint.bad("  The stored view is not what its events tell: wait a moment, or rebuild it."));
+        lines.push(
+            paint.bad("  The stored view is not what its events tell: wait a moment, or: hookmill orders rebuild ID"),
+        );
     }
     lines.push(String::new());
     let rows: Vec<Vec<String>> = shown.events.iter().map(|moment| cells(moment, paint)).collect();

@@ -12,10 +12,11 @@ use super::is_bodiless;
 use crate::aws::of_code;
 use crate::context::Context;
 use crate::destination::Destination;
+use crate::difference::fingerprint;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
 use crate::output::Paint;
-use crate::run_file::{Line, Planned, Run, RunFile};
+use crate::run_file::{Head, Line, Planned, Run, RunFile};
 
 /// After so many batches in a row of which a queue took nothing, there is no use in going on.
 const REFUSED_BATCHES_MAX: u32 = 2;
@@ -49,10 +50,12 @@ pub enum Outcome {
     Held,
     /// It, or its body, is no longer kept.
     Gone,
+    /// It no longer reads as planned.
+    Changed,
 }
 
 /// A replay under way.
-pub(super) struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     context: &'a Context,
     sqs: aws_sdk_sqs::Client,
     run: Run,
@@ -66,13 +69,13 @@ pub(super) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(context: &'a Context, run: Run, file: RunFile, rate: u32) -> Self {
+    pub(crate) fn new(context: &'a Context, run: Run, file: RunFile, rate: u32) -> Self {
         let (held, refused, counts) = (HashSet::new(), HashMap::new(), BTreeMap::new());
         Sender { context, sqs: context.sqs(), run, file, rate, held, refused, counts }
     }
 
     /// Sends everything that is due.
-    pub(super) async fn send(mut self, stop: &Cell<bool>) -> Result<Exit, Error> {
+    pub(crate) async fn send(mut self, stop: &Cell<bool>) -> Result<Exit, Error> {
         let sent = self.send_due(stop).await;
         self.context.output.note(&self.summary());
         let count = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
@@ -87,7 +90,8 @@ impl<'a> Sender<'a> {
             self.context.output.note(&self.how_to_go_on());
             return Ok(Exit::Service);
         }
-        Ok(if count(Outcome::Gone) > 0 { Exit::Problems } else { Exit::Ok })
+        let left_out = count(Outcome::Gone) + count(Outcome::Changed);
+        Ok(if left_out > 0 { Exit::Problems } else { Exit::Ok })
     }
 
     async fn send_due(&mut self, stop: &Cell<bool>) -> Result<(), Error> {
@@ -133,8 +137,16 @@ impl<'a> Sender<'a> {
                 Some(kept) if self.held.contains(&(queue, kept.key.pk.clone())) => {
                     lines.push(line(event, queue, Outcome::Held, Some("an earlier event of its order was not sent")));
                 }
+                Some(kept) if event.reading.as_ref().is_some_and(|planned| *planned != fingerprint(&kept.event)) => {
+                    lines.push(line(
+                        event,
+                        queue,
+                        Outcome::Changed,
+                        Some("this build reads it otherwise than planned"),
+                    ));
+                }
                 Some(kept) => {
-                    messages.push(message(kept, &self.run.head.id));
+                    messages.push(message(kept, &self.run.head));
                     tried.push((event, kept.key.pk.clone()));
                 }
             }
@@ -185,21 +197,28 @@ impl<'a> Sender<'a> {
 
     fn summary(&self) -> String {
         let told = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
-        let (sent, failed) = (told(Outcome::Sent), told(Outcome::Failed));
-        format!("{sent} sent, {failed} failed, {} held, {} gone", told(Outcome::Held), told(Outcome::Gone))
+        let (sent, failed, changed) = (told(Outcome::Sent), told(Outcome::Failed), told(Outcome::Changed));
+        let changed = if changed > 0 { format!(", {changed} changed") } else { String::new() };
+        format!("{sent} sent, {failed} failed, {} held, {} gone{changed}", told(Outcome::Held), told(Outcome::Gone))
     }
 
     fn how_to_go_on(&self) -> String {
-        format!("To go on: hookmill replay --resume {} --yes", self.file.path().display())
+        let command = if self.run.head.corrections { "reread publish" } else { "replay" };
+        format!("To go on: hookmill {command} --resume {} --yes", self.file.path().display())
     }
 }
 
 /// The relay's own message, marked as a replay and with a deduplication id of the replay's: under the event's own one a
 /// queue would drop it for five minutes.
-fn message(kept: &KeptEvent, run: &str) -> Message {
+///
+/// A correction has an id of its own, which tells it from its event and from other mappings' corrections.
+fn message(kept: &KeptEvent, head: &Head) -> Message {
     let mut event = kept.event.clone();
+    if head.corrections {
+        return Message { name: kept.key.id(), ..Message::of(&event.into_correction(), &kept.key.pk) };
+    }
     event.replay = true;
-    let deduplication = deduplication_of(&format!("{run}/{}", event.id));
+    let deduplication = deduplication_of(&format!("{}/{}", head.id, event.id));
     Message { deduplication, ..Message::of(&event, &kept.key.pk) }
 }
 
@@ -214,6 +233,7 @@ fn text(line: &SentLine, paint: Paint) -> String {
         Outcome::Failed => paint.bad("failed"),
         Outcome::Held => paint.odd("held  "),
         Outcome::Gone => paint.bad("gone  "),
+        Outcome::Changed => paint.bad("changed"),
     };
     let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
     format!("{outcome}  {:<6}  {:<22}  {}{reason}", line.queue.name(), line.event_type, line.id)

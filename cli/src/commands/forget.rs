@@ -1,0 +1,314 @@
+//! `hookmill forget`: bodies and whatever is personal go, by order, by person or by age.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use edge::Eraser;
+use edge::erasure::Erasure;
+use edge::store::StoreError;
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
+use super::orders::rebuild::orders_in;
+use super::orders::show::order_of;
+use crate::aws::store_failed;
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::journal::{Journal, Work};
+use crate::output::Paint;
+use crate::quarantine;
+use crate::sources::SourceArgs;
+use crate::time::{Instant, RangeArgs, Span, instant};
+
+pub mod person;
+
+/// Orders that are erased at once.
+const AT_ONCE: usize = 4;
+
+/// What stays, and where else something may be for a while.
+const STAYS: &[&str] = &[
+    "What stays: that each event was there (its id, times, hash, key's fingerprint and marks, the order's ids), where the \
+     orders stood and their money.",
+    "What ends by itself: the tables' backups (35 days), messages and dead letters in queues (14 days), refused \
+     deliveries (3 days). No log has personal data. What your own consumers keep is theirs to erase.",
+];
+
+/// Arguments of `forget`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ForgetArgs {
+    /// Whom or what.
+    #[command(subcommand)]
+    pub command: Option<Forget>,
+    /// By age.
+    #[command(flatten)]
+    pub old: OldArgs,
+}
+
+/// What is erased.
+#[derive(Debug, Subcommand)]
+pub enum Forget {
+    /// Erase all events of orders, or of other subjects
+    Order(OrderArgs),
+    /// Find everything that a source's events say of a person, and erase those orders and subjects
+    Person(person::PersonArgs),
+}
+
+/// How it is carried out.
+#[derive(Debug, Clone, Default, Args)]
+pub struct HowArgs {
+    /// Erase; without it, only tell what would go
+    #[arg(long)]
+    pub yes: bool,
+    /// Record what is done in this file, not in hookmill-forget-TIME.jsonl
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub run_file: Option<PathBuf>,
+    /// Go on with the work that this file records
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
+}
+
+/// Arguments of `forget` by age.
+#[derive(Debug, Clone, Args)]
+pub struct OldArgs {
+    /// Erase what was received longer ago than this: 400d, 52w
+    #[arg(long, value_name = "SPAN")]
+    pub older_than: Option<Span>,
+    /// Of which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// How.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// Arguments of `forget order`.
+#[derive(Debug, Clone, Args)]
+pub struct OrderArgs {
+    /// The orders, by their ids or by those of their events
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub ids: Vec<String>,
+    /// How.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// What became of one order, or of one refused delivery.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForgetLine {
+    /// The order or other subject; a refused delivery by its slot.
+    pub order: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Events whose bodies go.
+    pub events: usize,
+    /// Events that were erased before.
+    pub erased_before: usize,
+    /// Events that stay because a younger one has the same body.
+    pub shared: usize,
+    /// Events that stay because they are younger.
+    pub younger: usize,
+    /// Events that cannot be read: their bodies go, and of what they said only what the view has is left.
+    pub unreadable: usize,
+    /// Why it was not erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What can become of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing was left to erase.
+    Nothing,
+    /// It would go: a dry run.
+    WouldErase,
+    /// It is gone.
+    Erased,
+    /// It could not be erased.
+    Failed,
+}
+
+/// What came of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Orders and other subjects in which something goes.
+    pub orders: usize,
+    /// Events whose bodies go.
+    pub events: usize,
+    /// Refused deliveries that go.
+    pub refused: usize,
+    /// Orders that could not be erased.
+    pub failed: usize,
+}
+
+/// Erases.
+pub async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Error> {
+    match args.command {
+        Some(Forget::Order(args)) => {
+            let planned = args.ids.iter().map(|id| order_of(id)).collect::<Result<Vec<_>, _>>()?;
+            carry_out(context, "forget order", &args.how, planned, None).await
+        }
+        Some(Forget::Person(args)) => person::run(context, args).await,
+        None => old(context, &args.old).await,
+    }
+}
+
+async fn old(context: &Context, args: &OldArgs) -> Result<Exit, Error> {
+    let Some(span) = args.older_than else {
+        if args.how.resume.is_some() {
+            return carry_out(context, "forget", &args.how, Vec::new(), None).await;
+        }
+        return Err(Error::usage("it is not said what to forget")
+            .next("hookmill forget order ID, hookmill forget person --source …, or by age: --older-than 400d"));
+    };
+    let before_ms = context.clock.now_ms().saturating_sub(span.ms()).max(1);
+    let range = RangeArgs { to: Some(Instant(before_ms)), ..RangeArgs::default() };
+    context.output.note(&format!("What was received before {} goes.", instant(before_ms)));
+    let planned = orders_in(context, &args.sources, &range).await?;
+    carry_out(context, "forget", &args.how, planned, Some(before_ms)).await
+}
+
+/// Erases what is planned, or what a file says is left of an earlier plan.
+pub async fn carry_out(
+    context: &Context,
+    command: &str,
+    how: &HowArgs,
+    planned: Vec<String>,
+    before_ms: Option<i64>,
+) -> Result<Exit, Error> {
+    let work = match &how.resume {
+        Some(path) => Work::read(context, command, path).await?.0,
+        None => Work::new(context, command, planned, before_ms).await?,
+    };
+    let (before_ms, due) = (work.head.before_ms, work.due());
+    if due.is_empty() {
+        context.output.note("Nothing is to be erased.");
+        return Ok(Exit::Ok);
+    }
+    let mut journal = match (how.yes, &how.resume) {
+        (false, _) => Journal::dry(work),
+        (true, Some(path)) => Journal::resume(context, path)?,
+        (true, None) => Journal::begin(context, work, how.run_file.as_ref())?,
+    };
+    let eraser = context.eraser().await?;
+    let mut progress = context.output.progress("orders", due.len());
+    let results = stream::iter(due).map(|item| one(context, &eraser, item, before_ms, how.yes));
+    let results = results.buffer_unordered(AT_ONCE);
+    let mut counts = Counts::default();
+    journal
+        .follow(results, |item, made| {
+            progress.step();
+            let line = line(item, made, how.yes);
+            counts.add(&line);
+            if line.outcome != Outcome::Nothing || line.shared > 0 {
+                context.output.tell(&line, text)?;
+            }
+            Ok(line.outcome != Outcome::Failed)
+        })
+        .await?;
+    drop(progress);
+    context.output.tell(&counts, |counts, _| totals(counts, how.yes))?;
+    STAYS.iter().for_each(|line| context.output.note(line));
+    if !how.yes && counts.events + counts.refused > 0 {
+        context.output.note("Nothing was erased: add --yes");
+    }
+    Ok(if counts.failed > 0 { Exit::Problems } else { Exit::Ok })
+}
+
+type Made = Result<Erasure, StoreError>;
+
+async fn one(
+    context: &Context,
+    eraser: &Eraser,
+    item: String,
+    before_ms: Option<i64>,
+    write: bool,
+) -> Result<(String, Made), Error> {
+    if quarantine::is_slot(&item) {
+        if write {
+            quarantine::remove(context, &item).await?;
+        }
+        return Ok((item, Ok(Erasure::default())));
+    }
+    let made = if write { eraser.erase(&item, before_ms).await } else { eraser.survey(&item, before_ms).await };
+    match made {
+        Err(error @ (StoreError::Service { .. } | StoreError::Compression(_))) => Err(store_failed(&error)),
+        made => Ok((item, made)),
+    }
+}
+
+fn line(item: &str, made: Made, write: bool) -> ForgetLine {
+    let done = if write { Outcome::Erased } else { Outcome::WouldErase };
+    let mut line = ForgetLine {
+        order: item.to_owned(),
+        outcome: done,
+        events: 0,
+        erased_before: 0,
+        shared: 0,
+        younger: 0,
+        unreadable: 0,
+        reason: None,
+    };
+    if quarantine::is_slot(item) {
+        return line;
+    }
+    match made {
+        Err(error) => {
+            line.outcome = Outcome::Failed;
+            line.reason = Some(store_failed(&error).message);
+        }
+        Ok(made) => {
+            line.unreadable = made.unreadable.len();
+            line.events = made.events.len() + line.unreadable;
+            (line.erased_before, line.shared, line.younger) = (made.erased_before, made.shared, made.younger);
+            // A view that an earlier run left as it was is mended too.
+            if line.events == 0 && made.view_changed != Some(true) {
+                line.outcome = Outcome::Nothing;
+            }
+        }
+    }
+    line
+}
+
+impl Counts {
+    fn add(&mut self, line: &ForgetLine) {
+        match line.outcome {
+            Outcome::Nothing => {}
+            Outcome::Failed => self.failed += 1,
+            Outcome::WouldErase | Outcome::Erased if quarantine::is_slot(&line.order) => self.refused += 1,
+            Outcome::WouldErase | Outcome::Erased => {
+                self.orders += 1;
+                self.events += line.events;
+            }
+        }
+    }
+}
+
+fn totals(counts: &Counts, write: bool) -> String {
+    let verb = if write { "erased" } else { "would be erased" };
+    let refused =
+        if counts.refused > 0 { format!(" and {} refused deliveries", counts.refused) } else { String::new() };
+    let failed = if counts.failed > 0 { format!("; {} orders failed", counts.failed) } else { String::new() };
+    format!("{} events of {} orders and subjects{refused} {verb}{failed}", counts.events, counts.orders)
+}
+
+fn text(line: &ForgetLine, paint: Paint) -> String {
+    let outcome = match line.outcome {
+        Outcome::Nothing => "nothing left".to_owned(),
+        Outcome::WouldErase => paint.odd("would erase "),
+        Outcome::Erased => paint.good("erased      "),
+        Outcome::Failed => paint.bad("failed      "),
+    };
+    let told = [
+        (line.events, "events"),
+        (line.erased_before, "erased before"),
+        (line.younger, "younger"),
+        (line.shared, "have a body that a younger one needs"),
+        (line.unreadable, "cannot be read"),
+    ];
+    let told: Vec<String> =
+        told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let reason = line.reason.clone().unwrap_or_default();
+    format!("{outcome}  {}  {}{reason}", line.order, told.join(", ")).trim_end().to_owned()
+}

@@ -1,0 +1,390 @@
+//! `hookmill reread`: kept events through the mapping of this build, and what that would change.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use serde_json::Value;
+use webhook::claim::EventKey;
+use webhook::event::Event;
+use webhook::providers::PROVIDERS;
+
+use super::events::EventFilter;
+use super::replay::is_bodiless;
+use crate::context::Context;
+use crate::deployed::{self, Answer};
+use crate::difference::{FieldChange, changes, kind, shown};
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, fetch};
+use crate::index::{Order, Walk};
+use crate::output::{Paint, table};
+use crate::sources::{SourceArgs, chosen};
+use crate::time::RangeArgs;
+
+pub mod plan;
+pub mod publish;
+
+use plan::PlanFile;
+
+/// Rows that are read at a time.
+const STRIDE: usize = 40;
+/// Questions to the deployed reader that are open at once.
+const QUESTIONS: usize = 8;
+
+/// Arguments of `reread`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct RereadArgs {
+    /// What to do with a plan.
+    #[command(subcommand)]
+    pub command: Option<Reread>,
+    /// What to compare.
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// Commands about plans.
+#[derive(Debug, Subcommand)]
+pub enum Reread {
+    /// Send corrections for the events of a plan and rebuild their orders: a dry run without --yes
+    Publish(publish::PublishArgs),
+}
+
+/// Which events are read again, and with what they are compared.
+#[derive(Debug, Clone, Args)]
+pub struct ReadArgs {
+    /// With what the deployed build reads (deployed), or with the readings in a file that --save wrote
+    #[arg(long, value_name = "deployed|FILE", default_value = "deployed")]
+    pub against: String,
+    /// Only write this build's readings into a new file, a canonical event a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "out"])]
+    pub save: Option<PathBuf>,
+    /// Write what differs into a new file, for hookmill reread publish
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// So many examples a field
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub examples: usize,
+    /// Also the values of names, addresses and whatever else may be personal
+    #[arg(long)]
+    pub show_values: bool,
+    /// Of which sources.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// When they were received.
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Which of them, by either reading.
+    #[command(flatten)]
+    pub filter: EventFilter,
+}
+
+/// How a field of one type's events changes.
+#[derive(Debug, Clone, Serialize)]
+pub struct FieldLine {
+    /// The type that this build reads.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The field's path, `[]` for places in lists.
+    pub field: String,
+    /// In how many events.
+    pub events: usize,
+    /// Some of them.
+    pub examples: Vec<Example>,
+}
+
+/// An event in which a field changes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Example {
+    /// The event.
+    pub id: String,
+    /// What was read.
+    pub old: String,
+    /// What is read now.
+    pub new: String,
+}
+
+/// What came of all events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Events that were read by both.
+    pub events: usize,
+    /// Of them, those of which something differs.
+    pub changed: usize,
+    /// Events of another type.
+    pub type_changes: usize,
+    /// Events that stand elsewhere among their order's.
+    pub sequence_changes: usize,
+    /// Events that could not be read or had no type, and now can and have.
+    pub became_readable: usize,
+    /// Events that cannot be read any more, or have no type any more.
+    pub became_unreadable: usize,
+    /// Events that were erased.
+    pub erased: usize,
+    /// Events whose bodies are not there.
+    pub bodiless: usize,
+    /// Events of which the other side has no reading.
+    pub unknown: usize,
+    /// The mapping's versions, by provider: the other side's and this build's.
+    pub mappings: BTreeMap<String, Vec<(u32, u32)>>,
+}
+
+/// What the readings are compared with.
+enum Against {
+    Deployed,
+    File(HashMap<String, Value>),
+}
+
+impl RereadArgs {
+    /// Whether Ctrl-C is how this command ends.
+    pub fn ends_by_interrupt(&self) -> bool {
+        matches!(self.command, Some(Reread::Publish(_)))
+    }
+}
+
+/// Reads events again, or publishes a plan.
+pub async fn run(context: &Context, args: RereadArgs) -> Result<Exit, Error> {
+    match args.command {
+        Some(Reread::Publish(args)) => publish::run(context, args).await,
+        None => match &args.read.save {
+            Some(path) => save(context, &args.read, path).await,
+            None => compare(context, &args.read).await,
+        },
+    }
+}
+
+/// Walks all events that are meant, the oldest first, a stride at a time.
+struct Readings<'a> {
+    context: &'a Context,
+    walk: Walk,
+}
+
+impl<'a> Readings<'a> {
+    async fn new(context: &'a Context, args: &ReadArgs) -> Result<Self, Error> {
+        let range = args.range.range(context.clock.now_ms())?;
+        let sources = chosen(context, &args.sources).await?;
+        let table = context.deployment().await?.events_table()?;
+        let page = i32::try_from(STRIDE).unwrap_or(1);
+        let walk = Walk::new(context.dynamodb(), table, &sources, range, Order::OldestFirst, page);
+        Ok(Readings { context, walk })
+    }
+
+    /// The next events as this build reads them; none at the end.
+    async fn next(&mut self) -> Result<Option<Vec<KeptEvent>>, Error> {
+        let keys: Vec<EventKey> = self.walk.take(STRIDE).await?.into_iter().map(|entry| entry.key).collect();
+        if keys.is_empty() { Ok(None) } else { fetch(self.context, &keys).await.map(Some) }
+    }
+}
+
+async fn save(context: &Context, args: &ReadArgs, path: &PathBuf) -> Result<Exit, Error> {
+    let mut file = plan::NewFile::create(path)?;
+    let mut readings = Readings::new(context, args).await?;
+    let mut progress = context.output.progress("events", 0);
+    let (mut saved, mut left_out) = (0_usize, 0_usize);
+    while let Some(events) = readings.next().await? {
+        for kept in &events {
+            progress.step();
+            if is_bodiless(kept) {
+                left_out += 1;
+            } else if args.filter.takes(kept) {
+                file.line(&kept.event)?;
+                saved += 1;
+            }
+        }
+    }
+    file.finish()?;
+    let gone = if left_out > 0 { format!("; {left_out} have no body any more") } else { String::new() };
+    context.output.note(&format!("{saved} readings are in {}{gone}", path.display()));
+    Ok(Exit::Ok)
+}
+
+async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
+    let against = Against::of(&args.against)?;
+    let mut out = args.out.as_ref().map(PlanFile::create).transpose()?;
+    let mut readings = Readings::new(context, args).await?;
+    let mut progress = context.output.progress("events", 0);
+    let mut tally = Tally::new(args);
+    while let Some(events) = readings.next().await? {
+        let (readable, gone): (Vec<_>, Vec<_>) = events.into_iter().partition(|kept| !is_bodiless(kept));
+        let erased = gone.iter().filter(|kept| kept.is_erased()).count();
+        tally.totals.erased += erased;
+        tally.totals.bodiless += gone.len() - erased;
+        let olds = stream::iter(&readable).map(|kept| against.reading(context, kept)).buffered(QUESTIONS);
+        let olds: Vec<Option<Value>> = olds.try_collect().await?;
+        for (kept, old) in readable.iter().zip(olds) {
+            progress.step();
+            let new = serde_json::to_value(&kept.event).unwrap_or_default();
+            let Some(old) = old else {
+                tally.totals.unknown += usize::from(args.filter.takes(kept));
+                continue;
+            };
+            let told: Option<Event> = serde_json::from_value(old.clone()).ok();
+            let meant = args.filter.takes(kept) || told.is_some_and(|event| args.filter.takes_event(&event));
+            let changed = if meant { tally.add(kept, &old, &new) } else { false };
+            if let Some(out) = out.as_mut().filter(|_| changed) {
+                out.add(&kept.event, &old)?;
+            }
+        }
+    }
+    drop(progress);
+    let (lines, totals) = tally.finish();
+    context.output.tell_all(&lines, text)?;
+    context.output.tell(&totals, totals_text)?;
+    if let (Some(out), Some(path)) = (out, &args.out) {
+        out.finish(context, totals.changed).await?;
+        context.output.note(&format!(
+            "{} events are planned in {}; next: hookmill reread publish {}",
+            totals.changed,
+            path.display(),
+            path.display()
+        ));
+    }
+    for warning in totals.warnings() {
+        context.output.note(&warning);
+    }
+    Ok(if totals.unknown > 0 { Exit::Problems } else { Exit::Ok })
+}
+
+impl Against {
+    fn of(text: &str) -> Result<Self, Error> {
+        if text == "deployed" {
+            return Ok(Against::Deployed);
+        }
+        plan::baseline(&PathBuf::from(text)).map(Against::File)
+    }
+
+    async fn reading(&self, context: &Context, kept: &KeptEvent) -> Result<Option<Value>, Error> {
+        let id = kept.key.id();
+        match self {
+            Against::File(readings) => Ok(readings.get(&id).cloned()),
+            Against::Deployed => Ok(match deployed::read(context, &id).await? {
+                Answer::Event(event) => Some(event),
+                Answer::Unknown | Answer::Erased => None,
+            }),
+        }
+    }
+}
+
+struct Tally<'a> {
+    args: &'a ReadArgs,
+    totals: Totals,
+    fields: BTreeMap<(String, String), (usize, Vec<Example>)>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(args: &'a ReadArgs) -> Self {
+        Tally { args, totals: Totals::default(), fields: BTreeMap::new() }
+    }
+
+    /// Counts one event. Returns whether anything differs.
+    fn add(&mut self, kept: &KeptEvent, old: &Value, new: &Value) -> bool {
+        let changes = changes(old, new);
+        let totals = &mut self.totals;
+        totals.events += 1;
+        let mapping = (plan::mapping(old), kept.event.mappingversion);
+        let provider = kept.key.parts().map_or("", |(provider, ..)| provider);
+        let mappings = totals.mappings.entry(provider.to_owned()).or_default();
+        if !mappings.contains(&mapping) {
+            mappings.push(mapping);
+        }
+        if changes.is_empty() {
+            return false;
+        }
+        totals.changed += 1;
+        totals.type_changes += usize::from(changes.iter().any(|change| change.field == "type"));
+        totals.sequence_changes += usize::from(changes.iter().any(|change| change.field == "sequence"));
+        match (is_understood(old), is_understood(new)) {
+            (false, true) => totals.became_readable += 1,
+            (true, false) => totals.became_unreadable += 1,
+            (true, true) | (false, false) => {}
+        }
+        for change in changes {
+            self.field(kept, new, change);
+        }
+        true
+    }
+
+    fn field(&mut self, kept: &KeptEvent, new: &Value, change: FieldChange) {
+        let event_type = kept.event.event_type.name().to_owned();
+        let (events, examples) = self.fields.entry((event_type, change.field.clone())).or_default();
+        *events += 1;
+        if examples.len() < self.args.examples {
+            let show = |value: Option<&Value>| shown(kind(new), &change.field, value, self.args.show_values);
+            examples.push(Example {
+                id: kept.key.id(),
+                old: show(change.old.as_ref()),
+                new: show(change.new.as_ref()),
+            });
+        }
+    }
+
+    fn finish(self) -> (Vec<FieldLine>, Totals) {
+        let line = |((event_type, field), (events, examples))| FieldLine { event_type, field, events, examples };
+        (self.fields.into_iter().map(line).collect(), self.totals)
+    }
+}
+
+fn is_understood(event: &Value) -> bool {
+    event.get("unreadable").is_none() && event.get("unrecognised").is_none()
+}
+
+impl Totals {
+    /// What stands in the way of publishing, or makes it needless.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (provider, mappings) in &self.mappings {
+            if self.changed > 0 && mappings.iter().any(|(old, new)| old >= new) {
+                warnings.push(format!(
+                    "The mapping version of {provider} is {} on both sides: raise it before corrections are published.",
+                    PROVIDERS.iter().find(|known| known.name == provider).map_or(0, |known| known.mapping_version)
+                ));
+            }
+        }
+        if self.unknown > 0 {
+            warnings.push(format!("{} events have no other reading to compare with.", self.unknown));
+        }
+        warnings
+    }
+}
+
+fn totals_text(totals: &Totals, paint: Paint) -> String {
+    let version = |(old, new): &(u32, u32)| if old == new { old.to_string() } else { format!("{old} → {new}") };
+    let versions: Vec<String> = totals
+        .mappings
+        .iter()
+        .map(|(provider, all)| format!("{provider} {}", all.iter().map(version).collect::<Vec<_>>().join(", ")))
+        .collect();
+    let mut lines = vec![match totals.changed {
+        0 => paint.good(&format!("All {} events read the same", totals.events)),
+        changed => format!("{changed} of {} events read otherwise", totals.events),
+    }];
+    if let Some(first) = lines.first_mut().filter(|_| !versions.is_empty()) {
+        first.push_str(&format!("; mapping versions: {}", versions.join("; ")));
+    }
+    for (count, what) in [
+        (totals.type_changes, "have another type"),
+        (totals.sequence_changes, "stand elsewhere among their order's events"),
+        (totals.became_readable, "became readable"),
+        (totals.became_unreadable, "became unreadable"),
+        (totals.erased, "were erased, so nothing can be read in them"),
+        (totals.bodiless, "have no body any more"),
+    ] {
+        if count > 0 {
+            lines.push(format!("{count} {what}"));
+        }
+    }
+    lines.join("\n")
+}
+
+fn text(lines: &[FieldLine], paint: Paint) -> String {
+    let mut rows = Vec::new();
+    for line in lines {
+        let mut examples = line.examples.iter().map(|example| format!("{} → {}", example.old, example.new));
+        let first = examples.next().unwrap_or_default();
+        rows.push(vec![line.event_type.clone(), line.field.clone(), line.events.to_string(), first]);
+        rows.extend(examples.map(|example| vec![String::new(), String::new(), String::new(), example]));
+    }
+    table(&["type", "field", "events", "old → new"], &rows, paint)
+}

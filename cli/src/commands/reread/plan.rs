@@ -1,0 +1,180 @@
+//! Files of `reread`: readings to compare with, and plans of what to correct.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use webhook::event::Event;
+
+use crate::context::Context;
+use crate::difference::{fingerprint, fingerprint_of};
+use crate::error::Error;
+use crate::run_file::whole_lines;
+
+/// One reading of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The version of the mapping that read it.
+    pub mapping: u32,
+    /// The type that it read.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The reading's own name.
+    pub reading: String,
+}
+
+/// An event that is to be corrected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Its id.
+    pub id: String,
+    /// What was read.
+    pub old: Reading,
+    /// What this build reads.
+    pub new: Reading,
+}
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The events, the oldest first.
+    pub corrections: Vec<Correction>,
+}
+
+/// The last line of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct End {
+    /// The events table that it was made from: another stack has another.
+    table: String,
+    /// How many events are planned.
+    events: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Correct(Correction),
+    End(End),
+}
+
+/// A file that was not there before.
+#[derive(Debug)]
+pub struct NewFile {
+    file: BufWriter<File>,
+    path: PathBuf,
+}
+
+/// A plan that is being written.
+#[derive(Debug)]
+pub struct PlanFile(NewFile);
+
+impl NewFile {
+    /// Makes a file. An older one stays as it is.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = file.map_err(|error| {
+            Error::usage(format!("{} cannot be made: {error}", path.display())).next("Name another file.")
+        })?;
+        Ok(NewFile { file: BufWriter::new(file), path: path.to_owned() })
+    }
+
+    /// Writes a line of JSON.
+    pub fn line(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        let written = serde_json::to_writer(&mut self.file, value).map_err(std::io::Error::from);
+        written.and_then(|()| self.file.write_all(b"\n")).map_err(|error| self.failed(&error))
+    }
+
+    /// Sees to it that everything is there.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        flushed.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Error {
+        Error::usage(format!("{} cannot be written: {error}", self.path.display()))
+    }
+}
+
+impl PlanFile {
+    /// Makes a plan's file. An older one stays as it is.
+    pub fn create(path: &PathBuf) -> Result<Self, Error> {
+        NewFile::create(path).map(PlanFile)
+    }
+
+    /// Plans one event.
+    pub fn add(&mut self, event: &Event, old: &Value) -> Result<(), Error> {
+        let correction = Correction {
+            id: event.id.clone(),
+            old: Reading {
+                mapping: mapping(old),
+                event_type: old.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                reading: fingerprint_of(old),
+            },
+            new: Reading {
+                mapping: event.mappingversion,
+                event_type: event.event_type.name().to_owned(),
+                reading: fingerprint(event),
+            },
+        };
+        self.0.line(&Line::Correct(correction))
+    }
+
+    /// Writes the last line, without which a plan is not one.
+    pub async fn finish(mut self, context: &Context, events: usize) -> Result<(), Error> {
+        let table = context.deployment().await?.events_table()?.to_owned();
+        self.0.line(&Line::End(End { table, events }))?;
+        self.0.finish()
+    }
+}
+
+impl Plan {
+    /// Reads a plan of this stack.
+    pub async fn read(context: &Context, path: &Path) -> Result<Self, Error> {
+        let (mut corrections, mut end): (Vec<Correction>, Option<End>) = (Vec::new(), None);
+        let what = "A plan is what hookmill reread --out FILE wrote.";
+        for (number, line) in whole_lines(path)?.0 {
+            match serde_json::from_slice::<Line>(&line) {
+                Ok(Line::Correct(correction)) if end.is_none() => corrections.push(correction),
+                Ok(Line::End(told)) if end.is_none() => end = Some(told),
+                Ok(_) => {
+                    return Err(Error::usage(format!("line {number} of {} stands behind its end", path.display())));
+                }
+                Err(error) => {
+                    let told = format!("line {number} of {} is not a plan's: {error}", path.display());
+                    return Err(Error::usage(told).next(what));
+                }
+            }
+        }
+        let Some(end) = end.filter(|end| end.events == corrections.len()) else {
+            return Err(Error::usage(format!("{} has no end: it is not a whole plan", path.display())).next(what));
+        };
+        if end.table != context.deployment().await?.events_table()? {
+            return Err(Error::usage(format!("{} is of another stack: {}", path.display(), end.table))
+                .next("Name the stack that it was made from: --stack, --region, --profile."));
+        }
+        Ok(Plan { corrections })
+    }
+}
+
+/// The version of the mapping that made a reading.
+pub fn mapping(event: &Value) -> u32 {
+    event.get("mappingversion").and_then(Value::as_u64).and_then(|version| version.try_into().ok()).unwrap_or_default()
+}
+
+/// The readings in a file that `--save` wrote, by id.
+pub fn baseline(path: &Path) -> Result<HashMap<String, Value>, Error> {
+    let mut readings = HashMap::new();
+    for (number, line) in whole_lines(path)?.0 {
+        let told = |why: String| {
+            Error::usage(format!("line {number} of {} is no canonical event: {why}", path.display()))
+                .next("Such a file is what hookmill reread --save FILE wrote.")
+        };
+        let event: Value = serde_json::from_slice(&line).map_err(|error| told(error.to_string()))?;
+        let id = event.get("id").and_then(Value::as_str).ok_or_else(|| told("it has no id".to_owned()))?.to_owned();
+        readings.insert(id, event);
+    }
+    Ok(readings)
+}

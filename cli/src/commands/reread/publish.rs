@@ -1,0 +1,186 @@
+//! `hookmill reread publish`: corrections to the queues, and the touched orders rebuilt.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+
+use clap::Args;
+use webhook::claim::EventKey;
+use webhook::providers::Provider;
+
+use super::plan::{Correction, Plan};
+use crate::commands::orders::rebuild::{Telling, rebuild_all, totals};
+use crate::commands::replay::sender::Sender;
+use crate::commands::replay::{check_queues, counts, run_id, text, until_stopped};
+use crate::context::Context;
+use crate::deployed::{self, Answer};
+use crate::destination::Destination;
+use crate::difference::{fingerprint, fingerprint_of};
+use crate::error::{Error, Exit};
+use crate::history::{KeptEvent, fetch};
+use crate::journal::{Journal, Work};
+use crate::run_file::{Head, Planned, Run, RunFile};
+
+/// Arguments of `reread publish`.
+#[derive(Debug, Clone, Args)]
+pub struct PublishArgs {
+    /// The plan that hookmill reread --out wrote
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub plan: Option<PathBuf>,
+    /// Onto this queue; may be repeated
+    #[arg(long = "queue", value_name = "QUEUE", value_enum, default_values_t = [Destination::Work])]
+    pub queues: Vec<Destination>,
+    /// At most so many messages a second
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+    /// Send and rebuild; without it, only count
+    #[arg(long)]
+    pub yes: bool,
+    /// Record what was sent in this file, not in hookmill-corrections-TIME.jsonl
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub run_file: Option<PathBuf>,
+    /// Go on with the corrections that this file records
+    #[arg(long, value_name = "FILE", conflicts_with = "queues")]
+    pub resume: Option<PathBuf>,
+}
+
+/// Publishes a plan. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
+pub async fn run(context: &Context, args: PublishArgs) -> Result<Exit, Error> {
+    let stop = Cell::new(false);
+    until_stopped(context, &stop, Box::pin(publish(context, &args, &stop))).await
+}
+
+async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
+    let mut run = match (&args.plan, &args.resume) {
+        (_, Some(path)) => of_corrections(Run::read(path)?.0)?,
+        (Some(path), None) => planned(context, &Plan::read(context, path).await?, &args.queues).await?,
+        (None, None) => return Err(Error::usage("no plan is named")),
+    };
+    check_queues(context, &run).await?;
+    check_deployed(context, &run).await?;
+    let orders = orders(&run);
+    if !args.yes {
+        let counts = counts(&run);
+        context.output.tell_all(&counts, text)?;
+        let total: usize = counts.iter().map(|line| line.events).sum();
+        context.output.note(&format!(
+            "Nothing was sent. {total} corrections would be, and {} orders be rebuilt: add --yes",
+            orders.len()
+        ));
+        return Ok(Exit::Ok);
+    }
+    let file = match &args.resume {
+        Some(path) => {
+            let (file, read) = RunFile::resume(path)?;
+            run = of_corrections(read)?;
+            file
+        }
+        None => {
+            let own = || PathBuf::from(format!("hookmill-corrections-{}.jsonl", run.head.id));
+            RunFile::create(&args.run_file.clone().unwrap_or_else(own), &run)?
+        }
+    };
+    context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
+    let sent = Sender::new(context, run, file, args.rate).send(stop).await?;
+    // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
+    let mut journal = Journal::dry(Work::new(context, "reread publish", orders, None).await?);
+    let rebuilt = rebuild_all(context, &mut journal, true, Telling::default()).await?;
+    context.output.tell(&rebuilt, totals)?;
+    Ok(if sent == Exit::Ok { rebuilt.exit() } else { sent })
+}
+
+fn of_corrections(run: Run) -> Result<Run, Error> {
+    if run.head.corrections {
+        return Ok(run);
+    }
+    Err(Error::usage("the run file is of a replay, not of corrections")
+        .next("To go on: hookmill replay --resume FILE --yes"))
+}
+
+/// What a plan comes to, if it can be carried out by this build.
+async fn planned(context: &Context, plan: &Plan, to: &[Destination]) -> Result<Run, Error> {
+    plan.corrections.iter().try_for_each(check_versions)?;
+    let deployment = context.deployment().await?;
+    let mut queues = BTreeMap::new();
+    for queue in to {
+        queues.insert(*queue, queue.url(deployment)?.to_owned());
+    }
+    // Who got an event under its old type has to hear that it was another.
+    let takes = |queue: &Destination, correction: &Correction| {
+        let types = [&correction.old.event_type, &correction.new.event_type];
+        types.iter().any(|event_type| queue.is_relayed(deployment, event_type))
+    };
+    let planned = |correction: &Correction| Planned {
+        id: correction.id.clone(),
+        event_type: correction.new.event_type.clone(),
+        queues: queues.keys().copied().filter(|queue| takes(queue, correction)).collect(),
+        reading: Some(correction.new.reading.clone()),
+    };
+    let planned: Vec<Planned> = plan.corrections.iter().map(planned).collect();
+    let untaken = planned.iter().filter(|event| event.queues.is_empty()).count();
+    if untaken > 0 {
+        context.output.note(&format!("{untaken} are of types that no chosen queue takes; their orders are rebuilt."));
+    }
+    let head = Head { id: run_id(context), queues, events: planned.len(), corrections: true };
+    Ok(Run { head, planned, sent: HashSet::new() })
+}
+
+/// An order's view goes by the mapping's version: a correction under the same one would change nothing there.
+fn check_versions(correction: &Correction) -> Result<(), Error> {
+    let (old, new) = (correction.old.mapping, correction.new.mapping);
+    let provider = EventKey::from_id(&correction.id).and_then(|key| Provider::of(&key));
+    let provider = provider.ok_or_else(|| Error::usage(format!("{} is no event's id", correction.id)))?;
+    let name = provider.name;
+    if new <= old {
+        return Err(Error::usage(format!(
+            "the readings of {name} differ, but the mapping's version was not raised: {old}, and now {new}"
+        ))
+        .next(format!("Raise mapping_version in shared/webhook/src/providers/{name}.rs, build, deploy, reread.")));
+    }
+    if new != provider.mapping_version {
+        return Err(Error::usage(format!(
+            "the plan is of mapping version {new} of {name}; this build has {}",
+            provider.mapping_version
+        ))
+        .next("Make the plan anew with this build: hookmill reread --out FILE"));
+    }
+    Ok(())
+}
+
+/// Events that arrive meanwhile are read by the deployed build: it must read as this one does.
+async fn check_deployed(context: &Context, run: &Run) -> Result<(), Error> {
+    let mut asked: HashSet<&str> = HashSet::new();
+    for event in &run.planned {
+        let Some(key) = EventKey::from_id(&event.id) else { continue };
+        let provider = event.id.split('/').next().unwrap_or_default();
+        if asked.contains(provider) {
+            continue;
+        }
+        let found = fetch(context, std::slice::from_ref(&key)).await?;
+        // What is gone by now tells nothing: the next one is asked.
+        let Some(kept) = found.first().filter(|kept| !crate::commands::replay::is_bodiless(kept)) else { continue };
+        asked.insert(provider);
+        compare(context, provider, kept).await?;
+    }
+    Ok(())
+}
+
+async fn compare(context: &Context, provider: &str, kept: &KeptEvent) -> Result<(), Error> {
+    let same = match deployed::read(context, &kept.key.id()).await? {
+        Answer::Event(event) => fingerprint_of(&event) == fingerprint(&kept.event),
+        Answer::Unknown | Answer::Erased => false,
+    };
+    if same {
+        return Ok(());
+    }
+    Err(Error::problems(format!("the deployed build does not read {provider} as this one does")).next(
+        "Deploy this build first: what arrives meanwhile would still be read the old way. Then publish the same plan.",
+    ))
+}
+
+/// The orders that a run touches, each once.
+fn orders(run: &Run) -> Vec<String> {
+    let mut seen: HashSet<String> = HashSet::new();
+    let keys = run.planned.iter().filter_map(|event| EventKey::from_id(&event.id));
+    keys.map(|key| key.pk).filter(|pk| seen.insert(pk.clone())).collect()
+}

@@ -1,0 +1,119 @@
+"""A mapping's mistake, found and mended: what `docs/mapping-story.md` tells, on the deployed stack.
+
+The older build is played by what it left behind: its readings in a file, and its message on the orders queue, in which
+an amount is in the wrong unit and a time far ahead.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import e2e
+from tests.cli import Cli
+
+SOURCE = "scalapay/it-story"
+ORDER = f"{SOURCE}/21KLT3YDWT"
+CASES = ("created", "authorized.after_created", "refunded")
+
+
+@pytest.fixture(scope="module")
+def sent(cli: Cli, pipe: e2e.Pipe) -> list[str]:
+    """The ids of a payment's events, once they have been through both queues."""
+    ids = [cli.json("send", f"events/scalapay/{case}.json", "--source", SOURCE)[0]["id"] for case in CASES]
+    pipe.wait_for_messages(ids)
+    pipe.wait_for_views()
+    return ids
+
+
+def misread(event: dict) -> dict:
+    """The event as a build read it that took the total for cents and the time for one far ahead."""
+    event = json.loads(json.dumps(event)) | {"mappingversion": 0}
+    event["data"]["totals"]["total"]["amount"] = "4070"
+    event["sequence"] = f"3.{2**64 - 1:020}.{0:020}.00000.00000.0000000000000000"
+    return event
+
+
+def without_version(event: dict) -> dict:
+    """The event under the older mapping's number, read as it is."""
+    return event | {"mappingversion": 0, "sequence": event["sequence"].replace(".00001.", ".00000.")}
+
+
+@pytest.fixture(scope="module")
+def baseline(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The older build's readings, in a file and in the order's view."""
+    folder = tmp_path_factory.mktemp("story")
+    readings = folder / "readings.jsonl"
+    assert cli.run("reread", "--source", SOURCE, "--save", str(readings)).code == 0
+    events = [json.loads(line) for line in readings.read_text(encoding="utf-8").splitlines()]
+    assert {event["id"] for event in events} == set(sent)
+    older = [misread(event) if event["id"] == sent[0] else without_version(event) for event in events]
+    file = folder / "older.jsonl"
+    file.write_text("".join(json.dumps(event) + "\n" for event in older), encoding="utf-8")
+    (wrong,) = (event for event in older if event["id"] == sent[0])
+    pipe.stack.client("sqs").send_message(
+        QueueUrl=pipe.stack.outputs["OrdersQueueUrl"],
+        MessageBody=json.dumps(wrong),
+        MessageGroupId=pipe.received()[sent[0]][0].group,
+        MessageDeduplicationId="the older build",
+    )
+    e2e.wait_until(lambda: pipe.views("scalapay", "it-story")[ORDER].get("total") == "4070", "the view is not wrong")
+    return file
+
+
+def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], baseline: Path, tmp_path: Path) -> None:
+    plan, run_file = tmp_path / "plan.jsonl", tmp_path / "corrections.jsonl"
+    # What would change, field by field.
+    lines = cli.json("reread", "--source", SOURCE, "--against", str(baseline), "--out", str(plan))
+    told = {line["field"]: line["examples"] for line in lines[:-1]}
+    assert set(told) == {"data.totals.total.amount", "sequence"}
+    assert told["data.totals.total.amount"] == [{"id": sent[0], "old": "4070", "new": "40.7"}]
+    assert (lines[-1]["events"], lines[-1]["changed"], lines[-1]["sequence_changes"]) == (3, 1, 1)
+    # The mended build is the one that is deployed.
+    (totals,) = cli.json("reread", "--source", SOURCE)
+    assert (totals["events"], totals["changed"], totals["mappings"]) == (3, 0, {"scalapay": [[1, 1]]})
+    # First what would be done, then doing it.
+    assert cli.json("reread", "publish", str(plan)) == [{"queue": "work", "type": "payment.created", "events": 1}]
+    published = cli.json("reread", "publish", str(plan), "--yes", "--run-file", str(run_file))
+    assert [line.get("outcome") for line in published] == ["sent", "rebuilt", None]
+    correction_id = f"{sent[0]};v1"
+    correction = pipe.wait_for_messages([correction_id])[correction_id]
+    earlier = pipe.received()[sent[0]][0]
+    assert correction.event == earlier.event | {"id": correction_id, "correctionof": sent[0]}
+    assert correction.group == earlier.group
+    assert correction.deduplication == e2e.sha256(correction_id.encode()).hex()
+    # The view is right again, though what was wrong in it stood far ahead.
+    assert pipe.views("scalapay", "it-story")[ORDER]["total"] == "40.7"
+    assert "18446744073709551615" not in pipe.views("scalapay", "it-story")[ORDER]["view"]
+    assert cli.run("orders", "show", ORDER).code == 0
+    # The reader tells the correction by its own id, which a large one would be fetched by.
+    assert pipe.read(correction_id) == correction.event
+    # Again nothing is left to be done.
+    (again,) = cli.json("reread", "publish", "--resume", str(run_file), "--yes")
+    assert (again["orders"], again["same"]) == (1, 1)
+    assert pipe.dead_letters()["OrdersDeadLetterQueueUrl"] == 0
+
+
+def test_a_version_that_was_not_raised_is_refused(cli: Cli, baseline: Path, tmp_path: Path) -> None:
+    same, plan = tmp_path / "same.jsonl", tmp_path / "plan.jsonl"
+    same.write_text(baseline.read_text(encoding="utf-8").replace('"mappingversion": 0', '"mappingversion": 1'))
+    ran = cli.run("reread", "--source", SOURCE, "--against", str(same), "--out", str(plan))
+    assert (ran.code, "raise it before corrections are published" in ran.err) == (0, True), ran
+    ran = cli.run("reread", "publish", str(plan))
+    assert (ran.code, "version was not raised" in ran.err) == (2, True), ran
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("reread", "publish", "README.md"), 2, "is not a plan's"),
+        (("reread", "--source", SOURCE, "--against", "nowhere.jsonl"), 2, "cannot be read"),
+        (("orders", "rebuild"), 2, "not said which orders"),
+        (("orders", "rebuild", "nonsense"), 2, "not an order's id"),
+    ],
+)
+def test_what_cannot_be_done_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+    ran = cli.run(*arguments)
+    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
