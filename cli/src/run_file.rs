@@ -186,8 +186,11 @@ impl RunFile {
     }
 }
 
+/// A line and its number, from 1.
+pub type NumberedLine = (usize, Vec<u8>);
+
 /// A file's lines by number, and their length: a torn last line is not among them.
-pub fn whole_lines(path: &Path) -> Result<(Vec<(usize, Vec<u8>)>, u64), Error> {
+pub fn whole_lines(path: &Path) -> Result<(Vec<NumberedLine>, u64), Error> {
     let bytes = std::fs::read(path)
         .map_err(|error| Error::usage(format!("the file {} cannot be read: {error}", path.display())))?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

@@ -1,7 +1,7 @@
 //! `hookmill reread`: kept events through the mapping of this build, and what that would change.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -178,7 +178,7 @@ impl<'a> Readings<'a> {
     }
 }
 
-async fn save(context: &Context, args: &ReadArgs, path: &PathBuf) -> Result<Exit, Error> {
+async fn save(context: &Context, args: &ReadArgs, path: &Path) -> Result<Exit, Error> {
     let mut file = plan::NewFile::create(path)?;
     let mut readings = Readings::new(context, args).await?;
     let mut progress = context.output.progress("events", 0);
@@ -202,7 +202,7 @@ async fn save(context: &Context, args: &ReadArgs, path: &PathBuf) -> Result<Exit
 
 async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     let against = Against::of(&args.against)?;
-    let mut out = args.out.as_ref().map(PlanFile::create).transpose()?;
+    let mut out = args.out.as_deref().map(PlanFile::create).transpose()?;
     let mut readings = Readings::new(context, args).await?;
     let mut progress = context.output.progress("events", 0);
     let mut tally = Tally::new(args);
@@ -252,7 +252,7 @@ impl Against {
         if text == "deployed" {
             return Ok(Against::Deployed);
         }
-        plan::baseline(&PathBuf::from(text)).map(Against::File)
+        plan::baseline(Path::new(text)).map(Against::File)
     }
 
     async fn reading(&self, context: &Context, kept: &KeptEvent) -> Result<Option<Value>, Error> {

@@ -100,7 +100,7 @@ impl NewFile {
 
 impl PlanFile {
     /// Makes a plan's file. An older one stays as it is.
-    pub fn create(path: &PathBuf) -> Result<Self, Error> {
+    pub fn create(path: &Path) -> Result<Self, Error> {
         NewFile::create(path).map(PlanFile)
     }
 
