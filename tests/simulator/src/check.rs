@@ -16,6 +16,7 @@ use webhook::view::View;
 use crate::assumptions::{MESSAGE_BYTES_MAX, TABLE_ORDERS};
 use crate::cloud::Cloud;
 use crate::executor::START_MS;
+use crate::mend::mended;
 use crate::process::{WORK_QUEUE, queues};
 use crate::queue::Queue;
 use crate::table::{Item, string};
@@ -241,6 +242,14 @@ impl Checker<'_> {
         let mut expected: BTreeMap<&str, View> = BTreeMap::new();
         for kept in kept.iter().filter(|kept| orders.takes(kept.event.event_type.name())) {
             expected.entry(kept.stored.row.key.pk.as_str()).or_default().merge(View::of(&kept.event));
+        }
+        // What a rebuild read it read with the mended mapping.
+        for kept in kept.iter().filter(|kept| self.ledger.rebuilt.contains(&kept.stored.row.key)) {
+            let mended = mended(&kept.stored.row.key);
+            expected
+                .entry(kept.stored.row.key.pk.as_str())
+                .or_default()
+                .merge(View::of(&read(mended, &kept.stored.row)));
         }
         // A correction without its data is read by the functions' own mapping, and changes nothing.
         for (pk, event) in self.ledger.corrections.iter().filter(|(_, event)| event.dataref.is_none()) {

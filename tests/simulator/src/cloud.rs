@@ -183,6 +183,11 @@ impl Cloud {
                 self.record(call, &answer);
                 answer
             }
+            "DynamoDB_20120810.Query" => {
+                let answer = self.tables.query(&call.body);
+                self.record(call, &answer);
+                answer
+            }
             "AmazonSQS.SendMessageBatch" => self.send_batch(&call.body, entries_failed, now_ms),
             "AmazonSQS.SendMessage" => {
                 self.letters.push(serde_json::from_str(call.body["MessageBody"].as_str().unwrap()).unwrap());
@@ -297,6 +302,11 @@ pub fn summary(call: &Call) -> String {
     match operation {
         "PutItem" => format!("PutItem {} {}", text(&call.body["TableName"]), of_item(&call.body["Item"])),
         "GetItem" => format!("GetItem {} {}", text(&call.body["TableName"]), of_item(&call.body["Key"])),
+        "Query" => format!(
+            "Query {} {}",
+            text(&call.body["TableName"]),
+            text(&call.body["ExpressionAttributeValues"][":pk"]["S"])
+        ),
         "SendMessageBatch" => {
             let count = call.body["Entries"].as_array().map_or(0, Vec::len);
             format!("SendMessageBatch {} of {count}", text(&call.body["QueueUrl"]))

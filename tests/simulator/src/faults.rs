@@ -22,6 +22,8 @@ pub enum Actor {
     Poller(u64),
     /// A service that is down for a while.
     Outage(u64),
+    /// The operator, who rebuilds this order's view.
+    Operator(u64),
 }
 
 /// A step of an actor.
@@ -188,6 +190,7 @@ fn number_of(point: Point) -> u64 {
         Actor::Shard(number) => (4, number),
         Actor::Poller(number) => (5, number),
         Actor::Outage(number) => (6, number),
+        Actor::Operator(number) => (7, number),
     };
     mix(mix(kind, number), point.step)
 }

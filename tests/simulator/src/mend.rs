@@ -1,16 +1,33 @@
 //! A mapping mended mid-run: everything kept so far is read again and sent as corrections.
 //!
-//! The operator's command for it is not written yet; this does what it will do: a correction has an id of its own,
-//! names what it corrects, and has the greater mapping version in its sequence.
+//! As the operator's command does: a correction has an id of its own, names what it corrects, and has the greater
+//! mapping version in its sequence; then every touched order's view is rebuilt.
 
+use std::sync::LazyLock;
+
+use webhook::claim::EventKey;
 use webhook::event::Event;
-use webhook::providers::Provider;
+use webhook::providers::{PROVIDERS, Provider};
 use webhook::row::read;
 
 use crate::assumptions::MESSAGE_BYTES_MAX;
 use crate::check::{Bodies, events, stored};
 use crate::cloud::Cloud;
 use crate::process::{ORDERS_QUEUE, queues};
+
+/// Every provider with the next mapping: it reads the same under a greater version.
+pub static MENDED: LazyLock<Vec<&'static Provider>> = LazyLock::new(|| {
+    let mended = |known: &'static Provider| -> &'static Provider {
+        Box::leak(Box::new(Provider { mapping_version: known.mapping_version + 1, ..*known }))
+    };
+    PROVIDERS.into_iter().map(mended).collect()
+});
+
+/// The provider of an event, with the next mapping.
+pub fn mended(key: &EventKey) -> &'static Provider {
+    let (name, ..) = key.parts().unwrap();
+    MENDED.iter().copied().find(|provider| provider.name == name).unwrap()
+}
 
 /// Reads every event row again with the next mapping and sends what concerns orders. Returns the corrections.
 pub fn read_again(cloud: &mut Cloud, now_ms: u64) -> Vec<(String, Event)> {
@@ -20,12 +37,9 @@ pub fn read_again(cloud: &mut Cloud, now_ms: u64) -> Vec<(String, Event)> {
     for item in events(cloud) {
         let Some((mut stored, body)) = stored(item).zip(bodies.body(item)) else { continue };
         stored.row.body = body;
-        let provider = Provider::of(&stored.row.key).unwrap();
-        let mended = Provider { mapping_version: provider.mapping_version + 1, ..*provider };
-        let event = read(&mended, &stored.row);
+        let event = read(mended(&stored.row.key), &stored.row);
         if orders.takes(event.event_type.name()) {
-            let id = format!("{};v{}", event.id, mended.mapping_version);
-            let correction = Event { correctionof: Some(event.id), id, ..event };
+            let correction = event.into_correction();
             let is_long = correction.to_json().unwrap().len() > MESSAGE_BYTES_MAX;
             corrections.push((stored.row.key.pk, if is_long { correction.without_data() } else { correction }));
         }

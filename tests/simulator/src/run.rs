@@ -125,7 +125,7 @@ pub fn run(options: &Options) -> Outcome {
         let all_ended = world.ledger.borrow().ended == workload.sendings.len();
         let queue = cloud.queues.get_mut(ORDERS_QUEUE).unwrap();
         queue.redrive();
-        all_ended && queue.drained() && cloud.stream.drained() && cloud.settled()
+        all_ended && !world.ledger.borrow().rebuilding && queue.drained() && cloud.stream.drained() && cloud.settled()
     });
     let cloud = cloud.lock();
     let ledger = world.ledger.borrow();

@@ -1,7 +1,7 @@
 //! The run's tasks: providers that send, mappings that hand over, secrets that rotate.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,6 +14,7 @@ use edge::orders::QueueBatch;
 use edge::stream::StreamBatch;
 use edge::{Orders, Receiver, Relay};
 use serde_json::{Value, json};
+use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
@@ -24,6 +25,7 @@ use crate::assumptions::{
 use crate::check::Violation;
 use crate::executor::Wait;
 use crate::faults::{Actor, Fault, Step};
+use crate::mend::MENDED;
 use crate::network::{Invocation, Process};
 use crate::process::{Ground, ORDERS_QUEUE};
 use crate::random::{Random, mix};
@@ -42,6 +44,10 @@ pub struct Ledger {
     pub acknowledged_ms: Vec<(Hash, u64)>,
     /// What was read again by a mended mapping, by partition key.
     pub corrections: Vec<(String, Event)>,
+    /// Whether the operator is still at it.
+    pub rebuilding: bool,
+    /// Events that the mended mapping read when their orders' views were rebuilt.
+    pub rebuilt: BTreeSet<EventKey>,
     /// Deliveries tried, each attempt counted.
     pub attempts: u64,
     /// Deliveries given up without a 200.
@@ -112,7 +118,33 @@ impl World {
         let now_ms = self.ground.time.now_ms();
         let corrections = crate::mend::read_again(&mut self.ground.cloud.lock(), now_ms);
         self.note(|| format!("a mended mapping reads {} events again", corrections.len()));
-        self.ledger.borrow_mut().corrections = corrections;
+        let mut orders: Vec<String> = corrections.iter().map(|(pk, _)| pk.clone()).collect();
+        orders.sort();
+        orders.dedup();
+        {
+            let mut ledger = self.ledger.borrow_mut();
+            (ledger.corrections, ledger.rebuilding) = (corrections, true);
+        }
+        for (number, pk) in (0..).zip(orders) {
+            self.rebuild(number, pk).await;
+        }
+        self.ledger.borrow_mut().rebuilding = false;
+    }
+
+    /// Rebuilds a view with the mended mapping, while events flow, until it is done.
+    async fn rebuild(&self, number: u64, pk: String) {
+        loop {
+            let (process, orders) = self.ground.orders(Actor::Operator(number));
+            let (orders, order) = (orders.with_mapping(&MENDED), pk.clone());
+            let work = Box::pin(async move { orders.rebuild(&order).await });
+            let outcome = Invocation { process, work }.await;
+            self.note(|| format!("rebuild of {pk}: {}", matches!(outcome, Some(Ok(_)))));
+            if let Some(Ok(rebuild)) = outcome {
+                self.ledger.borrow_mut().rebuilt.extend(rebuild.events);
+                return;
+            }
+            self.ground.time.wait_ms(REBUILD_PAUSE_MS).await;
+        }
     }
 
     fn put_secrets(&self, with_new: bool, with_old: bool) {
@@ -365,6 +397,9 @@ impl World {
         self.ground.time.wait_ms(20 + mix(seen, self.ground.time.now_ms()) % 200).await;
     }
 }
+
+/// How long the operator waits before trying again.
+const REBUILD_PAUSE_MS: u64 = 60_000;
 
 /// Added to a credential to make the next one.
 const NEW: &str = "-2";
