@@ -29,13 +29,11 @@ from tests.local.stack import ROOT, Stack
 # Every file of tests has sources of its own, copies of the sample ones, so that no test sees another's rows.
 # All are there before the first delivery: a receiver looks for new ones once a minute at most.
 PURPOSES = (
-    *("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs"),
-    *("cli", "look", "replay", "doctor", "forward", "forward-there", "operators"),
+    *("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "watch"),
+    *("cli", "look", "replay", "story", "forget", "doctor", "forward", "forward-there", "operators"),
 )
-PURPOSES = ("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "cli", "look", "replay", "watch")
 # The kinds of rows that tell of no delivery.
 NOTES = ("relayed", "watch")
-PURPOSES = ("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "cli", "look", "replay", "story", "forget")
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {
     ("scalev", "main"): ["41750fd8-e7e2-4887-b348-04c01a547ae0"],

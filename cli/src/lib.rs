@@ -4,11 +4,10 @@
 //! [`deployment`], tells what it found through [`output`], and ends through [`error`].
 //! What commands share: [`aws`] failed calls in words, [`sources`] who sends, [`time`] spans of time, [`index`] events
 //! by time of receipt, [`history`] kept events as this build reads them, [`provenance`] and [`timeline`] what they tell of
-//! themselves, [`signing`] and [`sending`] deliveries of one's own, [`destination`] and [`run_file`]
-//! what is sent again, [`letters`] what could not be; [`kept`] and [`quarantine`] what came of deliveries, [`keys`] and
-//! [`secret`] changes of the stack's secrets.
-//! what is sent again, [`letters`] what could not be, [`journal`] long work that can go on, [`difference`] and
-//! [`deployed`] two builds' readings of one event.
+//! themselves, [`signing`] and [`sending`] deliveries of one's own, [`kept`] and [`quarantine`] what came of deliveries,
+//! [`destination`] and [`run_file`] what is sent again, [`journal`] long work that can go on, [`difference`] and
+//! [`deployed`] two builds' readings of one event, [`letters`] what could not be sent, [`keys`] and [`secret`] changes of
+//! the stack's secrets.
 
 pub mod args;
 pub mod error;

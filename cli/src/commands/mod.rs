@@ -10,8 +10,8 @@ pub mod completions;
 pub mod dlq;
 pub mod doctor;
 pub mod events;
-pub mod forward;
 pub mod forget;
+pub mod forward;
 pub mod orders;
 pub mod quarantine;
 pub mod replay;
@@ -61,15 +61,11 @@ impl Command {
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
             Command::Events(events) => events.ends_by_interrupt(),
+            Command::Reread(args) => args.ends_by_interrupt(),
             Command::Replay(_) | Command::Forward(_) => true,
-            Command::Send(_) | Command::Orders(_) | Command::Dlq(_) => false,
+            Command::Send(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
             Command::Doctor(_) | Command::Completions(_) => false,
-            Command::Replay(_) => true,
-            Command::Reread(args) => args.ends_by_interrupt(),
-            Command::Send(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) | Command::Completions(_) => {
-                false
-            }
         }
     }
 }

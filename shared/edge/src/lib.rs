@@ -1,13 +1,8 @@
 //! hookmill's AWS side: everything that can fail.
 //!
-//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`] with [`seal`];
-//! then [`stream`], [`relay`], [`queue`]; then [`orders`] and [`read`].
-//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`];
-//! then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them [`time_index`] and [`sweep`]; then [`orders`] and
-//! [`read`].
-//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`];
-//! then [`stream`], [`relay`], [`queue`]; then [`orders`] and [`read`];
-//! and when a body has to go, [`erasure`], which leaves a [`residue`].
+//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`] with
+//! [`seal`]; then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them [`time_index`] and [`sweep`]; then
+//! [`orders`] and [`read`]; and when a body has to go, [`erasure`], which leaves a [`residue`].
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +30,6 @@ pub mod read;
 pub mod defects;
 
 pub use config::{ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
-pub use config::{ReceiverConfig, RelayConfig, ViewConfig};
 pub use erasure::Eraser;
 pub use lambda_runtime::Error;
 pub use orders::Orders;
