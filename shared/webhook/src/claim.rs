@@ -13,6 +13,10 @@ pub const VERSION: u32 = 1;
 /// Longer parts are replaced by their hash: DynamoDB takes 2,048 bytes of partition key and 1,024 of sort key.
 const PART_BYTES_MAX: usize = 300;
 
+/// In the place of the provider's word: nothing happened, somebody looked. An encoded value has a `~` in front of nothing
+/// or of `h` and a hash.
+const READ_BACK: &str = "~reconcile";
+
 /// What a verified delivery is called, and how sure the name is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -75,6 +79,11 @@ impl Part {
     /// The part of an event that tells nothing here.
     pub fn missing() -> Self {
         Part::of(&[None])
+    }
+
+    /// The word of an order that was read back: no provider's word encodes to it.
+    pub fn read_back() -> Self {
+        Part(READ_BACK.to_owned())
     }
 
     /// A hash as an identity.
@@ -141,6 +150,11 @@ impl EventKey {
     pub fn parts(&self) -> Option<(&str, &str, &str)> {
         let mut parts = self.pk.splitn(3, '/');
         Some((parts.next()?, parts.next()?, parts.next()?))
+    }
+
+    /// Whether it names an order that was read back, not a delivery.
+    pub fn is_read_back(&self) -> bool {
+        self.sk.split('/').next() == Some(READ_BACK)
     }
 
     /// A name for a further row under the same identity.
@@ -241,6 +255,12 @@ mod tests {
     fn ids_resolve_to_keys() {
         let key = EventKey { pk: "shopline/tw/600fce09".into(), sk: "order%2Fcreate/ab~2".into() };
         assert_eq!(EventKey::from_id(&key.id()), Some(key));
+        let read_back = EventKey { pk: "scalev/main/1".into(), sk: format!("{}/ab", Part::read_back()) };
+        assert!(read_back.is_read_back() && EventKey::from_id(&read_back.id()).is_some());
+        for word in [Some("~reconcile"), Some("reconcile"), None] {
+            let sk = format!("{}/ab", Part::of(&[word]));
+            assert!(!EventKey { sk, ..read_back.clone() }.is_read_back(), "{word:?}");
+        }
         for id in ["", "a/b/c/d", "a/b/c/d/e/f", "a//c/d/e", "a/b/c/d/"] {
             assert_eq!(EventKey::from_id(id), None, "{id}");
         }

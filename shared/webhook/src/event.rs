@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::claim::EventKey;
 use crate::order::{Fulfillment, Order, Payment, Return};
 use crate::party::{App, Checkout, Customer, Product};
+use crate::read_back::ORIGIN;
 
 /// Names the shape of [`Event`]; additive changes keep it.
 pub const DATA_SCHEMA: &str = "urn:hookmill:event:1";
@@ -69,6 +70,10 @@ pub struct Event {
     /// Genuine, but no table has it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unrecognised: bool,
+    /// Where it is from, if no webhook brought it: `reconcile` is an order read back, which tells how things stand and
+    /// not that anything happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The id of the event that this one reads anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correctionof: Option<String>,
@@ -142,6 +147,7 @@ impl Event {
             replay: false,
             test: false,
             unrecognised: true,
+            origin: key.is_read_back().then(|| ORIGIN.to_owned()),
             correctionof: None,
             dataref: None,
             data: None,

@@ -4,6 +4,7 @@
 //! In the order in which a delivery passes through:
 //! [`request`] what arrived; [`signature`] who sent it; [`claim`] its name for ever; [`row`] what it says;
 //! [`view`] where the order stands; [`personal`] what stays of it when a buyer is forgotten.
+//! [`read_back`] is the other way in: orders that were asked for.
 
 pub mod request;
 pub mod secret;
@@ -13,6 +14,7 @@ pub mod canonical_json;
 pub mod signature;
 pub mod claim;
 pub mod cut;
+pub mod read_back;
 pub mod row;
 pub mod position;
 pub mod fields;

@@ -284,6 +284,9 @@ told! {
         pub amount: Field<Money>,
         /// When.
         pub refunded_at: Field<Timestamp>,
+        /// Told by the provider's own account of its refunds, which has each one once; a webhook's mention of the same
+        /// refund may stand beside it under another id, so the two kinds are never added to each other.
+        pub reported: Field<bool>,
     }
 }
 

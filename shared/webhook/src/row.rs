@@ -10,6 +10,7 @@ use crate::fields::Reader;
 use crate::json::{self, Value};
 use crate::position::{Position, Row as Place};
 use crate::providers::Provider;
+use crate::read_back::ORIGIN;
 
 /// A kept delivery: everything that a reading, now or under a later mapping, is a function of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +93,10 @@ pub fn read(provider: &Provider, row: &Row) -> Event {
     let reader = Reader::default();
     let document = json::parse(&row.body);
     let reading = match &document {
-        Ok(document) => (provider.read)(Kept { row, root: &document.root, reader: &reader }),
+        Ok(document) => {
+            let reading = if row.key.is_read_back() { provider.read_back.read } else { provider.read };
+            reading(Kept { row, root: &document.root, reader: &reader })
+        }
         Err(_) => Reading {
             word: String::new(),
             event_type: None,
@@ -127,6 +131,7 @@ pub fn read(provider: &Provider, row: &Row) -> Event {
         replay: false,
         test: reading.test,
         unrecognised: reading.event_type.is_none(),
+        origin: row.key.is_read_back().then(|| ORIGIN.to_owned()),
         correctionof: None,
         dataref: None,
         data: Some(reading.data),

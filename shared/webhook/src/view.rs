@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::claim::Part;
+use crate::claim::{EventKey, Part};
 use crate::event::{Data, Event, EventType};
 use crate::money::Amount;
 use crate::status::{FulfillmentState, OrderState, PaymentState};
@@ -218,8 +218,15 @@ impl View {
             let told = self.entity_states::<PaymentState>("payments").any(|state| refunded.contains(&state));
             return if told { Refunded::Unknown } else { Refunded::Nothing };
         }
-        let sum = refunds.values().try_fold(Amount::ZERO, |sum, amount| sum.checked_add((*amount)?));
-        sum.map_or(Refunded::Unknown, Refunded::Amount)
+        // What webhooks mention and what the provider accounts for are the same money under different ids: each kind is
+        // a set of its own, and whichever has more refunds is the nearer to all of them.
+        let reported = |refund: &str| self.value(&format!("{refund}/reported")) == Some(&Value::Bool(true));
+        let (reported, mentioned): (Vec<_>, Vec<_>) = refunds.into_iter().partition(|(refund, _)| reported(refund));
+        let sum = |refunds: &[(&str, Option<Amount>)]| {
+            refunds.iter().try_fold(Amount::ZERO, |sum, (_, amount)| sum.checked_add((*amount)?))
+        };
+        let nearer = if reported.len() >= mentioned.len() { &reported } else { &mentioned };
+        sum(nearer).map_or(Refunded::Unknown, Refunded::Amount)
     }
 
     fn value(&self, path: &str) -> Option<&Value> {
@@ -231,18 +238,23 @@ impl View {
     }
 
     /// The values of one field over all entities of a kind.
-    /// What an order says of its payment without naming it counts only until a payment is named: it is the same money.
+    /// What an order says of its payment without naming it counts only until a payment is named, for it is the same
+    /// money, and again where an order that was read back says it later than any named one.
     fn entity_values<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = &'a Value> {
         let told = self.registers.iter().filter(|(_, register)| !register.value.is_null()).filter_map(
             move |(path, register)| {
                 let mut parts = path.split('/');
                 let id = (parts.next() == Some(kind)).then(|| parts.next()).flatten()?;
-                (parts.next() == Some(field) && parts.next().is_none()).then_some((id, &register.value))
+                (parts.next() == Some(field) && parts.next().is_none()).then_some((id, register))
             },
         );
         let (unnamed, named): (Vec<_>, Vec<_>) = told.partition(|(id, _)| *id == UNNAMED);
-        let counted = if named.is_empty() { unnamed } else { named };
-        counted.into_iter().map(|(_, value)| value)
+        // An order read back tells of all its payments together, and it is the truth until one of them tells more.
+        let is_last =
+            |unnamed: &Register| unnamed.is_read_back() && named.iter().all(|(_, named)| named.before(unnamed));
+        let is_truth = named.is_empty() || unnamed.iter().any(|(_, register)| is_last(register));
+        let counted = if is_truth { unnamed } else { named };
+        counted.into_iter().map(|(_, register)| &register.value)
     }
 
     fn entity_states<'a, T: for<'de> Deserialize<'de>>(&'a self, kind: &'a str) -> impl Iterator<Item = T> + 'a {
@@ -251,6 +263,10 @@ impl View {
 }
 
 impl Register {
+    fn is_read_back(&self) -> bool {
+        EventKey::from_id(&self.event).is_some_and(|key| key.is_read_back())
+    }
+
     /// Whether another register is the later truth. The value decides last, so that the join is one in any case; of one
     /// event nothing is greater than a value, so that what was erased stays erased.
     fn before(&self, other: &Register) -> bool {

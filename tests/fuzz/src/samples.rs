@@ -43,7 +43,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     for provider in ["scalapay", "scalev", "selldone", "shopline"] {
         let mut paths: Vec<PathBuf> =
             fs::read_dir(events(provider)).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| !path.to_str().unwrap().ends_with(".event.json"));
+        paths.retain(|path| path.is_file() && !path.to_str().unwrap().ends_with(".event.json"));
         paths.sort();
         samples.extend(paths.iter().map(|path| sample(provider, fs::read_to_string(path).unwrap())));
     }

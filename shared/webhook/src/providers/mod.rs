@@ -3,6 +3,7 @@
 use crate::claim::{self, Claim, EventKey, OtherBody, Part, Strength};
 use crate::cut::SecretPath;
 use crate::json::Value;
+use crate::read_back::{Asked, ReadBack};
 use crate::row::{Kept, Reading};
 use crate::signature::{Scheme, Verified};
 use crate::source::SchemeName;
@@ -46,6 +47,8 @@ pub struct Provider {
     pub claim: fn(&Verified<'_>, &Value<'_>) -> Claim,
     /// What a readable delivery says.
     pub read: for<'a> fn(Kept<'a>) -> Reading,
+    /// How its API tells an order.
+    pub read_back: ReadBack,
 }
 
 impl Provider {

@@ -11,8 +11,9 @@ use crate::order::{Discount, Line, Order, Payment, Refund, Totals};
 use crate::party::{Address, Customer};
 use crate::position::Position;
 use crate::signature::{Encoding, Message, Place, Signature};
-use crate::status::{PaymentState, Status, Table};
+use crate::status::{PaymentState, Status, Table, lookup};
 
+mod read_back;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ pub const SCALAPAY: Provider = Provider {
     merchant: |_| None,
     claim,
     read,
+    read_back: read_back::READ_BACK,
 };
 
 const TIMESTAMP: &str = "x-scalapay-timestamp";
@@ -48,8 +50,10 @@ const STATUSES: &[(&str, EventType, u16)] = &[
     ("authorized", EventType::PaymentAuthorized, 2),
     ("expired", EventType::PaymentExpired, 3),
     ("charged", EventType::PaymentCaptured, 4),
-    (REFUNDED, EventType::PaymentRefunded, 5),
+    (REFUNDED, EventType::PaymentRefunded, REFUNDED_RANK),
 ];
+
+const REFUNDED_RANK: u16 = 5;
 
 const STATES: Table<PaymentState> = &[
     ("created", PaymentState::Pending),
@@ -146,6 +150,7 @@ fn refund(root: &Node<'_>, kept: Kept<'_>) -> Refund {
             .or_else(|| Some(format!("body:{}", hex::encode(kept.row.hash.get(..8).unwrap_or_default())))),
         amount: money(root, "refundAmount").or(money(root, "amount")),
         refunded_at: root.time("refundedAt"),
+        reported: Field::Absent,
     }
 }
 

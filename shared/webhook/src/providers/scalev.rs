@@ -20,6 +20,7 @@ use crate::signature::{Encoding, Message, Place, Signature};
 use crate::status::{OrderState, PaymentState, Status, Table, lookup};
 use tables::*;
 
+mod read_back;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub const SCALEV: Provider = Provider {
     merchant,
     claim,
     read,
+    read_back: read_back::READ_BACK,
 };
 
 const SIGNATURE: &str = "x-scalev-hmac-sha256";
@@ -57,8 +59,11 @@ const INTENTS: &str = "checkout_intent.";
 
 /// `business` is `{}` in some payment events and missing from the short ones.
 fn merchant(root: &Value<'_>) -> Option<String> {
-    let business = root.at(&["data", "business"])?;
-    let told = |name: &&str| business.get(name).and_then(Value::text);
+    business(root.at(&["data", "business"]))
+}
+
+fn business(business: Option<&Value<'_>>) -> Option<String> {
+    let told = |name: &&str| business?.get(name).and_then(Value::text);
     ["client_id", "unique_id", "username"].iter().find_map(told).map(Cow::into_owned)
 }
 

@@ -18,6 +18,7 @@ use crate::position::Position;
 use crate::status::{OrderState, PaymentState, ReturnState, Status, Table, lookup};
 use tables::*;
 
+mod read_back;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub const SELLDONE: Provider = Provider {
     merchant,
     claim,
     read,
+    read_back: read_back::READ_BACK,
 };
 
 fn merchant(root: &Value<'_>) -> Option<String> {

@@ -23,6 +23,7 @@ mod topics;
 mod resources;
 mod orders;
 mod parties;
+mod read_back;
 mod values;
 
 /// SHOPLINE.
@@ -50,6 +51,7 @@ pub const SHOPLINE: Provider = Provider {
     merchant: |root| text(root, &["merchant_id"]).map(Cow::into_owned),
     claim,
     read,
+    read_back: read_back::READ_BACK,
 };
 
 const TIMESTAMP: &str = "x-shopline-developer-event-timestamp";

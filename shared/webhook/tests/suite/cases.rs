@@ -87,7 +87,7 @@ pub(crate) fn open(event: &Value) -> (String, Delivery) {
 }
 
 /// A source of the samples. Built by hand, since loading refuses public keys.
-fn source_of(name: &str, json: &Value) -> Source {
+pub(crate) fn source_of(name: &str, json: &Value) -> Source {
     let secrets = |field: &str| {
         json[field].as_array().unwrap().iter().map(|value| Secret::new(value.as_str().unwrap())).collect()
     };

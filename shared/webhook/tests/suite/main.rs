@@ -4,6 +4,7 @@
 
 mod cases;
 mod deliveries;
+mod read_back;
 mod view_properties;
 mod schema;
 mod tidy;

@@ -18,6 +18,10 @@ static HISTORIES: LazyLock<Vec<Vec<Event>>> = LazyLock::new(|| {
         let event = read(case.provider, &row);
         histories.entry(row.key.pk).or_default().push(event);
     }
+    for answer in crate::read_back::all() {
+        let row = answer.snapshot().row(cases::RECEIVED_MS);
+        histories.entry(row.key.pk.clone()).or_default().push(read(answer.provider, &row));
+    }
     histories.into_values().filter(|events| events.iter().any(|event| !View::of(event).is_empty())).collect()
 });
 

@@ -115,6 +115,7 @@ pub(super) fn refund(payment: &Node<'_>) -> Option<Refund> {
         id: payment.text_or_none("refund_id"),
         amount: money(payment, "refund_amount"),
         refunded_at: payment.time("refunded_at"),
+        reported: Field::Absent,
     };
     (refund.id.is_some() || refund.amount.value().is_some()).then_some(refund)
 }
