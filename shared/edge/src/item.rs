@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use webhook::claim::{EventKey, Standing};
+use webhook::read_back::ORIGIN;
 use webhook::row::{Mark, Row};
 
 /// An item's attributes by name.
@@ -115,6 +116,7 @@ impl StoredRow {
         put("content", (self.content != row.hash).then(|| bytes(self.content.to_vec())));
         put("signed_at", row.signed_at.as_deref().map(text));
         put("mark", row.mark.map(|mark| text(mark.word())));
+        put("origin", row.key.is_read_back().then(|| text(ORIGIN)));
         put("alias", self.alias.as_deref().map(text));
         put("headers", (!row.headers.is_empty()).then(|| header_map(&row.headers)));
         put("cut", (!self.cut.is_empty()).then(|| AttributeValue::L(self.cut.iter().map(|path| text(path)).collect())));

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use webhook::claim::{Claim, Decision, EventKey, OtherBody, Variant};
 use webhook::cut::cut;
 use webhook::providers::{CLAIM_VERSION, Provider};
+use webhook::read_back::{ORIGIN, Snapshot};
 use webhook::row::{Mark, Row};
 use webhook::signature::Verified;
 
@@ -124,6 +125,22 @@ impl Store {
             alias: claim.alias.clone(),
         };
         self.claim(&claim, row).await
+    }
+
+    /// Keeps an order that was read back, unless the very same was kept before.
+    pub async fn keep_read_back(&self, snapshot: &Snapshot, received_ms: i64) -> Result<Outcome, StoreError> {
+        let compressed = item::compress(&snapshot.body).map_err(StoreError::Compression)?;
+        let body = self.place(&snapshot.key, compressed).await?;
+        let row = StoredRow {
+            row: Row { body: Vec::new(), ..snapshot.row(received_ms) },
+            body,
+            content: snapshot.claim.content,
+            claim_version: CLAIM_VERSION,
+            fingerprint: ORIGIN.to_owned(),
+            cut: snapshot.cut.clone(),
+            alias: None,
+        };
+        self.claim(&snapshot.claim, row).await
     }
 
     /// Reads an event's row, its body included.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::Uri;
+use webhook::source::URL_TOKEN_LENGTH_MIN;
 
 /// Where a webhook is sent. Its path may hold a secret (`…/<source>/<token>`), so it is printed without.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,10 +20,12 @@ impl Address {
         &self.0
     }
 
-    /// Scheme, host and the first segment of the path, which is the source's name; the rest is `…`.
+    /// Scheme, host and the first segment of the path, which is the source's name; the rest is `…`, and so is a first
+    /// segment that is long enough to be a secret itself, as other people's webhooks may have it.
     pub fn shown(&self) -> String {
         let Some(parts) = self.parts() else { return "(not a URL)".to_owned() };
         let (source, rest) = parts.path.split_once('/').unwrap_or((parts.path, ""));
+        let source = if source.len() < URL_TOKEN_LENGTH_MIN { source } else { "…" };
         let more = if rest.is_empty() && parts.query.is_none() { "" } else { "/…" };
         format!("{}://{}/{source}{more}", parts.scheme, parts.host)
     }
@@ -122,6 +125,8 @@ mod tests {
         for (text, shown) in [
             ("https://a.example/tw/s3cr3t-token", "https://a.example/tw/…"),
             ("https://a.example/tw", "https://a.example/tw"),
+            ("https://b.example/3f9c0a1e5577b1c2d3e4f5", "https://b.example/…"),
+            ("https://b.example/3f9c0a1e5577b1c2d3e4f5/x", "https://b.example/…/…"),
             ("https://a.example/tw/", "https://a.example/tw"),
             ("https://u:p@A.example:443/tw?key=x", "https://a.example/tw/…"),
             ("http://a.example:8080", "http://a.example:8080/"),

@@ -65,6 +65,17 @@ pub enum Severity {
     Alarm,
 }
 
+impl Severity {
+    /// The word for it, in figures and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Notice => "notice",
+            Severity::Warning => "warning",
+            Severity::Alarm => "alarm",
+        }
+    }
+}
+
 /// Compares what a provider has with what we need: that `handled` comes to `ours`.
 ///
 /// Webhooks to other hosts are other people's, and no finding, as long as one goes to our address.

@@ -19,7 +19,18 @@ pub struct Clock {
 impl Clock {
     /// The machine's clock, the runtime's timer, random jitter.
     pub fn system() -> Self {
-        Clock::new(SystemTime::now, tokio::time::sleep, |most| fastrand::u64(0..=most))
+        Clock::of(SystemTime::now, tokio::time::sleep)
+    }
+
+    /// A time and a way to wait of one's own, random jitter.
+    pub fn of<F>(
+        now: impl Fn() -> SystemTime + Send + Sync + 'static,
+        sleep: impl Fn(Duration) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Clock::new(now, sleep, |most| fastrand::u64(0..=most))
     }
 
     /// A clock of one's own; `pick(most)` is a number from 0 to `most`.

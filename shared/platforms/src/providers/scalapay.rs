@@ -84,6 +84,20 @@ pub fn refunds_of(rows: &[RefundRow], token: &str, reference: Option<&str>) -> R
     if told.is_empty() { Refunds::Unknown } else { Refunds::Told(told) }
 }
 
+/// The rows that are of a payment: those that may be, name an id, and have the reference that the payment has. The
+/// token's end alone is shared by one payment in a million, which is one too many to give it another's refund.
+pub fn rows_of<'a>(rows: &'a [RefundRow], payment: &Order) -> Vec<&'a RefundRow> {
+    let reference = webhook::json::parse(payment.raw.bytes()).ok().and_then(|document| {
+        let root = &document.root;
+        text(root, "merchantReference").or_else(|| text(root.get("orderDetails")?, "merchantReference"))
+    });
+    let Some((token, reference)) = payment.id.as_deref().zip(reference.as_deref()) else { return Vec::new() };
+    let of_it = |row: &&RefundRow| {
+        row.id.is_some() && row.refund.is_some() && row.reference.is_some() && row.may_be_of(token, Some(reference))
+    };
+    rows.iter().filter(of_it).collect()
+}
+
 impl Scalapay {
     /// The API of an account.
     pub fn new(account: &Account, settings: Settings) -> Result<Self, Error> {

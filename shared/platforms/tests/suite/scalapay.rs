@@ -1,8 +1,8 @@
 //! Scalapay.
 
-use platforms::Cause;
-use platforms::order::{Cursor, Refunds};
-use platforms::providers::{SCALAPAY, Scalapay, refunds_of};
+use platforms::order::{Cursor, Order, Refunds};
+use platforms::providers::{SCALAPAY, Scalapay, refunds_of, rows_of};
+use platforms::{Cause, Raw};
 
 use crate::server::{CREDENTIAL, Reply, Server, file, ok};
 
@@ -83,6 +83,22 @@ async fn refunds_are_absolute_amounts_by_id() {
     );
     assert_eq!(refunds_of(&rows, "71KH916VPD", Some("merchantOrder-1234")), Refunds::Unknown);
     assert_eq!(refunds_of(&rows, "71KH916VPE", Some("another")), Refunds::Unknown);
+    // A row is given to a payment only where the reference is told on both sides.
+    let payment = |raw: &str| Order {
+        id: Some("71KH916VPE".to_owned()),
+        alias: None,
+        updated_at: None,
+        refunds: Refunds::Unknown,
+        raw: Raw::new(raw),
+    };
+    for (raw, count) in [
+        (r#"{"merchantReference":"merchantOrder-1234"}"#, 2),
+        (r#"{"orderDetails":{"merchantReference":"merchantOrder-1234"}}"#, 2),
+        (r#"{"merchantReference":"another"}"#, 0),
+        ("{}", 0),
+    ] {
+        assert_eq!(rows_of(&rows, &payment(raw)).len(), count, "{raw}");
+    }
     let path = "GET /v1/reporting/payouts/3BQD2I26MRG3/refunds";
     assert_eq!(server.lines(), [0, 1].map(|page| format!("{path}?page={page}&size=5000")));
 }
