@@ -71,7 +71,7 @@ impl KeptEvent {
     }
 
     /// What stands on it, in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`,
-    /// `unreadfields`, `test`, `erased`.
+    /// `unreadfields`, `test`, `erased`, `reconcile`.
     pub fn marks(&self) -> Vec<&'static str> {
         let event = &self.event;
         [
@@ -83,6 +83,7 @@ impl KeptEvent {
             ("unreadfields", event.unreadfields.is_some()),
             ("test", event.test),
             ("erased", self.is_erased()),
+            ("reconcile", event.origin.is_some()),
         ]
         .into_iter()
         .filter_map(|(mark, holds)| holds.then_some(mark))

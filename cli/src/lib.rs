@@ -8,6 +8,8 @@
 //! [`destination`] and [`run_file`] what is sent again, [`journal`] long work that can go on, [`difference`] and
 //! [`deployed`] two builds' readings of one event, [`letters`] what could not be sent, [`keys`] and [`secret`] changes of
 //! the stack's secrets.
+//! themselves, [`signing`] and [`sending`] deliveries of one's own, [`destination`] and [`run_file`]
+//! what is sent again, [`letters`] what could not be, [`apis`] the providers' own, [`interrupt`] how long work is ended.
 
 pub mod args;
 pub mod error;
@@ -33,6 +35,8 @@ pub mod deployed;
 pub mod letters;
 pub mod keys;
 pub mod secret;
+pub mod apis;
+pub mod interrupt;
 pub mod commands;
 
 pub use args::Cli;

@@ -14,10 +14,12 @@ pub mod forget;
 pub mod forward;
 pub mod orders;
 pub mod quarantine;
+pub mod reconcile;
 pub mod replay;
 pub mod reread;
 pub mod send;
 pub mod sources;
+pub mod subscriptions;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -52,6 +54,11 @@ pub enum Command {
     Forward(forward::ForwardArgs),
     /// Look whether everything is as it should be
     Doctor(doctor::DoctorArgs),
+    /// Look at a provider's webhooks and set them up
+    #[command(subcommand)]
+    Subscriptions(subscriptions::Subscriptions),
+    /// Compare a provider's orders with what is kept, and fetch what is missing: a dry run without --yes
+    Reconcile(reconcile::ReconcileArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -66,6 +73,12 @@ impl Command {
             Command::Send(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
             Command::Doctor(_) | Command::Completions(_) => false,
+            Command::Replay(_) | Command::Reconcile(_) => true,
+            Command::Send(_)
+            | Command::Orders(_)
+            | Command::Dlq(_)
+            | Command::Subscriptions(_)
+            | Command::Completions(_) => false,
         }
     }
 }
@@ -85,6 +98,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Accounts(args) => accounts::run(context, args).await,
         Command::Forward(args) => forward::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
+        Command::Subscriptions(args) => subscriptions::run(context, args).await,
+        Command::Reconcile(args) => reconcile::run(context, args).await,
         Command::Completions(args) => completions::run(&args, &context.output),
     }
 }

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::pin::pin;
 
 use clap::Args;
 use edge::residue;
@@ -17,6 +16,7 @@ use crate::destination::Destination;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
 use crate::index::{Order, Walk};
+use crate::interrupt::until_stopped;
 use crate::output::{Paint, table};
 use crate::run_file::{Head, Planned, Run, RunFile};
 use crate::sources::{SourceArgs, chosen};
@@ -88,31 +88,7 @@ struct Plan {
 
 /// Replays events. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
 pub async fn run(context: &Context, args: ReplayArgs) -> Result<Exit, Error> {
-    let stop = Cell::new(false);
-    until_stopped(context, &stop, replay(context, &args, &stop)).await
-}
-
-/// Work that is told of the first Ctrl-C and given up at the second one.
-pub(crate) async fn until_stopped(
-    context: &Context,
-    stop: &Cell<bool>,
-    work: impl Future<Output = Result<Exit, Error>>,
-) -> Result<Exit, Error> {
-    let mut work = pin!(work);
-    let mut interrupt = pin!(tokio::signal::ctrl_c());
-    loop {
-        tokio::select! {
-            biased;
-            outcome = &mut work => return outcome,
-            _ = &mut interrupt => {
-                if stop.replace(true) {
-                    return Err(Error::interrupted());
-                }
-                context.output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");
-                interrupt.set(tokio::signal::ctrl_c());
-            }
-        }
-    }
+    until_stopped(context, async |stop| replay(context, &args, stop).await).await
 }
 
 /// The same, until it is told to stop.

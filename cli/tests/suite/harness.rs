@@ -117,6 +117,11 @@ fn world_with(endpoint: &str, json: bool, secrets: bool) -> World {
     ];
     let mut outputs: BTreeMap<String, String> =
         names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
+    outputs.insert("AccountsSecret".to_owned(), "AccountsSecret".to_owned());
+    for name in ["Scalev", "Scalapay", "Shopline", "Selldone"] {
+        let url = format!("https://{}.lambda-url.us-east-1.on.aws/", name.to_lowercase());
+        outputs.insert(format!("{name}Url"), url);
+    }
     let queue_urls = [
         ("WorkQueueUrl", WORK),
         ("WorkDeadLetterQueueUrl", WORK_DEAD_LETTERS),
@@ -192,7 +197,7 @@ impl World {
     ) -> (EventKey, Kept) {
         let mut found = sample(provider, case);
         found.delivery.body = change(&String::from_utf8(found.delivery.body).unwrap()).into_bytes();
-        let scheme = provider.schemes[0].0;
+        let scheme = if found.delivery.url_token.is_some() { SchemeName::UrlToken } else { provider.schemes[0].0 };
         let secret = Secret::new(KEY);
         let source = Source {
             name: found.source.source,

@@ -1,5 +1,5 @@
 //! The commands over an embedded DynamoDB, with rows as the receivers' own code writes them.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod queues;
 mod vault;
@@ -16,3 +16,6 @@ mod sources;
 mod accounts;
 mod doctor;
 mod failures;
+mod provider;
+mod subscriptions;
+mod reconcile;

@@ -39,6 +39,7 @@ struct State {
     refuse: Option<Refuse>,
     refuse_calls: Option<(&'static str, &'static str)>,
     next: usize,
+    secrets: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +62,11 @@ impl Queues {
     /// Refuses entries from now on; what was there before is given up.
     pub(crate) fn refuse(&self, refuse: impl Fn(&str, &str) -> Option<&'static str> + Send + 'static) {
         self.state.lock().unwrap().refuse = Some(Box::new(refuse));
+    }
+
+    /// Has Secrets Manager hold a secret; those that were never given are not there.
+    pub(crate) fn secret(&self, name: &str, value: &str) {
+        self.state.lock().unwrap().secrets.insert(name.to_owned(), value.to_owned());
     }
 
     /// Refuses no entry any more.
@@ -234,13 +240,15 @@ impl HttpConnector for Connector {
         if request.uri().contains("/functions/ReadFunction/invocations") {
             return self.read(&request);
         }
-        let call = || serde_json::from_slice::<Value>(request.body().bytes().unwrap()).unwrap();
-        let (status, body) = if let Some(action) = target.strip_prefix("AmazonSQS.") {
-            self.queues.answer(action, &call())
-        } else if let (Some(vault), Some(action)) = (&self.vault, target.strip_prefix("secretsmanager.")) {
-            vault.answer(action, &call())
-        } else {
-            return self.others.call(request);
+        let call: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let secret = || self.queues.state.lock().unwrap().secrets.get(call["SecretId"].as_str()?).cloned();
+        let (status, body) = match (target.split_once('.'), &self.vault) {
+            (Some(("AmazonSQS", action)), _) => self.queues.answer(action, &call),
+            (Some(("secretsmanager", action)), Some(vault)) => vault.answer(action, &call),
+            (Some(("secretsmanager", "GetSecretValue")), None) if secret().is_some() => {
+                (200, json!({"ARN": call["SecretId"], "Name": call["SecretId"], "SecretString": secret()}))
+            }
+            _ => return self.others.call(request),
         };
         let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()));
         response.headers_mut().insert("content-type", "application/x-amz-json-1.0");

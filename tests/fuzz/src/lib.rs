@@ -16,6 +16,7 @@
 mod sources;
 mod admit;
 mod reading;
+mod read_back;
 mod canonical_json;
 mod view;
 mod http;
@@ -32,6 +33,7 @@ pub use canonical_json::canonical_json;
 pub use http::http;
 pub use mutation::Mutator;
 pub use queue_record::queue_record;
+pub use read_back::read_back;
 pub use reading::{read_scalapay, read_scalev, read_selldone, read_shopline};
 pub use row_decompress::row_decompress;
 pub use secret::secret;
@@ -53,12 +55,13 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "admit", run: admit, bytes_max: 65_536, seeds: seeds::admit },
     Target { name: "read_scalapay", run: read_scalapay, bytes_max: 4_096, seeds: seeds::read_scalapay },
     Target { name: "read_scalev", run: read_scalev, bytes_max: 4_096, seeds: seeds::read_scalev },
     Target { name: "read_selldone", run: read_selldone, bytes_max: 4_096, seeds: seeds::read_selldone },
     Target { name: "read_shopline", run: read_shopline, bytes_max: 4_096, seeds: seeds::read_shopline },
+    Target { name: "read_back", run: read_back, bytes_max: 4_096, seeds: seeds::read_back },
     Target { name: "canonical_json", run: canonical_json, bytes_max: 8_192, seeds: seeds::canonical_json },
     Target { name: "view", run: view, bytes_max: 16_384, seeds: seeds::view },
     Target { name: "http", run: http, bytes_max: 16_384, seeds: seeds::http },

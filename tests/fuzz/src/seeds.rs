@@ -1,11 +1,13 @@
 //! What the targets start from: the sample deliveries in every form that a target takes, and hand-made oddities.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use edge::item::{Item, KeptBody, StoredRow, compress};
 use serde_json::{Map, Value, json};
 use webhook::event::Event;
 use webhook::json::{self, Kind};
+use webhook::providers::PROVIDERS;
 use webhook::row::Row;
 use webhook::view::View;
 
@@ -68,6 +70,24 @@ pub(crate) fn read_selldone() -> Vec<Vec<u8>> {
 /// SHOPLINE's samples.
 pub(crate) fn read_shopline() -> Vec<Vec<u8>> {
     read("shopline")
+}
+
+/// The answers of the providers' APIs in `events/<provider>/readback/`.
+pub(crate) fn read_back() -> Vec<Vec<u8>> {
+    let answers = PROVIDERS.iter().enumerate().flat_map(|(place, provider)| {
+        let folder = fs::read_dir(events(provider.name).join("readback")).unwrap();
+        let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| !path.to_str().unwrap().ends_with(".event.json"));
+        paths.sort();
+        paths.into_iter().map(move |path| (place, path))
+    });
+    let seed = |(place, path): (usize, std::path::PathBuf)| {
+        let told: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let mut seed = vec![u8::try_from(place).unwrap()];
+        seed.extend(told["answer"].as_str().unwrap().as_bytes());
+        seed
+    };
+    answers.map(seed).collect()
 }
 
 /// Each body alone and with the next one of its provider.

@@ -166,6 +166,9 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
 /// Which of the source's keys or tokens has a fingerprint, in words. The secret may be out of reach: the event is
 /// shown all the same.
 async fn which_key(context: &Context, key: &EventKey, fingerprint: &str) -> String {
+    if key.is_read_back() {
+        return "none: read back from the provider".to_owned();
+    }
     let Some((name, source, _)) = key.parts() else { return "not known".to_owned() };
     let Some(provider) = Provider::named(name) else { return "not known".to_owned() };
     let Ok(sources) = of_provider(context, provider).await else {

@@ -11,13 +11,14 @@ use webhook::providers::Provider;
 use super::plan::{Correction, Plan};
 use crate::commands::orders::rebuild::{Telling, rebuild_all, totals};
 use crate::commands::replay::sender::Sender;
-use crate::commands::replay::{check_queues, counts, run_id, text, until_stopped};
+use crate::commands::replay::{check_queues, counts, run_id, text};
 use crate::context::Context;
 use crate::deployed::{self, Answer};
 use crate::destination::Destination;
 use crate::difference::{fingerprint, fingerprint_of};
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
+use crate::interrupt::until_stopped;
 use crate::journal::{Journal, Work};
 use crate::run_file::{Head, Planned, Run, RunFile};
 
@@ -46,8 +47,7 @@ pub struct PublishArgs {
 
 /// Publishes a plan. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
 pub async fn run(context: &Context, args: PublishArgs) -> Result<Exit, Error> {
-    let stop = Cell::new(false);
-    until_stopped(context, &stop, Box::pin(publish(context, &args, &stop))).await
+    until_stopped(context, async |stop| Box::pin(publish(context, &args, stop)).await).await
 }
 
 async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Result<Exit, Error> {

@@ -43,8 +43,10 @@ pub(crate) struct Server {
 
 /// A file of `tests/responses`.
 pub(crate) fn file(name: &str) -> Vec<u8> {
-    let path = format!("{}/tests/responses/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    // The tool's tests share this file.
+    let crates = ["", "/../shared/platforms"].map(|folder| format!("{}{folder}", env!("CARGO_MANIFEST_DIR")));
+    let mut paths = crates.iter().map(|folder| format!("{folder}/tests/responses/{name}"));
+    paths.find_map(|path| std::fs::read(path).ok()).unwrap_or_else(|| panic!("no file {name}"))
 }
 
 /// 200 with a file.

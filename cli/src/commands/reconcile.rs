@@ -1,0 +1,170 @@
+//! `hookmill reconcile`: a provider's orders beside what is kept of them, and what is missing fetched.
+
+use std::cell::Cell;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::apis::{Api, registered};
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::interrupt::until_stopped;
+use crate::output::{Paint, table};
+use crate::sources::SourceName;
+use crate::time::RangeArgs;
+
+pub mod comparison;
+pub mod ours;
+pub mod theirs;
+
+use comparison::Comparison;
+
+/// Arguments of `reconcile`.
+#[derive(Debug, Clone, Args)]
+pub struct ReconcileArgs {
+    /// The source whose provider is asked
+    #[arg(long, value_name = "PROVIDER/SOURCE")]
+    pub source: SourceName,
+    /// When orders changed at the provider; where its API does not list them, when their events were received.
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// This order, by the id that webhooks name it by (Selldone: also PosOrder:17); may be repeated
+    #[arg(long = "order", value_name = "ID")]
+    pub orders: Vec<String>,
+    /// Fetch and keep what is missing; without it, only tell what that is
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// An order on one line.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderLine {
+    /// The order as events and views name it; none where the answer does not tell enough.
+    pub order: Option<String>,
+    /// The provider's id of it.
+    pub id: Option<String>,
+    /// `missing`, `behind`, `equal`, `ahead`, `unknown`, `gone` or `unnamed`.
+    pub standing: &'static str,
+    /// When it last changed at the provider, where that is told.
+    pub updated_at: Option<String>,
+    /// `new` where it was kept now, `repeat` where the very same was kept before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<&'static str>,
+    /// The events that it was kept as: the order, and each refund that is accounted for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// Whether it cannot be read as the provider documents it. It is kept all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unrecognised: bool,
+}
+
+/// What a comparison came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Orders that were compared.
+    pub compared: usize,
+    /// Of which nothing is kept.
+    pub missing: usize,
+    /// Of which something older is kept.
+    pub behind: usize,
+    /// Of which neither side tells a time, and which are not kept as they are.
+    pub unknown: usize,
+    /// Which are kept as they are.
+    pub equal: usize,
+    /// Of which something newer is kept.
+    pub ahead: usize,
+    /// Which the provider no longer has.
+    pub gone: usize,
+    /// Which do not tell whose they are.
+    pub unnamed: usize,
+    /// Events that were kept now.
+    pub kept: usize,
+    /// Answers that had been kept before.
+    pub repeats: usize,
+    /// Orders that cannot be read as the provider documents them.
+    pub unrecognised: usize,
+    /// Whether everything that was asked for was compared.
+    pub complete: bool,
+}
+
+/// Reconciles. The first Ctrl-C lets the order under way be kept and told; a second one ends at once.
+pub async fn run(context: &Context, args: ReconcileArgs) -> Result<Exit, Error> {
+    until_stopped(context, async |stop| reconcile(context, &args, stop).await).await
+}
+
+/// The same, until it is told to stop. What came of it is told however it ends.
+pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
+    let bounded = args.range.from.is_some() || args.range.to.is_some() || args.range.since.is_some();
+    if !bounded && args.orders.is_empty() {
+        return Err(Error::usage("it is not said which orders to compare")
+            .next("Name a time, --since 2d or --from and --to, or orders, --order; --from 1970-01-01 is everything."));
+    }
+    let range = if bounded { Some(args.range.range(context.clock.now_ms())?) } else { None };
+    let source = registered(context, &args.source).await?;
+    let api = Api::of(context, &args.source).await?;
+    let mut comparison = Comparison::new(context, &api, &source, args.yes).await?;
+    let outcome = comparison.carry_out(range, &args.orders, stop).await;
+    let (lines, mut summary) = comparison.told();
+    summary.complete = outcome.is_ok();
+    context.output.tell_all(&lines, text)?;
+    context.output.tell(&summary, sentence)?;
+    if let Err(error) = outcome {
+        context.output.note(
+            "It ended before everything was compared. What was kept stays kept: the same again goes on and keeps \
+             nothing twice.",
+        );
+        return Err(error);
+    }
+    if !args.yes && summary.wanting() > 0 {
+        context.output.note(&format!("Nothing was kept. {} orders would be fetched: add --yes", summary.wanting()));
+    }
+    Ok(exit(args, &summary, comparison.is_partial()))
+}
+
+impl Summary {
+    /// Orders that are to be fetched.
+    fn wanting(&self) -> usize {
+        self.missing + self.behind + self.unknown
+    }
+}
+
+fn exit(args: &ReconcileArgs, summary: &Summary, partial: bool) -> Exit {
+    let behind = !args.yes && summary.missing + summary.behind > 0;
+    match summary {
+        Summary { gone, .. } if *gone > 0 && !args.orders.is_empty() => Exit::NotFound,
+        Summary { unnamed, unrecognised, .. } if *unnamed + *unrecognised > 0 || behind || partial => Exit::Problems,
+        _ => Exit::Ok,
+    }
+}
+
+fn text(lines: &[OrderLine], paint: Paint) -> String {
+    let standing = |line: &OrderLine| match line.standing {
+        "equal" | "ahead" => line.standing.to_owned(),
+        _ => paint.odd(line.standing),
+    };
+    let row = |line: &OrderLine| {
+        let name = line.order.clone().or_else(|| line.id.clone()).unwrap_or("?".to_owned());
+        let kept = line.kept.map_or("–".to_owned(), |kept| paint.good(kept));
+        let kept = if line.unrecognised { format!("{kept},{}", paint.odd("unrecognised")) } else { kept };
+        vec![standing(line), line.updated_at.clone().unwrap_or("not told".to_owned()), kept, name]
+    };
+    table(&["standing", "changed", "kept", "order"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+}
+
+fn sentence(summary: &Summary, _: Paint) -> String {
+    let counts = [
+        (summary.missing, "missing"),
+        (summary.behind, "behind"),
+        (summary.unknown, "unknown"),
+        (summary.equal, "equal"),
+        (summary.ahead, "ahead"),
+        (summary.gone, "gone"),
+        (summary.unnamed, "unnamed"),
+        (summary.kept, "events kept"),
+        (summary.repeats, "kept before"),
+        (summary.unrecognised, "unrecognised"),
+    ];
+    let told: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{} compared: {}", summary.compared, if told.is_empty() { "none".to_owned() } else { told.join(", ") })
+}

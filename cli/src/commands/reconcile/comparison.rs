@@ -1,0 +1,317 @@
+//! The comparison itself: one order after the other, fetched and kept where that is wanted.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use edge::store::{Kept, Store};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use platforms::order::{Order, Refunds};
+use platforms::providers::{RefundRow, rows_of};
+use platforms::reconcile::{Standing, compare};
+use platforms::{Cause, Client};
+use webhook::claim::Part;
+use webhook::read_back::Snapshot;
+use webhook::row::read;
+use webhook::source::Source;
+
+use super::ours::{concerns_an_order, held, of_webhooks, timeless};
+use super::theirs::{self, List, Wanted};
+use super::{OrderLine, Summary};
+use crate::apis::{Api, api_failed};
+use crate::aws::store_failed;
+use crate::context::Context;
+use crate::error::Error;
+use crate::history::{KeptEvent, of_order};
+use crate::index::{Order as By, Walk};
+use crate::time::Range;
+
+/// Orders whose events are read at once.
+const AT_ONCE: usize = 16;
+/// Events whose orders are looked up at a time.
+const STRIDE: usize = 40;
+
+/// A comparison on its way.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    context: &'a Context,
+    api: &'a Api,
+    source: &'a Source,
+    store: Store,
+    keeps: bool,
+    /// Whether the source's webhooks tell no times; asked when it first matters.
+    timeless: Option<bool>,
+    accounted: Vec<RefundRow>,
+    /// Something could not be asked for.
+    partial: bool,
+    seen: HashMap<String, Option<Timestamp>>,
+    lines: Vec<OrderLine>,
+    summary: Summary,
+}
+
+/// An order that the provider told, under its name here.
+struct Told {
+    order: Order,
+    subject: Part,
+    pk: String,
+    /// It was asked for by name, so it is kept however it stands.
+    asked: bool,
+}
+
+impl<'a> Comparison<'a> {
+    /// A comparison that keeps what is missing, or only tells it.
+    pub async fn new(context: &'a Context, api: &'a Api, source: &'a Source, keeps: bool) -> Result<Self, Error> {
+        Ok(Comparison {
+            context,
+            api,
+            source,
+            store: context.store().await?,
+            keeps,
+            timeless: None,
+            accounted: Vec::new(),
+            partial: false,
+            seen: HashMap::new(),
+            lines: Vec::new(),
+            summary: Summary::default(),
+        })
+    }
+
+    /// What came of it, as far as it came.
+    pub fn told(&mut self) -> (Vec<OrderLine>, Summary) {
+        (std::mem::take(&mut self.lines), self.summary.clone())
+    }
+
+    /// Whether something could not be asked for.
+    pub fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// Compares the orders that were named, then those of a range.
+    pub async fn carry_out(&mut self, range: Option<Range>, named: &[String], stop: &Cell<bool>) -> Result<(), Error> {
+        self.accounted = self.refunds(range).await?;
+        self.named(named, stop).await?;
+        let Some(range) = range else { return Ok(()) };
+        self.listed(range, stop).await?;
+        if let Some(unlisted) = theirs::unlisted(&self.api.client) {
+            self.context.output.note(unlisted);
+            self.received(range, stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Reports need a permission of their own: without it amounts stay unknown, and the rest goes on.
+    async fn refunds(&mut self, range: Option<Range>) -> Result<Vec<RefundRow>, Error> {
+        match theirs::refunds(&self.api.client, range, self.context.clock.now_ms()).await {
+            Ok(rows) => Ok(rows),
+            Err(error) if matches!(error.cause, Cause::Unauthorized { .. } | Cause::NotFound) => {
+                self.partial = true;
+                self.context.output.note(&format!("The amounts of refunds stay unknown: {error}"));
+                Ok(Vec::new())
+            }
+            Err(error) => Err(api_failed(&error)),
+        }
+    }
+
+    async fn named(&mut self, named: &[String], stop: &Cell<bool>) -> Result<(), Error> {
+        let mut progress = self.context.output.progress("orders read", named.len());
+        for text in named {
+            go_on(stop)?;
+            let wanted = Wanted::of_argument(&self.api.client, text).ok_or_else(|| {
+                Error::usage(format!("{text} is of no kind of order that is known"))
+                    .next("Selldone's are OnlineOrder, PosOrder, AvocadoOrder, HyperOrder and FulfillmentOrder.")
+            })?;
+            self.read(&wanted, None, true).await?;
+            progress.step();
+        }
+        Ok(())
+    }
+
+    async fn listed(&mut self, range: Range, stop: &Cell<bool>) -> Result<(), Error> {
+        let kind = List::kind(&self.api.client);
+        let mut progress = self.context.output.progress("orders compared", 0);
+        for list in List::all(&self.api.client) {
+            let mut cursor = None;
+            loop {
+                let page = list.page(&self.api.client, theirs::window(range), cursor.as_ref()).await;
+                let page = page.map_err(|error| api_failed(&error))?;
+                let orders: Vec<Told> =
+                    page.items.into_iter().filter_map(|order| self.tell(order, kind, false)).collect();
+                let known: Vec<Vec<KeptEvent>> =
+                    stream::iter(orders.iter().map(|told| of_order(self.context, &told.pk)))
+                        .buffered(AT_ONCE)
+                        .try_collect()
+                        .await?;
+                for (told, known) in orders.into_iter().zip(known) {
+                    go_on(stop)?;
+                    self.take(told, &known).await?;
+                    progress.step();
+                }
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders whose events were received in a range, each read by itself.
+    async fn received(&mut self, range: Range, stop: &Cell<bool>) -> Result<(), Error> {
+        let table = self.context.deployment().await?.events_table()?;
+        let page = i32::try_from(STRIDE).unwrap_or(1);
+        let sources = std::slice::from_ref(&self.api.name);
+        let mut walk = Walk::new(self.context.dynamodb(), table, sources, range, By::OldestFirst, page);
+        let mut looked_at: HashSet<String> = HashSet::new();
+        let mut progress = self.context.output.progress("orders read", 0);
+        loop {
+            let entries = walk.take(STRIDE).await?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for key in entries.into_iter().map(|entry| entry.key) {
+                let subject = key.parts().map(|(.., subject)| subject).unwrap_or_default();
+                let Some(wanted) = Wanted::of_subject(&self.api.client, subject) else { continue };
+                if self.seen.contains_key(&key.pk) || !looked_at.insert(key.pk.clone()) {
+                    continue;
+                }
+                go_on(stop)?;
+                let known = of_order(self.context, &key.pk).await?;
+                if concerns_an_order(&known) {
+                    self.read(&wanted, Some((&key.pk, &known)), false).await?;
+                    progress.step();
+                }
+            }
+        }
+    }
+
+    async fn read(
+        &mut self,
+        wanted: &Wanted,
+        known: Option<(&String, &[KeptEvent])>,
+        asked: bool,
+    ) -> Result<(), Error> {
+        let Some(order) = wanted.read(&self.api.client).await.map_err(|error| api_failed(&error))? else {
+            self.summary.gone += 1;
+            let order = known.map(|(pk, _)| pk.clone());
+            self.lines.push(OrderLine { order, ..line(Some(wanted.id.clone()), "gone") });
+            return Ok(());
+        };
+        let Some(told) = self.tell(order, wanted.kind.as_deref(), asked) else { return Ok(()) };
+        match known {
+            Some((pk, known)) if *pk == told.pk => self.take(told, known).await,
+            Some(_) | None => {
+                let known = of_order(self.context, &told.pk).await?;
+                self.take(told, &known).await
+            }
+        }
+    }
+
+    /// An order under its name here; none where it has been told as new before, or tells no name.
+    fn tell(&mut self, order: Order, kind: Option<&str>, asked: bool) -> Option<Told> {
+        let Some(subject) = theirs::subject(self.api, self.source, &order, kind) else {
+            self.summary.unnamed += 1;
+            self.lines.push(line(order.id, "unnamed"));
+            return None;
+        };
+        let pk = format!("{}/{subject}", self.api.name);
+        // Pages of a list that changes tell some orders twice.
+        let is_old = order.id.is_some() && self.seen.get(&pk).is_some_and(|seen| *seen >= order.updated_at);
+        if is_old {
+            return None;
+        }
+        self.seen.insert(pk.clone(), order.updated_at);
+        Some(Told { order, subject, pk, asked })
+    }
+
+    async fn take(&mut self, told: Told, known: &[KeptEvent]) -> Result<(), Error> {
+        let Told { mut order, subject, pk, asked } = told;
+        let accounted = std::mem::take(&mut self.accounted);
+        let rows: Vec<&RefundRow> = rows_of(&accounted, &order);
+        let refunds = rows.iter().filter_map(|row| row.id.clone().zip(row.refund.clone()));
+        let refunds: BTreeMap<_, _> = refunds.collect();
+        if !refunds.is_empty() {
+            order.refunds = Refunds::Told(refunds);
+        }
+        let timeless = self.timeless(known).await?;
+        let answers = std::iter::once(&order.raw).chain(rows.iter().map(|row| &row.raw));
+        let (provider, source) = (self.api.name.provider, &self.api.name.source);
+        let snapshots: Vec<Snapshot> =
+            answers.map(|raw| Snapshot::new(provider, source, subject.clone(), raw.bytes(), timeless)).collect();
+        self.accounted = accounted;
+        let is_kept = |snapshot: &Snapshot| known.iter().any(|event| event.key == snapshot.key);
+        let ours = order.id.as_deref().and_then(|id| held(id, known));
+        let standing = compare(std::slice::from_ref(&order), ours.as_slice()).first().map(|one| one.standing);
+        // Where no time tells, the bodies do.
+        let standing = match standing.unwrap_or(Standing::Unknown) {
+            Standing::Unknown | Standing::Behind if snapshots.iter().all(is_kept) => Standing::Equal,
+            standing => standing,
+        };
+        self.count(standing);
+        if !asked && !standing.needs_fetching() {
+            return Ok(());
+        }
+        let now_ms = self.context.clock.now_ms();
+        let unrecognised = snapshots.iter().any(|snapshot| {
+            let event = read(provider, &snapshot.row(now_ms));
+            event.unrecognised || event.unreadable.is_some()
+        });
+        self.summary.unrecognised += usize::from(unrecognised);
+        let updated_at = order.updated_at.map(|time| time.to_string());
+        let mut told = OrderLine { order: Some(pk), updated_at, unrecognised, ..line(order.id, standing.word()) };
+        if self.keeps {
+            self.keep(&snapshots, &mut told, now_ms).await?;
+        }
+        self.lines.push(told);
+        Ok(())
+    }
+
+    async fn keep(&mut self, snapshots: &[Snapshot], told: &mut OrderLine, now_ms: i64) -> Result<(), Error> {
+        told.kept = Some("repeat");
+        for snapshot in snapshots {
+            let kept = self.store.keep_read_back(snapshot, now_ms).await.map_err(|error| store_failed(&error))?;
+            match kept.kept {
+                Kept::New | Kept::Marked(_) => {
+                    self.summary.kept += 1;
+                    told.kept = Some("new");
+                }
+                Kept::Repeat => self.summary.repeats += 1,
+            }
+            told.events.push(kept.key.id());
+        }
+        Ok(())
+    }
+
+    /// The order's own webhooks know best whether they tell times.
+    async fn timeless(&mut self, known: &[KeptEvent]) -> Result<bool, Error> {
+        // Scalapay's tell none, and neither do its answers.
+        if matches!(self.api.client, Client::Scalapay(_)) {
+            return Ok(false);
+        }
+        if let Some(timeless) = of_webhooks(known) {
+            return Ok(timeless);
+        }
+        if self.timeless.is_none() {
+            self.timeless = Some(timeless(self.context, &self.api.name, self.source.scheme).await?);
+        }
+        Ok(self.timeless.unwrap_or_default())
+    }
+
+    fn count(&mut self, standing: Standing) {
+        self.summary.compared += 1;
+        *match standing {
+            Standing::Missing => &mut self.summary.missing,
+            Standing::Behind => &mut self.summary.behind,
+            Standing::Equal => &mut self.summary.equal,
+            Standing::Ahead => &mut self.summary.ahead,
+            Standing::Unknown => &mut self.summary.unknown,
+        } += 1;
+    }
+}
+
+fn line(id: Option<String>, standing: &'static str) -> OrderLine {
+    OrderLine { order: None, id, standing, updated_at: None, kept: None, events: Vec::new(), unrecognised: false }
+}
+
+fn go_on(stop: &Cell<bool>) -> Result<(), Error> {
+    if stop.get() { Err(Error::interrupted()) } else { Ok(()) }
+}

@@ -1,0 +1,95 @@
+//! Our side: what the events of an order tell of it, and whether a source's webhooks tell times.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use platforms::reconcile::Held;
+use webhook::claim::EventKey;
+use webhook::event::Data;
+use webhook::providers::SHOPLINE;
+use webhook::request::percent_decode;
+use webhook::source::SchemeName;
+use webhook::view::View;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::history::{KeptEvent, fetch};
+use crate::index::{Order, Walk};
+use crate::sources::SourceName;
+use crate::time::{LATEST_MS, Range};
+
+/// So many of a source's latest events tell whether its webhooks tell times.
+const EVENTS_LOOKED_AT: usize = 200;
+const STRIDE: usize = 40;
+
+/// What is held of an order; none where no event says anything of it.
+pub fn held(id: &str, events: &[KeptEvent]) -> Option<Held> {
+    let told: Vec<(&KeptEvent, View)> = concerning(events).collect();
+    if told.is_empty() {
+        return None;
+    }
+    let mut view = View::default();
+    let mut updated_at: Option<Timestamp> = None;
+    for (kept, of_event) in told {
+        view.merge(of_event);
+        // A payment's or delivery's own time is not the order's.
+        if let Some(Data::Order(order)) = &kept.event.data {
+            updated_at = updated_at.max(order.updated_at.value().copied());
+        }
+    }
+    Some(Held { id: id.to_owned(), updated_at, refunds: refunds(&view) })
+}
+
+/// Whether any event says something of an order.
+pub fn concerns_an_order(events: &[KeptEvent]) -> bool {
+    concerning(events).next().is_some()
+}
+
+fn concerning(events: &[KeptEvent]) -> impl Iterator<Item = (&KeptEvent, View)> {
+    events.iter().map(|kept| (kept, View::of(&kept.event))).filter(|(_, view)| !view.is_empty())
+}
+
+/// Refunds by their ids; `payments/<id>/refunds/<id>/…` in the view.
+fn refunds(view: &View) -> BTreeMap<String, Option<webhook::money::Amount>> {
+    let mut refunds = BTreeMap::new();
+    for (path, register) in view.registers() {
+        let Some((id, field)) = path.split_once("/refunds/").and_then(|(_, rest)| rest.split_once('/')) else {
+            continue;
+        };
+        let known: &mut Option<_> = refunds.entry(percent_decode(id).into_owned()).or_default();
+        if field == "amount" {
+            let amount = register.value.get("amount").and_then(|amount| amount.as_str());
+            *known = amount.and_then(|amount| amount.parse().ok());
+        }
+    }
+    refunds
+}
+
+/// Whether a source's webhooks tell no times, which its latest ones show. Where there are none yet, SHOPLINE's older
+/// form has to be reckoned with: an order that stands by its status gives way to a time, and not the other way round.
+pub async fn timeless(context: &Context, name: &SourceName, scheme: SchemeName) -> Result<bool, Error> {
+    let of_shops = name.provider.name == SHOPLINE.name && scheme == SchemeName::UrlToken;
+    let table = context.deployment().await?.events_table()?;
+    let range = Range { from_ms: 0, to_ms: LATEST_MS };
+    let page = i32::try_from(STRIDE).unwrap_or(1);
+    let sources = std::slice::from_ref(name);
+    let mut walk = Walk::new(context.dynamodb(), table, sources, range, Order::NewestFirst, page);
+    let mut any = false;
+    for _ in 0..EVENTS_LOOKED_AT / STRIDE {
+        let keys: Vec<EventKey> = walk.take(STRIDE).await?.into_iter().map(|entry| entry.key).collect();
+        match of_webhooks(&fetch(context, &keys).await?) {
+            Some(false) => return Ok(false),
+            Some(true) => any = true,
+            None if keys.is_empty() => break,
+            None => {}
+        }
+    }
+    Ok(any || of_shops)
+}
+
+/// Whether the webhooks among some events tell no times; none where no webhook is about an order.
+pub fn of_webhooks(events: &[KeptEvent]) -> Option<bool> {
+    let mut webhooks = concerning(events).filter(|(kept, _)| !kept.key.is_read_back()).peekable();
+    webhooks.peek()?;
+    Some(!webhooks.any(|(kept, _)| kept.event.sequence.starts_with("3.")))
+}

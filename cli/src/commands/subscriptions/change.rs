@@ -1,0 +1,193 @@
+//! `hookmill subscriptions create`, `update` and `delete`.
+
+use clap::Args;
+use platforms::address::Address;
+use platforms::subscription::{Activity, Created, Subscription};
+use serde::Serialize;
+
+use super::{OneArgs, WebhookLine, refuse_by_hand, text};
+use crate::apis::{Api, address_of, api_failed};
+use crate::context::Context;
+use crate::error::{Error, Exit};
+use crate::output::Paint;
+use crate::sources::SourceName;
+
+/// Arguments of `subscriptions create`.
+#[derive(Debug, Clone, Args)]
+pub struct CreateArgs {
+    /// The source whose URL is registered
+    #[arg(long, value_name = "PROVIDER/SOURCE")]
+    pub source: SourceName,
+    /// Only for this topic, as the provider calls it; may be repeated; without it, for all that are handled
+    #[arg(long = "topic", value_name = "TOPIC")]
+    pub topics: Vec<String>,
+}
+
+/// Arguments of `subscriptions update`.
+#[derive(Debug, Clone, Args)]
+pub struct UpdateArgs {
+    /// Which webhook.
+    #[command(flatten)]
+    pub one: OneArgs,
+    /// For this topic, as the provider calls it; may be repeated; without it, for those that it has
+    #[arg(long = "topic", value_name = "TOPIC")]
+    pub topics: Vec<String>,
+    /// Change it; without it, only tell what would be changed
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Arguments of `subscriptions delete`.
+#[derive(Debug, Clone, Args)]
+pub struct DeleteArgs {
+    /// Which webhook.
+    #[command(flatten)]
+    pub one: OneArgs,
+    /// Remove it; without it, only tell what would be removed
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A change of one webhook.
+#[derive(Debug, Serialize)]
+struct Change {
+    /// Whether it was made.
+    done: bool,
+    /// The webhook as it is, or was.
+    before: WebhookLine,
+    /// As it becomes; none where it is removed.
+    after: Option<WebhookLine>,
+}
+
+/// Registers what does not come yet. What comes already is left out, so that doing it twice makes nothing twice.
+pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit, Error> {
+    let api = Api::of(context, &args.source).await?;
+    refuse_by_hand(&api.client)?;
+    let to = address_of(context, &api.name).await?;
+    let there = api.client.subscriptions().await.map_err(|error| api_failed(&error))?;
+    let wanted = wanted(&api, &args.topics, context);
+    let comes = |topic: &String| there.iter().any(|one| is_sent(one, &to) && one.topics.contains(topic));
+    let (known, missing): (Vec<String>, Vec<String>) = wanted.into_iter().partition(comes);
+    if !known.is_empty() {
+        context.output.note(&format!("Come to {to} already: {}.", known.join(", ")));
+    }
+    if missing.is_empty() {
+        context.output.note("Nothing is left to create.");
+        return Ok(Exit::Ok);
+    }
+    let Created { done, failed } = api.client.subscribe(&to, &missing).await;
+    let made: Vec<WebhookLine> = done.iter().map(|one| WebhookLine::of(&api.name, one, Some(&to))).collect();
+    context.output.tell_all(&made, text)?;
+    match failed {
+        None => Ok(Exit::Ok),
+        Some((topic, error)) => Err(half_done(&api.name, made.len(), &topic, &error)),
+    }
+}
+
+fn wanted(api: &Api, topics: &[String], context: &Context) -> Vec<String> {
+    let handled = (api.client.platform().topics)();
+    if topics.is_empty() {
+        return handled.into_iter().map(str::to_owned).collect();
+    }
+    let unknown: Vec<&str> = topics.iter().map(String::as_str).filter(|topic| !handled.contains(topic)).collect();
+    if !unknown.is_empty() {
+        let told = unknown.join(", ");
+        context
+            .output
+            .note(&format!("Deliveries for {told} will be kept as unrecognised: no mapping has a word for it."));
+    }
+    let mut wanted: Vec<String> = Vec::new();
+    topics.iter().for_each(|topic| {
+        if !wanted.contains(topic) {
+            wanted.push(topic.clone());
+        }
+    });
+    wanted
+}
+
+fn is_sent(one: &Subscription, to: &Address) -> bool {
+    let here = one.address.as_ref().is_some_and(|address| address.is_same(to));
+    here && !matches!(one.activity, Activity::Inactive(_))
+}
+
+/// What was made stays; what follows was not tried.
+fn half_done(source: &SourceName, made: usize, topic: &str, error: &platforms::Error) -> Error {
+    let told = api_failed(error);
+    let so_far = if made == 0 { String::new() } else { format!(" ({made} were created before it)") };
+    let told = Error { message: format!("{} for {topic}{so_far}", told.message), ..told };
+    if error.may_have_happened {
+        return told.next(format!(
+            "It may have happened all the same: hookmill subscriptions list --source {source} tells. Creating again \
+             leaves out what is there."
+        ));
+    }
+    match &told.next {
+        Some(next) if made > 0 => {
+            let next = format!("{next} Then create again, which leaves out what is there.");
+            told.next(next)
+        }
+        Some(_) | None => told,
+    }
+}
+
+/// Sends a webhook to its source's URL.
+pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit, Error> {
+    let api = Api::of(context, &args.one.source).await?;
+    refuse_by_hand(&api.client)?;
+    let to = address_of(context, &api.name).await?;
+    let before = api.client.subscription(&args.one.id).await.map_err(|error| api_failed(&error))?;
+    let topics = if args.topics.is_empty() { before.topics.clone() } else { wanted(&api, &args.topics, context) };
+    let planned = Subscription { address: Some(to.clone()), topics: topics.clone(), ..before.clone() };
+    let line = |one: &Subscription| WebhookLine::of(&api.name, one, Some(&to));
+    if !args.yes {
+        let change = Change { done: false, before: line(&before), after: Some(line(&planned)) };
+        context.output.tell(&change, told)?;
+        context.output.note("Nothing was changed: add --yes");
+        return Ok(Exit::Ok);
+    }
+    let after =
+        api.client.resubscribe(&args.one.id, &to, &topics).await.map_err(|error| uncertain(&args.one, &error))?;
+    context.output.tell(&Change { done: true, before: line(&before), after: Some(line(&after)) }, told)?;
+    Ok(Exit::Ok)
+}
+
+/// Removes a webhook.
+pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Exit, Error> {
+    let api = Api::of(context, &args.one.source).await?;
+    refuse_by_hand(&api.client)?;
+    let before = api.client.subscription(&args.one.id).await.map_err(|error| api_failed(&error))?;
+    // A source that is no longer set up may be the reason to remove its webhook.
+    let ours = address_of(context, &api.name).await.ok();
+    if args.yes {
+        api.client.unsubscribe(&args.one.id).await.map_err(|error| uncertain(&args.one, &error))?;
+    }
+    let before = WebhookLine::of(&api.name, &before, ours.as_ref());
+    context.output.tell(&Change { done: args.yes, before, after: None }, told)?;
+    if !args.yes {
+        context.output.note("Nothing was removed: add --yes");
+    }
+    Ok(Exit::Ok)
+}
+
+fn uncertain(one: &OneArgs, error: &platforms::Error) -> Error {
+    let told = api_failed(error);
+    if !error.may_have_happened {
+        return told;
+    }
+    told.next(format!(
+        "It may have happened all the same: hookmill subscriptions list --source {} tells, and the same again does no \
+         harm.",
+        one.source
+    ))
+}
+
+fn told(change: &Change, paint: Paint) -> String {
+    let lines: Vec<WebhookLine> = std::iter::once(&change.before).chain(&change.after).cloned().collect();
+    let verb = match (&change.after, change.done) {
+        (Some(_), true) => "before, and as it is now",
+        (Some(_), false) => "as it is, and as it would be",
+        (None, true) => "removed",
+        (None, false) => "would be removed",
+    };
+    format!("{}\n{verb}", text(&lines, paint))
+}
