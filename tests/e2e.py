@@ -34,6 +34,7 @@ PURPOSES = (
 )
 # The kinds of rows that tell of no delivery.
 NOTES = ("relayed", "watch")
+PURPOSES = ("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "cli", "look", "replay", "hooks", "reconcile")
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {
     ("scalev", "main"): ["41750fd8-e7e2-4887-b348-04c01a547ae0"],

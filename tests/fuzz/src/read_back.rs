@@ -14,7 +14,7 @@ pub fn read_back(data: &[u8]) {
     let Some((choice, answer)) = data.split_first() else { return };
     let choice = usize::from(*choice);
     let provider = PROVIDERS[choice % PROVIDERS.len()];
-    let flag = |at: usize| choice / PROVIDERS.len() >> at & 1 == 1;
+    let flag = |at: usize| (choice / PROVIDERS.len()) >> at & 1 == 1;
     let asked = Asked {
         scheme: if flag(0) { SchemeName::Signed } else { SchemeName::UrlToken },
         several_merchants: flag(1),

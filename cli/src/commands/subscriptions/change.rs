@@ -75,12 +75,20 @@ pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit,
         context.output.note("Nothing is left to create.");
         return Ok(Exit::Ok);
     }
+    note_local(context, &to);
     let Created { done, failed } = api.client.subscribe(&to, &missing).await;
     let made: Vec<WebhookLine> = done.iter().map(|one| WebhookLine::of(&api.name, one, Some(&to))).collect();
     context.output.tell_all(&made, text)?;
     match failed {
         None => Ok(Exit::Ok),
         Some((topic, error)) => Err(half_done(&api.name, made.len(), &topic, &error)),
+    }
+}
+
+/// A local stack's address is of use to a provider on this machine alone.
+fn note_local(context: &Context, to: &Address) {
+    if to.reveal().starts_with("http://") {
+        context.output.note(&format!("{to} is on a local stack: no provider out there reaches it."));
     }
 }
 
@@ -145,6 +153,7 @@ pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit,
         context.output.note("Nothing was changed: add --yes");
         return Ok(Exit::Ok);
     }
+    note_local(context, &to);
     let after =
         api.client.resubscribe(&args.one.id, &to, &topics).await.map_err(|error| uncertain(&args.one, &error))?;
     context.output.tell(&Change { done: true, before: line(&before), after: Some(line(&after)) }, told)?;
