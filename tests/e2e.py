@@ -31,10 +31,10 @@ from tests.local.stack import ROOT, Stack
 PURPOSES = (
     *("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "watch"),
     *("cli", "look", "replay", "story", "forget", "doctor", "forward", "forward-there", "operators"),
+    *("hooks", "reconcile"),
 )
 # The kinds of rows that tell of no delivery.
 NOTES = ("relayed", "watch")
-PURPOSES = ("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "cli", "look", "replay", "hooks", "reconcile")
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {
     ("scalev", "main"): ["41750fd8-e7e2-4887-b348-04c01a547ae0"],

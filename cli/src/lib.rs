@@ -7,9 +7,7 @@
 //! themselves, [`signing`] and [`sending`] deliveries of one's own, [`kept`] and [`quarantine`] what came of deliveries,
 //! [`destination`] and [`run_file`] what is sent again, [`journal`] long work that can go on, [`difference`] and
 //! [`deployed`] two builds' readings of one event, [`letters`] what could not be sent, [`keys`] and [`secret`] changes of
-//! the stack's secrets.
-//! themselves, [`signing`] and [`sending`] deliveries of one's own, [`destination`] and [`run_file`]
-//! what is sent again, [`letters`] what could not be, [`apis`] the providers' own, [`interrupt`] how long work is ended.
+//! the stack's secrets, [`apis`] the providers' own, [`interrupt`] how long work is ended.
 
 pub mod args;
 pub mod error;

@@ -69,16 +69,10 @@ impl Command {
         match self {
             Command::Events(events) => events.ends_by_interrupt(),
             Command::Reread(args) => args.ends_by_interrupt(),
-            Command::Replay(_) | Command::Forward(_) => true,
+            Command::Replay(_) | Command::Reconcile(_) | Command::Forward(_) => true,
             Command::Send(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
-            Command::Doctor(_) | Command::Completions(_) => false,
-            Command::Replay(_) | Command::Reconcile(_) => true,
-            Command::Send(_)
-            | Command::Orders(_)
-            | Command::Dlq(_)
-            | Command::Subscriptions(_)
-            | Command::Completions(_) => false,
+            Command::Subscriptions(_) | Command::Doctor(_) | Command::Completions(_) => false,
         }
     }
 }

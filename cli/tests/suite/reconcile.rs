@@ -1,5 +1,7 @@
 //! A provider's orders beside what is kept: what is missing is told, fetched and joined, once and no oftener.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::providers::{SCALAPAY, SCALEV, SELLDONE, SHOPLINE};
@@ -133,7 +135,7 @@ async fn where_webhooks_tell_no_times_none_rules_over_them() {
 async fn an_interruption_by_the_provider_keeps_what_was_kept_and_goes_on() {
     let (first, second) =
         (order("a", "pending", "2026-01-05T00:00:00Z"), order("b", "pending", "2026-01-04T00:00:00Z"));
-    let mut replies = vec![page(&[first.clone()])];
+    let mut replies = vec![page(std::slice::from_ref(&first))];
     replies.extend(vec![status(500, "{}"); 4]);
     replies.extend([page(&[first]), page(&[second]), page(&[])]);
     let (mut world, _server) = world_with(replies).await;
@@ -314,4 +316,19 @@ async fn text_tells_the_counts() {
     let text = String::from_utf8(world.results()).unwrap();
     assert!(text.contains("missing   2026-01-05T00:00:00Z  –     shopline/tw/a"), "{text}");
     assert!(text.ends_with("1 compared: 1 missing\n"), "{text}");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_between_orders_and_tells_how_far_it_came() {
+    let orders = ["a", "b"].map(|id| order(id, "pending", "2026-01-05T00:00:00Z"));
+    let (world, _server) = world_with(vec![page(&orders), page(&orders), page(&[])]).await;
+    let line = [&["hookmill"], &RECONCILE[..], &SINCE, &["--yes"]].concat();
+    let cli = <hookmill::Cli as clap::Parser>::try_parse_from(&line).unwrap();
+    let hookmill::commands::Command::Reconcile(args) = cli.command else { panic!("another command") };
+    let outcome = hookmill::commands::reconcile::reconcile(&world.context, &args, &Cell::new(true)).await;
+    assert_eq!(outcome.unwrap_err().exit, Exit::Interrupted);
+    let told: Value = serde_json::from_slice(&world.results()).unwrap();
+    assert_eq!((&told["kept"], &told["complete"]), (&json!(0), &json!(false)));
+    let rest = world.lines(&line[1..]).await;
+    assert_eq!((&rest[2]["kept"], &rest[2]["complete"]), (&json!(2), &json!(true)));
 }

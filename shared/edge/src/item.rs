@@ -294,6 +294,12 @@ mod tests {
                 alias: Some("id".into()),
             };
             assert_eq!(StoredRow::from_item(&stored.to_item()).unwrap(), stored);
+            // What was read back says so where whoever looks at the table sees it.
+            let mut read_back = stored;
+            assert!(!read_back.to_item().contains_key("origin"));
+            read_back.row.key.sk = format!("{}/ab", webhook::claim::Part::read_back());
+            assert_eq!(read_back.to_item()["origin"], text("reconcile"));
+            assert_eq!(StoredRow::from_item(&read_back.to_item()).unwrap(), read_back);
         }
         assert_eq!(instant(1_700_000_000_000), "2023-11-14T22:13:20.000Z");
     }

@@ -24,7 +24,7 @@ pub const ORIGIN: &str = "reconcile";
 const TIMELESS: &str = "~timeless";
 
 /// How a provider's API tells an order.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ReadBack {
     /// Where its answers carry values that are secrets themselves.
     pub secrets: &'static [SecretPath],

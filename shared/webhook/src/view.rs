@@ -272,7 +272,9 @@ impl Register {
     fn before(&self, other: &Register) -> bool {
         let place = |register: &Register| (register.sequence.clone(), register.event.clone());
         let value = |register: &Register| (register.value.is_null(), register.value.to_string());
-        place(self).cmp(&place(other)).then_with(|| value(self).cmp(&value(other))).is_lt()
+        // Equal values are compared as such: how their members are ordered as text depends on who built the map.
+        let later = place(self).cmp(&place(other)).then_with(|| value(self).cmp(&value(other))).is_lt();
+        later && (self.value != other.value || place(self) != place(other))
     }
 }
 
