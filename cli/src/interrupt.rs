@@ -12,14 +12,23 @@ where
     F: AsyncFnOnce(&Cell<bool>) -> Result<Exit, Error>,
 {
     let stop = Cell::new(false);
-    let mut work = pin!(work(&stop));
+    until_told(context, || stop.replace(true), work(&stop)).await
+}
+
+/// Carries work out that `tell` tells to stop; `tell` says whether it had been told already.
+pub async fn until_told(
+    context: &Context,
+    tell: impl Fn() -> bool,
+    work: impl Future<Output = Result<Exit, Error>>,
+) -> Result<Exit, Error> {
+    let mut work = pin!(work);
     let mut interrupt = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             biased;
             outcome = &mut work => return outcome,
             _ = &mut interrupt => {
-                if stop.replace(true) {
+                if tell() {
                     return Err(Error::interrupted());
                 }
                 context.output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");

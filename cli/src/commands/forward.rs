@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
@@ -24,6 +23,7 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
 use crate::index::{Entry, Order, Walk};
+use crate::interrupt::until_told;
 use crate::output::{Output, Paint};
 use crate::sources::{SourceArgs, SourceName, chosen};
 use crate::time::{Instant, LATEST_MS, Range, Span};
@@ -151,21 +151,7 @@ struct Run<'a> {
 /// Forwards events. The first Ctrl-C lets what is on its way arrive and be noted; a second one ends at once.
 pub async fn run(context: &Context, args: ForwardArgs) -> Result<Exit, Error> {
     let (stopper, stop) = watch::channel(false);
-    let mut work = pin!(forward(context, &args, stop));
-    let mut interrupt = pin!(tokio::signal::ctrl_c());
-    loop {
-        tokio::select! {
-            biased;
-            outcome = &mut work => return outcome,
-            _ = &mut interrupt => {
-                if stopper.send_replace(true) {
-                    return Err(Error::interrupted());
-                }
-                context.output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");
-                interrupt.set(tokio::signal::ctrl_c());
-            }
-        }
-    }
+    until_told(context, || stopper.send_replace(true), forward(context, &args, stop)).await
 }
 
 /// The same, until it is told to stop.

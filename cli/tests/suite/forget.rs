@@ -1,5 +1,6 @@
 //! What is personal goes, where orders stood stays.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use hookmill::Exit;
 use serde_json::json;
 use webhook::claim::EventKey;
@@ -106,6 +107,9 @@ async fn refused_deliveries_that_speak_of_the_person_go_too() {
             ("pk".to_owned(), edge::item::text("refused/scalapay/it")),
             ("sk".to_owned(), edge::item::text(slot)),
             ("kind".to_owned(), edge::item::text("refused")),
+            ("reason".to_owned(), edge::item::text("mismatch")),
+            ("received_at".to_owned(), edge::item::text("2026-01-01T00:00:00.000Z")),
+            ("expires".to_owned(), AttributeValue::N("4102444800".to_owned())),
             ("hash".to_owned(), edge::item::bytes(vec![1; 32])),
             ("body".to_owned(), edge::item::bytes(edge::item::compress(body.as_bytes()).unwrap())),
         ]);

@@ -15,7 +15,9 @@ fn entry(keys: &[&str]) -> Value {
 }
 
 fn names(vault: &Vault, secret: &str) -> Vec<String> {
-    vault.current(secret)["sources"].as_object().unwrap().keys().cloned().collect()
+    let mut names: Vec<String> = vault.current(secret)["sources"].as_object().unwrap().keys().cloned().collect();
+    names.sort();
+    names
 }
 
 const ADD: [&str; 4] = ["sources", "add", "selldone/main", "--any-merchant"];

@@ -50,6 +50,7 @@ pub const KEPT: &[&str] = &[
     "payments/*/refunds/*/id",
     "payments/*/refunds/*/amount",
     "payments/*/refunds/*/refunded_at",
+    "payments/*/refunds/*/reported",
     "fulfillments/*/id",
     "fulfillments/*/order_id",
     "fulfillments/*/status",

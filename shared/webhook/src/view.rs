@@ -13,6 +13,8 @@ use crate::event::{Data, Event, EventType};
 use crate::money::Amount;
 use crate::status::{FulfillmentState, OrderState, PaymentState};
 
+mod stored;
+
 /// A register's value longer than this, in bytes of JSON, stays in its event; the view refers to it.
 pub const REGISTER_BYTES_MAX: usize = 32 * 1024;
 
@@ -351,41 +353,6 @@ impl Writer<'_> {
         let value = if too_large { serde_json::json!({"dataref": id}) } else { value.clone() };
         let register = Register { value, sequence: self.event.sequence.clone(), event: id.clone() };
         self.view.registers.insert(format!("{parent}/{name}"), register);
-    }
-}
-
-/// A view as it is stored: each event's sequence and id once.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    events: Vec<(String, String)>,
-    registers: BTreeMap<String, (usize, Value)>,
-}
-
-impl Serialize for View {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let place = |register: &Register| (register.sequence.clone(), register.event.clone());
-        let mut events: Vec<_> = self.registers.values().map(place).collect();
-        events.sort_unstable();
-        events.dedup();
-        let index = |register: &Register| events.binary_search(&place(register)).unwrap_or_default();
-        let entry = |(path, register): (&String, &Register)| (path.clone(), (index(register), register.value.clone()));
-        let registers = self.registers.iter().map(entry).collect();
-        Stored { registers, events }.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for View {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let stored = Stored::deserialize(deserializer)?;
-        let register = |(index, value): (usize, Value)| {
-            let (sequence, event) = stored.events.get(index)?.clone();
-            Some(Register { value, sequence, event })
-        };
-        let registers: Option<_> =
-            stored.registers.into_iter().map(|(path, entry)| Some((path, register(entry)?))).collect();
-        registers
-            .map(|registers| View { registers })
-            .ok_or_else(|| serde::de::Error::custom("a register's event is missing"))
     }
 }
 

@@ -123,7 +123,8 @@ mod tests {
     fn what_is_logged_of_calls_is_told_without_tokens() {
         let token = Secret::new("q8Vq2b7xGkP4mZ1sW0aa22");
         let told = r#"{"url":"https:\/\/a.example\/main\/q8Vq2b7xGkP4mZ1sW0aa22","text":"to /main/q8Vq2b7xGkP4mZ1sW0aa22","n":[1,"http://b.example/x/y"]}"#;
-        let cut = without_secrets(told.as_bytes(), &[token]).to_string();
-        assert_eq!(cut, r#"{"n":[1,"http://b.example/x/…"],"text":"to /main/…","url":"https://a.example/main/…"}"#);
+        let cut = without_secrets(told.as_bytes(), &[token]);
+        let expected = r#"{"n":[1,"http://b.example/x/…"],"text":"to /main/…","url":"https://a.example/main/…"}"#;
+        assert_eq!(cut, serde_json::from_str::<serde_json::Value>(expected).unwrap());
     }
 }
