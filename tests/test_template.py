@@ -198,6 +198,34 @@ def check_roles_keep_to_partitions(template: Template) -> None:
     assert found == ONLY_IN
 
 
+# The same for the operators' policies: what may be deleted of the events table, and where refused deliveries are read.
+OPERATORS_ONLY_IN = {
+    ("HookmillQuarantine", "dynamodb:Query"): ["refused/*"],
+    ("HookmillQuarantine", "dynamodb:DeleteItem"): ["refused/*"],
+    ("HookmillForget", "dynamodb:DeleteItem"): ["chunk/*", "refused/*"],
+}
+
+
+def check_operators_delete_no_event(template: Template) -> None:
+    """Nobody may delete an event's row, or update one but to forget; other conditions there are none."""
+    found, updating = {}, set()
+    for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            granted = listed(statement["Action"])
+            if "dynamodb:UpdateItem" in granted:
+                updating.add(name)
+            of_events = arn("EventsTable") in listed(statement["Resource"])
+            if "Condition" in statement or (of_events and "dynamodb:DeleteItem" in granted):
+                condition = statement["Condition"]
+                assert of_events and set(condition) == {"ForAllValues:StringLike"}, name
+                for action in granted:
+                    found[name, action] = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert found == OPERATORS_ONLY_IN
+    assert updating == {"HookmillForget"}
+    deleting = ("dynamodb:BatchWriteItem", "dynamodb:PartiQLDelete", "dynamodb:DeleteTable")
+    assert not any(action in json.dumps(of_type(template, "AWS::IAM::ManagedPolicy")) for action in deleting)
+
+
 def check_watch_schedule(template: Template) -> None:
     """The watch runs by a schedule that may call it, and a failed run is not tried again in the next one's time."""
     (rule,) = of_type(template, "AWS::Events::Rule").values()
