@@ -142,6 +142,17 @@ def serving() -> Iterator[Api]:
         thread.join()
 
 
+@contextmanager
+def own_accounts(stack: Stack) -> Iterator[None]:
+    """The accounts' secret as it was, afterwards."""
+    client, secret = stack.client("secretsmanager"), stack.outputs["AccountsSecret"]
+    before = read_secret(client, secret) or {"accounts": {}}
+    try:
+        yield
+    finally:
+        client.put_secret_value(SecretId=secret, SecretString=json.dumps(before))
+
+
 def put_account(stack: Stack, name: str, account: dict) -> None:
     """Gives a source its account, beside those that are there."""
     client = stack.client("secretsmanager")

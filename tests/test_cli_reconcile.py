@@ -24,7 +24,7 @@ RESPONSES = ROOT / "shared/platforms/tests/responses"
 
 @pytest.fixture(scope="module")
 def api(pipe: e2e.Pipe) -> Iterator[Api]:
-    with provider_api.serving() as api:
+    with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
         shop = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
         provider_api.put_account(pipe.stack, SOURCE, shop)
         provider_api.put_account(pipe.stack, PAYMENTS, {"api_key": CREDENTIAL, "base_url": api.base})

@@ -16,7 +16,7 @@ ONE = ("--source", SOURCE)
 
 @pytest.fixture
 def api(pipe: e2e.Pipe) -> Iterator[Api]:
-    with provider_api.serving() as api:
+    with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
         account = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
         provider_api.put_account(pipe.stack, SOURCE, account)
         yield api

@@ -229,16 +229,14 @@ UNENFORCED = {"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"}
 
 
 @pytest.fixture(scope="module")
-def api(cli: Cli, pipe: e2e.Pipe) -> Iterator[Api]:
+def api(pipe: e2e.Pipe) -> Iterator[Api]:
     """The providers' APIs, with accounts for two sources, which are gone afterwards."""
-    with provider_api.serving() as api:
+    with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
         shop = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
         provider_api.put_account(pipe.stack, SHOP, shop)
         provider_api.put_account(pipe.stack, SOURCE, {"api_key": CREDENTIAL, "base_url": api.base})
         api.orders = [json.loads((RESPONSES / "shopline/order.json").read_text())]
         yield api
-        for name in (SHOP, SOURCE):
-            cli.json("accounts", "remove", name, "--yes")
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def night(cli: Cli, pipe: e2e.Pipe) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def api(pipe: e2e.Pipe) -> Iterator[Api]:
-    with provider_api.serving() as api:
+    with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
         api.orders = [order(number, "completed", 10) for number in range(ORDERS)]
         shop = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
         provider_api.put_account(pipe.stack, SOURCE, shop)
