@@ -23,6 +23,9 @@ const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 const READ: Duration = Duration::from_secs(30);
 
+/// The folder of answers of a provider's API, which are no deliveries.
+const READ_BACK: &str = "readback";
+
 /// Headers that belong to one transport or were added on the way, not by the provider.
 const NOT_SENT: &[&str] = &["host", "content-length", "connection", "transfer-encoding", "via", "accept-encoding"];
 const NOT_SENT_PREFIXES: &[&str] = &["x-forwarded-", "x-amzn-", "x-amz-"];
@@ -67,8 +70,8 @@ pub struct Reading {
     pub provider: Option<ProviderName>,
 }
 
-/// Reads files, and folders of files to any depth; in folders, readings (`*.event.json`) and what names no provider
-/// are passed over.
+/// Reads files, and folders of files to any depth; in folders, readings (`*.event.json`), answers of a provider's
+/// API (`readback/`) and what names no provider are passed over.
 pub fn cases(paths: &[PathBuf], reading: &Reading) -> Result<Vec<Case>, Error> {
     let mut found = Vec::new();
     for path in paths {
@@ -103,7 +106,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 fn is_sample(file: &Path, reading: &Reading) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let event = name.ends_with(".json") && !name.ends_with(".event.json");
+    let is_answer = file.parent().and_then(Path::file_name).is_some_and(|folder| folder == READ_BACK);
+    let event = name.ends_with(".json") && !name.ends_with(".event.json") && !is_answer;
     event && (reading.source.is_some() || reading.provider.is_some() || provider_of(file).is_some())
 }
 

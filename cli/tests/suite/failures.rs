@@ -99,5 +99,9 @@ fn files_that_are_no_deliveries_are_told() {
 fn a_folder_is_all_of_its_samples() {
     let all = cases(&[events_folder()], &Reading::default()).unwrap();
     assert!(all.len() >= 150, "{}", all.len());
+    // Answers of a provider's API lie beside its deliveries, and are none.
+    let named = Reading { source: Some("shopline/tw".parse().unwrap()), ..Reading::default() };
+    let of_shopline = all.iter().filter(|case| case.source.provider.name == "shopline").count();
+    assert_eq!(cases(&[events_folder().join("shopline")], &named).unwrap().len(), of_shopline);
     assert!(all.iter().all(|case| !case.delivery.headers.contains_key("host")));
 }
