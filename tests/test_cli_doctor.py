@@ -206,8 +206,7 @@ def test_a_secret_that_cannot_be_used_is_told_without_its_values(cli: Cli, pipe:
 def test_a_signed_test_event_gets_to_its_row_and_only_once(cli: Cli, pipe: e2e.Pipe) -> None:
     row = "scalev/main-doctor/~/business.test_event/hookmill-self-test"
     for kept in ("kept", "known"):
-        ran, lines = doctor(cli, *only("self-test"))
-        (found,) = [line for line in lines if line["about"] == SOURCE]
+        ran, (found,) = doctor(cli, *only("self-test"), "--source", SOURCE)
         assert ran.code == 0 and found["state"] == "ok" and f"was {kept}" in found["message"], found
         assert row in pipe.rows("scalev", "main-doctor")
     event = pipe.read(row)

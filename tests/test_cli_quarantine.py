@@ -6,6 +6,7 @@ import copy
 import json
 import secrets
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -82,7 +83,8 @@ def test_what_a_wrong_key_refused_is_taken_in(cli: Cli, pipe: e2e.Pipe, right: d
     assert cli.json("quarantine", "list", "--source", SOURCE) == []
 
     messages = pipe.wait_for_messages(rows)
-    assert {message.event["receivedtime"] for message in messages.values()} == set(received.values())
+    told = {datetime.fromisoformat(message.event["receivedtime"]) for message in messages.values()}
+    assert told == {datetime.fromisoformat(time) for time in received.values()}
     pipe.wait_for_views()
     assert pipe.views("scalev", "late")
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::Paint;
+use crate::sources::SourceName;
 
 mod patient;
 mod infrastructure;
@@ -40,6 +41,9 @@ pub struct DoctorArgs {
     /// Also send a signed test event to every source whose provider has one; each keeps one row for ever
     #[arg(long)]
     pub self_test: bool,
+    /// Send it to this source only; may be repeated
+    #[arg(long, value_name = "PROVIDER/SOURCE")]
+    pub source: Vec<SourceName>,
 }
 
 /// What is looked at.
@@ -170,7 +174,11 @@ impl Check {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    fn look<'a>(self, patient: &'a Patient<'a>) -> LocalBoxFuture<'a, Result<Vec<Finding>, Error>> {
+    fn look<'a>(
+        self,
+        patient: &'a Patient<'a>,
+        tested: &'a [SourceName],
+    ) -> LocalBoxFuture<'a, Result<Vec<Finding>, Error>> {
         match self {
             Check::Stack => infrastructure::stack(patient).boxed_local(),
             Check::Tables => infrastructure::tables(patient).boxed_local(),
@@ -185,7 +193,7 @@ impl Check {
             Check::Quarantine => refusals::quarantine(patient).boxed_local(),
             Check::Events => flow::events(patient).boxed_local(),
             Check::Providers => providers::providers(patient).boxed_local(),
-            Check::SelfTest => self_test::self_test(patient).boxed_local(),
+            Check::SelfTest => self_test::self_test(patient, tested).boxed_local(),
         }
     }
 }
@@ -198,8 +206,8 @@ pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
     let checks = chosen(&args);
     let mut progress = context.output.progress("checks", checks.len());
     let looks = checks.iter().map(|check| {
-        let patient = &patient;
-        async move { (*check, check.look(patient).await) }
+        let (patient, tested) = (&patient, &args.source);
+        async move { (*check, check.look(patient, tested).await) }
     });
     let looks = stream::iter(looks).buffered(AT_ONCE).inspect(|_| progress.step());
     let looked: Vec<_> = looks.collect().await;
@@ -303,11 +311,16 @@ mod tests {
 
     #[test]
     fn the_self_test_is_asked_for() {
-        let args = |only: &[Check], self_test| DoctorArgs { only: only.to_vec(), skip: Vec::new(), self_test };
+        let args = |only: &[Check], self_test| DoctorArgs {
+            only: only.to_vec(),
+            skip: Vec::new(),
+            self_test,
+            source: Vec::new(),
+        };
         assert!(!chosen(&args(&[], false)).contains(&Check::SelfTest));
         assert!(chosen(&args(&[], true)).contains(&Check::SelfTest));
         assert_eq!(chosen(&args(&[Check::SelfTest], false)), [Check::SelfTest]);
-        let skipped = DoctorArgs { only: Vec::new(), skip: vec![Check::Urls, Check::Clock], self_test: false };
+        let skipped = DoctorArgs { skip: vec![Check::Urls, Check::Clock], ..args(&[], false) };
         assert_eq!(chosen(&skipped).len(), Check::value_variants().len() - 3);
     }
 }

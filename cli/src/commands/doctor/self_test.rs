@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::history::fetch;
 use crate::sending::Sender;
 use crate::signing::{bare, path, sign};
+use crate::sources::SourceName;
 
 /// The providers that have a test event, and its body. Nothing in it names a shop.
 fn test_event(provider: &Provider) -> Option<Vec<u8>> {
@@ -31,9 +32,13 @@ fn test_event(provider: &Provider) -> Option<Vec<u8>> {
     Some(body.to_string().into_bytes())
 }
 
-pub(super) async fn self_test(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+/// Tests these sources, or all where none is named.
+pub(super) async fn self_test(patient: &Patient<'_>, only: &[SourceName]) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    for name in patient.source_names().await {
+    let names = patient.source_names().await;
+    for name in
+        names.into_iter().filter(|name| only.is_empty() || only.iter().any(|one| one.to_string() == name.to_string()))
+    {
         let Some(body) = test_event(name.provider) else { continue };
         let sources = patient.sources().await.get(name.provider.name).and_then(|sources| sources.as_ref().ok());
         // One that cannot be used is told by the check of the secrets.
