@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e import Pipe
 from tests.local import stack as local
 
 SECONDS_MAX = 60
@@ -81,6 +83,14 @@ class Cli:
         ran = self.run("--json", *arguments, **more)
         assert ran.code == 0, ran
         return ran.lines
+
+    def send(self, pipe: Pipe, cases: Iterable[str], source: str) -> list[str]:
+        """Sends samples to a source of their provider, and gives their events' ids once both queues had them."""
+        provider = source.split("/")[0]
+        ids = [self.json("send", f"events/{provider}/{case}.json", "--source", source)[0]["id"] for case in cases]
+        pipe.wait_for_messages(ids)
+        pipe.wait_for_views()
+        return ids
 
     def run_bytes(self, arguments: list[str], stdin: bytes, more: dict[str, str]) -> subprocess.CompletedProcess:
         return subprocess.run(

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -321,6 +322,22 @@ def open_pipe(stack: Stack) -> Pipe:
                 secret["sources"][f"{name}-bound"] = sources.with_own_keys(bound, {})
     sources.fill_secrets(stack, lambda _: None)
     return Pipe(stack)
+
+
+@contextmanager
+def stack_of_outputs(stack: Stack, name: str, outputs: dict[str, str]) -> Iterator[str]:
+    """A second stack's name, which has outputs and nothing behind them but what they name."""
+    template = {
+        "Resources": {"Nothing": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {output: {"Value": value} for output, value in outputs.items()},
+    }
+    client = stack.client("cloudformation")
+    client.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    try:
+        yield name
+    finally:
+        client.delete_stack(StackName=name)
 
 
 # --- Requests --------------------------------------------------------------

@@ -118,15 +118,8 @@ def without_an_output(stack: Stack) -> Iterator[str]:
     """A second stack, of outputs alone: one of the real one's is missing, and one leads nowhere."""
     outputs = {name: value for name, value in stack.outputs.items() if name != "ReadFunction"}
     outputs["ScalapayFunction"] = "nobodys-function"
-    template = {
-        "Resources": {"Nothing": {"Type": "AWS::SQS::Queue"}},
-        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
-    }
-    client = stack.client("cloudformation")
-    client.create_stack(StackName="half", TemplateBody=json.dumps(template))
-    client.get_waiter("stack_create_complete").wait(StackName="half", WaiterConfig={"Delay": 1})
-    yield "half"
-    client.delete_stack(StackName="half")
+    with e2e.stack_of_outputs(stack, "half", outputs) as name:
+        yield name
 
 
 def test_a_missing_output_is_told_and_the_rest_is_still_looked_at(cli: Cli, without_an_output: str) -> None:

@@ -236,14 +236,7 @@ def test_to_another_stack_events_keep_their_names(cli: Cli, pipe: e2e.Pipe, sent
         f"{provider}Url": f"https://deployed{number}.example/"
         for number, provider in enumerate(("Scalev", "Scalapay", "Shopline", "Selldone"))
     }
-    template = {
-        "Resources": {"Nothing": {"Type": "AWS::SQS::Queue"}},
-        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
-    }
-    client = stack.client("cloudformation")
-    client.create_stack(StackName="deployed", TemplateBody=json.dumps(template))
-    client.get_waiter("stack_create_complete").wait(StackName="deployed", WaiterConfig={"Delay": 1})
-    try:
+    with e2e.stack_of_outputs(stack, "deployed", outputs):
         told = cli.json(
             "--stack", "deployed", "forward", "--to-stack", f"local={stack.port}", "--source", SOURCE, "--once",
             "--from", "1970-01-01", "--to-source", "scalapay/it-forward-there", *position(tmp_path),
@@ -254,8 +247,6 @@ def test_to_another_stack_events_keep_their_names(cli: Cli, pipe: e2e.Pipe, sent
         # A mark is of the time of receipt; everything else of a name is the provider's.
         assert {i for i in ids if "~t" not in i} <= there.keys()
         assert all(line["answer"] == 200 for line in told)
-    finally:
-        client.delete_stack(StackName="deployed")
 
 
 def test_secrets_that_were_cut_stay_cut_and_are_told(cli: Cli, target: Target, tmp_path: Path) -> None:

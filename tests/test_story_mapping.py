@@ -22,10 +22,7 @@ CASES = ("created", "authorized.after_created", "refunded")
 @pytest.fixture(scope="module")
 def sent(cli: Cli, pipe: e2e.Pipe) -> list[str]:
     """The ids of a payment's events, once they have been through both queues."""
-    ids = [cli.json("send", f"events/scalapay/{case}.json", "--source", SOURCE)[0]["id"] for case in CASES]
-    pipe.wait_for_messages(ids)
-    pipe.wait_for_views()
-    return ids
+    return cli.send(pipe, CASES, SOURCE)
 
 
 def misread(event: dict) -> dict:

@@ -1,6 +1,8 @@
 //! The queues that events are sent to again.
 
-use clap::ValueEnum;
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
 use edge::config::takes;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,17 @@ use crate::error::Error;
 
 /// What the orders queue takes, as the template tells the relay.
 const TYPES_OF_ORDERS: [&str; 4] = ["order.*", "payment.*", "fulfillment.*", "return.*"];
+
+/// Where messages go, and how fast.
+#[derive(Debug, Clone, Args)]
+pub struct Onto {
+    /// Onto this queue; may be repeated
+    #[arg(long = "queue", value_name = "QUEUE", value_enum, default_values_t = [Destination::Work])]
+    pub queues: Vec<Destination>,
+    /// At most so many messages a second
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+}
 
 /// A queue that the relay serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
@@ -20,6 +33,13 @@ pub enum Destination {
     Orders,
     /// Your own further queue
     Extra,
+}
+
+impl Onto {
+    /// The chosen queues' URLs.
+    pub fn urls(&self, deployment: &Deployment) -> Result<BTreeMap<Destination, String>, Error> {
+        self.queues.iter().map(|queue| Ok((*queue, queue.url(deployment)?.to_owned()))).collect()
+    }
 }
 
 impl Destination {

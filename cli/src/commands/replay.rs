@@ -12,7 +12,7 @@ use webhook::claim::EventKey;
 use super::events::EventFilter;
 use super::events::show::{key_of, unknown};
 use crate::context::Context;
-use crate::destination::Destination;
+use crate::destination::{Destination, Onto};
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
 use crate::index::{Order, Walk};
@@ -38,12 +38,9 @@ pub struct ReplayArgs {
         "resume",
     ])]
     pub id: Option<String>,
-    /// Onto this queue; may be repeated
-    #[arg(long = "queue", value_name = "QUEUE", value_enum, default_values_t = [Destination::Work])]
-    pub queues: Vec<Destination>,
-    /// At most so many messages a second
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub rate: u32,
+    /// Where to, and how fast.
+    #[command(flatten)]
+    pub onto: Onto,
     /// Send; without it, only count what would be sent
     #[arg(long)]
     pub yes: bool,
@@ -126,16 +123,13 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
         (None, None) => RunFile::create(&PathBuf::from(format!("hookmill-replay-{}.jsonl", run.head.id)), &run)?,
     };
     context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
-    Sender::new(context, run, file, args.rate).send(stop).await
+    Sender::new(context, run, file, args.onto.rate).send(stop).await
 }
 
 /// A new replay of what the arguments choose.
 async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<Run, Error> {
     let deployment = context.deployment().await?;
-    let mut queues = BTreeMap::new();
-    for queue in &args.queues {
-        queues.insert(*queue, queue.url(deployment)?.to_owned());
-    }
+    let queues = args.onto.urls(deployment)?;
     let to: Vec<Destination> = queues.keys().copied().collect();
     let plan = match &args.id {
         Some(id) => one(context, id, &to).await?,

@@ -15,7 +15,7 @@ use crate::orders::Orders;
 use crate::orders::rebuild::Rebuild;
 use crate::receiver::chain;
 use crate::residue::{Said, is_bodiless};
-use crate::store::{CHUNK_SK, Store, StoreError, chunk_partition, service};
+use crate::store::{CHUNK_SK, Store, StoreError, chunk_partition, service, written};
 
 /// A partition is looked at anew this often while events keep coming to it.
 const ROUNDS_MAX: u32 = 4;
@@ -182,15 +182,7 @@ impl Eraser {
             .set_expression_attribute_values(Some(values))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            // Another run came first, or the row is gone: the next look at the partition tells.
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(service("erase a body", &error)),
-        }
+        // Where the condition does not hold, another run came first or the row is gone: the next look tells.
+        written("erase a body", sent).map(|_| ())
     }
 }

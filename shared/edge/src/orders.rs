@@ -19,7 +19,7 @@ use crate::item::{self, Item, bytes, text};
 use crate::log::Line;
 use crate::receiver::chain;
 use crate::residue::Said;
-use crate::store::{Store, StoreError, service};
+use crate::store::{Store, StoreError, service, written};
 
 pub mod rebuild;
 
@@ -186,15 +186,7 @@ impl Orders {
                 request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(&etag))
             }
         };
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(service("put an order view", &error)),
-        }
+        written("put an order view", request.send().await)
     }
 
     fn failed(&self, what: &str, reason: &str) {

@@ -20,7 +20,7 @@ use crate::defects::{self, Defect};
 use crate::http::Arrived;
 use crate::item::{self, Item, KIND_REFUSED, bytes, header_map, instant, text};
 use crate::seal::seal;
-use crate::store::{StoreError, service};
+use crate::store::{StoreError, written};
 
 mod refused;
 
@@ -91,15 +91,8 @@ impl Quarantine {
             .expression_attribute_values(":now", AttributeValue::N(seconds(now_ms).to_string()))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(Quarantined::Kept),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Quarantined::SlotTaken)
-            }
-            Err(error) => Err(service("put a refused delivery", &error)),
-        }
+        let kept = written("put a refused delivery", sent)?;
+        Ok(if kept { Quarantined::Kept } else { Quarantined::SlotTaken })
     }
 
     fn item(

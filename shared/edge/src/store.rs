@@ -368,6 +368,18 @@ pub(crate) fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
     StoredRow::from_item(item).map_err(|error| StoreError::Row { id: id(), source: error.into() })
 }
 
+/// What a conditional write came to: whether its condition held.
+pub(crate) fn written<T, E: ProvideErrorMetadata, R>(
+    operation: &'static str,
+    sent: Result<T, SdkError<E, R>>,
+) -> Result<bool, StoreError> {
+    match sent {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(service(operation, &error)),
+    }
+}
+
 /// A failed call as this module tells it.
 pub fn service<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError {
     StoreError::Service { operation, reason: reason(error) }

@@ -1,7 +1,7 @@
 //! `hookmill reread publish`: corrections to the queues, and the touched orders rebuilt.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -14,7 +14,7 @@ use crate::commands::replay::sender::Sender;
 use crate::commands::replay::{check_queues, counts, run_id, text};
 use crate::context::Context;
 use crate::deployed::{self, Answer};
-use crate::destination::Destination;
+use crate::destination::{Destination, Onto};
 use crate::difference::{fingerprint, fingerprint_of};
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
@@ -28,12 +28,9 @@ pub struct PublishArgs {
     /// The plan that hookmill reread --out wrote
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub plan: Option<PathBuf>,
-    /// Onto this queue; may be repeated
-    #[arg(long = "queue", value_name = "QUEUE", value_enum, default_values_t = [Destination::Work])]
-    pub queues: Vec<Destination>,
-    /// At most so many messages a second
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub rate: u32,
+    /// Where to, and how fast.
+    #[command(flatten)]
+    pub onto: Onto,
     /// Send and rebuild; without it, only count
     #[arg(long)]
     pub yes: bool,
@@ -53,7 +50,7 @@ pub async fn run(context: &Context, args: PublishArgs) -> Result<Exit, Error> {
 async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
     let mut run = match (&args.plan, &args.resume) {
         (_, Some(path)) => of_corrections(Run::read(path)?.0)?,
-        (Some(path), None) => planned(context, &Plan::read(context, path).await?, &args.queues).await?,
+        (Some(path), None) => planned(context, &Plan::read(context, path).await?, &args.onto).await?,
         (None, None) => return Err(Error::usage("no plan is named")),
     };
     check_queues(context, &run).await?;
@@ -81,7 +78,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
         }
     };
     context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
-    let sent = Sender::new(context, run, file, args.rate).send(stop).await?;
+    let sent = Sender::new(context, run, file, args.onto.rate).send(stop).await?;
     // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
     let mut journal = Journal::dry(Work::new(context, "reread publish", orders, None).await?);
     let rebuilt = rebuild_all(context, &mut journal, true, Telling::default()).await?;
@@ -98,13 +95,10 @@ fn of_corrections(run: Run) -> Result<Run, Error> {
 }
 
 /// What a plan comes to, if it can be carried out by this build.
-async fn planned(context: &Context, plan: &Plan, to: &[Destination]) -> Result<Run, Error> {
+async fn planned(context: &Context, plan: &Plan, onto: &Onto) -> Result<Run, Error> {
     plan.corrections.iter().try_for_each(check_versions)?;
     let deployment = context.deployment().await?;
-    let mut queues = BTreeMap::new();
-    for queue in to {
-        queues.insert(*queue, queue.url(deployment)?.to_owned());
-    }
+    let queues = onto.urls(deployment)?;
     // Who got an event under its old type has to hear that it was another.
     let takes = |queue: &Destination, correction: &Correction| {
         let types = [&correction.old.event_type, &correction.new.event_type];

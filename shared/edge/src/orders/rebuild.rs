@@ -12,7 +12,7 @@ use super::{ATTEMPTS_MAX, Orders};
 use crate::item::{StoredRow, text};
 use crate::receiver::chain;
 use crate::residue::{Said, is_bodiless};
-use crate::store::{StoreError, service};
+use crate::store::{StoreError, written};
 
 /// A view and what its events make of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,14 +106,6 @@ impl Orders {
     async fn remove(&self, pk: &str, etag: &str) -> Result<bool, StoreError> {
         let request = self.client.delete_item().table_name(&self.table).key("pk", text(pk));
         let request = request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(etag));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(service("delete an order view", &error)),
-        }
+        written("delete an order view", request.send().await)
     }
 }

@@ -14,7 +14,7 @@ use webhook::source::{Source, Sources};
 use super::{UNKNOWN, place};
 use crate::item::{BadItem, Item, KIND_REFUSED, decompress, digest, key_of, text};
 use crate::seal;
-use crate::store::{StoreError, service};
+use crate::store::{StoreError, written};
 
 /// A refused delivery.
 #[derive(Debug, Clone)]
@@ -206,14 +206,6 @@ impl Refused {
             .expression_attribute_values(":kind", text(KIND_REFUSED))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(service("free a slot of the quarantine", &error)),
-        }
+        written("free a slot of the quarantine", sent)
     }
 }
