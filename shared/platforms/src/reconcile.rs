@@ -1,6 +1,6 @@
 //! What a provider has beside what we hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use webhook::money::Amount;
@@ -10,21 +10,10 @@ use crate::order::{Order, Refund, Refunds};
 /// An order as we hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The provider's id of it.
-    pub id: String,
     /// The latest time of change that an event told.
     pub updated_at: Option<Timestamp>,
     /// The refunds that we know, by the provider's id, with their amounts where those are known.
     pub refunds: BTreeMap<String, Option<Amount>>,
-}
-
-/// One of the provider's orders beside ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Comparison<'a> {
-    /// The provider's.
-    pub order: &'a Order,
-    /// How ours stands to it.
-    pub standing: Standing,
 }
 
 /// How what we hold stands to what the provider has.
@@ -63,36 +52,12 @@ impl Standing {
     }
 }
 
-/// Compares the provider's orders with ours: one comparison an order, in the provider's order.
-///
-/// Lists that are paged while orders change tell some of them twice: the newest telling counts.
-pub fn compare<'a>(theirs: &'a [Order], ours: &[Held]) -> Vec<Comparison<'a>> {
-    let ours: BTreeMap<&str, &Held> = ours.iter().map(|held| (held.id.as_str(), held)).collect();
-    let mut newest: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, order) in theirs.iter().enumerate() {
-        let Some(id) = order.id.as_deref() else { continue };
-        let known = newest.get(id).and_then(|known| theirs.get(*known));
-        if known.is_none_or(|known| known.updated_at <= order.updated_at) {
-            newest.insert(id, index);
-        }
+/// How what we hold of an order stands to what the provider has of it.
+pub fn standing(order: &Order, ours: Option<&Held>) -> Standing {
+    if order.id.is_none() {
+        return Standing::Unknown;
     }
-    let counts = |index: usize, order: &Order| {
-        order.id.as_deref().is_none_or(|id| newest.get(id).is_some_and(|newest| *newest == index))
-    };
-    let counted = theirs.iter().enumerate().filter(|(index, order)| counts(*index, order));
-    counted.map(|(_, order)| Comparison { order, standing: standing(order, &ours) }).collect()
-}
-
-/// Those of ours that the provider's list lacks, though they changed within its time: deleted or archived there, moved
-/// on since, or never the provider's.
-pub fn only_ours<'a>(theirs: &[Order], ours: &'a [Held]) -> Vec<&'a Held> {
-    let theirs: BTreeSet<&str> = theirs.iter().filter_map(|order| order.id.as_deref()).collect();
-    ours.iter().filter(|held| !theirs.contains(held.id.as_str())).collect()
-}
-
-fn standing(order: &Order, ours: &BTreeMap<&str, &Held>) -> Standing {
-    let Some(id) = order.id.as_deref() else { return Standing::Unknown };
-    let Some(held) = ours.get(id) else { return Standing::Missing };
+    let Some(held) = ours else { return Standing::Missing };
     if lacks_refund(&order.refunds, held) {
         return Standing::Behind;
     }
@@ -130,9 +95,8 @@ mod tests {
         }
     }
 
-    fn held(id: &str, updated_at: Option<&str>) -> Held {
-        let updated_at = updated_at.map(|time| time.parse().unwrap());
-        Held { id: id.to_owned(), updated_at, refunds: BTreeMap::new() }
+    fn held(updated_at: Option<&str>) -> Held {
+        Held { updated_at: updated_at.map(|time| time.parse().unwrap()), refunds: BTreeMap::new() }
     }
 
     const EARLY: Option<&str> = Some("2024-08-31T16:40:08Z");
@@ -140,7 +104,7 @@ mod tests {
 
     #[test]
     fn orders_are_missing_behind_equal_ahead_or_unknown() {
-        for (theirs, ours, standing) in [
+        for (theirs, ours, expected) in [
             (EARLY, None, Standing::Missing),
             (LATE, Some(EARLY), Standing::Behind),
             (EARLY, Some(EARLY), Standing::Equal),
@@ -149,27 +113,16 @@ mod tests {
             (None, Some(LATE), Standing::Unknown),
             (EARLY, Some(None), Standing::Unknown),
         ] {
-            let theirs = [order(Some("1"), theirs)];
-            let ours: Vec<_> = ours.map(|time| held("1", time)).into_iter().chain([held("2", LATE)]).collect();
-            let compared = compare(&theirs, &ours);
-            assert_eq!(compared.iter().map(|one| one.standing).collect::<Vec<_>>(), [standing]);
-            assert_eq!(only_ours(&theirs, &ours).iter().map(|held| held.id.as_str()).collect::<Vec<_>>(), ["2"]);
+            let (theirs, ours) = (order(Some("1"), theirs), ours.map(held));
+            assert_eq!(standing(&theirs, ours.as_ref()), expected, "{theirs:?} {ours:?}");
         }
-        assert_eq!(compare(&[order(None, EARLY)], &[])[0].standing, Standing::Unknown);
-    }
-
-    #[test]
-    fn an_order_told_twice_counts_once_by_its_newest_telling() {
-        let theirs = [order(Some("1"), LATE), order(Some("2"), EARLY), order(Some("1"), EARLY)];
-        let compared = compare(&theirs, &[held("1", EARLY), held("2", EARLY)]);
-        let told: Vec<_> = compared.iter().map(|one| (one.order.id.as_deref().unwrap(), one.standing)).collect();
-        assert_eq!(told, [("1", Standing::Behind), ("2", Standing::Equal)]);
+        assert_eq!(standing(&order(None, EARLY), None), Standing::Unknown);
     }
 
     #[test]
     fn refunds_are_compared_by_id_and_absolute_amount() {
         let amount = |text: &str| Some(text.parse::<Amount>().unwrap());
-        for (theirs, ours, standing) in [
+        for (theirs, ours, expected) in [
             (&[("r1", amount("10.50"))][..], &[("r1", amount("10.5"))][..], Standing::Equal),
             (&[("r1", amount("10.50"))], &[], Standing::Behind),
             (&[("r1", amount("10.50"))], &[("r1", None)], Standing::Behind),
@@ -179,10 +132,10 @@ mod tests {
         ] {
             let refund = |amount: &Option<Amount>| Refund { amount: *amount, currency: None };
             let told = theirs.iter().map(|(id, amount)| ((*id).to_owned(), refund(amount))).collect();
-            let theirs = [Order { refunds: Refunds::Told(told), ..order(Some("1"), EARLY) }];
+            let theirs = Order { refunds: Refunds::Told(told), ..order(Some("1"), EARLY) };
             let known = ours.iter().map(|(id, amount)| ((*id).to_owned(), *amount)).collect();
-            let ours = [Held { refunds: known, ..held("1", EARLY) }];
-            assert_eq!(compare(&theirs, &ours)[0].standing, standing, "{theirs:?} {ours:?}");
+            let ours = Held { refunds: known, ..held(EARLY) };
+            assert_eq!(standing(&theirs, Some(&ours)), expected, "{theirs:?} {ours:?}");
         }
     }
 }

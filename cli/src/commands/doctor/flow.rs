@@ -76,7 +76,7 @@ async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> 
     let mut views: BTreeMap<String, View> = BTreeMap::new();
     let (mut looked, mut missing) = (0, Vec::new());
     for kept in newest.iter().filter(|kept| concerns_orders(kept.event.event_type)) {
-        let told = View::of(&kept.event);
+        let told = kept.view.clone();
         if told.is_empty() {
             continue;
         }

@@ -8,14 +8,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use platforms::order::{Order, Refunds};
 use platforms::providers::{RefundRow, rows_of};
-use platforms::reconcile::{Standing, compare};
+use platforms::reconcile::{Standing, standing};
 use platforms::{Cause, Client};
 use webhook::claim::Part;
 use webhook::read_back::Snapshot;
 use webhook::row::read;
 use webhook::source::Source;
 
-use super::ours::{concerns_an_order, held, of_webhooks, timeless};
+use super::ours::{concerns_an_order, held, is_forgotten, of_webhooks, timeless};
 use super::theirs::{self, List, Wanted};
 use super::{OrderLine, Summary};
 use crate::apis::{Api, api_failed};
@@ -225,25 +225,23 @@ impl<'a> Comparison<'a> {
 
     async fn take(&mut self, told: Told, known: &[KeptEvent]) -> Result<(), Error> {
         let Told { mut order, subject, pk, asked } = told;
-        let accounted = std::mem::take(&mut self.accounted);
-        let rows: Vec<&RefundRow> = rows_of(&accounted, &order);
+        let timeless = self.timeless(known).await?;
+        let rows: Vec<&RefundRow> = rows_of(&self.accounted, &order);
         let refunds = rows.iter().filter_map(|row| row.id.clone().zip(row.refund.clone()));
         let refunds: BTreeMap<_, _> = refunds.collect();
         if !refunds.is_empty() {
             order.refunds = Refunds::Told(refunds);
         }
-        let timeless = self.timeless(known).await?;
         let answers = std::iter::once(&order.raw).chain(rows.iter().map(|row| &row.raw));
         let (provider, source) = (self.api.name.provider, &self.api.name.source);
         let snapshots: Vec<Snapshot> =
             answers.map(|raw| Snapshot::new(provider, source, subject.clone(), raw.bytes(), timeless)).collect();
-        self.accounted = accounted;
         let is_kept = |snapshot: &Snapshot| known.iter().any(|event| event.key == snapshot.key);
-        let ours = order.id.as_deref().and_then(|id| held(id, known));
-        let standing = compare(std::slice::from_ref(&order), ours.as_slice()).first().map(|one| one.standing);
-        // Where no time tells, the bodies do.
-        let standing = match standing.unwrap_or(Standing::Unknown) {
+        let ours = held(known);
+        // Where no time tells, the bodies do. What was forgotten is not fetched again by itself.
+        let standing = match standing(&order, ours.as_ref()) {
             Standing::Unknown | Standing::Behind if snapshots.iter().all(is_kept) => Standing::Equal,
+            _ if is_forgotten(known) => Standing::Equal,
             standing => standing,
         };
         self.count(standing);

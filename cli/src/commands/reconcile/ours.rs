@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use platforms::reconcile::Held;
 use webhook::claim::EventKey;
-use webhook::event::Data;
 use webhook::providers::SHOPLINE;
 use webhook::request::percent_decode;
 use webhook::source::SchemeName;
@@ -23,21 +22,18 @@ const EVENTS_LOOKED_AT: usize = 200;
 const STRIDE: usize = 40;
 
 /// What is held of an order; none where no event says anything of it.
-pub fn held(id: &str, events: &[KeptEvent]) -> Option<Held> {
-    let told: Vec<(&KeptEvent, View)> = concerning(events).collect();
-    if told.is_empty() {
-        return None;
-    }
+pub fn held(events: &[KeptEvent]) -> Option<Held> {
+    let mut told = concerning(events).peekable();
+    told.peek()?;
     let mut view = View::default();
     let mut updated_at: Option<Timestamp> = None;
-    for (kept, of_event) in told {
-        view.merge(of_event);
-        // A payment's or delivery's own time is not the order's.
-        if let Some(Data::Order(order)) = &kept.event.data {
-            updated_at = updated_at.max(order.updated_at.value().copied());
-        }
+    for kept in told {
+        // A payment's or delivery's own time is not the order's. Each event's time counts, also a superseded one's.
+        let of_order = kept.view.registers().find(|(path, _)| *path == "order/updated_at");
+        updated_at = updated_at.max(of_order.and_then(|(_, register)| register.value.as_str()?.parse().ok()));
+        view.merge(kept.view.clone());
     }
-    Some(Held { id: id.to_owned(), updated_at, refunds: refunds(&view) })
+    Some(Held { updated_at, refunds: refunds(&view) })
 }
 
 /// Whether any event says something of an order.
@@ -45,8 +41,13 @@ pub fn concerns_an_order(events: &[KeptEvent]) -> bool {
     concerning(events).next().is_some()
 }
 
-fn concerning(events: &[KeptEvent]) -> impl Iterator<Item = (&KeptEvent, View)> {
-    events.iter().map(|kept| (kept, View::of(&kept.event))).filter(|(_, view)| !view.is_empty())
+/// Whether everything that was said of an order has been erased: it was forgotten, and stays so.
+pub fn is_forgotten(events: &[KeptEvent]) -> bool {
+    concerns_an_order(events) && concerning(events).all(KeptEvent::is_erased)
+}
+
+fn concerning(events: &[KeptEvent]) -> impl Iterator<Item = &KeptEvent> {
+    events.iter().filter(|kept| !kept.view.is_empty())
 }
 
 /// Refunds by their ids; `payments/<id>/refunds/<id>/…` in the view.
@@ -89,7 +90,7 @@ pub async fn timeless(context: &Context, name: &SourceName, scheme: SchemeName) 
 
 /// Whether the webhooks among some events tell no times; none where no webhook is about an order.
 pub fn of_webhooks(events: &[KeptEvent]) -> Option<bool> {
-    let mut webhooks = concerning(events).filter(|(kept, _)| !kept.key.is_read_back()).peekable();
+    let mut webhooks = concerning(events).filter(|kept| !kept.key.is_read_back()).peekable();
     webhooks.peek()?;
-    Some(!webhooks.any(|(kept, _)| kept.event.sequence.starts_with("3.")))
+    Some(!webhooks.any(|kept| kept.event.sequence.starts_with("3.")))
 }
