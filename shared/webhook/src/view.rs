@@ -3,6 +3,7 @@
 //! A view is a map of registers. Each holds the value of the event with the greatest sequence that told it, so
 //! merging is commutative, associative and idempotent: duplicates, reordering and replays cannot change where it ends.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -272,11 +273,11 @@ impl Register {
     /// Whether another register is the later truth. The value decides last, so that the join is one in any case; of one
     /// event nothing is greater than a value, so that what was erased stays erased.
     fn before(&self, other: &Register) -> bool {
-        let place = |register: &Register| (register.sequence.clone(), register.event.clone());
+        let place = (&self.sequence, &self.event).cmp(&(&other.sequence, &other.event));
         let value = |register: &Register| (register.value.is_null(), register.value.to_string());
         // Equal values are compared as such: how their members are ordered as text depends on who built the map.
-        let later = place(self).cmp(&place(other)).then_with(|| value(self).cmp(&value(other))).is_lt();
-        later && (self.value != other.value || place(self) != place(other))
+        let values = || if self.value == other.value { Ordering::Equal } else { value(self).cmp(&value(other)) };
+        place.then_with(values).is_lt()
     }
 }
 
