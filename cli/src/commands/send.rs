@@ -169,8 +169,7 @@ async fn prepare(
             None => known_source(known, &case.source)?,
             Some(key) => given_source(known, &case.source, key, args.scheme)?,
         };
-        let secret = source.signing_keys.first().filter(|_| source.scheme == SchemeName::Signed);
-        let secret = secret.or(source.url_tokens.first()).ok_or_else(|| Error::problems("the source has no key"))?;
+        let secret = source.credentials().first().ok_or_else(|| Error::problems("the source has no key"))?;
         let now_ms = context.clock.now_ms();
         sign(provider, source.scheme, secret, &mut case.delivery, now_ms, args.fresh)
             .map_err(|unsigned| Error::usage(format!("{} cannot be signed: {unsigned}", case.name)))?;

@@ -97,14 +97,6 @@ fn credentials_of(scheme: SchemeName) -> (&'static str, &'static str) {
     }
 }
 
-/// A source's keys or tokens, as its scheme has them.
-fn keys(source: &Source) -> &[Secret] {
-    match source.scheme {
-        SchemeName::Signed => &source.signing_keys,
-        SchemeName::UrlToken => &source.url_tokens,
-    }
-}
-
 /// The scheme's word on the command line.
 fn word(scheme: SchemeName) -> &'static str {
     match scheme {

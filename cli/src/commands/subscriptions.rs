@@ -99,7 +99,7 @@ impl WebhookLine {
             source: source.to_string(),
             id: one.id.clone(),
             address: one.address.as_ref().map(Address::shown),
-            ours: ours.map(|ours| one.address.as_ref().is_some_and(|address| address.is_same(ours))),
+            ours: ours.map(|ours| one.goes_to(ours)),
             status: match &one.activity {
                 Activity::Active => "active".to_owned(),
                 Activity::Inactive(word) => word.clone(),

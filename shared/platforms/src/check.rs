@@ -80,18 +80,17 @@ impl Severity {
 ///
 /// Webhooks to other hosts are other people's, and no finding, as long as one goes to our address.
 pub fn check(ours: &Address, handled: &[&str], list: &[Subscription]) -> Vec<Finding> {
-    let goes_here = |one: &&Subscription| one.address.as_ref().is_some_and(|address| address.is_same(ours));
-    let here: Vec<&Subscription> = list.iter().filter(goes_here).collect();
+    let here: Vec<&Subscription> = list.iter().filter(|one| one.goes_to(ours)).collect();
     let mut findings = Vec::new();
     if here.is_empty() {
         findings.push(Finding::Missing { ours: ours.clone() });
     }
     findings.extend(elsewhere(ours, handled, list, here.is_empty()));
-    let sent: Vec<&Subscription> = here.iter().copied().filter(|one| is_sent(one)).collect();
+    let sent: Vec<&Subscription> = here.iter().copied().filter(|one| one.is_sent()).collect();
     let comes = |topic: &str| sent.iter().any(|one| one.topics.iter().any(|known| known == topic));
     for one in &here {
         // A removed webhook may stay in the list (SHOPLINE has a status for it): what another one brings is not missed.
-        let replaced = !is_sent(one) && !sent.is_empty() && one.topics.iter().all(|topic| comes(topic));
+        let replaced = !one.is_sent() && !sent.is_empty() && one.topics.iter().all(|topic| comes(topic));
         findings.extend(state(one).filter(|_| !replaced));
     }
     if !sent.is_empty() {
@@ -103,15 +102,11 @@ pub fn check(ours: &Address, handled: &[&str], list: &[Subscription]) -> Vec<Fin
     findings
 }
 
-fn is_sent(one: &Subscription) -> bool {
-    !matches!(one.activity, Activity::Inactive(_))
-}
-
 fn elsewhere(ours: &Address, handled: &[&str], list: &[Subscription], anywhere: bool) -> Vec<Finding> {
     let finding = |one: &Subscription| {
         let address = one.address.as_ref().filter(|address| !address.is_same(ours))?;
         let of_ours = one.topics.iter().any(|topic| handled.contains(&topic.as_str()));
-        let told = is_sent(one) && of_ours && (anywhere || address.is_same_host(ours));
+        let told = one.is_sent() && of_ours && (anywhere || address.is_same_host(ours));
         told.then(|| Finding::OtherAddress { id: one.id.clone(), address: address.clone() })
     };
     list.iter().filter_map(finding).collect()

@@ -32,6 +32,18 @@ pub struct Subscription {
     pub raw: Raw,
 }
 
+impl Subscription {
+    /// Whether it goes to this address.
+    pub fn goes_to(&self, to: &Address) -> bool {
+        self.address.as_ref().is_some_and(|address| address.is_same(to))
+    }
+
+    /// Whether it is sent, as far as the provider says.
+    pub fn is_sent(&self) -> bool {
+        !matches!(self.activity, Activity::Inactive(_))
+    }
+}
+
 /// Whether a webhook is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Activity {

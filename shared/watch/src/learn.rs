@@ -59,33 +59,34 @@ impl Learner {
         Learner { store, index, memory, clock }
     }
 
-    /// Learns what a source received in all hours that are over; begins nothing after the deadline.
+    /// Learns what a source received in all hours that are over; begins nothing after the deadline. What it finds is
+    /// told as it is found: a shape that was taken in does not drift again, whatever fails after it.
     pub async fn learn(
         &self,
         source: &SourceId,
         credentials: &[Secret],
         deadline_ms: i64,
-    ) -> Result<Vec<Finding>, StoreError> {
+        findings: &mut Vec<Finding>,
+    ) -> Result<Learnt, StoreError> {
         let name = name_of(source);
         let mut learnt: Learnt = self.memory.recall(&name).await?.unwrap_or_default();
         let now_ms = self.clock.now_ms();
         let last_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
-        let mut findings = Vec::new();
         if learnt.history.is_empty() {
             // Not four weeks of looks at a source that is younger than that.
             let from_ms = learnt.history.wanted_from_ms(now_ms);
             let first = self.index.first_from(std::slice::from_ref(source), from_ms).await?;
-            let Some(first_ms) = first.and_then(|first| ms_of(&first)) else { return Ok(findings) };
+            let Some(first_ms) = first.and_then(|first| ms_of(&first)) else { return Ok(learnt) };
             learnt.history.begin(first_ms);
         }
         loop {
             let from_ms = learnt.history.wanted_from_ms(now_ms);
             if from_ms >= last_ms || self.clock.now_ms() >= deadline_ms {
-                return Ok(findings);
+                return Ok(learnt);
             }
             let to_ms = last_ms.min(from_ms + STRETCH_MS);
             let entries = self.index.received(source, from_ms, to_ms).await?;
-            findings.extend(self.sample(source, credentials, &mut learnt, &entries).await?);
+            self.sample(source, credentials, &mut learnt, &entries, findings).await?;
             learnt.history.learn(from_ms, to_ms, entries.iter().filter_map(|entry| ms_of(&entry.received_at)));
             self.memory.keep(&name, &learnt).await?;
         }
@@ -98,8 +99,8 @@ impl Learner {
         credentials: &[Secret],
         learnt: &mut Learnt,
         entries: &[Entry],
-    ) -> Result<Vec<Finding>, StoreError> {
-        let mut findings = Vec::new();
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), StoreError> {
         for (kind, chosen) in chosen(entries) {
             if !learnt.kinds.iter().any(|known| known == kind) {
                 if learnt.kinds.len() >= KINDS_MAX {
@@ -125,7 +126,7 @@ impl Learner {
             }
             self.memory.keep(&name, &shape).await?;
         }
-        Ok(findings)
+        Ok(())
     }
 }
 

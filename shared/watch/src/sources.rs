@@ -11,8 +11,7 @@ use edge::config::ReceiverOf;
 use edge::time_index::SourceId;
 use serde::{Deserialize, Serialize};
 use webhook::providers::Provider;
-use webhook::secret::Secret;
-use webhook::source::{SchemeName, Source, Sources};
+use webhook::source::Sources;
 
 /// What is remembered of the sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,14 +79,6 @@ pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, S
         Ok(output) => Ok(output.secret_string().filter(|text| !text.trim().is_empty()).map(str::to_owned)),
         Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
         Err(error) => Err(reason(&error)),
-    }
-}
-
-/// What a source's deliveries prove themselves by, the current one first.
-pub fn credentials(source: &Source) -> &[Secret] {
-    match source.scheme {
-        SchemeName::Signed => &source.signing_keys,
-        SchemeName::UrlToken => &source.url_tokens,
     }
 }
 

@@ -10,8 +10,9 @@ use edge::config::ReceiverOf;
 use edge::time_index::SourceId;
 use platforms::address::Address;
 use platforms::check::{Finding as Wrong, Severity, check};
-use platforms::subscription::{Activity, Subscription};
+use platforms::subscription::Subscription;
 use platforms::{Account, Accounts, Cause, Client, Error, Limits, PLATFORMS, Platform, Settings};
+use webhook::request::split_path;
 use webhook::secret::Secret;
 use webhook::source::{SchemeName, Source};
 
@@ -109,11 +110,8 @@ fn compared(
     before: &mut BTreeMap<String, i64>,
     now_ms: i64,
 ) -> Vec<Finding> {
-    let comes = |one: &&Subscription| {
-        one.address.as_ref().is_some_and(|address| address.is_same(ours))
-            && !matches!(one.activity, Activity::Inactive(_))
-    };
-    let topics: BTreeSet<&String> = list.iter().filter(comes).flat_map(|one| &one.topics).collect();
+    let comes = list.iter().filter(|one| one.goes_to(ours) && one.is_sent());
+    let topics: BTreeSet<&String> = comes.flat_map(|one| &one.topics).collect();
     before.extend(topics.into_iter().map(|topic| (topic.clone(), now_ms)));
     before.retain(|_, seen_ms| now_ms - *seen_ms < MISSED_MS);
     let handled: Vec<&str> = before.keys().map(String::as_str).collect();
@@ -142,9 +140,12 @@ fn ours(base: &str, source: &Source, list: &[Subscription]) -> Address {
         return Address::new(plain);
     }
     let registered = |token: &Secret| {
+        // Taken apart as the receivers do, which undo a token's percent-encoding.
         let is_ours = |address: &&Address| {
-            let last = address.reveal().trim_end_matches('/').rsplit_once('/');
-            last.is_some_and(|(before, last)| before == plain && bool::from(Secret::new(last).matches(token)))
+            let path = address.reveal().strip_prefix(base.trim_end_matches('/'));
+            path.map(split_path).is_some_and(|(name, presented)| {
+                name == source.name.as_str() && presented.is_some_and(|presented| presented.matches(token).into())
+            })
         };
         list.iter().filter_map(|one| one.address.as_ref()).find(is_ours)
     };

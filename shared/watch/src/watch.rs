@@ -15,12 +15,13 @@ use edge::time_index::{SourceId, TimeIndex, ms_of};
 use edge::{Relay, WatchConfig};
 use platforms::Settings;
 use serde::{Deserialize, Serialize};
+use webhook::source::Source;
 
 use crate::finding::{Finding, FindingKind};
 use crate::learn::{Learner, Learnt, name_of};
 use crate::memory::Memory;
 use crate::silence::{HOUR_MS, Verdict};
-use crate::sources::{self, Known, Secrets, credentials};
+use crate::sources::{self, Known, Secrets};
 use crate::subscriptions::{self, Registered};
 
 /// Where the sources are remembered.
@@ -217,51 +218,48 @@ impl Watch {
     }
 
     async fn learn(&self, known: &Known, secrets: &Secrets, deadline_ms: i64, run: &mut Run) {
-        let (mut drifts, mut old_keys) = (0, 0);
+        let mut old_keys = Some(0);
         for id in known.current() {
             let source = secrets.get(id.provider.as_str()).and_then(|sources| sources.get(&id.source));
-            let credentials = source.map(credentials).unwrap_or_default();
-            match self.learner.learn(&id, credentials, deadline_ms).await {
-                Ok(findings) => {
-                    drifts += findings.len();
-                    run.report.findings.extend(findings);
+            let credentials = source.map(Source::credentials).unwrap_or_default();
+            match self.learner.learn(&id, credentials, deadline_ms, &mut run.report.findings).await {
+                Ok(learnt) if credentials.len() > 1 => {
+                    let finding = self.old_key(&id, &learnt);
+                    old_keys = old_keys.map(|found| found + usize::from(finding.is_some()));
+                    run.report.findings.extend(finding);
                 }
-                Err(error) => return self.failed(run, "learn", &error.to_string()),
-            }
-            if credentials.len() > 1 {
-                match self.old_key(&id).await {
-                    Ok(None) => {}
-                    Ok(Some(finding)) => {
-                        old_keys += 1;
-                        run.report.findings.push(finding);
-                    }
-                    Err(error) => return self.failed(run, "learn", &error.to_string()),
+                Ok(_) => {}
+                Err(error) => {
+                    self.failed(run, "learn", &error.to_string());
+                    old_keys = None;
+                    break;
                 }
             }
         }
-        run.numbers.extend([("Drift", drifts), ("OldKeys", old_keys)]);
+        // A drift is told once, so it counts whatever failed after it.
+        let drifts = run.report.findings.iter().filter(|finding| finding.kind == FindingKind::Drift).count();
+        run.numbers.insert("Drift", drifts);
+        run.numbers.extend(old_keys.map(|found| ("OldKeys", found)));
     }
 
     /// Of a source with several keys: whether one that is not the current one is still in use.
-    async fn old_key(&self, source: &SourceId) -> Result<Option<Finding>, StoreError> {
-        let learnt: Learnt = self.memory.recall(&name_of(source)).await?.unwrap_or_default();
+    fn old_key(&self, source: &SourceId, learnt: &Learnt) -> Option<Finding> {
         let now_ms = self.clock.now_ms();
-        match learnt.old_key_ms.filter(|ms| now_ms - ms < OLD_KEY_MS) {
-            Some(ms) => {
-                let message =
-                    format!("{source}: deliveries still match a previous key, the last one at {}", instant(ms));
-                let next = "Change it at the provider, and take the old one out of the secret when this ends.";
-                Ok(Some(Finding::new(FindingKind::OldKeys, source, "old_key", message, next.to_owned())))
-            }
-            None => {
-                if learnt.current_key_ms.is_some_and(|ms| now_ms - ms < OLD_KEY_MS) {
-                    let line = Line::info("a previous key is no longer in use: take it out of the secret");
-                    let line = line.with("provider", source.provider.as_str()).with("source", source.source.as_str());
-                    line.with("finding", "unused_key").write(now_ms);
-                }
-                Ok(None)
-            }
+        let is_recent = |ms: &i64| now_ms - ms < OLD_KEY_MS;
+        if let Some(ms) = learnt.old_key_ms.filter(is_recent) {
+            let message = format!("{source}: deliveries still match a previous key, the last one at {}", instant(ms));
+            let next = format!(
+                "Enter the new key at the provider; when no delivery comes by the old one any more, take it out with \
+                 `hookmill sources rotate {source} --finish`."
+            );
+            return Some(Finding::new(FindingKind::OldKeys, source, "old_key", message, next));
         }
+        if learnt.current_key_ms.is_some_and(|ms| is_recent(&ms)) {
+            let line = Line::info("a previous key is no longer in use: take it out of the secret");
+            let line = line.with("provider", source.provider.as_str()).with("source", source.source.as_str());
+            line.with("finding", "unused_key").write(now_ms);
+        }
+        None
     }
 
     async fn subscriptions(&self, secrets: &Secrets, deadline_ms: i64, run: &mut Run) {

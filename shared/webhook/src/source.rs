@@ -103,6 +103,16 @@ pub struct Sources {
     quarantine_key: Option<Result<QuarantineKey, Defect>>,
 }
 
+impl Source {
+    /// The keys or tokens that its deliveries prove themselves by, the current one first.
+    pub fn credentials(&self) -> &[Secret] {
+        match self.scheme {
+            SchemeName::Signed => &self.signing_keys,
+            SchemeName::UrlToken => &self.url_tokens,
+        }
+    }
+}
+
 impl Sources {
     /// Reads a provider's secret. One source's defect does not take the others down.
     pub fn parse(provider: &Provider, secret: &str) -> Result<Self, Defect> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 use webhook::signature::admit;
-use webhook::source::{SchemeName, Source};
+use webhook::source::Source;
 
 use super::queues::depth;
 use super::{Finding, Patient};
@@ -63,11 +63,7 @@ async fn test(
 ) -> Result<Finding, Error> {
     let context = patient.context;
     let mut delivery = bare(body);
-    let secret = match source.scheme {
-        SchemeName::Signed => source.signing_keys.first(),
-        SchemeName::UrlToken => source.url_tokens.first(),
-    };
-    let secret = secret.ok_or_else(|| Error::problems("the source has no key"))?;
+    let secret = source.credentials().first().ok_or_else(|| Error::problems("the source has no key"))?;
     sign(provider, source.scheme, secret, &mut delivery, context.clock.now_ms(), false)
         .map_err(|unsigned| Error::problems(format!("the test event cannot be signed: {unsigned}")))?;
     let key = {

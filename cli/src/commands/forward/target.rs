@@ -7,7 +7,7 @@ use std::sync::Arc;
 use webhook::providers::PROVIDERS;
 use webhook::providers::Provider;
 use webhook::request::Delivery;
-use webhook::source::{SchemeName, Source};
+use webhook::source::Source;
 
 use super::ForwardArgs;
 use crate::commands::send::{given_source, known_source};
@@ -112,6 +112,9 @@ impl Target {
                 Ok(Prepared { url: url.clone(), headers, body: body.into_bytes() })
             }
             Shape::Deliveries { receivers } => {
+                if kept.key.is_read_back() {
+                    return Err("it was read back from the provider's API, and is no delivery".to_owned());
+                }
                 let provider = Provider::of(&kept.key).ok_or("this build knows no such provider")?;
                 let stored = kept.stored.as_ref().ok_or("its row cannot be read")?;
                 let (_, name, _) = kept.key.parts().map(|(a, b, c)| (a, b.to_owned(), c)).ok_or("its name is none")?;
@@ -121,11 +124,7 @@ impl Target {
                 headers.entry("content-type".to_owned()).or_insert_with(|| "application/json".to_owned());
                 let body = stored.row.body.clone();
                 let mut delivery = Delivery { headers, query: String::new(), url_token: None, body };
-                let key = match source.scheme {
-                    SchemeName::Signed => source.signing_keys.first(),
-                    SchemeName::UrlToken => source.url_tokens.first(),
-                };
-                let key = key.ok_or("the source there has no key")?;
+                let key = source.credentials().first().ok_or("the source there has no key")?;
                 sign(provider, source.scheme, key, &mut delivery, now_ms, false)
                     .map_err(|unsigned| format!("it cannot be signed: {unsigned}"))?;
                 let url = format!("{base}{}", path(&source.name, &delivery));

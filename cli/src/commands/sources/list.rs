@@ -5,7 +5,7 @@ use serde::Serialize;
 use webhook::providers::PROVIDERS;
 use webhook::source::{Merchants, SchemeName, Sources};
 
-use super::{keys, unknown, url, word};
+use super::{unknown, url, word};
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Paint, table};
@@ -79,7 +79,9 @@ async fn line(context: &Context, sources: &Sources, name: &SourceName) -> Result
     Ok(SourceLine {
         source: name.to_string(),
         scheme: source.map(|source| word(source.scheme)),
-        keys: source.map(|source| keys(source).iter().map(|key| key.fingerprint()).collect()).unwrap_or_default(),
+        keys: source
+            .map(|source| source.credentials().iter().map(|key| key.fingerprint()).collect())
+            .unwrap_or_default(),
         merchants: match source.map(|source| &source.merchants) {
             Some(Merchants::Only(list)) => list.clone(),
             Some(Merchants::Any) | None => Vec::new(),

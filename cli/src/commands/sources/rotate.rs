@@ -14,7 +14,7 @@ use webhook::secret::Secret;
 use webhook::source::{SchemeName, Source};
 
 use super::steps::change;
-use super::{KeyArgs, credentials_of, edit, entries, key, keys, known, told, url};
+use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::history::fingerprints;
@@ -139,7 +139,7 @@ async fn finish(context: &Context, args: &RotateArgs) -> Result<Exit, Error> {
         return Err(Error::problems(why)
             .next("Nothing was changed. Finish later, look again with another --horizon, or take it out --anyway."));
     }
-    let newest = keys(source).first().map(Secret::fingerprint);
+    let newest = source.credentials().first().map(Secret::fingerprint);
     edit(context, name.provider, Some(&name.source), |document| {
         let list = list(document, name, source.scheme)?;
         let first = list.first().and_then(Value::as_str).map(|text| Secret::new(text).fingerprint());
@@ -195,7 +195,7 @@ async fn used(context: &Context, args: &RotateArgs, source: &Source) -> Result<V
         }
     }
     drop(progress);
-    let prints: Vec<String> = keys(source).iter().map(Secret::fingerprint).collect();
+    let prints: Vec<String> = source.credentials().iter().map(Secret::fingerprint).collect();
     let new_is_used = prints.first().is_some_and(|newest| counts.contains_key(newest));
     let line = |(place, key): (usize, &String)| {
         let (events, last) = counts.get(key).map_or((0, None), |(events, last)| (*events, Some(last.clone())));

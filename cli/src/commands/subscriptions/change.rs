@@ -2,7 +2,7 @@
 
 use clap::Args;
 use platforms::address::Address;
-use platforms::subscription::{Activity, Created, Subscription};
+use platforms::subscription::{Created, Subscription};
 use serde::Serialize;
 
 use super::{OneArgs, WebhookLine, refuse_by_hand, text};
@@ -66,7 +66,8 @@ pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit,
     let to = address_of(context, &api.name).await?;
     let there = api.client.subscriptions().await.map_err(|error| api_failed(&error))?;
     let wanted = wanted(&api, &args.topics, context);
-    let comes = |topic: &String| there.iter().any(|one| is_sent(one, &to) && one.topics.contains(topic));
+    let comes =
+        |topic: &String| there.iter().any(|one| one.goes_to(&to) && one.is_sent() && one.topics.contains(topic));
     let (known, missing): (Vec<String>, Vec<String>) = wanted.into_iter().partition(comes);
     if !known.is_empty() {
         context.output.note(&format!("Come to {to} already: {}.", known.join(", ")));
@@ -111,11 +112,6 @@ fn wanted(api: &Api, topics: &[String], context: &Context) -> Vec<String> {
         }
     });
     wanted
-}
-
-fn is_sent(one: &Subscription, to: &Address) -> bool {
-    let here = one.address.as_ref().is_some_and(|address| address.is_same(to));
-    here && !matches!(one.activity, Activity::Inactive(_))
 }
 
 /// What was made stays; what follows was not tried.

@@ -1,9 +1,16 @@
 //! Each duty, through whole runs.
 
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{Intercept, RuntimeComponents};
+use aws_smithy_types::config_bag::ConfigBag;
+use edge::store::Store;
+use edge::time_index::{SourceId, TimeIndex};
 use platforms::Settings;
 use platforms::platform::Platform;
 use serde_json::{Value, json};
 use watch::finding::{Finding, FindingKind};
+use watch::learn::Learner;
+use watch::memory::Memory;
 use watch::{Call, Report};
 
 use crate::ground::*;
@@ -100,6 +107,56 @@ async fn a_changed_shape_is_told_once_by_the_fields_name() {
     }
 }
 
+/// Fails to put what is remembered of a source; shapes are remembered.
+#[derive(Debug)]
+struct ForgetsSources;
+
+impl Intercept for ForgetsSources {
+    fn name(&self) -> &'static str {
+        "ForgetsSources"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let body = String::from_utf8_lossy(context.request().body().bytes().unwrap_or_default());
+        let is_source = body.contains("\"source/scalev/main\"") && body.contains("\"state\"");
+        if is_source { Err("the process died".into()) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_shape_is_told_whatever_fails_after_it() {
+    let ground = Ground::new().await;
+    let receiver = ground.put_scalev(1);
+    for hour in 0..3 {
+        for number in 0..20 {
+            ground.receive(&receiver, hour * 20 + number, json!({"status": "pending"})).await;
+        }
+        ground.world.time.advance(HOUR_MS);
+        assert!(ground.run_hourly().await.findings.is_empty());
+    }
+    for number in 60..65 {
+        ground.receive(&receiver, number, json!({"status": "pending", "gift": true})).await;
+    }
+    ground.world.time.advance(HOUR_MS);
+    let dynamodb = &ground.world.dynamodb;
+    let dying = dynamodb.config().to_builder().interceptor(ForgetsSources).build();
+    let memory = Memory::new(aws_sdk_dynamodb::Client::from_conf(dying), EVENTS.to_owned());
+    let (store, index) =
+        (Store::new(dynamodb.clone(), EVENTS.to_owned()), TimeIndex::new(dynamodb.clone(), EVENTS.to_owned()));
+    let learner = Learner::new(store, index, memory, ground.world.clock());
+    let source = SourceId { provider: "scalev".to_owned(), source: "main".to_owned() };
+    let mut findings = Vec::new();
+    assert!(learner.learn(&source, &[], i64::MAX, &mut findings).await.is_err());
+    assert_eq!(findings.iter().map(|finding| finding.word.as_str()).collect::<Vec<_>>(), ["new_field"]);
+    // The shape was taken in, so the next run has nothing to tell of it.
+    assert!(ground.run_hourly().await.findings.is_empty());
+}
+
 #[tokio::test]
 async fn an_old_key_in_use_is_told_until_it_is_not() {
     let ground = Ground::new().await;
@@ -108,6 +165,8 @@ async fn an_old_key_in_use_is_told_until_it_is_not() {
     ground.world.time.advance(HOUR_MS);
     let report = ground.run_hourly().await;
     assert_eq!(words(&report, FindingKind::OldKeys), ["old_key"]);
+    let next = &of_kind(&report, FindingKind::OldKeys)[0].next;
+    assert!(next.contains("`hookmill sources rotate scalev/main --finish`"), "{next}");
     // The shop has changed its key, and a day is over.
     for number in 2..30 {
         ground.receive_under_new_key(&receiver, number).await;
@@ -150,12 +209,14 @@ fn webhooks(entries: &[(&str, &str, &str, &[&str])]) -> String {
 
 #[tokio::test]
 async fn subscriptions_are_compared_with_what_they_were() {
-    const TOKEN: &str = "of-this-test-only-token-1";
+    // In the URL it is percent-encoded, as the receivers take it.
+    const TOKEN: &str = "of/this+test only=token-1";
+    const ENCODED: &str = "of%2Fthis%2Btest%20only%3Dtoken-1";
     const OLD_TOKEN: &str = "of-this-test-only-token-0";
     let ground = Ground::new().await;
     let source = json!({"scheme": "url_token", "url_tokens": [TOKEN, OLD_TOKEN], "merchants": "any"});
     ground.put_secret("shopline", Some(json!({"sources": {"tw": source}})));
-    let url = format!("https://shopline.example/tw/{TOKEN}");
+    let url = format!("https://shopline.example/tw/{ENCODED}");
     let old = format!("https://shopline.example/tw/{OLD_TOKEN}");
     let guess = "https://shopline.example/tw/of-nobody-at-all-00000";
     let both: &[&str] = &["order/create", "order/update"];
@@ -181,7 +242,10 @@ async fn subscriptions_are_compared_with_what_they_were() {
         let report = run().await;
         assert_eq!(words(&report, FindingKind::Subscriptions), *expected, "{list}");
         let told = serde_json::to_string(&report).unwrap();
-        assert!(!told.contains(TOKEN) && !told.contains(OLD_TOKEN) && !told.contains(CREDENTIAL), "{told}");
+        assert!(
+            !told.contains(TOKEN) && !told.contains(ENCODED) && !told.contains(OLD_TOKEN) && !told.contains(CREDENTIAL),
+            "{told}"
+        );
     }
     assert_eq!(words(&run().await, FindingKind::Subscriptions), ["unauthorized"]);
     // A topic that was taken out on purpose is missed for a week.
