@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use edge::item::{Item, KIND_EVENT, StoredRow, key_of, text};
-use edge::residue::Said;
+use edge::item::{Item, StoredRow, is_event, key_of, text};
+use edge::residue::{Said, is_bodiless};
 use edge::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -65,6 +65,11 @@ impl KeptEvent {
         self.stored.as_ref().is_some_and(StoredRow::is_erased)
     }
 
+    /// Whether its body is not kept any more: sent, it would go out as one that cannot be read.
+    pub fn is_bodiless(&self) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.is_erased() || is_bodiless(stored))
+    }
+
     /// When it was received.
     pub fn received(&self) -> Timestamp {
         self.event.receivedtime
@@ -112,7 +117,7 @@ pub async fn of_order(context: &Context, pk: &str) -> Result<Vec<KeptEvent>, Err
     while let Some(item) = pages.next().await {
         items.push(item.map_err(|error| failed("read the order's events", &error))?);
     }
-    items.retain(|item| item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT));
+    items.retain(is_event);
     let mut events = read_all(&context.store().await?, &items).await?;
     events.sort_by(|a, b| (&a.event.sequence, &a.event.id).cmp(&(&b.event.sequence, &b.event.id)));
     Ok(events)

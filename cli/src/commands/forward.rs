@@ -18,7 +18,6 @@ use webhook::claim::EventKey;
 use crate::args::Global;
 use crate::commands::events::list::entry_of;
 use crate::commands::events::{EventFilter, EventLine};
-use crate::commands::replay::is_bodiless;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
@@ -399,13 +398,13 @@ async fn forward_one(
         cut,
         reason: None,
     };
+    if kept.is_bodiless() {
+        let reason = Some("its body is no longer kept".to_owned());
+        line = ForwardedLine { outcome: Outcome::Gone, reason, ..line };
+        return shared.lock().await.through(entry, &line).map(|()| true);
+    }
     let prepared = match prepared {
-        Ok(prepared) if !is_bodiless(kept) => prepared,
-        Ok(_) => {
-            let reason = Some("its body is no longer kept".to_owned());
-            line = ForwardedLine { outcome: Outcome::Gone, reason, ..line };
-            return shared.lock().await.through(entry, &line).map(|()| true);
-        }
+        Ok(prepared) => prepared,
         Err(reason) => {
             line = ForwardedLine { outcome: Outcome::Unsendable, reason: Some(reason), ..line };
             return shared.lock().await.through(entry, &line).map(|()| true);

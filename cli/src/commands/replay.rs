@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use edge::residue;
 use serde::Serialize;
 use webhook::claim::EventKey;
 
@@ -196,7 +195,7 @@ impl Plan {
     fn add(&mut self, kept: &KeptEvent, to: &[Destination]) {
         let event_type = kept.event.event_type.name();
         let queues: Vec<Destination> = to.iter().copied().filter(|queue| queue.takes(event_type)).collect();
-        if is_bodiless(kept) {
+        if kept.is_bodiless() {
             self.bodiless += 1;
         } else if queues.is_empty() {
             self.untaken += 1;
@@ -209,11 +208,6 @@ impl Plan {
 /// A run's name: two of one moment are of two processes.
 pub fn run_id(context: &Context) -> String {
     format!("{}-{}", instant(context.clock.now_ms()).replace(':', ""), std::process::id())
-}
-
-/// Without its body an event would go out as one that cannot be read.
-pub fn is_bodiless(kept: &KeptEvent) -> bool {
-    kept.stored.as_ref().is_some_and(|stored| stored.is_erased() || residue::is_bodiless(stored))
 }
 
 /// A file names the queues that it was sent to; another stack has others.

@@ -12,7 +12,6 @@ use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
 use super::events::EventFilter;
-use super::replay::is_bodiless;
 use crate::context::Context;
 use crate::deployed::{self, Answer};
 use crate::difference::{FieldChange, changes, kind, shown};
@@ -186,7 +185,7 @@ async fn save(context: &Context, args: &ReadArgs, path: &Path) -> Result<Exit, E
     while let Some(events) = readings.next().await? {
         for kept in &events {
             progress.step();
-            if is_bodiless(kept) {
+            if kept.is_bodiless() {
                 left_out += 1;
             } else if args.filter.takes(kept) {
                 file.line(&kept.event)?;
@@ -207,7 +206,7 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     let mut progress = context.output.progress("events", 0);
     let mut tally = Tally::new(args);
     while let Some(events) = readings.next().await? {
-        let (readable, gone): (Vec<_>, Vec<_>) = events.into_iter().partition(|kept| !is_bodiless(kept));
+        let (readable, gone): (Vec<_>, Vec<_>) = events.into_iter().partition(|kept| !kept.is_bodiless());
         let erased = gone.iter().filter(|kept| kept.is_erased()).count();
         tally.totals.erased += erased;
         tally.totals.bodiless += gone.len() - erased;

@@ -14,7 +14,7 @@ use crate::item::{Item, KeptBody, StoredRow, bytes, instant, text};
 use crate::orders::Orders;
 use crate::orders::rebuild::Rebuild;
 use crate::receiver::chain;
-use crate::residue::{Said, is_bodiless};
+use crate::residue::Said;
 use crate::store::{CHUNK_SK, Store, StoreError, chunk_partition, service, written};
 
 /// A partition is looked at anew this often while events keep coming to it.
@@ -123,16 +123,9 @@ impl Eraser {
             return Ok(Ok(erased.residue.clone()));
         }
         let mut stored = stored.clone();
-        match self.store.load_body(&mut stored).await {
-            Ok(()) => {}
-            Err(error @ StoreError::Service { .. }) => return Err(error),
-            Err(error) => return Ok(Err(chain(&error))),
-        }
-        Ok(match Provider::of(&stored.row.key) {
-            Some(_) if is_bodiless(&stored) => Err("its body is no longer kept".to_owned()),
-            Some(provider) => Said::of(provider, &stored).and_then(Said::residue).map_err(|error| chain(&error)),
-            None => Err("no provider has this name".to_owned()),
-        })
+        let provider = Provider::of(&stored.row.key);
+        let said = Said::load(&self.store, provider, &mut stored).await?;
+        Ok(said.and_then(|said| said.residue().map_err(|error| chain(&error))))
     }
 
     async fn erase_row(&self, stored: &StoredRow) -> Result<(), StoreError> {

@@ -27,6 +27,9 @@ pub const KIND_WATCH: &str = "watch";
 /// The partition of everything that the watch remembers.
 pub const WATCH_PARTITION: &str = "watch";
 
+/// When a row's body was erased; no other row has it.
+pub const ERASED_AT: &str = "erased_at";
+
 /// Compressed bodies longer than this go into chunks: an item holds 400 KB in all.
 pub const INLINE_BYTES_MAX: usize = 380 * 1024;
 
@@ -129,7 +132,7 @@ impl StoredRow {
             KeptBody::Of(sk) => put("body_of", Some(text(sk))),
             KeptBody::Gone => {}
             KeptBody::Erased(Erased { at, residue, chunks }) => {
-                put("erased_at", Some(text(at)));
+                put(ERASED_AT, Some(text(at)));
                 put("residue", Some(bytes(residue.clone())));
                 let chunks = chunks.as_ref();
                 put("chunks", chunks.map(|(_, count)| AttributeValue::N(count.to_string())));
@@ -161,7 +164,7 @@ impl StoredRow {
             None => None,
             Some(count) => Some((string("chunks_of").ok_or(BadItem("chunks_of"))?.clone(), count)),
         };
-        let body = match (string("erased_at"), binary("body")?, chunks, string("body_of")) {
+        let body = match (string(ERASED_AT), binary("body")?, chunks, string("body_of")) {
             (Some(at), _, chunks, _) => {
                 let residue = binary("residue")?.ok_or(BadItem("residue"))?;
                 KeptBody::Erased(Erased { at: at.clone(), residue, chunks })
@@ -201,6 +204,11 @@ impl StoredRow {
     pub fn standing(&self) -> Standing {
         Standing { content: self.content, signed_at: self.row.signed_at.clone(), received_ms: self.row.received_ms }
     }
+}
+
+/// Whether an item is an event's row.
+pub fn is_event(item: &Item) -> bool {
+    item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT)
 }
 
 /// An item's key.

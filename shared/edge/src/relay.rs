@@ -180,11 +180,9 @@ impl Relay {
             Ok(stored) => stored,
             Err(error) => return Ok(Some((self.unreadable_row(key, &error.to_string()), 0))),
         };
-        match self.store.load_body(&mut stored).await {
-            Ok(()) => {}
-            Err(error @ StoreError::Service { .. }) => return Err(RelayError::Body(error)),
-            // A row whose body is damaged is content, not an outage.
-            Err(error) => return Ok(Some((self.unreadable_row(key, &chain(&error)), 0))),
+        // A row whose body is damaged or gone is content, not an outage.
+        if let Err(reason) = self.store.fetch(&mut stored).await.map_err(RelayError::Body)? {
+            return Ok(Some((self.unreadable_row(key, &reason), 0)));
         }
         let provider = Provider::of(&key);
         if defects::has(Defect::RelayedAtRelaying) {

@@ -8,7 +8,8 @@ use webhook::row::read;
 use webhook::view::View;
 
 use crate::item::{self, KeptBody, StoredRow};
-use crate::store::StoreError;
+use crate::receiver::chain;
+use crate::store::{Store, StoreError};
 
 /// An event and what it says of its order. Of an erased one the event has no data, and the view nothing personal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,17 @@ impl Said {
                 Ok(Said { view: View::of(&event), event })
             }
         }
+    }
+
+    /// Fetches a row's body and reads it; within, why there is nothing to read. Only an outage is an error.
+    pub(crate) async fn load(
+        store: &Store,
+        provider: Option<&Provider>,
+        stored: &mut StoredRow,
+    ) -> Result<Result<Self, String>, StoreError> {
+        let Some(provider) = provider else { return Ok(Err("no provider has this name".to_owned())) };
+        let fetched = store.fetch(stored).await?;
+        Ok(fetched.and_then(|()| Said::of(provider, stored).map_err(|error| chain(&error))))
     }
 
     /// What a row said of which only the name can be read any more.

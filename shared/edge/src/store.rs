@@ -14,7 +14,9 @@ use webhook::signature::Verified;
 
 use crate::aws::reason;
 use crate::defects::{self, Defect};
-use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KIND_EVENT, KeptBody, StoredRow, bytes, text};
+use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
+use crate::receiver::chain;
+use crate::residue::is_bodiless;
 
 /// More generations of one weak name than this are not looked for: one a minute for three years.
 const GENERATIONS_MAX: u32 = 1 << 21;
@@ -163,8 +165,7 @@ impl Store {
         let mut pages = query.into_paginator().items().send();
         while let Some(item) = pages.next().await {
             let item = item.map_err(|error| service("query an order", &error))?;
-            let is_event = item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT);
-            if let Some(key) = item::key_of(&item).filter(|_| is_event) {
+            if let Some(key) = item::key_of(&item).filter(|_| item::is_event(&item)) {
                 rows.push(read_item(&item).map_err(|error| (key, error)));
             }
         }
@@ -193,6 +194,16 @@ impl Store {
         };
         stored.row.body = item::decompress(&compressed).map_err(|error| bad(id, error.into()))?;
         Ok(())
+    }
+
+    /// Fetches a row's body; within, why there is nothing to read. Damage is content, and only an outage is an error.
+    pub(crate) async fn fetch(&self, stored: &mut StoredRow) -> Result<Result<(), String>, StoreError> {
+        match self.load_body(stored).await {
+            Err(error @ StoreError::Service { .. }) => Err(error),
+            Err(error) => Ok(Err(chain(&error))),
+            Ok(()) if is_bodiless(stored) => Ok(Err("its body is no longer kept".to_owned())),
+            Ok(()) => Ok(Ok(())),
+        }
     }
 
     async fn claim(&self, claim: &Claim, mut row: StoredRow) -> Result<Outcome, StoreError> {

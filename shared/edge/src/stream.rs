@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::item::{Item, KIND_EVENT, bytes};
+use crate::item::{Item, bytes, is_event};
 
 /// One invocation's records.
 #[derive(Debug, Default, Deserialize)]
@@ -39,8 +39,7 @@ impl Record {
     pub fn inserted_event(self) -> Option<Item> {
         let item: Item =
             self.dynamodb.new_image.into_iter().filter_map(|(name, value)| Some((name, attribute(&value)?))).collect();
-        let is_event = item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT);
-        (self.event_name == "INSERT" && is_event).then_some(item)
+        (self.event_name == "INSERT" && is_event(&item)).then_some(item)
     }
 }
 

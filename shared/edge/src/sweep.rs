@@ -8,7 +8,7 @@
 use aws_sdk_dynamodb::Client;
 
 use crate::clock::Clock;
-use crate::item::{Item, KIND_EVENT, KIND_WATCH, WATCH_PARTITION, instant, text};
+use crate::item::{ERASED_AT, Item, KIND_WATCH, WATCH_PARTITION, instant, is_event, text};
 use crate::log::Line;
 use crate::relay::{Relay, RelayError};
 use crate::relayed::{Relayed, name_of};
@@ -135,18 +135,17 @@ impl Sweeper {
     async fn send(&self, missing: &[Entry]) -> Result<usize, SweepError> {
         let gets = missing.iter().map(|entry| self.store.item(&entry.key));
         let found = futures_util::future::try_join_all(gets).await?;
-        // The index may name a row for a moment after it is gone.
-        let is_event =
-            |item: &Item| item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT);
-        let items: Vec<Item> = found.into_iter().flatten().filter(is_event).collect();
-        let count = items.len();
+        // The index may name a row for a moment after it is gone; what was forgotten meanwhile is nobody's any more.
+        let is_meant = |item: &Item| is_event(item) && !item.contains_key(ERASED_AT);
+        let due: Vec<(&Entry, Item)> =
+            missing.iter().zip(found).filter_map(|(entry, item)| Some((entry, item.filter(is_meant)?))).collect();
+        let (entries, items): (Vec<&Entry>, Vec<Item>) = due.into_iter().unzip();
         self.relay.send_kept(items).await?;
-        for entry in missing {
-            let id = entry.key.id();
-            let line = Line::warn("an event that was never relayed is sent").with("id", id);
+        for entry in &entries {
+            let line = Line::warn("an event that was never relayed is sent").with("id", entry.key.id());
             line.with("received_at", entry.received_at.as_str()).write(self.clock.now_ms());
         }
-        Ok(count)
+        Ok(entries.len())
     }
 
     async fn progress(&self) -> Result<Option<i64>, StoreError> {

@@ -7,17 +7,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use clap::Args;
-use edge::item::StoredRow;
 use edge::queue::{Message, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
-use webhook::row::read;
 
-use crate::aws::{of_code, store_failed};
+use crate::aws::of_code;
 use crate::context::Context;
 use crate::destination::Destination;
 use crate::error::{Error, Exit};
+use crate::history::fetch;
 use crate::letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
 use crate::output::{Paint, table};
 
@@ -248,14 +247,13 @@ impl Redrive<'_> {
 
     /// The message of an event that the relay parked.
     async fn parked(&self, id: &str) -> Result<Result<Message, String>, Error> {
-        let named = EventKey::from_id(id);
-        let provider = named.as_ref().and_then(EventKey::parts).and_then(|(name, ..)| Provider::named(name));
-        let (Some(key), Some(provider)) = (named, provider) else { return Ok(Err(format!("{id} is no event's id"))) };
-        let stored: Option<StoredRow> =
-            self.context.store().await?.load(&key).await.map_err(|error| store_failed(&error))?;
-        Ok(match stored {
+        let Some(key) = EventKey::from_id(id).filter(|key| Provider::of(key).is_some()) else {
+            return Ok(Err(format!("{id} is no event's id")));
+        };
+        Ok(match fetch(self.context, std::slice::from_ref(&key)).await?.first() {
             None => Err(format!("no event {id} is kept any more")),
-            Some(stored) => Ok(Message::of(&read(provider, &stored.row), &key.pk)),
+            Some(kept) if kept.is_bodiless() => Err(format!("the body of {id} is no longer kept")),
+            Some(kept) => Ok(Message::of(&kept.event, &key.pk)),
         })
     }
 

@@ -8,7 +8,6 @@ use edge::queue::{ENTRIES_MAX, Message, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
 
-use super::is_bodiless;
 use crate::aws::of_code;
 use crate::context::Context;
 use crate::destination::Destination;
@@ -132,7 +131,7 @@ impl<'a> Sender<'a> {
         let mut messages: Vec<Message> = Vec::new();
         let mut tried: Vec<(&Planned, String)> = Vec::new();
         for event in events.iter().filter(|event| self.run.is_due(event, queue)) {
-            match found.get(&event.id).filter(|kept| !is_bodiless(kept)) {
+            match found.get(&event.id).filter(|kept| !kept.is_bodiless()) {
                 None => lines.push(line(event, queue, Outcome::Gone, Some("it is no longer kept"))),
                 Some(kept) if self.held.contains(&(queue, kept.key.pk.clone())) => {
                     lines.push(line(event, queue, Outcome::Held, Some("an earlier event of its order was not sent")));

@@ -152,7 +152,7 @@ async fn check_deployed(context: &Context, run: &Run) -> Result<(), Error> {
         }
         let found = fetch(context, std::slice::from_ref(&key)).await?;
         // What is gone by now tells nothing: the next one is asked.
-        let Some(kept) = found.first().filter(|kept| !crate::commands::replay::is_bodiless(kept)) else { continue };
+        let Some(kept) = found.first().filter(|kept| !kept.is_bodiless()) else { continue };
         asked.insert(provider);
         compare(context, provider, kept).await?;
     }

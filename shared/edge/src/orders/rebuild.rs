@@ -11,7 +11,7 @@ use webhook::view::View;
 use super::{ATTEMPTS_MAX, Orders};
 use crate::item::{StoredRow, text};
 use crate::receiver::chain;
-use crate::residue::{Said, is_bodiless};
+use crate::residue::Said;
 use crate::store::{StoreError, written};
 
 /// A view and what its events make of it.
@@ -70,20 +70,7 @@ impl Orders {
 
     async fn add(&self, rebuild: &mut Rebuild, mut stored: StoredRow) -> Result<(), StoreError> {
         let key = stored.row.key.clone();
-        match self.store.load_body(&mut stored).await {
-            Ok(()) => {}
-            Err(error @ StoreError::Service { .. }) => return Err(error),
-            Err(error) => {
-                rebuild.unreadable.push((key, chain(&error)));
-                return Ok(());
-            }
-        }
-        let said = match self.provider(&key) {
-            None => Err("no provider has this name".to_owned()),
-            Some(_) if is_bodiless(&stored) => Err("its body is no longer kept".to_owned()),
-            Some(provider) => Said::of(provider, &stored).map_err(|error| chain(&error)),
-        };
-        match said {
+        match Said::load(&self.store, self.provider(&key), &mut stored).await? {
             Ok(said) => {
                 rebuild.joined.merge(said.view);
                 rebuild.erased += usize::from(stored.is_erased());
