@@ -105,6 +105,12 @@ mod tests {
     #[test]
     fn every_command_is_documented() {
         let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md")).unwrap();
+        let mut in_example = false;
+        for line in docs.lines() {
+            in_example ^= line.starts_with("```");
+            assert!(!(in_example && line.starts_with("## ")), "docs/cli.md has a heading in an example: {line}");
+        }
+        assert!(!in_example, "docs/cli.md has an example that does not end");
         for group in crate::Cli::command().get_subcommands().filter(|group| group.get_name() != "completions") {
             let name = group.get_name();
             let inner = group.get_subcommands().map(|command| format!("{name} {}", command.get_name()));
