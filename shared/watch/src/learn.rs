@@ -156,7 +156,7 @@ fn finding(source: &SourceId, kind: &str, drift: &Drift) -> Finding {
         Drift::New(path) => format!("{source}: {kind} has a field that no body had before: {path}"),
         Drift::Gone(path) => format!("{source}: {kind} no longer has the field {path}"),
     };
-    let next = format!("hookmill events list --source {source} --since 1d, then events show <id> --fields");
+    let next = format!("hookmill events list --source {source} --since 1d, then hookmill events show <id> --fields");
     Finding::new(FindingKind::Drift, source, drift.word(), message, next)
 }
 

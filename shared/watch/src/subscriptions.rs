@@ -22,6 +22,15 @@ use crate::sources::Secrets;
 /// A topic that is no longer registered is missed for so long.
 const MISSED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
+/// What to type where the secret of the accounts cannot be used, where an account in it cannot, and where an account has
+/// no source.
+const MEND_SECRET: &str =
+    "hookmill accounts list tells what is wrong with the stack's AccountsSecret, which is to be mended by hand.";
+const SET_AGAIN: &str = "hookmill accounts set {account} --credential-env NAME, with --shop where the API needs it. If \
+                         that is refused, first: hookmill accounts remove {account} --yes";
+const NO_SOURCE: &str = "hookmill sources list tells whether it is there and why it cannot be used. If it was removed: \
+                         hookmill accounts remove {account} --yes";
+
 /// By source, the topics that were registered, and when each was last seen to be, in milliseconds.
 pub type Registered = BTreeMap<String, BTreeMap<String, i64>>;
 
@@ -67,16 +76,17 @@ pub async fn check_all(
         let accounts = match Accounts::parse(platform, secret) {
             Ok(accounts) => accounts,
             Err(defect) => {
-                checked.findings.push(unusable(platform, "*", &defect.to_string()));
+                checked.findings.push(unusable(platform, "*", &defect.to_string(), MEND_SECRET));
                 continue;
             }
         };
         for (source, defect) in accounts.defective() {
-            checked.findings.push(unusable(platform, source, &defect.to_string()));
+            checked.findings.push(unusable(platform, source, &defect.to_string(), SET_AGAIN));
         }
         for account in accounts.usable() {
             let Some(source) = sources.get(&account.source) else {
-                checked.findings.push(unusable(platform, &account.source, "no usable source has this name"));
+                let reason = "no usable source has this name";
+                checked.findings.push(unusable(platform, &account.source, reason, NO_SOURCE));
                 continue;
             };
             checked.sources += 1;
@@ -88,8 +98,10 @@ pub async fn check_all(
                 }
                 Err(error) if matches!(error.cause, Cause::Unauthorized { .. }) => {
                     let message = format!("{id}: the credential for the provider's API is refused");
+                    let set = format!("To replace it: hookmill accounts set {id} --credential-env NAME");
+                    let next = format!("{} {set}", error.next_step());
                     let kind = FindingKind::Subscriptions;
-                    checked.findings.push(Finding::new(kind, &id, "unauthorized", message, error.next_step()));
+                    checked.findings.push(Finding::new(kind, &id, "unauthorized", message, next));
                 }
                 Err(error) => checked.failures.push(format!("{id}: {error}")),
             }
@@ -125,10 +137,10 @@ fn told(source: &SourceId, wrong: &Wrong) -> Finding {
     Finding::new(FindingKind::Subscriptions, source, wrong.word(), message, next)
 }
 
-fn unusable(platform: &Platform, source: &str, reason: &str) -> Finding {
+fn unusable(platform: &Platform, source: &str, reason: &str, next: &str) -> Finding {
     let id = SourceId { provider: platform.name.to_owned(), source: source.to_owned() };
     let message = format!("{id}: its account cannot be used: {reason}");
-    let next = "Mend its entry in the stack's AccountsSecret.".to_owned();
+    let next = next.replace("{account}", &id.to_string());
     Finding::new(FindingKind::Subscriptions, &id, "account", message, next)
 }
 

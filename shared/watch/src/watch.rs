@@ -198,8 +198,10 @@ impl Watch {
         let (quiet, usual) = (quiet_ms / HOUR_MS, usual_ms / HOUR_MS);
         let message =
             format!("{source} is silent: nothing since {last}, {quiet} h ago; up to {usual} h are usual for it");
-        let next =
-            format!("hookmill subscriptions check --source {source}, then events list --source {source} --since 2d");
+        let next = format!(
+            "hookmill quarantine list --source {source}: are its deliveries refused? Then hookmill subscriptions check \
+             --source {source}: are its webhooks switched off?"
+        );
         Ok(Some(Finding::new(FindingKind::Silence, source, "silent", message, next)))
     }
 

@@ -59,6 +59,7 @@ async fn a_source_that_falls_silent_is_told_until_it_speaks() {
     assert!(
         found[0].message.contains("8 h ago")
             && found[0].next.contains("hookmill subscriptions check --source scalev/main")
+            && found[0].next.contains("hookmill quarantine list --source scalev/main")
     );
     ground.receive(&receiver, 240, json!({})).await;
     assert!(ground.run().await.unwrap().findings.is_empty());
@@ -247,14 +248,20 @@ async fn subscriptions_are_compared_with_what_they_were() {
             "{told}"
         );
     }
-    assert_eq!(words(&run().await, FindingKind::Subscriptions), ["unauthorized"]);
+    let report = run().await;
+    assert_eq!(words(&report, FindingKind::Subscriptions), ["unauthorized"]);
+    let next = &of_kind(&report, FindingKind::Subscriptions)[0].next;
+    assert!(next.ends_with("hookmill accounts set shopline/tw --credential-env NAME"), "{next}");
     // A topic that was taken out on purpose is missed for a week.
     ground.world.time.advance(8 * 24 * HOUR_MS);
     assert_eq!(words(&run().await, FindingKind::Subscriptions), [""; 0]);
     // An account without a source, and one that cannot be used.
     ground.put_secret("accounts", Some(json!({"accounts": {"shopline/hk": entry, "selldone/main": {}}})));
     let report = ground.watch(Settings::default()).run(Call { hourly: true }).await.unwrap();
-    assert_eq!(words(&report, FindingKind::Subscriptions), ["account", "account"]);
+    let found = of_kind(&report, FindingKind::Subscriptions);
+    assert_eq!(found.iter().map(|finding| finding.word.as_str()).collect::<Vec<_>>(), ["account", "account"]);
+    let is_told = |next: &str| found.iter().any(|finding| finding.next.contains(next));
+    assert!(is_told("hookmill accounts remove shopline/hk --yes") && is_told("hookmill accounts set selldone/main"));
     ground.put_secret("accounts", Some(json!({"sources": {}})));
     let report = ground.watch(Settings::default()).run(Call { hourly: true }).await.unwrap();
     assert!(
