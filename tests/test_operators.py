@@ -134,7 +134,7 @@ def viewless(*words: str) -> Command:
 def with_a_letter(*words: str) -> Command:
     def command(made: Made) -> list[str]:
         made.letter()
-        return list(words)
+        return plain(*words)(made)
 
     return command
 
@@ -168,6 +168,7 @@ GROUPS: dict[str, Group] = {
             plain("replay", "--source", SOURCE, "--queue", "orders"),
             lambda made: ["replay", made.event, "--yes", "--run-file", made.run_file()],
             plain("dlq", "list"),
+            with_a_letter("dlq", "show", "{event}"),
             with_a_letter("dlq", "redrive", "--queue", "relay", "--yes"),
         )
     ),
