@@ -1,7 +1,8 @@
 """Packages `template.yaml` for a deployment without a build: every function as a finished binary.
 
 `sam build` makes release binaries, which take minutes to link.  The local stack gets the quick ones
-that cargo has just built, in a template that is otherwise the same but for one name (`spell_out_batch_calls`).
+that cargo has just built.  The template is the same but that its functions name those and no build, and that
+its policies spell out batch calls (`spell_out_batch_calls`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ BATCHES = {
 def spell_out_batch_calls(template: dict) -> None:
     """Allows a batch call wherever its single one is allowed.
 
-    On AWS the second grants both, and the first is no action of its own; MiniStack asks for it by name.
+    On AWS the single call's action grants both, and there is none for the batch; MiniStack asks for it by name.
     """
     for resource in template["Resources"].values():
         match resource["Type"]:
