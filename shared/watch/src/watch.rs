@@ -159,7 +159,8 @@ impl Watch {
         let now_ms = self.clock.now_ms();
         let mut known: Known = self.memory.recall(SOURCES).await?.unwrap_or_default();
         let is_due = call.hourly || now_ms.div_euclid(HOUR_MS) != known.read_ms.div_euclid(HOUR_MS);
-        if !is_due {
+        // A secret that could not be read holds the sweep up, so it is not left for an hour.
+        if !is_due && known.unread.is_empty() {
             return Ok((known, None));
         }
         let (secrets, unread) = sources::read(&self.secrets_manager, &self.config.receivers).await;
@@ -168,7 +169,7 @@ impl Watch {
         }
         known.update(&secrets, unread.into_keys().collect(), now_ms);
         self.memory.keep(SOURCES, &known).await?;
-        Ok((known, Some(secrets)))
+        Ok((known, is_due.then_some(secrets)))
     }
 
     async fn silence(&self, known: &Known, run: &mut Run) {
