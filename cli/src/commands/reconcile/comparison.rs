@@ -130,10 +130,15 @@ impl<'a> Comparison<'a> {
         let kind = List::kind(&self.api.client);
         let mut progress = self.context.output.progress("orders compared", 0);
         for list in List::all(&self.api.client) {
-            let mut cursor = None;
+            let (mut cursor, mut first) = (None, None);
             loop {
                 let page = list.page(&self.api.client, theirs::window(range), cursor.as_ref()).await;
                 let page = page.map_err(|error| api_failed(&error))?;
+                // A server that ignores the page that it is asked for would be asked for ever.
+                let before = std::mem::replace(&mut first, page.items.first().and_then(|order| order.id.clone()));
+                if first.is_some() && first == before {
+                    return Err(api_failed(&theirs::endless(self.api.name.provider.name, "list orders")));
+                }
                 let orders: Vec<Told> =
                     page.items.into_iter().filter_map(|order| self.tell(order, kind, false)).collect();
                 let known: Vec<Vec<KeptEvent>> =

@@ -166,20 +166,22 @@ pub async fn refunds(client: &Client, range: Option<Range>, now_ms: i64) -> Resu
     let Client::Scalapay(scalapay) = client else { return Ok(Vec::new()) };
     let from_ms = range.map_or(now_ms - REPORT_DAYS * DAY_MS, |range| range.from_ms);
     let (from, to) = (day(from_ms), day(now_ms));
-    let mut rows = all_pages(async |cursor| scalapay.refunds(from, to, cursor).await).await?;
+    let mut rows = all_pages("list refunds", async |cursor| scalapay.refunds(from, to, cursor).await).await?;
     rows.extend(of_payouts(scalapay, from, to).await?);
     Ok(rows)
 }
 
 async fn of_payouts(scalapay: &Scalapay, from: Date, to: Date) -> Result<Vec<RefundRow>, platforms::Error> {
     let mut rows = Vec::new();
-    for payout in all_pages(async |cursor| scalapay.payouts(from, to, cursor).await).await? {
-        rows.extend(all_pages(async |cursor| scalapay.refunds_of_payout(&payout, cursor).await).await?);
+    for payout in all_pages("list payouts", async |cursor| scalapay.payouts(from, to, cursor).await).await? {
+        let page = async |cursor: Option<&Cursor>| scalapay.refunds_of_payout(&payout, cursor).await;
+        rows.extend(all_pages("list a payout's refunds", page).await?);
     }
     Ok(rows)
 }
 
 async fn all_pages<T>(
+    operation: &'static str,
     page: impl AsyncFn(Option<&Cursor>) -> Result<Page<T>, platforms::Error>,
 ) -> Result<Vec<T>, platforms::Error> {
     let (mut all, mut cursor) = (Vec::new(), None);
@@ -188,10 +190,17 @@ async fn all_pages<T>(
         all.extend(items);
         cursor = next;
         if cursor.is_none() {
-            break;
+            return Ok(all);
         }
     }
-    Ok(all)
+    // Half a list would pass for the whole.
+    Err(endless("scalapay", operation))
+}
+
+/// A list whose pages do not end.
+pub fn endless(provider: &'static str, operation: &'static str) -> platforms::Error {
+    let cause = Cause::Form { missing: "an end of its pages" };
+    platforms::Error { provider, operation, attempts: 1, may_have_happened: false, cause, said: None }
 }
 
 fn day(ms: i64) -> Date {
