@@ -1,5 +1,6 @@
 //! `hookmill orders rebuild`: views made anew from their events.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -166,7 +167,7 @@ pub async fn run(context: &Context, args: RebuildArgs) -> Result<Exit, Error> {
         (true, None) => Journal::begin(context, work, args.run_file.as_ref())?,
     };
     let telling = Telling { diff: args.diff, show_values: args.show_values };
-    let counts = rebuild_all(context, &mut journal, args.yes, telling).await?;
+    let counts = rebuild_all(context, &mut journal, args.yes, telling, &Cell::new(false)).await?;
     context.output.tell(&counts, totals)?;
     if counts.would_change > 0 {
         context.output.note(&format!("Nothing was written. {} would be: add --yes", counts.would_change));
@@ -180,11 +181,14 @@ pub async fn rebuild_all(
     journal: &mut Journal,
     write: bool,
     telling: Telling,
+    stop: &Cell<bool>,
 ) -> Result<Counts, Error> {
     let orders = context.orders().await?;
     let due = journal.work.due();
     let mut progress = context.output.progress("orders", due.len());
-    let results = stream::iter(due).map(|pk| one(&orders, pk, write)).buffer_unordered(AT_ONCE);
+    // What is begun comes to its end and is told.
+    let due = stream::iter(due).take_while(|_| std::future::ready(!stop.get()));
+    let results = due.map(|pk| one(&orders, pk, write)).buffer_unordered(AT_ONCE);
     let mut counts = Counts::default();
     journal
         .follow(results, |pk, made| {
@@ -197,7 +201,7 @@ pub async fn rebuild_all(
             Ok(line.outcome != Outcome::Failed)
         })
         .await?;
-    Ok(counts)
+    if stop.get() { Err(Error::interrupted()) } else { Ok(counts) }
 }
 
 /// The orders that have an event in a range, each once, in the order of those events.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::time::Duration;
 
 use edge::queue::{ENTRIES_MAX, Message, Unsent, deduplication_of, send_all};
@@ -202,9 +203,14 @@ impl<'a> Sender<'a> {
     }
 
     fn how_to_go_on(&self) -> String {
-        let command = if self.run.head.corrections { "reread publish" } else { "replay" };
-        format!("To go on: hookmill {command} --resume {} --yes", self.file.path().display())
+        how_to_go_on(self.run.head.corrections, self.file.path())
     }
+}
+
+/// What to type to go on with a run.
+pub fn how_to_go_on(corrections: bool, file: &Path) -> String {
+    let command = if corrections { "reread publish" } else { "replay" };
+    format!("To go on: hookmill {command} --resume {} --yes", file.display())
 }
 
 /// The relay's own message, marked as a replay and with a deduplication id of the replay's: under the event's own one a

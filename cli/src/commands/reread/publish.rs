@@ -10,7 +10,7 @@ use webhook::providers::Provider;
 
 use super::plan::{Correction, Plan};
 use crate::commands::orders::rebuild::{Telling, rebuild_all, totals};
-use crate::commands::replay::sender::Sender;
+use crate::commands::replay::sender::{Sender, how_to_go_on};
 use crate::commands::replay::{check_queues, counts, run_id, text};
 use crate::context::Context;
 use crate::deployed::{self, Answer};
@@ -78,10 +78,12 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
         }
     };
     context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
+    let path = file.path().to_owned();
     let sent = Sender::new(context, run, file, args.onto.rate).send(stop).await?;
     // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
     let mut journal = Journal::dry(Work::new(context, "reread publish", orders, None).await?);
-    let rebuilt = rebuild_all(context, &mut journal, true, Telling::default()).await?;
+    let rebuilt = rebuild_all(context, &mut journal, true, Telling::default(), stop).await;
+    let rebuilt = rebuilt.map_err(|error| error.next(how_to_go_on(true, &path)))?;
     context.output.tell(&rebuilt, totals)?;
     Ok(if sent == Exit::Ok { rebuilt.exit() } else { sent })
 }
