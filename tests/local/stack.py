@@ -158,10 +158,11 @@ def up(
     digest = json.dumps([digest, parameters])
     if deployed_digest(state) == digest:
         say("The template and the functions are deployed already.")
+        stack.outputs = read_outputs(stack)
     else:
         deploy(stack, template, parameters or {}, say)
-    stack.outputs = read_outputs(stack)
-    complete(stack)
+        stack.outputs = read_outputs(stack)
+        complete(stack)
     stack.sources = sources.sample_sources(state / "sources.json")
     sources.fill_secrets(stack, say)
     save(stack, digest)
