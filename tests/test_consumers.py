@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from tests import e2e
-from tests.local import run, signing
+from tests.local import run
 from tests.local.stack import ROOT, Stack
 
 CONSUMERS = ROOT / "tests" / "consumers"
@@ -122,10 +122,10 @@ def test_a_group_stops_at_its_first_failure(consumer: ModuleType, failing: Calla
     assert failed(consumer.handler(messages, None)) == [4]
 
 
-def test_an_event_too_large_for_a_message_is_read_by_its_id(consumer: ModuleType, work: list, stack: Stack) -> None:
-    event = run.signed(stack, "scalapay", e2e.sample("scalapay", LONE))
-    answer, _ = stack.post("scalapay", event["rawPath"], signing.body_bytes(event), run.sent_headers(event))
-    assert answer == 200
+def test_an_event_too_large_for_a_message_is_read_by_its_id(
+    consumer: ModuleType, work: list, pipe: e2e.Pipe
+) -> None:
+    assert pipe.send("scalapay", pipe.signed("scalapay", e2e.sample("scalapay", LONE))).status == 200
     expected = e2e.reading(run.EVENTS / "scalapay" / f"{LONE}.json")
     bare = {name: value for name, value in expected.items() if name != "data"} | {"dataref": expected["id"]}
     # Under an id of its own: the first test has taken the recorded one.

@@ -38,7 +38,7 @@ class Passes:
 @pytest.fixture(scope="module")
 def passes(pipe: e2e.Pipe) -> Passes:
     events = [json.loads(file.read_text(encoding="utf-8")) for file in CASES]
-    jobs = [(file.parent.name, run.signed(pipe.stack, file.parent.name, event)) for file, event in zip(CASES, events)]
+    jobs = [(file.parent.name, pipe.signed(file.parent.name, event)) for file, event in zip(CASES, events)]
 
     first = pipe.send_in_order(jobs)
     # Whatever the rows are called: that they are called as they should be is for the tests to say.

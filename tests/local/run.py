@@ -68,12 +68,6 @@ def cases(only: str = "*") -> list[Path]:
     ]
 
 
-def signed(stack: Stack, provider: str, event: dict) -> dict:
-    """The event with this stack's credential; as it is, where it names no source that we have."""
-    source = stack.sources[provider]["sources"].get(signing.source_name(event))
-    return signing.sign(provider, event, source) if source else event
-
-
 def sent_headers(event: dict) -> dict[str, str]:
     """The headers that the provider itself sent."""
     return {

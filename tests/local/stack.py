@@ -81,43 +81,8 @@ class Stack:
         return f"{self.endpoint}{self.local_path(provider)}/"
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection for `post`, to be used by one thread at a time."""
+        """A connection to it, to be used by one thread at a time."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
-    def post(
-        self,
-        provider: str,
-        path: str,
-        body: bytes,
-        headers: dict[str, str] | None = None,
-        query: str = "",
-        *,
-        method: str = "POST",
-        connection: http.client.HTTPConnection | None = None,
-    ) -> tuple[int, bytes]:
-        """Sends one delivery to a receiver's function URL; gives the status and the body of the answer.
-
-        `path` and `query` go out as they are, and a `host` among the headers reaches the function,
-        so that a test can send what no HTTP client would.
-        """
-        sent = {"host": urlsplit(self.url(provider)).netloc, "content-length": str(len(body))}
-        given = {name.lower(): value for name, value in (headers or {}).items()}
-        sent.update(given)
-        if "host" in given:
-            path = self.local_path(provider) + path
-        own = connection or self.connect()
-        try:
-            own.putrequest(
-                method, path + (f"?{query}" if query else ""), skip_host=True, skip_accept_encoding=True
-            )
-            for name, value in sent.items():
-                own.putheader(name, value)
-            own.endheaders(body)
-            answer = own.getresponse()
-            return answer.status, answer.read()
-        finally:
-            if connection is None:
-                own.close()
 
     def invoke(self, function: str, payload: dict) -> dict:
         """Calls one of the stack's functions (`ReadFunction`) and gives what it returns."""
