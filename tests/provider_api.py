@@ -37,6 +37,11 @@ class Api:
         self.base = ""
         self.lock = threading.Lock()
 
+    @property
+    def shop(self) -> dict:
+        """The account of a SHOPLINE shop, which is asked for here."""
+        return {"token": CREDENTIAL, "handle": HANDLE, "base_url": self.base}
+
     def fail(self, status: int, times: int) -> None:
         """Answers the next calls so."""
         self.failing = (status, times)

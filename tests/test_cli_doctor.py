@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests import e2e
+from tests import e2e, provider_api
 from tests.cli import Cli, Ran
 from tests.local import sources
 from tests.local.stack import STACK_NAME, Stack
@@ -209,45 +207,18 @@ def test_a_signed_test_event_gets_to_its_row_and_only_once(cli: Cli, pipe: e2e.P
     assert "self-test" not in {line["check"] for line in lines}
 
 
-class Shop(BaseHTTPRequestHandler):
-    """SHOPLINE's list of webhooks, as far as it is asked for."""
-
-    webhooks: list[dict] = []
-
-    def do_GET(self) -> None:  # noqa: N802
-        body = json.dumps({"items": self.webhooks, "pagination": {"current_page": 1, "total_pages": 1}}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 def test_what_a_provider_has_registered_is_compared(cli: Cli, pipe: e2e.Pipe) -> None:
-    ran, lines = doctor(cli, *only("providers"))
-    assert ran.code == 0 and [line["state"] for line in lines] == ["notice"]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    account = {
-        "token": "q8Vq2b7xGkP4mZ1s",
-        "handle": "shop",
-        "base_url": f"http://127.0.0.1:{server.server_port}",
-    }
-    client, secret = pipe.stack.client("secretsmanager"), pipe.stack.outputs["AccountsSecret"]
-    client.put_secret_value(SecretId=secret, SecretString=json.dumps({"accounts": {"shopline/tw-doctor": account}}))
-    try:
+    with provider_api.own_accounts(pipe.stack):
         ran, lines = doctor(cli, *only("providers"))
+        assert ran.code == 0 and [line["state"] for line in lines] == ["notice"]
+        with provider_api.serving() as api:
+            provider_api.put_account(pipe.stack, "shopline/tw-doctor", api.shop)
+            ran, lines = doctor(cli, *only("providers"))
         (found,) = problems(lines)
         assert (ran.code, found["about"]) == (1, "shopline/tw-doctor")
         assert "No webhook goes to" in found["message"] and "subscriptions create" in found["next"]
         token = pipe.source("shopline", "tw-doctor")["url_tokens"][0]
         assert token not in ran.out + ran.err
-        server.shutdown()
-        server.server_close()
+        # Nobody answers there any more.
         ran, lines = doctor(cli, *only("providers"))
         assert ran.code == 5 and [line["state"] for line in lines] == ["unknown"]
-    finally:
-        client.put_secret_value(SecretId=secret, SecretString=json.dumps({"accounts": {}}))

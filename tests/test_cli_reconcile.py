@@ -12,7 +12,7 @@ import pytest
 from tests import e2e, provider_api
 from tests.cli import Cli
 from tests.local.stack import ROOT
-from tests.provider_api import CREDENTIAL, HANDLE, Api
+from tests.provider_api import CREDENTIAL, Api
 
 SOURCE = "shopline/tw-reconcile"
 PAYMENTS = "scalapay/it-reconcile"
@@ -25,8 +25,7 @@ RESPONSES = ROOT / "shared/platforms/tests/responses"
 @pytest.fixture(scope="module")
 def api(pipe: e2e.Pipe) -> Iterator[Api]:
     with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
-        shop = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
-        provider_api.put_account(pipe.stack, SOURCE, shop)
+        provider_api.put_account(pipe.stack, SOURCE, api.shop)
         provider_api.put_account(pipe.stack, PAYMENTS, {"api_key": CREDENTIAL, "base_url": api.base})
         yield api
 

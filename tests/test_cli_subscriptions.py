@@ -8,7 +8,7 @@ import pytest
 
 from tests import e2e, provider_api
 from tests.cli import Cli, Ran
-from tests.provider_api import CREDENTIAL, HANDLE, Api
+from tests.provider_api import CREDENTIAL, Api
 
 SOURCE = "shopline/tw-hooks"
 ONE = ("--source", SOURCE)
@@ -17,8 +17,7 @@ ONE = ("--source", SOURCE)
 @pytest.fixture
 def api(pipe: e2e.Pipe) -> Iterator[Api]:
     with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
-        account = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
-        provider_api.put_account(pipe.stack, SOURCE, account)
+        provider_api.put_account(pipe.stack, SOURCE, api.shop)
         yield api
 
 

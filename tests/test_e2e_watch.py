@@ -7,17 +7,14 @@ evaluates missing data, which `test_template.py` therefore checks on the templat
 from __future__ import annotations
 
 import copy
-import http.server
 import json
-import threading
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
 import zstandard
 
-from tests import e2e, test_template
+from tests import e2e, provider_api, test_template
 
 NAME = "main-watch"
 SOURCE = f"scalev/{NAME}"
@@ -150,51 +147,21 @@ def compress(body: bytes) -> bytes:
     return zstandard.compress(body)
 
 
-class Provider(http.server.BaseHTTPRequestHandler):
-    """SHOPLINE's list of webhooks, as it stands in `listed`."""
-
-    listed: list[dict] = []
-
-    def do_GET(self) -> None:
-        answer = json.dumps({"items": self.listed, "pagination": {"total_pages": 1}}).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def provider(pipe: e2e.Pipe) -> Iterator[type[Provider]]:
-    """A provider on this machine, with an account for one of our sources."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    entry = {"token": "of-this-test-only-q8Vq2b7x", "handle": "test", "base_url": f"http://127.0.0.1:{server.server_port}"}
-    secrets, secret = pipe.stack.client("secretsmanager"), pipe.stack.outputs["AccountsSecret"]
-    accounts = {"accounts": {"shopline/tw-watch": entry}}
-    secrets.put_secret_value(SecretId=secret, SecretString=json.dumps(accounts))
-    yield Provider
-    secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"accounts": {}}))
-    server.shutdown()
-    server.server_close()
-
-
-def test_subscriptions_are_checked(pipe: e2e.Pipe, provider: type[Provider]) -> None:
-    def told() -> list[str]:
-        return [one["word"] for one in findings(run(pipe), "subscriptions", "tw-watch")]
-
-    provider.listed = []
-    assert told() == ["missing"]
+def test_subscriptions_are_checked(pipe: e2e.Pipe) -> None:
     token = pipe.source("shopline", "tw-watch")["url_tokens"][0]
-    ours = {"id": "a", "address": f"{pipe.stack.url('shopline')}tw-watch/{token}", "status": "active"}
-    provider.listed = [ours | {"topics": ["order/create", "order/update"]}]
-    assert told() == []
-    provider.listed = [ours | {"topics": ["order/create"]}]
-    assert told() == ["topics_missing"]
-    provider.listed = [ours | {"topics": ["order/create", "order/update"], "status": "inactive"}]
-    assert told() == ["inactive"]
+    address, topics = f"{pipe.stack.url('shopline')}tw-watch/{token}", ["order/create", "order/update"]
+    ours = provider_api.webhook("a", {"address": address, "topics": topics})
+    with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
+        provider_api.put_account(pipe.stack, "shopline/tw-watch", api.shop)
+
+        def told(*webhooks: dict) -> list[str]:
+            api.webhooks = {webhook["id"]: webhook for webhook in webhooks}
+            return [one["word"] for one in findings(run(pipe), "subscriptions", "tw-watch")]
+
+        assert told() == ["missing"]
+        assert told(ours) == []
+        assert told(ours | {"topics": topics[:1]}) == ["topics_missing"]
+        assert told(ours | {"status": "inactive"}) == ["inactive"]
 
 
 def test_an_old_key_in_use_is_told(pipe: e2e.Pipe, kept: dict) -> None:

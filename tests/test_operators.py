@@ -22,7 +22,7 @@ from tests.local import signing
 from tests.local import template as reading
 from tests.local.package import BATCHES
 from tests.local.stack import STACK_NAME, Stack
-from tests.provider_api import CREDENTIAL, HANDLE, Api
+from tests.provider_api import CREDENTIAL, Api
 from tests.test_cli_reconcile import RESPONSES
 from tests.test_e2e_secrets import fresh
 
@@ -233,8 +233,7 @@ UNENFORCED = {"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"}
 def api(pipe: e2e.Pipe) -> Iterator[Api]:
     """The providers' APIs, with accounts for two sources, which are gone afterwards."""
     with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
-        shop = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
-        provider_api.put_account(pipe.stack, SHOP, shop)
+        provider_api.put_account(pipe.stack, SHOP, api.shop)
         provider_api.put_account(pipe.stack, SOURCE, {"api_key": CREDENTIAL, "base_url": api.base})
         api.orders = [json.loads((RESPONSES / "shopline/order.json").read_text())]
         yield api

@@ -16,7 +16,7 @@ import pytest
 from tests import e2e, provider_api
 from tests.cli import Cli
 from tests.local import signing
-from tests.provider_api import CREDENTIAL, HANDLE, Api
+from tests.provider_api import Api
 from tests.test_cli_reconcile import minute, name, order
 from tests.test_e2e_secrets import fresh, restart
 
@@ -42,8 +42,7 @@ def night(cli: Cli, pipe: e2e.Pipe) -> Iterator[None]:
 def api(pipe: e2e.Pipe) -> Iterator[Api]:
     with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
         api.orders = [order(number, "completed", 10) for number in range(ORDERS)]
-        shop = {"token": CREDENTIAL, "handle": HANDLE, "base_url": api.base}
-        provider_api.put_account(pipe.stack, SOURCE, shop)
+        provider_api.put_account(pipe.stack, SOURCE, api.shop)
         yield api
 
 
