@@ -26,7 +26,7 @@ def free_port() -> int:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
     """`template.yaml`, deployed to a MiniStack of this test run's own; stopped at the end.
 
-    See `tests.local.stack.Stack` for what it offers: `client`, `invoke`, `outputs`, `sources`.
+    See `tests.local.stack.Stack` for what it offers: `client`, `physical`, `invoke`, `outputs`, `sources`.
     HOOKMILL_BINARIES names another folder of built functions.
     """
     state = tmp_path_factory.mktemp("stack")

@@ -11,7 +11,7 @@ import pytest
 from tests import e2e, provider_api
 from tests.cli import Cli, Ran
 from tests.local import sources
-from tests.local.stack import STACK_NAME, Stack
+from tests.local.stack import Stack
 
 SOURCE = "scalev/main-doctor"
 # What the other tests leave behind on purpose: refused deliveries, odd events, letters of their own.
@@ -73,11 +73,7 @@ def test_a_mapping_that_is_switched_off_is_told(cli: Cli, stack: Stack) -> None:
 
 
 def test_an_alarm_that_is_gone_or_rings_is_told(cli: Cli, stack: Stack) -> None:
-    client = stack.client("cloudwatch")
-    resource = stack.client("cloudformation").describe_stack_resource(
-        StackName=STACK_NAME, LogicalResourceId="RelayIsLate"
-    )
-    name = resource["StackResourceDetail"]["PhysicalResourceId"]
+    client, name = stack.client("cloudwatch"), stack.physical("RelayIsLate")
     (alarm,) = client.describe_alarms(AlarmNames=[name])["MetricAlarms"]
     kept = ("AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic", "Period",
             "EvaluationPeriods", "ComparisonOperator", "Threshold", "TreatMissingData")  # fmt: skip
@@ -98,9 +94,7 @@ def test_an_alarm_that_is_gone_or_rings_is_told(cli: Cli, stack: Stack) -> None:
 
 
 def test_a_log_group_that_is_gone_is_told(cli: Cli, stack: Stack) -> None:
-    name = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs["ReadFunction"])
-    group = name["LoggingConfig"]["LogGroup"]
-    client = stack.client("logs")
+    client, group = stack.client("logs"), stack.physical("ReadLogs")
     client.delete_log_group(logGroupName=group)
     try:
         ran, lines = doctor(cli, *only("functions"))

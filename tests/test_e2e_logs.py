@@ -90,12 +90,12 @@ def test_the_watch_tells_its_numbers(logged: dict[str, list[str]]) -> None:
     assert whole and all(run["stack"] == "hookmill" and "Silence" in run for run in runs)
 
 
-def test_every_delivery_is_counted_and_refusals_in_few_lines(logged: dict[str, list[str]]) -> None:
+def test_every_delivery_is_counted_and_refusals_in_few_lines(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
     for provider in signing.PROVIDERS:
         own = [json.loads(line) for line in logged[provider] if line.startswith("{")]
         answered = sum(line.startswith("START ") for line in logged[provider])
         counted = sum(line.get("Deliveries", 0) for line in own)
-        function = f"hookmill-{provider.capitalize()}Function"
+        function = pipe.stack.outputs[f"{provider.capitalize()}Function"]
         spawned = sum("spawned" in line and function in line for line in logged["ministack.log"])
         assert counted <= answered <= counted + spawned * REFUSALS_A_LINE, provider
         assert all(line["Deliveries"] == 1 for line in own if "Deliveries" in line and line["outcome"] != "refused")

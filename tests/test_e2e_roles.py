@@ -30,11 +30,7 @@ class Role:
 
     def __init__(self, stack: local.Stack, name: str) -> None:
         self.stack, self.name = stack, name
-        resource = stack.client("cloudformation").describe_stack_resource(
-            StackName=local.STACK_NAME, LogicalResourceId=f"{name}Role"
-        )
-        role = resource["StackResourceDetail"]["PhysicalResourceId"]
-        arn = stack.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+        arn = stack.client("iam").get_role(RoleName=stack.physical(f"{name}Role"))["Role"]["Arn"]
         self.credentials = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
 
     @functools.cache

@@ -21,7 +21,7 @@ from tests.cli import Cli, Ran
 from tests.local import signing
 from tests.local import template as reading
 from tests.local.package import BATCHES
-from tests.local.stack import STACK_NAME, Stack
+from tests.local.stack import Stack
 from tests.provider_api import CREDENTIAL, Api
 from tests.test_cli_reconcile import RESPONSES
 from tests.test_e2e_secrets import fresh
@@ -332,9 +332,7 @@ def policies(stack: Stack) -> dict[str, dict]:
 
 
 def document(stack: Stack, name: str) -> dict:
-    client = stack.client("iam")
-    resource = stack.client("cloudformation").describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=name)
-    arn = resource["StackResourceDetail"]["PhysicalResourceId"]
+    client, arn = stack.client("iam"), stack.physical(name)
     version = client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     found = client.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
     return json.loads(found) if isinstance(found, str) else found

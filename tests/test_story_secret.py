@@ -70,7 +70,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, api: Api, token: str) -> None:
 
     # The alarm hears of refusals by the receivers' own figure, and says what to type.
     client = pipe.stack.client("cloudwatch")
-    (alarm,) = [one for one in client.describe_alarms()["MetricAlarms"] if "-ShoplineRefuses-" in one["AlarmName"]]
+    (alarm,) = client.describe_alarms(AlarmNames=[pipe.stack.physical("ShoplineRefuses")])["MetricAlarms"]
     told = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
     assert told == {"provider": "shopline", "outcome": "refused"}
     assert "hookmill doctor" in alarm["AlarmDescription"]

@@ -84,6 +84,11 @@ class Stack:
         """A connection to it, to be used by one thread at a time."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
+    def physical(self, name: str) -> str:
+        """What a resource is called in this stack; `name` is the template's."""
+        described = self.client("cloudformation").describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=name)
+        return described["StackResourceDetail"]["PhysicalResourceId"]
+
     def invoke(self, function: str, payload: dict) -> dict:
         """Calls one of the stack's functions (`ReadFunction`) and gives what it returns."""
         answer = self.client("lambda").invoke(
