@@ -7,7 +7,6 @@ import hashlib
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -162,12 +161,12 @@ def test_a_target_that_fails_is_tried_until_it_takes(
 def test_a_run_that_is_killed_loses_nothing(cli: Cli, sent: list[str], target: Target, tmp_path: Path) -> None:
     """Killed in the middle, at an event that the target has and the position does not: that one comes twice at most."""
     arguments = ("--to", target.url, "--source", SOURCE, *position(tmp_path))
-    reached = threading.Event()
+    reached, killed = threading.Event(), threading.Event()
 
     def slow(_: bytes) -> int:
         if len(target.taken) == 2:
             reached.set()
-            time.sleep(1)
+            assert killed.wait(20)
         return 200
 
     target.answer = slow
@@ -175,7 +174,8 @@ def test_a_run_that_is_killed_loses_nothing(cli: Cli, sent: list[str], target: T
         assert reached.wait(20)
         process.kill()
         process.communicate()
-    time.sleep(1.5)
+    killed.set()
+    e2e.wait_until(lambda: len(target.taken) == 3, "the target does not have the event")
     target.answer = lambda body: 200
     cli.json("forward", *arguments, "--once")
     everything = listed(cli)
