@@ -32,7 +32,7 @@ from tests.local.stack import ROOT, Stack
 PURPOSES = (
     *("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "watch"),
     *("cli", "look", "replay", "story", "forget", "doctor", "forward", "forward-there", "operators"),
-    *("hooks", "reconcile"),
+    *("hooks", "reconcile", "forgotten"),
 )
 # The kinds of rows that tell of no delivery.
 NOTES = ("relayed", "watch")

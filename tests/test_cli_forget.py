@@ -3,90 +3,109 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests import e2e
-from tests.cli import Cli
+from tests.cli import Cli, Ran
 
+# Of one nothing is erased, and of the other everything that was sent.
 SOURCE = "scalapay/it-forget"
-ORDER = f"{SOURCE}/21KLT3YDWT"
+FORGOTTEN = "scalapay/it-forgotten"
+TOKEN = "21KLT3YDWT"
+ORDER = f"{FORGOTTEN}/{TOKEN}"
 CASES = ("created", "authorized.after_created", "refunded")
 
 
-@pytest.fixture(scope="module")
-def sent(cli: Cli, pipe: e2e.Pipe) -> list[str]:
-    """The ids of a payment's events, once they have been through both queues."""
-    return cli.send(pipe, CASES, SOURCE)
+@dataclass(frozen=True)
+class Forgotten:
+    """A payment whose person was forgotten: its events, the person's address, and how it went."""
+
+    ids: list[str]
+    email: str
+    said_before: str
+    view_before: e2e.Row
+    shown_before: dict
+    ran: Ran
+    run_file: str
+
+
+def email_of(pipe: e2e.Pipe, event_id: str) -> str:
+    """The buyer's address, as the event told it."""
+    return pipe.received()[event_id][0].event["data"]["customer"]["email"]
 
 
 @pytest.fixture(scope="module")
-def email(pipe: e2e.Pipe, sent: list[str]) -> str:
-    """The buyer's address."""
-    return pipe.received()[sent[0]][0].event["data"]["customer"]["email"]
+def forgotten(cli: Cli, pipe: e2e.Pipe, tmp_path_factory: pytest.TempPathFactory) -> Forgotten:
+    """A payment's events, once they have been through both queues and the person was forgotten."""
+    ids = cli.send(pipe, CASES, FORGOTTEN)
+    email, said_before = email_of(pipe, ids[0]), said(pipe)
+    view, (shown,) = pipe.views("scalapay", "it-forgotten")[ORDER], cli.json("orders", "show", ORDER)
+    file = tmp_path_factory.mktemp("forget") / "run.jsonl"
+    person = ("forget", "person", "--source", FORGOTTEN, "--email", "--value-env", "WHOM")
+    ran = cli.run("--json", *person, "--yes", "--run-file", str(file), WHOM=email)
+    assert ran.code == 0, ran
+    return Forgotten(ids, email, said_before, view, shown, ran, file.read_text(encoding="utf-8"))
 
 
 def said(pipe: e2e.Pipe) -> str:
-    """Everything that the tables say of the source, compressed values undone."""
-    texts = [pipe.views("scalapay", "it-forget")[order]["view"] for order in pipe.views("scalapay", "it-forget")]
-    for row in pipe.rows("scalapay", "it-forget").values():
+    """Everything that the tables say of the source whose person is forgotten, compressed values undone."""
+    texts = [view["view"] for view in pipe.views("scalapay", "it-forgotten").values()]
+    for row in pipe.rows("scalapay", "it-forgotten").values():
         packed = [row[name] for name in ("body", "residue") if name in row]
         texts += [str(row), *(e2e.decompress(value).decode() for value in packed)]
     return "\n".join(texts)
 
 
-def test_a_dry_run_erases_nothing(cli: Cli, pipe: e2e.Pipe, sent: list[str], email: str) -> None:
-    before = pipe.rows("scalapay", "it-forget")
+def test_a_dry_run_erases_nothing(cli: Cli, pipe: e2e.Pipe) -> None:
+    ids = cli.send(pipe, CASES, SOURCE)
+    email, before = email_of(pipe, ids[0]), pipe.rows("scalapay", "it-forget")
     lines = cli.json("forget", "person", "--source", SOURCE, "--email", email.upper())
-    assert lines[0] == {"order": ORDER, "events": 1, "fields": ["customer.email"]}
-    assert lines[-1] == {"orders": 1, "events": len(sent), "refused": 0, "failed": 0}
+    assert lines[0] == {"order": f"{SOURCE}/{TOKEN}", "events": 1, "fields": ["customer.email"]}
+    assert lines[-1] == {"orders": 1, "events": len(ids), "refused": 0, "failed": 0}
     assert pipe.rows("scalapay", "it-forget") == before
 
 
-def test_a_person_is_forgotten(cli: Cli, pipe: e2e.Pipe, sent: list[str], email: str, tmp_path: Path) -> None:
-    assert email in said(pipe)
-    before, (shown,) = pipe.views("scalapay", "it-forget")[ORDER], cli.json("orders", "show", ORDER)
-    file = tmp_path / "run.jsonl"
-    arguments = ("forget", "person", "--source", SOURCE, "--email", "--value-env", "WHOM", "--yes", "--run-file")
-    ran = cli.run("--json", *arguments, str(file), WHOM=email)
-    assert ran.code == 0, ran
-    assert ran.lines[-1]["events"] == len(sent)
-    assert email not in said(pipe) + ran.out + ran.err + file.read_text(encoding="utf-8")
-    for row in pipe.rows("scalapay", "it-forget").values():
+def test_a_person_is_forgotten(cli: Cli, pipe: e2e.Pipe, forgotten: Forgotten) -> None:
+    assert forgotten.ran.lines[-1]["events"] == len(forgotten.ids)
+    assert forgotten.email in forgotten.said_before
+    assert forgotten.email not in said(pipe) + forgotten.ran.out + forgotten.ran.err + forgotten.run_file
+    for row in pipe.rows("scalapay", "it-forgotten").values():
         assert {"residue", "erased_at", "hash", "received_at", "claim", "fingerprint"} <= set(row)
         assert not {"body", "headers", "body_of"} & set(row)
     # Where the order stands is as it was.
-    after = pipe.views("scalapay", "it-forget")[ORDER]
+    before, after = forgotten.view_before, pipe.views("scalapay", "it-forgotten")[ORDER]
     assert {name: after.get(name) for name in ("total", "payment_state", "currency")} == {
         name: before.get(name) for name in ("total", "payment_state", "currency")
     }
-    assert cli.json("orders", "show", ORDER)[0]["summary"] == shown["summary"]
+    assert cli.json("orders", "show", ORDER)[0]["summary"] == forgotten.shown_before["summary"]
     # Again there is nothing left.
     assert cli.json("forget", "order", ORDER) == [{"orders": 0, "events": 0, "refused": 0, "failed": 0}]
 
 
-def test_an_erased_event_is_told_as_erased(cli: Cli, pipe: e2e.Pipe, sent: list[str]) -> None:
-    (shown,) = cli.json("events", "show", sent[0])
+def test_an_erased_event_is_told_as_erased(cli: Cli, pipe: e2e.Pipe, forgotten: Forgotten) -> None:
+    event_id = forgotten.ids[0]
+    (shown,) = cli.json("events", "show", event_id)
     assert (shown["marks"], shown["type"]) == (["erased"], "payment.created")
-    assert cli.run("replay", sent[0]).err.startswith(f"hookmill: {sent[0]} cannot be replayed: it was erased")
+    assert cli.run("replay", event_id).err.startswith(f"hookmill: {event_id} cannot be replayed: it was erased")
     answer = pipe.stack.client("lambda").invoke(
-        FunctionName=pipe.stack.outputs["ReadFunction"], Payload=json.dumps({"id": sent[0]})
+        FunctionName=pipe.stack.outputs["ReadFunction"], Payload=json.dumps({"id": event_id})
     )
     told = json.loads(answer["Payload"].read())
     assert (told["errorType"], told["errorMessage"][:17]) == ("Erased", "it was erased on "), told
-    (totals,) = cli.json("reread", "--source", SOURCE)
-    assert (totals["events"], totals["erased"]) == (0, len(sent))
+    (totals,) = cli.json("reread", "--source", FORGOTTEN)
+    assert (totals["events"], totals["erased"]) == (0, len(forgotten.ids))
 
 
-def test_a_redelivery_and_a_late_message_bring_nothing_back(
-    cli: Cli, pipe: e2e.Pipe, sent: list[str], email: str
-) -> None:
-    (line,) = cli.json("send", "events/scalapay/created.json", "--source", SOURCE)
-    assert (line["kept"], line["id"]) == ("repeat", sent[0])
-    message = pipe.received()[sent[0]][0]
-    assert email in message.text
-    before = pipe.views("scalapay", "it-forget")
+def test_a_redelivery_and_a_late_message_bring_nothing_back(cli: Cli, pipe: e2e.Pipe, forgotten: Forgotten) -> None:
+    event_id = forgotten.ids[0]
+    (line,) = cli.json("send", "events/scalapay/created.json", "--source", FORGOTTEN)
+    assert (line["kept"], line["id"]) == ("repeat", event_id)
+    message = pipe.received()[event_id][0]
+    assert forgotten.email in message.text
+    before = pipe.views("scalapay", "it-forgotten")
     pipe.stack.client("sqs").send_message(
         QueueUrl=pipe.stack.outputs["OrdersQueueUrl"],
         MessageBody=message.text,
@@ -94,10 +113,10 @@ def test_a_redelivery_and_a_late_message_bring_nothing_back(
         MessageDeduplicationId="late",
     )
     pipe.wait_for_views()
-    assert pipe.views("scalapay", "it-forget") == before
+    assert pipe.views("scalapay", "it-forgotten") == before
     (counts,) = cli.json("orders", "rebuild", ORDER)
     assert counts["same"] == 1
-    assert email not in said(pipe)
+    assert forgotten.email not in said(pipe)
 
 
 def test_what_is_young_stays(cli: Cli, pipe: e2e.Pipe) -> None:
