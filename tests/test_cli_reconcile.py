@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.provider_api import CREDENTIAL, Api
 
 SOURCE = "shopline/tw-reconcile"
 PAYMENTS = "scalapay/it-reconcile"
+# Its orders are forgotten.
+FORGOTTEN = "shopline/tw-forgotten"
 TOKEN = "21KLT3YDWT"
 ORDERS = 30
 BROUGHT = 20
@@ -46,15 +49,15 @@ def order(number: int, status: str, hour: int) -> dict:
     return told
 
 
-def delivery(pipe: e2e.Pipe, number: int, status: str, hour: int) -> dict:
-    """A webhook about an order, signed for the source of these tests."""
+def delivery(pipe: e2e.Pipe, number: int, status: str, hour: int, purpose: str = "reconcile") -> dict:
+    """A webhook about an order, signed for the purpose's copy of the source."""
     event = copy.deepcopy(e2e.sample("shopline", "order.update.new"))
     body = json.loads(event["body"])
     told = datetime.fromisoformat(minute(number, hour)).astimezone(UTC)
     body["resource"] |= {"_id": name(number), "status": status, "updated_at": minute(number, hour)}
     body |= {"ts": str(int(told.timestamp()) * 10**9), "trace_id": f"{name(number)}-{status}-{hour}"}
     event["body"] = json.dumps(body, separators=(",", ":"))
-    return pipe.signed("shopline", event, "reconcile")
+    return pipe.signed("shopline", event, purpose)
 
 
 def states(pipe: e2e.Pipe) -> dict[str, str]:
@@ -170,6 +173,36 @@ def test_a_failure_in_the_middle_is_told_and_the_same_again_goes_on(
     assert "keeps nothing twice" in ran.err
     rest = cli.run(*line)
     assert (rest.code, rest.lines[-1]["kept"]) == (0, 10 - provider_api.ORDERS_A_PAGE), rest
+
+
+def test_what_was_forgotten_is_not_fetched_unless_it_is_named(
+    cli: Cli, pipe: e2e.Pipe, api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unchanged, changed, missing = range(3)
+    for number in (unchanged, changed):
+        assert pipe.send("shopline", delivery(pipe, number, "pending", 10, "forgotten")).status == 200
+    rows = pipe.rows("shopline", "tw-forgotten")
+    pipe.wait_for_messages(rows)
+    pipe.wait_for_views()
+    forget = ("forget", "order", *(f"{FORGOTTEN}/{name(number)}" for number in (unchanged, changed)))
+    erased = cli.json(*forget, "--yes", "--run-file", str(tmp_path / "run.jsonl"))
+    assert erased[-1]["events"] == len(rows) == 2
+
+    provider_api.put_account(pipe.stack, FORGOTTEN, api.shop)
+    theirs = [order(unchanged, "pending", 10), order(changed, "completed", 11), order(missing, "pending", 10)]
+    monkeypatch.setattr(api, "orders", theirs)
+    listed = cli.run("--json", "reconcile", "--source", FORGOTTEN, "--from", "2026-01-01", "--yes")
+    assert listed.code == 0, listed
+    *told, summary = listed.lines
+    assert [line["order"] for line in told] == [f"{FORGOTTEN}/{name(missing)}"]
+    assert (summary["compared"], summary["missing"], summary["behind"], summary["kept"]) == (3, 1, 0, 1)
+    assert pipe.rows("shopline", "tw-forgotten").keys() == rows.keys() | set(told[0]["events"])
+
+    named = cli.run("--json", "reconcile", "--source", FORGOTTEN, "--order", name(changed), "--yes")
+    assert (named.code, named.lines[-1]["kept"]) == (0, 1), named
+    (event_id,) = named.lines[0]["events"]
+    message = pipe.wait_for_messages([event_id])[event_id]
+    assert (message.event["subject"], message.event["origin"]) == (name(changed), "reconcile")
 
 
 @pytest.mark.parametrize(
