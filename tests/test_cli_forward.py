@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import e2e
+from tests import e2e, provider_api
 from tests.cli import Cli
 from tests.local import signing
 from tests.local.stack import STACK_NAME
+from tests.test_cli_reconcile import delivery, name, order
 
 SOURCE = "scalapay/it-forward"
 SAMPLES = ("created", "authorized", "charged", "refunded", "expired")
@@ -194,9 +195,9 @@ def test_orders_go_side_by_side_and_each_in_its_order(
     )  # fmt: skip
     everything = listed(cli)
     assert sorted(target.ids) == sorted(everything)
-    order = lambda event_id: event_id.split("/")[2]  # noqa: E731
-    for name in {order(event_id) for event_id in everything}:
-        assert [i for i in target.ids if order(i) == name] == [i for i in everything if order(i) == name]
+    subject = lambda event_id: event_id.split("/")[2]  # noqa: E731
+    for one in set(map(subject, everything)):
+        assert [i for i in target.ids if subject(i) == one] == [i for i in everything if subject(i) == one]
 
 
 def test_the_original_deliveries_are_signed_for_another_receiver(
@@ -258,6 +259,30 @@ def test_secrets_that_were_cut_stay_cut_and_are_told(cli: Cli, target: Target, t
     assert line["cut"]
     (_, headers, body), = target.taken
     assert b"~cut" in body and headers["x-scalev-hmac-sha256"]
+
+
+def test_what_was_erased_or_read_back_is_passed_and_told(
+    cli: Cli, pipe: e2e.Pipe, target: Target, tmp_path: Path
+) -> None:
+    source = "shopline/tw-forward"
+    for number in range(2):
+        assert pipe.send("shopline", delivery(pipe, number, "pending", 10, "forward")).status == 200
+    cli.json("forget", "order", f"{source}/{name(1)}", "--yes", "--run-file", str(tmp_path / "run.jsonl"))
+    with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
+        provider_api.put_account(pipe.stack, source, api.shop)
+        api.orders = [order(2, "pending", 10)]
+        cli.json("reconcile", "--source", source, "--order", name(2), "--yes")
+    forward = ("forward", "--source", source, "--once", "--since", "1h", "--position")
+    ran = cli.run("--json", *forward, str(tmp_path / "events.json"), "--to", target.url)
+    assert (ran.code, [line["outcome"] for line in ran.lines]) == (1, ["forwarded", "gone", "forwarded"])
+    assert target.ids == [line["id"] for line in ran.lines if line["outcome"] == "forwarded"]
+    target.taken.clear()
+    # What was read back is an event, but no delivery that could be made again.
+    ran = cli.run("--json", *forward, str(tmp_path / "deliveries.json"), "--to-receiver", target.url)
+    assert (ran.code, [line["outcome"] for line in ran.lines]) == (1, ["forwarded", "gone", "unsendable"])
+    assert "no longer kept" in ran.lines[1]["reason"] and "read back" in ran.lines[2]["reason"]
+    ((_, _, body),) = target.taken
+    assert json.loads(body)["resource"]["_id"] == name(0)
 
 
 @pytest.mark.parametrize(

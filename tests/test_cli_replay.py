@@ -123,6 +123,29 @@ def test_a_parked_event_is_listed_and_sent_back(cli: Cli, pipe: e2e.Pipe, sent: 
     assert pipe.dead_letters() == dead
 
 
+def test_a_parked_event_that_was_forgotten_stays(cli: Cli, pipe: e2e.Pipe, tmp_path: Path) -> None:
+    source = "scalev/main-replay"
+    (event_id,) = cli.send(pipe, ["order.created.2026"], source)
+    cli.json("forget", "order", event_id, "--yes", "--run-file", str(tmp_path / "run.jsonl"))
+    client, queue = pipe.stack.client("sqs"), pipe.stack.outputs["RelayDeadLetterQueueUrl"]
+    letter = {"queue": pipe.stack.outputs["WorkQueueUrl"], "id": event_id, "reason": "AccessDenied: no"}
+    dead, earlier = pipe.dead_letters(), len(of_id(pipe, event_id))
+    client.send_message(QueueUrl=queue, MessageBody=json.dumps(letter))
+    try:
+        ran = cli.run("--json", "dlq", "redrive", "--queue", "relay", "--letter", event_id, "--yes")
+        (line,) = ran.lines
+        told = (ran.code, line["outcome"], line["reason"])
+        assert told == (1, "kept", f"the body of {event_id} is no longer kept")
+        drain(pipe)
+        assert len(of_id(pipe, event_id)) == earlier
+    finally:
+        left = client.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
+        for message in left:
+            client.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    assert [json.loads(message["Body"]) for message in left] == [letter]
+    assert pipe.dead_letters() == dead
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
