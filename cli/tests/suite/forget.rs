@@ -30,7 +30,7 @@ async fn everything(world: &World) -> String {
     for table in ["EventsTable", "OrdersTable"] {
         for item in world.context.dynamodb().scan().table_name(table).send().await.unwrap().items.unwrap() {
             for value in item.values() {
-                let plain = value.as_b().ok().and_then(|bytes| edge::item::decompress(bytes.as_ref()).ok());
+                let plain = value.as_b().ok().and_then(|bytes| edge::compression::decompress(bytes.as_ref()).ok());
                 said += &plain.map_or_else(|| format!("{value:?}"), |plain| String::from_utf8(plain).unwrap());
             }
         }
@@ -111,7 +111,7 @@ async fn refused_deliveries_that_speak_of_the_person_go_too() {
             ("received_at".to_owned(), edge::item::text("2026-01-01T00:00:00.000Z")),
             ("expires".to_owned(), AttributeValue::N("4102444800".to_owned())),
             ("hash".to_owned(), edge::item::bytes(vec![1; 32])),
-            ("body".to_owned(), edge::item::bytes(edge::item::compress(body.as_bytes()).unwrap())),
+            ("body".to_owned(), edge::item::bytes(edge::compression::compress(body.as_bytes()).unwrap())),
         ]);
         world.context.dynamodb().put_item().table_name("EventsTable").set_item(Some(item)).send().await.unwrap();
     }

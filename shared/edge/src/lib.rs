@@ -1,7 +1,7 @@
 //! hookmill's AWS side: everything that can fail.
 //!
-//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`], [`quarantine`] with
-//! [`seal`]; then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them [`time_index`] and [`sweep`]; then
+//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`] with [`item`] and
+//! [`compression`], [`quarantine`] with [`seal`]; then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them [`time_index`] and [`sweep`]; then
 //! [`orders`] and [`read`]; and when a body has to go, [`erasure`], which leaves a [`residue`].
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ pub mod secrets;
 pub mod receiver;
 pub mod store;
 pub mod item;
+pub mod compression;
 pub mod quarantine;
 pub mod seal;
 pub mod stream;

@@ -13,9 +13,10 @@ use webhook::view::{Refunded, Summary, View};
 
 use crate::aws::{PATIENT, sdk_config};
 use crate::clock::Clock;
+use crate::compression;
 use crate::config::ViewConfig;
 use crate::defects::{self, Defect};
-use crate::item::{self, Item, bytes, text};
+use crate::item::{Item, bytes, text};
 use crate::log::Line;
 use crate::receiver::chain;
 use crate::residue::Said;
@@ -170,7 +171,7 @@ impl Orders {
         let Some(item) = output.item else { return Ok(None) };
         let bad = |reason: &str| StoreError::Row { id: pk.to_owned(), source: reason.into() };
         let compressed = item.get("view").and_then(|value| value.as_b().ok()).ok_or_else(|| bad("it has no view"))?;
-        let json = item::decompress(compressed.as_ref()).map_err(|error| bad(&error.to_string()))?;
+        let json = compression::decompress(compressed.as_ref()).map_err(|error| bad(&error.to_string()))?;
         let view = serde_json::from_slice(&json).map_err(|error| bad(&error.to_string()))?;
         let etag = item.get("etag").and_then(|value| value.as_s().ok()).ok_or_else(|| bad("it has no etag"))?;
         Ok(Some((view, etag.clone())))
@@ -214,7 +215,7 @@ fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
     let mut item = Item::from([
         ("pk".to_owned(), text(pk)),
         ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),
-        ("view".to_owned(), bytes(item::compress(&json).map_err(StoreError::Compression)?)),
+        ("view".to_owned(), bytes(compression::compress(&json).map_err(StoreError::Compression)?)),
     ]);
     item.extend(summary_attributes(&view.summary()));
     Ok(item)

@@ -16,6 +16,7 @@ use webhook::request::Delivery;
 use webhook::secret::QuarantineKey;
 use webhook::signature::Refusal;
 
+use crate::compression;
 use crate::defects::{self, Defect};
 use crate::http::Arrived;
 use crate::item::{self, Item, KIND_REFUSED, bytes, header_map, instant, text};
@@ -148,7 +149,7 @@ impl Quarantine {
     ) -> Result<impl Iterator<Item = (&'static str, Vec<u8>)> + use<>, StoreError> {
         let readable = webhook::json::parse(&delivery.body);
         let cut = webhook::cut::cut(&delivery.body, &readable, self.provider.secrets);
-        let compress = |body: &[u8]| item::compress(body).map_err(StoreError::Compression);
+        let compress = |body: &[u8]| compression::compress(body).map_err(StoreError::Compression);
         let sealed = match key.filter(|_| !cut.paths.is_empty()) {
             // Without it the delivery is kept as it would be without a key.
             Some(key) => seal(key, place, &compress(&delivery.body)?).ok(),

@@ -7,7 +7,8 @@ use webhook::providers::Provider;
 use webhook::row::read;
 use webhook::view::View;
 
-use crate::item::{self, KeptBody, StoredRow};
+use crate::compression;
+use crate::item::{KeptBody, StoredRow};
 use crate::receiver::chain;
 use crate::store::{Store, StoreError};
 
@@ -53,13 +54,13 @@ impl Said {
         let id = self.event.id.clone();
         let left = Said { event: Event { data: None, ..self.event }, view: without_personal(self.view) };
         let json = serde_json::to_vec(&left).map_err(|error| StoreError::Row { id, source: error.into() })?;
-        item::compress(&json).map_err(StoreError::Compression)
+        compression::compress(&json).map_err(StoreError::Compression)
     }
 
     fn left(stored: &StoredRow, residue: &[u8]) -> Result<Self, StoreError> {
         let bad =
             |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Row { id: stored.row.key.id(), source };
-        let json = item::decompress(residue).map_err(|error| bad(error.into()))?;
+        let json = compression::decompress(residue).map_err(|error| bad(error.into()))?;
         serde_json::from_slice(&json).map_err(|error| bad(error.into()))
     }
 }

@@ -13,6 +13,7 @@ use webhook::row::{Mark, Row};
 use webhook::signature::Verified;
 
 use crate::aws::reason;
+use crate::compression::{compress_body, decompress};
 use crate::defects::{self, Defect};
 use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
 use crate::receiver::chain;
@@ -107,7 +108,7 @@ impl Store {
         let secretless = cut(&delivery.body, &verified.body, provider.secrets);
         let trimmed = defects::has(Defect::BodyTrimmed);
         let body = if trimmed { secretless.body.trim_ascii() } else { &secretless.body };
-        let compressed = item::compress(body).map_err(StoreError::Compression)?;
+        let compressed = compress_body(provider.name, body).map_err(StoreError::Compression)?;
         let body = self.place(&key, compressed).await?;
         let row = StoredRow {
             row: Row {
@@ -131,7 +132,8 @@ impl Store {
 
     /// Keeps an order that was read back, unless the very same was kept before.
     pub async fn keep_read_back(&self, snapshot: &Snapshot, received_ms: i64) -> Result<Outcome, StoreError> {
-        let compressed = item::compress(&snapshot.body).map_err(StoreError::Compression)?;
+        let provider = snapshot.key.parts().map_or("", |(provider, ..)| provider);
+        let compressed = compress_body(provider, &snapshot.body).map_err(StoreError::Compression)?;
         let body = self.place(&snapshot.key, compressed).await?;
         let row = StoredRow {
             row: Row { body: Vec::new(), ..snapshot.row(received_ms) },
@@ -192,7 +194,7 @@ impl Store {
             }
             KeptBody::Gone | KeptBody::Erased(_) => return Ok(()),
         };
-        stored.row.body = item::decompress(&compressed).map_err(|error| bad(id, error.into()))?;
+        stored.row.body = decompress(&compressed).map_err(|error| bad(id, error.into()))?;
         Ok(())
     }
 

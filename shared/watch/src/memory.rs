@@ -1,7 +1,8 @@
 //! What the watch remembers between its runs: small rows in one partition of the events table, that nothing relays.
 
 use aws_sdk_dynamodb::Client;
-use edge::item::{Item, KIND_WATCH, WATCH_PARTITION, bytes, compress, decompress, text};
+use edge::compression::{compress, decompress};
+use edge::item::{Item, KIND_WATCH, WATCH_PARTITION, bytes, text};
 use edge::store::{StoreError, service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

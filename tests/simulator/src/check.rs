@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use edge::item::{StoredRow, decompress};
+use edge::compression::decompress;
+use edge::item::StoredRow;
 use edge::stream::StreamBatch;
 use serde_json::json;
 use webhook::claim::Strength;

@@ -12,7 +12,8 @@ use webhook::signature::{Refusal, Verified, admit_again};
 use webhook::source::{Source, Sources};
 
 use super::{UNKNOWN, place};
-use crate::item::{BadItem, Item, KIND_REFUSED, decompress, digest, key_of, text};
+use crate::compression::decompress;
+use crate::item::{BadItem, Item, KIND_REFUSED, digest, key_of, text};
 use crate::seal;
 use crate::store::{StoreError, written};
 

@@ -86,10 +86,10 @@ async fn a_sealed_body_tells_its_secrets_to_nobody_without_the_key() {
     let (_, item) = refuse(&SCALEV, secret("scalev", Some(&key()), false), &event).await;
     let body: Value = serde_json::from_slice(&body_of(&event)).unwrap();
     let slug = body["data"]["secret_slug"].as_str().unwrap();
-    let compressed = edge::item::compress(&body_of(&event)).unwrap();
+    let compressed = edge::compression::compress(&body_of(&event)).unwrap();
     let sealed = item["sealed"].as_b().unwrap().as_ref();
     assert!(!sealed.windows(12).any(|window| compressed.windows(12).any(|open| window == open)));
-    let open = edge::item::decompress(item["body"].as_b().unwrap().as_ref()).unwrap();
+    let open = edge::compression::decompress(item["body"].as_b().unwrap().as_ref()).unwrap();
     assert!(!String::from_utf8(open).unwrap().contains(slug));
     let refused = Refused::from_item(&item).unwrap();
     let other = QuarantineKey::new([9; 32]);

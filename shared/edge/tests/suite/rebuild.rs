@@ -220,7 +220,7 @@ fn one_more(pk: &str) -> (Item, String) {
             signed_at: None,
             mark: None,
         },
-        body: edge::item::KeptBody::Inline(edge::item::compress(body.to_string().as_bytes()).unwrap()),
+        body: edge::item::KeptBody::Inline(edge::compression::compress(body.to_string().as_bytes()).unwrap()),
         content: [9; 32],
         claim_version: 1,
         fingerprint: String::new(),
@@ -305,7 +305,8 @@ async fn everything(world: &World) -> String {
             for (name, value) in item {
                 match value {
                     AttributeValue::B(bytes) if name != "hash" && name != "content" => {
-                        let plain = edge::item::decompress(bytes.as_ref()).unwrap_or_else(|_| bytes.into_inner());
+                        let plain =
+                            edge::compression::decompress(bytes.as_ref()).unwrap_or_else(|_| bytes.into_inner());
                         said.push_str(&String::from_utf8_lossy(&plain));
                     }
                     other => said.push_str(&format!("{other:?}")),

@@ -1,0 +1,89 @@
+"""Trains a provider's zstd dictionary from the samples in `events/`.
+
+    python shared/edge/dictionaries/train.py scalev 1
+
+Writes `scalev-1.zdict` beside this file.  Rows name their dictionary for ever, so one that was released is never
+written again: a new one gets the next version.  The samples are made up, and most of their values are replaced by
+random ones of the same kind and length before training, so that the dictionary learns the form and no one's data.
+Needs the command `zstd`, 1.5 or later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import random
+import string
+import subprocess
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+EVENTS = HERE.parents[2] / "events"
+# The number in a frame is this, the provider's place and the version; the format reserves numbers below 32,768.
+FIRST_NUMBER = 40_000
+PROVIDERS = ["scalev", "scalapay", "shopline", "selldone"]
+VARIANTS = 40
+BYTES = 8_192
+
+
+def number(provider: str, version: int) -> int:
+    """The number that frames name a dictionary by."""
+    return FIRST_NUMBER + 1_000 * PROVIDERS.index(provider) + version
+
+
+def bodies(provider: str) -> list[bytes]:
+    """The bodies of a provider's samples, as they are sent."""
+    events = [json.loads(path.read_text()) for path in sorted((EVENTS / provider).glob("*.json"))]
+    deliveries = [event for event in events if isinstance(event.get("body"), str)]
+    return [base64.b64decode(event["body"]) if event.get("isBase64Encoded") else event["body"].encode() for event in deliveries]
+
+
+def varied(value: object, chance: random.Random) -> object:
+    """The same form with other values: numbers and half of the texts are random."""
+    match value:
+        case dict():
+            return {name: varied(member, chance) for name, member in value.items()}
+        case list():
+            return [varied(member, chance) for member in value]
+        case str() if chance.random() < 0.5:
+            return "".join(chance.choice(string.ascii_letters + string.digits) if letter.isalnum() else letter for letter in value)
+        case bool() | str() | None:
+            return value
+        case int() | float():
+            return type(value)("".join(chance.choice(string.digits[1:]) if digit.isdigit() else digit for digit in str(value)))
+    raise TypeError(value)
+
+
+def variants(body: bytes, chance: random.Random) -> list[bytes]:
+    """Other bodies of a sample's form, written with its spaces; none where the sample is no JSON."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return []
+    separators = (", ", ": ") if b'": ' in body else (",", ":")
+    texts = (json.dumps(varied(document, chance), separators=separators, ensure_ascii=b"\\u" in body) for _ in range(VARIANTS))
+    return [text.encode() for text in texts]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("provider", choices=PROVIDERS)
+    parser.add_argument("version", type=int)
+    arguments = parser.parse_args()
+    written = HERE / f"{arguments.provider}-{arguments.version}.zdict"
+    if written.exists():
+        parser.error(f"{written.name} is there already, and rows may name it")
+    chance = random.Random(arguments.version)
+    with tempfile.TemporaryDirectory() as folder:
+        texts = [text for body in bodies(arguments.provider) for text in variants(body, chance)]
+        for place, text in enumerate(texts):
+            (Path(folder) / f"{place:05}").write_bytes(text)
+        command = ["zstd", "--train", "-r", folder, f"--maxdict={BYTES}", f"--dictID={number(arguments.provider, arguments.version)}"]
+        subprocess.run([*command, "-o", str(written), "-q"], check=True)
+    print(f"{written.name}: {written.stat().st_size} bytes from {len(texts)} variants")
+
+
+if __name__ == "__main__":
+    main()
