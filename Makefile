@@ -13,6 +13,7 @@ TOOLS := .local/tools
 MINISTACK := .local/ministack
 CARGO_FUZZ := .local/cargo/bin/cargo-fuzz
 MICROBURST := .local/microburst
+BENCH := .local/bench
 RUN := $(TOOLS)/bin/python -m
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
 
@@ -21,7 +22,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate timing fuzz test-python soak lint audit build package cli
+.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate timing fuzz test-python soak bench lint audit build package cli
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -96,6 +97,29 @@ test-python: tools proxy binaries ## the template's tests, and end to end throug
 soak: tools proxy binaries ## five minutes of load, faults and kills; every delivery accounted for: make soak [ARGS="--seconds 60"]
 	@$(RUN) tests.soak $(ARGS)
 
+$(BENCH)/.done: requirements-bench.txt
+	@echo "Installing the Python peer and what draws the plot into $(BENCH) (once) …"
+	@$(PYTHON) -m venv --clear $(BENCH)/python
+	@$(BENCH)/python/bin/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+bench/peers/node/node_modules/.done: bench/peers/node/package-lock.json
+	@echo "Installing the Node.js peer (once) …"
+	@cd bench/peers/node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Without Node.js its peer is left out. The functions are built as `make package` builds them, apart from the driver,
+# whose features would reach them.
+bench: tools $(BENCH)/.done $(if $(shell command -v npm),bench/peers/node/node_modules/.done) ## hookmill beside its peers, in about 15 minutes: make bench [ARGS="--rounds 1 --only hookmill"]
+	cargo build --release --locked -p scalev -p scalapay -p shopline -p selldone -p relay -p orders
+	cargo build --release --locked -p bench
+	cargo build --release --locked --manifest-path bench/peers/rust/Cargo.toml --target-dir target/peers
+	@$(RUN) bench.deliveries $(BENCH)/deliveries
+	@target/release/bench --deliveries $(BENCH)/deliveries --json $(BENCH)/measured.json $(ARGS)
+	@$(RUN) bench.bill $(BENCH)/measured.json
+	@$(RUN) bench.scale $(BENCH)/measured.json
+	@$(BENCH)/python/bin/python -m bench.plot $(BENCH)/measured.json $(BENCH)/measured.svg
+
 lint: tools ## formatting, clippy, documentation, template
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -110,9 +134,9 @@ audit: ## licences, advisories' bans and unused dependencies (needs cargo-deny a
 build: tools ## what `sam deploy` deploys, in .aws-sam/
 	$(SAM) build
 
-# Without the tool and the simulator, whose features of shared crates the functions would be built with too.
+# Without the tool, the simulator and the benchmark, whose features of shared crates the functions would be built with too.
 package: tools ## the same binaries for `cargo lambda deploy`, in target/lambda/
-	cargo lambda build --release --locked --bins --workspace --exclude hookmill --exclude simulator
+	cargo lambda build --release --locked --bins --workspace --exclude hookmill --exclude simulator --exclude bench
 
 cli: ## the operator's tool, in target/release/hookmill
 	cargo build --release --locked -p hookmill

@@ -1,0 +1,238 @@
+"""What a million deliveries cost with each design: measured counts and processor times, times list prices.
+
+    python -m bench.bill .local/bench.json
+
+Calls, write units, bytes and processor time are measured by the benchmark; prices, and how long AWS's own services
+take, stand in `prices.json` with their date. Billed time is processor time at the memory's share of a core, and the
+waiting for every call, rounded up to a millisecond an invocation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.local import template
+
+HERE = Path(__file__).parent
+REPEATS = (0.0, 0.1, 0.5)
+MILLION = 1_000_000
+TO_WORK, WITH_VIEWS = "hookmill, to the work queue", "hookmill, with order views"
+# The log lines of one delivery: ours, and the three that Lambda adds unless they are turned off.
+OUR_LINE_BYTES = 620
+LAMBDA_LINES_BYTES = 700
+CALL_MS = {"PutItem": "put_ms", "UpdateItem": "put_ms", "GetItem": "get_ms", "SendMessage": "send_ms", "SendMessageBatch": "send_ms"}
+
+
+@dataclass
+class Work:
+    """What one delivery, or one event behind it, asks of AWS."""
+
+    requests: float = 0.0
+    billed_ms: float = 0.0
+    memory_mb: int = 256
+    write_units: float = 0.0
+    read_units: float = 0.0
+    queue_requests: float = 0.0
+    gateway_requests: float = 0.0
+    log_bytes: float = 0.0
+
+
+@dataclass
+class Design:
+    """One way of receiving: what a new delivery and a repeat cost, and what follows a new one."""
+
+    name: str
+    new: Work
+    repeat: Work
+    after: list[Work] = field(default_factory=list)
+
+    def cost(self, prices: dict, repeats: float) -> float:
+        """Dollars for a million deliveries of which this share are repeats."""
+        new = (1 - repeats) * (dollars(self.new, prices) + sum(dollars(work, prices) for work in self.after))
+        return MILLION * (new + repeats * dollars(self.repeat, prices))
+
+
+def dollars(work: Work, prices: dict, architecture: str = "x86_64") -> float:
+    """What one piece of work costs."""
+    gb_seconds = work.requests * math.ceil(work.billed_ms) / 1_000 * work.memory_mb / 1_024
+    per_million = (
+        work.requests * prices["lambda_per_million_requests"]
+        + work.write_units * prices["dynamodb_per_million_write_units"]
+        + work.read_units * prices["dynamodb_per_million_read_units"]
+        + work.queue_requests * prices["sqs_fifo_per_million_requests"]
+        + work.gateway_requests * prices["http_api_per_million_requests"]
+    )
+    return per_million / MILLION + gb_seconds * prices["lambda_per_gb_second"][architecture] + work.log_bytes / 1e9 * prices["logs_per_gb"]
+
+
+def invocation(cpu_us: float, calls: dict[str, float], prices: dict, memory_mb: int) -> float:
+    """Billed milliseconds of one invocation."""
+    assumed = prices["assumed"]
+    share = min(1.0, memory_mb / assumed["memory_mb_of_a_core"])
+    waiting = sum(count * assumed[CALL_MS[name]] for name, count in calls.items() if name in CALL_MS)
+    return cpu_us / 1_000 / share + waiting
+
+
+def receiving(row: dict, kind: str, prices: dict, memory_mb: int, logs: bool) -> Work:
+    """What a receiver's warm invocation of a kind costs, from its measured row."""
+    warm = row["warm"][kind]
+    each = {name: count / warm["invocations"] for name, count in warm["counts"]["calls"].items()}
+    queue = each.get("SendMessage", 0) + each.get("SendMessageBatch", 0)
+    return Work(
+        requests=1,
+        billed_ms=invocation(warm["cpu_us"]["median"], each, prices, memory_mb),
+        memory_mb=memory_mb,
+        write_units=warm["counts"]["write_units"] / warm["invocations"],
+        read_units=warm["counts"]["read_units"] / warm["invocations"],
+        queue_requests=queue,
+        log_bytes=OUR_LINE_BYTES + LAMBDA_LINES_BYTES if logs else 0,
+    )
+
+
+def behind(curve: dict, size: int, prices: dict, memory_mb: int, receives: float, logs: bool) -> Work:
+    """What one event costs a function that is fed in batches of this size."""
+    point = next(point for point in curve["points"] if point["size"] == size)
+    batches = point["events"] / size
+    calls = {name: count / batches for name, count in point["counts"]["calls"].items()}
+    sends = calls.get("SendMessageBatch", 0) + calls.get("SendMessage", 0)
+    return Work(
+        requests=1 / size,
+        billed_ms=invocation(point["cpu_us"], calls, prices, memory_mb),
+        memory_mb=memory_mb,
+        write_units=point["counts"]["write_units"] / point["events"],
+        read_units=point["counts"]["read_units"] / point["events"],
+        queue_requests=(sends + receives) / size,
+        log_bytes=(OUR_LINE_BYTES + LAMBDA_LINES_BYTES / size) if logs else 0,
+    )
+
+
+def averaged(rows: list[dict], contender: str, kind: str, prices: dict, memory_mb: int, logs: bool) -> Work:
+    """The mean over all targets."""
+    works = [receiving(row, kind, prices, memory_mb, logs) for row in rows if row["contender"] == contender]
+    names = Work.__dataclass_fields__
+    return Work(**{name: statistics.fmean(getattr(work, name) for work in works) for name in names if name != "memory_mb"}, memory_mb=memory_mb)
+
+
+def designs(measured: dict, prices: dict, logs: bool, relay_batch: int = 10, orders_batch: int = 5) -> list[Design]:
+    """Every design, from what was measured of it; the batches are what Lambda hands over at a time."""
+    rows = measured["rows"]
+    curves = {curve["what"]: curve for curve in measured["growth"]}
+    assumed = prices["assumed"]
+
+    def of(contender: str, memory_mb: int) -> tuple[Work, Work]:
+        return (
+            averaged(rows, contender, "new", prices, memory_mb, logs),
+            averaged(rows, contender, "repeat", prices, memory_mb, logs),
+        )
+
+    ours = of("hookmill", 256)
+    relay = behind(curves["relay: records in a batch"], relay_batch, prices, 512, 0, logs)
+    # A receive and a delete a batch, and the relay's send to one queue more; the view costs a read and a write.
+    orders = behind(curves["orders: messages in a batch"], orders_batch, prices, 256, 2, logs)
+    orders.queue_requests += 1 / relay_batch
+    sample = of("rust-sample", 256)
+    # A status written to the row after the send: one more call, and the row's units once more.
+    after_status = Work(**{**sample[0].__dict__})
+    after_status.write_units += sample[0].write_units
+    after_status.billed_ms += assumed["put_ms"]
+    # A gateway in front of a queue knows no provider: it takes all, and a function behind it does the receiver's work.
+    gateway = Work(gateway_requests=1, queue_requests=1)
+    behind_gateway = [Work(**{**work.__dict__, "queue_requests": 2}) for work in (sample[0], sample[1])]
+    return [
+        Design(TO_WORK, *ours, after=[relay]),
+        Design(WITH_VIEWS, *ours, after=[relay, orders]),
+        Design("inline put and send (Rust)", *sample),
+        Design("put, send, status update (Rust)", after_status, sample[1]),
+        Design("HTTP API to SQS, then put (Rust)", added(gateway, behind_gateway[0]), added(gateway, behind_gateway[1])),
+        Design("Powertools idempotency (Python)", *of("python-send", 256)),
+        Design("Powertools idempotency (Node.js)", *of("node-send", 256)),
+    ]
+
+
+def added(gateway: Work, function: Work) -> Work:
+    """A gateway's request and the function's work behind it."""
+    both = Work(**function.__dict__)
+    both.gateway_requests += gateway.gateway_requests
+    both.queue_requests += gateway.queue_requests
+    return both
+
+
+def fixed_costs(prices: dict) -> dict[str, float]:
+    """Dollars a month however little is delivered, by what the template makes with its defaults."""
+    assumed, made = prices["assumed"], template.translate(template.source())
+    secrets, alarms, dashboards = (
+        len(template.of_type(made, kind))
+        for kind in ("AWS::SecretsManager::Secret", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard")
+    )
+    polls = 30 * 86_400 / assumed["poll_seconds"] * assumed["pollers_of_an_idle_queue"]
+    runs = 30 * 86_400 / 300
+    return {
+        f"{secrets} secrets": secrets * prices["secret_per_month"],
+        f"{assumed['metrics']} metrics of a deployment with one source": assumed["metrics"] * prices["metric_per_month"],
+        f"{alarms} alarms": alarms * prices["alarm_per_month"],
+        f"{dashboards} dashboard, unless it is one of an account's first three": dashboards * prices["dashboard_per_month"],
+        f"{polls:,.0f} polls of the idle orders queue": polls / MILLION * prices["sqs_fifo_per_million_requests"],
+        f"{runs:,.0f} runs of the watch": assumed["watch_dollars_a_month"],
+    }
+
+
+def goals(table: dict, prices: dict) -> list[dict]:
+    """The targets of the bill, and whether they are met."""
+    work, views = (table[name] for name in (TO_WORK, WITH_VIEWS))
+    figures = [
+        ("dollars a million, to the work queue, without logs", work["0% repeats"]["without"], 2.50),
+        ("dollars a million, with order views and logs", views["0% repeats"]["with logs"], 4.00),
+    ]
+    for repeats in work:
+        others = min(costs[repeats]["without"] for name, costs in table.items() if not name.startswith("hookmill"))
+        figures.append((f"to the work queue / the cheapest other design, {repeats}", work[repeats]["without"] / others, 1.0))
+    return [{"what": what, "value": value, "at_most": most, "met": value <= most} for what, value, most in figures]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measured", type=Path)
+    parser.add_argument("--prices", type=Path, default=HERE / "prices.json")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    measured, prices = json.loads(arguments.measured.read_text()), json.loads(arguments.prices.read_text())
+    table, trickle = priced(measured, prices), priced(measured, prices, relay_batch=1, orders_batch=1)
+    trickle = {name: costs for name, costs in trickle.items() if name in (TO_WORK, WITH_VIEWS)}
+    fixed, met = fixed_costs(prices), goals(table, prices)
+    if arguments.json:
+        whole = {"per_million_deliveries": table, "in_batches_of_one": trickle, "fixed_a_month": fixed, "goals": met}
+        print(json.dumps({"prices": prices} | whole, indent=2))
+        return
+    print(f"US dollars for a million deliveries; list prices of {prices['date']}; with logs (without)")
+    print(f"{'design':<36}" + "".join(f"{f'{repeats:.0%} repeats':>18}" for repeats in REPEATS))
+    for name, costs in [*table.items(), *((f"{name}, a trickle", costs) for name, costs in trickle.items())]:
+        cells = (f"{cost['with logs']:.2f} ({cost['without']:.2f})" for cost in costs.values())
+        print(f"{name:<36}" + "".join(f"{cell:>18}" for cell in cells))
+    print("A trickle comes in batches of one. Fixed costs, dollars a month however little is delivered:")
+    for name, cost in fixed.items():
+        print(f"{name:<66}{cost:>8.2f}")
+    print(f"{'together':<66}{sum(fixed.values()):>8.2f}")
+    for goal in met:
+        verdict = "met" if goal["met"] else "NOT MET"
+        print(f"{goal['what']:<66}{goal['value']:>8.3f}  target ≤ {goal['at_most']:.3f}  {verdict}")
+
+
+def priced(measured: dict, prices: dict, **batches: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Dollars for a million deliveries by design and share of repeats, with logs and without."""
+    logged, bare = (designs(measured, prices, logs, **batches) for logs in (True, False))
+    return {
+        with_logs.name: {
+            f"{repeats:.0%} repeats": {"with logs": with_logs.cost(prices, repeats), "without": without.cost(prices, repeats)}
+            for repeats in REPEATS
+        }
+        for with_logs, without in zip(logged, bare, strict=True)
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+//! Who is measured: ours, the limit below it, and what users would pick instead.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::process::{Launch, Launcher};
+use crate::workload::Target;
+
+/// What a contender does with a delivery that is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Answers, and that is all.
+    Hello,
+    /// The least that a receiver can cost, without knowing what was delivered.
+    Floor,
+    /// Verifies, reads, and keeps it once.
+    Keep,
+    /// The same, and sends a message to a queue before it answers.
+    KeepAndSend,
+}
+
+/// A design and a language.
+#[derive(Debug)]
+pub struct Contender {
+    /// Its name in tables and JSON.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub what: &'static str,
+    /// What it does.
+    pub job: Job,
+    /// Every so many invocations of ours, it makes one: slower ones would take all day.
+    pub slowness: usize,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Ours,
+    Floor,
+    Rust(&'static str),
+    Python,
+    Node,
+}
+
+/// Every contender, in the order of their turns.
+pub const CONTENDERS: [Contender; 8] = [
+    Contender {
+        name: "hookmill",
+        what: "the receiver as it is deployed: one conditional put; relay and queues are another process's work",
+        job: Job::Keep,
+        slowness: 1,
+        kind: Kind::Ours,
+    },
+    Contender {
+        name: "floor",
+        what: "HMAC, one JSON parse and one signed put, by hand and without any library for AWS or Lambda",
+        job: Job::Floor,
+        slowness: 1,
+        kind: Kind::Floor,
+    },
+    Contender {
+        name: "rust-hello",
+        what: "lambda_http, no SDK, no work",
+        job: Job::Hello,
+        slowness: 1,
+        kind: Kind::Rust("hello"),
+    },
+    Contender {
+        name: "rust-sample",
+        what: "lambda_http and the AWS SDK with their default features: conditional put, then send",
+        job: Job::KeepAndSend,
+        slowness: 1,
+        kind: Kind::Rust("sample"),
+    },
+    Contender {
+        name: "python",
+        what: "Python, Powertools idempotency and parser, boto3",
+        job: Job::Keep,
+        slowness: 6,
+        kind: Kind::Python,
+    },
+    Contender {
+        name: "python-send",
+        what: "the same, and an inline send",
+        job: Job::KeepAndSend,
+        slowness: 6,
+        kind: Kind::Python,
+    },
+    Contender {
+        name: "node",
+        what: "Node.js, Powertools idempotency and parser, AWS SDK v3",
+        job: Job::Keep,
+        slowness: 6,
+        kind: Kind::Node,
+    },
+    Contender {
+        name: "node-send",
+        what: "the same, and an inline send",
+        job: Job::KeepAndSend,
+        slowness: 6,
+        kind: Kind::Node,
+    },
+];
+
+/// Where the contenders' programs are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The release binaries of our functions.
+    pub functions: PathBuf,
+    /// This package's own binaries, the floor among them.
+    pub own: PathBuf,
+    /// The folder of the peers' sources.
+    pub peers: PathBuf,
+    /// The release binaries of the peers in Rust.
+    pub rust_peers: PathBuf,
+    /// The interpreter with the Python peer's packages.
+    pub python: PathBuf,
+    /// What starts them.
+    pub launcher: Launcher,
+}
+
+/// The contender that is ours.
+pub const OURS: &Contender = &CONTENDERS[0];
+
+impl Contender {
+    /// How it is started for a target.
+    pub fn launch(&self, places: &Places, target: &Target, api: SocketAddr, aws: SocketAddr) -> Launch {
+        let path = |folder: &Path, name: &str| folder.join(name).to_string_lossy().into_owned();
+        let (command, folder) = match &self.kind {
+            Kind::Ours => (vec![path(&places.functions, &target.provider)], places.functions.clone()),
+            Kind::Floor => (vec![path(&places.own, "floor")], places.own.clone()),
+            Kind::Rust(name) => (vec![path(&places.rust_peers, name)], places.rust_peers.clone()),
+            Kind::Python => {
+                let python = places.python.to_string_lossy().into_owned();
+                let module = ["-m", "awslambdaric", "handler.handle"].map(str::to_owned);
+                ([vec![python], module.to_vec()].concat(), places.peers.join("python"))
+            }
+            Kind::Node => (["node", "runtime.mjs"].map(str::to_owned).to_vec(), places.peers.join("node")),
+        };
+        let sends = self.job == Job::KeepAndSend;
+        let queue = if sends { format!("http://{aws}/000000000000/work.fifo") } else { String::new() };
+        let environment = [
+            ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
+            ("AWS_ENDPOINT_URL", format!("http://{aws}")),
+            ("AWS_ACCESS_KEY_ID", "bench".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "bench".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
+            ("LAMBDA_TASK_ROOT", folder.to_string_lossy().into_owned()),
+            ("NODE_ENV", "production".to_owned()),
+            ("POWERTOOLS_SERVICE_NAME", "bench".to_owned()),
+            ("EVENTS_TABLE", "events".to_owned()),
+            ("SECRET_ID", "bench".to_owned()),
+            ("QUEUE_URL", queue),
+            ("PROVIDER", target.provider.clone()),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Launch { command, folder, environment }
+    }
+}

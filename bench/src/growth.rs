@@ -1,0 +1,297 @@
+//! How cost grows: with the body, the table, the history of one order and the batch.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::aws::{Aws, Counts};
+use crate::contenders::{OURS, Places};
+use crate::measure::{Warm, summary};
+use crate::process::{Launch, Process};
+use crate::runtime_api::RuntimeApi;
+use crate::workload::{Kind, Target};
+
+/// One curve.
+#[derive(Debug, Clone, Serialize)]
+pub struct Curve {
+    /// What grows.
+    pub what: &'static str,
+    /// Its points.
+    pub points: Vec<Point>,
+    /// The slope of processor time over size in logarithms: 0 is flat, 1 is linear.
+    pub exponent: f64,
+}
+
+/// One point of a curve.
+#[derive(Debug, Clone, Serialize)]
+pub struct Point {
+    /// How large what grows is here.
+    pub size: usize,
+    /// Processor time each, in microseconds.
+    pub cpu_us: f64,
+    /// Median latency, in microseconds.
+    pub p50_us: f64,
+    /// The process's peak memory in bytes.
+    pub peak_bytes: u64,
+    /// Events that the counts are of.
+    pub events: usize,
+    /// What was asked of AWS for them.
+    pub counts: Counts,
+}
+
+/// A function and its Runtime API.
+#[derive(Debug)]
+struct Running {
+    api: RuntimeApi,
+    process: Process,
+}
+
+/// The curve over the body's size.
+pub const BODY: &str = "bytes of a request";
+/// The curve over an order's events.
+pub const HISTORY_OF_ORDER: &str = "events of one order";
+/// No curve: one body that nothing can compress.
+pub const RANDOM_LEAF: &str = "a body of random leaves";
+
+const BODY_BYTES: [usize; 7] = [0, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000];
+const ROWS: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
+const HISTORY: [usize; 5] = [1, 10, 100, 1_000, 10_000];
+const BATCHES: [usize; 4] = [1, 2, 5, 10];
+const STREAM_BATCHES: [usize; 3] = [1, 10, 100];
+
+/// Every curve on one target.
+pub async fn curves(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Vec<Curve> {
+    let mut curves = vec![bodies(places, target, aws, invocations).await, rows(places, target, aws, invocations).await];
+    curves.extend(batches(places, target, aws, invocations).await);
+    curves.push(history(places, target, aws).await);
+    curves.push(random_leaf(places, target, aws).await);
+    curves
+}
+
+async fn bodies(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Curve {
+    let mut points = Vec::new();
+    for more in BODY_BYTES {
+        eprintln!("growth: a body with {more} bytes more");
+        aws.reset(&target.secret);
+        let mut receiver = receiver(places, target, aws).await;
+        let events = target.grown(more).iter().take(invocations).cloned().collect::<Vec<_>>();
+        let (bytes, warm_up) = (events[0].len(), events.len() / 10);
+        let counted = events.len() - warm_up;
+        let warm = receiver.run(events, warm_up, aws).await;
+        points.push(point(bytes, counted, warm, &receiver.process));
+    }
+    curve(BODY, points)
+}
+
+async fn random_leaf(places: &Places, target: &Target, aws: &Aws) -> Curve {
+    eprintln!("growth: {RANDOM_LEAF}");
+    aws.reset(&target.secret);
+    let mut receiver = receiver(places, target, aws).await;
+    let events = target.of_random_leaves().to_vec();
+    let (bytes, counted) = (events[0].len(), events.len());
+    let warm = receiver.run(events, 0, aws).await;
+    Curve { what: RANDOM_LEAF, points: vec![point(bytes, counted, warm, &receiver.process)], exponent: 0.0 }
+}
+
+async fn rows(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Curve {
+    let mut points = Vec::new();
+    for rows in ROWS {
+        eprintln!("growth: {rows} rows in the table");
+        aws.reset(&target.secret);
+        aws.fill(rows);
+        let mut receiver = receiver(places, target, aws).await;
+        let events = (0..invocations + 10).map(|number| target.delivery(number, Kind::New)).collect();
+        let warm = receiver.run(events, 10, aws).await;
+        points.push(point(rows, invocations, warm, &receiver.process));
+    }
+    curve("rows in the table", points)
+}
+
+/// The relay over stream batches and the orders function over queue batches.
+async fn batches(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Vec<Curve> {
+    let mut relay_points = Vec::new();
+    for size in STREAM_BATCHES {
+        eprintln!("growth: stream batches of {size}");
+        let rows = kept(places, target, aws, invocations.max(10 * size)).await;
+        let mut relay = function(places, "relay", aws).await;
+        let events: Vec<Vec<u8>> = rows.chunks(size).map(stream_event).collect();
+        let warm_up = events.len() / 10;
+        let counted = (events.len() - warm_up) * size;
+        let warm = relay.run(events, warm_up, aws).await;
+        relay_points.push(point(size, counted, warm, &relay.process));
+    }
+    let mut orders_points = Vec::new();
+    for size in BATCHES {
+        eprintln!("growth: queue batches of {size}");
+        let rows = kept(places, target, aws, invocations.max(10 * size)).await;
+        let messages = relayed(places, aws, &rows).await;
+        let mut orders = function(places, "orders", aws).await;
+        let events: Vec<Vec<u8>> = messages.chunks(size).map(queue_event).collect();
+        let warm_up = events.len() / 10;
+        let counted = (events.len() - warm_up) * size;
+        let warm = orders.run(events, warm_up, aws).await;
+        orders_points.push(point(size, counted, warm, &orders.process));
+    }
+    vec![curve("relay: records in a batch", relay_points), curve("orders: messages in a batch", orders_points)]
+}
+
+/// One order with more and more events: what the next one costs the orders function.
+async fn history(places: &Places, target: &Target, aws: &Aws) -> Curve {
+    aws.reset(&target.secret);
+    let mut receiver = receiver(places, target, aws).await;
+    let most = HISTORY[HISTORY.len() - 1];
+    let probe = 100;
+    eprintln!("growth: one order with {most} events");
+    for event in &target.of_one_order()[..most + probe] {
+        receiver.api.invoke(event.clone()).await;
+    }
+    let rows = aws.take_rows();
+    assert_eq!(rows.len(), most + probe, "every event of the order is kept");
+    let messages = relayed(places, aws, &rows).await;
+    let mut orders = function(places, "orders", aws).await;
+    let mut points = Vec::new();
+    let mut done = 0;
+    for size in HISTORY {
+        let before = messages[done..size].chunks(10).map(queue_event).collect();
+        orders.run(before, 0, aws).await;
+        let next = messages[size..size + probe.min(size)].chunks(1).map(queue_event).collect();
+        let warm = orders.run(next, 0, aws).await;
+        done = size + probe.min(size);
+        points.push(point(size, probe.min(size), warm, &orders.process));
+    }
+    curve(HISTORY_OF_ORDER, points)
+}
+
+async fn kept(places: &Places, target: &Target, aws: &Aws, count: usize) -> Vec<serde_json::Map<String, Value>> {
+    aws.reset(&target.secret);
+    let mut receiver = receiver(places, target, aws).await;
+    for number in 0..count {
+        receiver.api.invoke(target.delivery(number, Kind::New)).await;
+    }
+    let rows = aws.take_rows();
+    assert_eq!(rows.len(), count, "every delivery is kept");
+    rows
+}
+
+async fn relayed(places: &Places, aws: &Aws, rows: &[serde_json::Map<String, Value>]) -> Vec<Value> {
+    let mut relay = function(places, "relay", aws).await;
+    relay.run(rows.chunks(100).map(stream_event).collect(), 0, aws).await;
+    let messages = aws.take_messages();
+    assert_eq!(messages.len(), rows.len(), "every row is relayed");
+    messages
+}
+
+async fn receiver(places: &Places, target: &Target, aws: &Aws) -> Running {
+    let api = RuntimeApi::start().await;
+    let launch = OURS.launch(places, target, api.address, aws.address);
+    let process = places.launcher.launch(launch).expect("the receiver starts");
+    Running { api, process }
+}
+
+async fn function(places: &Places, name: &str, aws: &Aws) -> Running {
+    let api = RuntimeApi::start().await;
+    let environment = [
+        ("AWS_LAMBDA_RUNTIME_API", api.address.to_string()),
+        ("AWS_ENDPOINT_URL", format!("http://{}", aws.address)),
+        ("AWS_ACCESS_KEY_ID", "bench".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+        ("EVENTS_TABLE", "events".to_owned()),
+        ("ORDERS_TABLE", "orders".to_owned()),
+        ("QUEUES", format!(r#"[{{"url":"http://{}/000000000000/work.fifo"}}]"#, aws.address)),
+        ("RELAY_DEAD_LETTER_QUEUE_URL", format!("http://{}/000000000000/dead", aws.address)),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let command = vec![places.functions.join(name).to_string_lossy().into_owned()];
+    let launch = Launch { command, folder: places.functions.clone(), environment };
+    Running { api, process: places.launcher.launch(launch).expect("the function starts") }
+}
+
+impl Running {
+    /// Runs events one after the other; the first ones are not measured.
+    async fn run(&mut self, events: Vec<Vec<u8>>, warm_up: usize, aws: &Aws) -> Warm {
+        let (mut took, mut cpu) = (Vec::new(), Duration::ZERO);
+        for (number, event) in events.into_iter().enumerate() {
+            self.api.polled().await;
+            if number == warm_up {
+                aws.take_counts();
+            }
+            let before = self.process.processor_time();
+            let (reply, time) = self.api.invoke(event).await;
+            self.api.polled().await;
+            assert!(!reply.is_error, "{}", String::from_utf8_lossy(&reply.body));
+            if number >= warm_up {
+                cpu += self.process.processor_time().saturating_sub(before);
+                took.push(time);
+            }
+        }
+        if took.is_empty() {
+            took.push(Duration::ZERO);
+        }
+        summary(took, cpu, aws.take_counts())
+    }
+}
+
+fn stream_event(rows: &[serde_json::Map<String, Value>]) -> Vec<u8> {
+    let record = |row: &serde_json::Map<String, Value>| {
+        json!({"eventID": "bench", "eventName": "INSERT", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+            "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/events/stream/1",
+            "dynamodb": {"ApproximateCreationDateTime": 1_795_305_600, "Keys": {"pk": row["pk"], "sk": row["sk"]},
+                "NewImage": row, "SequenceNumber": "1", "SizeBytes": 1, "StreamViewType": "NEW_IMAGE"}})
+    };
+    json!({"Records": rows.iter().map(record).collect::<Vec<_>>()}).to_string().into_bytes()
+}
+
+fn queue_event(messages: &[Value]) -> Vec<u8> {
+    let record = |(number, message): (usize, &Value)| {
+        json!({"messageId": format!("message-{number}"), "receiptHandle": "bench", "body": message["MessageBody"],
+            "attributes": {"MessageGroupId": message["MessageGroupId"], "ApproximateReceiveCount": "1",
+                "MessageDeduplicationId": message["MessageDeduplicationId"], "SequenceNumber": "1"},
+            "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "us-east-1",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:orders.fifo"})
+    };
+    json!({"Records": messages.iter().enumerate().map(record).collect::<Vec<_>>()}).to_string().into_bytes()
+}
+
+fn point(size: usize, events: usize, warm: Warm, process: &Process) -> Point {
+    Point {
+        size,
+        cpu_us: warm.cpu_us,
+        p50_us: warm.p50_us,
+        peak_bytes: process.peak_bytes(),
+        events,
+        counts: warm.counts,
+    }
+}
+
+fn curve(what: &'static str, points: Vec<Point>) -> Curve {
+    let logarithms = points.iter().map(|point| ((point.size as f64).ln(), point.cpu_us.max(1e-3).ln()));
+    Curve { what, exponent: slope(&logarithms.collect::<Vec<_>>()), points }
+}
+
+/// The slope of the line of least squares.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let rise: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    let run: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    rise / run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_tell_flat_from_linear_from_quadratic() {
+        let points = |power: i32| [1.0_f64, 10.0, 100.0].map(|x| (x.ln(), (3.0 * x.powi(power)).ln()));
+        for power in [0, 1, 2] {
+            assert!((slope(&points(power)) - f64::from(power)).abs() < 1e-9);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `make bench`: see CONTRIBUTING.md.
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a tool for measuring prints, and stops at the first surprise"
+)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bench::aws::Aws;
+use bench::contenders::{CONTENDERS, Contender, Places};
+use bench::growth::curves;
+use bench::measure::{Turn, turn};
+use bench::process::{Awake, Launcher};
+use bench::report::{curve_table, goal_table, goals, row, table};
+use bench::workload::targets;
+use clap::Parser;
+use serde_json::json;
+
+/// Measures hookmill's receivers beside what users would pick instead.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Rounds; in each every contender has its turn on every target.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Warm invocations of each kind in a turn; slower contenders make fewer.
+    #[arg(long, default_value_t = 1200)]
+    invocations: usize,
+    /// Only these contenders.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Only these targets.
+    #[arg(long)]
+    target: Vec<String>,
+    /// What `bench/deliveries.py` wrote.
+    #[arg(long, default_value = ".local/bench/deliveries")]
+    deliveries: PathBuf,
+    /// The release binaries of the functions.
+    #[arg(long, default_value = "target/release")]
+    functions: PathBuf,
+    /// The folder of the peers.
+    #[arg(long, default_value = "bench/peers")]
+    peers: PathBuf,
+    /// The release binaries of the peers in Rust.
+    #[arg(long, default_value = "target/peers/release")]
+    rust_peers: PathBuf,
+    /// The interpreter with the Python peer's packages.
+    #[arg(long, default_value = ".local/bench/python/bin/python")]
+    python: PathBuf,
+    /// The core that functions are kept on; the driver and the stand-in for AWS have the others.
+    #[arg(long, default_value_t = 1)]
+    core: usize,
+    /// Let cores go to sleep between calls.
+    #[arg(long)]
+    sleepy: bool,
+    /// Leave out how cost grows.
+    #[arg(long)]
+    no_growth: bool,
+    /// Where everything measured is written as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let args = Args::parse();
+    let own = std::env::current_exe().expect("its own path").parent().expect("a folder").to_owned();
+    // Before the deliveries are read: what is started is copied from this process.
+    let launcher = Launcher::start(&own, args.core).expect("taskset and the launcher are there");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let _awake = (!args.sleepy).then(|| Awake::cores(&own, cores));
+    let absolute = |path: &PathBuf| std::path::absolute(path).expect("a path");
+    let places = Places {
+        functions: absolute(&args.functions),
+        own,
+        peers: absolute(&args.peers),
+        rust_peers: absolute(&args.rust_peers),
+        python: absolute(&args.python),
+        launcher,
+    };
+    let targets = targets(&args.deliveries, &args.target);
+    let wanted = |contender: &&Contender| args.only.is_empty() || args.only.iter().any(|name| name == contender.name);
+    let contenders: Vec<&Contender> = CONTENDERS.iter().filter(wanted).collect();
+    let aws = Aws::start().await;
+    let mut turns: BTreeMap<(usize, usize), Vec<Turn>> = BTreeMap::new();
+    for round in 1..=args.rounds {
+        for (at, target) in targets.iter().enumerate() {
+            for (number, contender) in contenders.iter().enumerate() {
+                eprintln!("round {round} of {}: {} on {}", args.rounds, contender.name, target.name);
+                let invocations = (args.invocations / contender.slowness).max(1);
+                let shown = turn(contender, target, &places, &aws, invocations).await;
+                turns.entry((at, number)).or_default().push(shown);
+            }
+        }
+    }
+    let named = |((at, number), turns): (&(usize, usize), &Vec<Turn>)| {
+        Some(row(contenders.get(*number)?.name, targets.get(*at)?.name, turns))
+    };
+    let rows: Vec<_> = turns.iter().filter_map(named).collect();
+    println!("{}", table(&rows));
+    let mut growth = Vec::new();
+    if let Some(target) = targets.first().filter(|_| !args.no_growth) {
+        growth = curves(&places, target, &aws, args.invocations.min(1_000)).await;
+        println!("{}", curve_table(target.name, &growth));
+    }
+    let goals = goals(&rows, &growth);
+    println!("{}", goal_table(&goals));
+    if let Some(path) = args.json {
+        let document = json!({"rounds": args.rounds, "rows": rows, "goals": goals, "growth": growth});
+        std::fs::write(&path, format!("{document:#}\n")).expect("the file can be written");
+    }
+}

@@ -1,0 +1,139 @@
+//! The turns: each contender on each target, one after the other, several rounds of it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::aws::{Aws, Counts};
+use crate::contenders::{Contender, Job, Places};
+use crate::runtime_api::RuntimeApi;
+use crate::workload::{Kind, Target};
+
+/// What one process showed in one turn.
+#[derive(Debug, Clone, Serialize)]
+pub struct Turn {
+    /// From its start to its first poll, in milliseconds.
+    pub init_ms: f64,
+    /// Processor time until then, in milliseconds.
+    pub init_cpu_ms: f64,
+    /// Its first invocation, in milliseconds.
+    pub first_ms: f64,
+    /// The most memory that it held, in bytes.
+    pub peak_bytes: u64,
+    /// Warm invocations by kind.
+    pub warm: BTreeMap<&'static str, Warm>,
+}
+
+/// Warm invocations of one kind.
+#[derive(Debug, Clone, Serialize)]
+pub struct Warm {
+    /// How many.
+    pub invocations: usize,
+    /// Half of them took no longer, in microseconds.
+    pub p50_us: f64,
+    /// 95 of 100 took no longer.
+    pub p95_us: f64,
+    /// 99 of 100 took no longer.
+    pub p99_us: f64,
+    /// Processor time each, user and system, in microseconds.
+    pub cpu_us: f64,
+    /// What was asked of AWS for all of them.
+    pub counts: Counts,
+}
+
+/// Invocations before anything warm is measured.
+const WARM_UP: usize = 50;
+
+/// One contender's turn on one target.
+pub async fn turn(contender: &Contender, target: &Target, places: &Places, aws: &Aws, invocations: usize) -> Turn {
+    aws.reset(&target.secret);
+    let mut api = RuntimeApi::start().await;
+    let launch = contender.launch(places, target, api.address, aws.address);
+    let started = Instant::now();
+    let process = places.launcher.launch(launch).unwrap_or_else(|error| panic!("{}: {error}", contender.name));
+    api.polled().await;
+    let init_ms = milliseconds(started.elapsed());
+    let init_cpu_ms = milliseconds(process.processor_time());
+    let (reply, first) = api.invoke(target.delivery(0, Kind::New)).await;
+    expect(contender, target, Kind::New, &reply.body, reply.is_error);
+    for number in 1..=WARM_UP {
+        api.invoke(target.delivery(number, Kind::New)).await;
+    }
+    let mut warm = BTreeMap::new();
+    let first_number = WARM_UP + 1;
+    for kind in kinds(contender.job) {
+        aws.take_counts();
+        let mut took = Vec::with_capacity(invocations);
+        let mut cpu = Duration::ZERO;
+        for number in first_number..first_number + invocations {
+            let event = target.delivery(number, *kind);
+            api.polled().await;
+            let before = process.processor_time();
+            let (reply, time) = api.invoke(event).await;
+            // The next poll is a part of what an invocation costs.
+            api.polled().await;
+            cpu += process.processor_time().saturating_sub(before);
+            expect(contender, target, *kind, &reply.body, reply.is_error);
+            took.push(time);
+        }
+        let counts = aws.take_counts();
+        check_job(contender, *kind, &counts, invocations);
+        warm.insert(kind.name(), summary(took, cpu, counts));
+    }
+    Turn { init_ms, init_cpu_ms, first_ms: milliseconds(first), peak_bytes: process.peak_bytes(), warm }
+}
+
+fn kinds(job: Job) -> &'static [Kind] {
+    match job {
+        Job::Hello | Job::Floor => &[Kind::New],
+        Job::Keep | Job::KeepAndSend => &Kind::ALL,
+    }
+}
+
+/// Nobody is fast by not doing the job.
+fn check_job(contender: &Contender, kind: Kind, counts: &Counts, invocations: usize) {
+    let deliveries = invocations as u64;
+    let rows = match (contender.job, kind) {
+        (Job::Hello, _) | (_, Kind::Repeat | Kind::Forged) => 0,
+        (Job::Floor | Job::Keep | Job::KeepAndSend, Kind::New) => deliveries,
+    };
+    // Ours keeps some refused deliveries for a while, within a cap.
+    let forged_rows = counts.rows <= 40 && kind == Kind::Forged;
+    assert!(counts.rows == rows || forged_rows, "{} made {} rows of {rows}", contender.name, counts.rows);
+    let messages = if contender.job == Job::KeepAndSend { rows } else { 0 };
+    assert_eq!(counts.messages, messages, "{} sent other messages than it should", contender.name);
+}
+
+fn expect(contender: &Contender, target: &Target, kind: Kind, body: &[u8], is_error: bool) {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let wanted = match contender.job {
+        Job::Hello | Job::Floor => 200,
+        Job::Keep | Job::KeepAndSend => kind.status(),
+    };
+    let right = !is_error && answer["statusCode"] == wanted;
+    assert!(right, "{} on {}, {}: {}", contender.name, target.name, kind.name(), String::from_utf8_lossy(body));
+}
+
+/// Latencies and processor time of some invocations.
+pub fn summary(mut took: Vec<Duration>, cpu: Duration, counts: Counts) -> Warm {
+    took.sort_unstable();
+    let at = |share: usize| microseconds(took[(took.len() * share / 100).min(took.len() - 1)]);
+    Warm {
+        invocations: took.len(),
+        p50_us: at(50),
+        p95_us: at(95),
+        p99_us: at(99),
+        cpu_us: microseconds(cpu) / took.len() as f64,
+        counts,
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn microseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}

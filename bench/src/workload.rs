@@ -1,0 +1,114 @@
+//! What is delivered: request events that `bench/deliveries.py` made of the providers' samples.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// A sample that stands for one way in which deliveries prove themselves.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// How tables and JSON call it.
+    pub name: &'static str,
+    /// The provider.
+    pub provider: String,
+    /// The provider's secret, as the receivers load it.
+    pub secret: String,
+    deliveries: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+/// What a delivery is to its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Genuine, and never seen.
+    New,
+    /// Genuine, and kept already.
+    Repeat,
+    /// Signed with another key.
+    Forged,
+}
+
+impl Kind {
+    /// Every kind, in the order of measuring.
+    pub const ALL: [Kind; 3] = [Kind::New, Kind::Repeat, Kind::Forged];
+
+    /// The kind's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::New => "new",
+            Kind::Repeat => "repeat",
+            Kind::Forged => "forged",
+        }
+    }
+
+    /// What a receiver answers.
+    pub fn status(self) -> u16 {
+        match self {
+            Kind::New | Kind::Repeat => 200,
+            Kind::Forged => 401,
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Kind::New | Kind::Repeat => "new",
+            Kind::Forged => "forged",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct About {
+    provider: String,
+    secret: String,
+}
+
+/// The targets, in the order of their turns.
+const NAMES: [&str; 5] = ["scalev", "scalapay", "shopline-signed", "shopline-token", "selldone"];
+
+/// Every target, or those of these names, from the folder that the deliveries were written to.
+pub fn targets(folder: &Path, only: &[String]) -> Vec<Target> {
+    let wanted = NAMES.into_iter().filter(|name| only.is_empty() || only.iter().any(|one| one == name));
+    wanted.map(|name| target(&folder.join(name), name)).collect()
+}
+
+fn target(folder: &Path, name: &'static str) -> Target {
+    let about = fs::read(folder.join("target.json")).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let about: About = serde_json::from_slice(&about).unwrap();
+    let mut deliveries = BTreeMap::new();
+    for file in fs::read_dir(folder).unwrap().flatten().map(|file| file.path()) {
+        if file.extension().is_some_and(|extension| extension == "jsonl") {
+            let text = fs::read_to_string(&file).unwrap();
+            let lines = text.lines().map(|line| line.as_bytes().to_vec()).collect();
+            deliveries.insert(file.file_stem().unwrap().to_string_lossy().into_owned(), lines);
+        }
+    }
+    Target { name, provider: about.provider, secret: about.secret, deliveries }
+}
+
+impl Target {
+    /// The delivery of this number and kind.
+    pub fn delivery(&self, number: usize, kind: Kind) -> Vec<u8> {
+        self.file(kind.file())[number].clone()
+    }
+
+    /// All deliveries with bodies that are so many bytes longer.
+    pub fn grown(&self, more_bytes: usize) -> &[Vec<u8>] {
+        self.file(&format!("body-{more_bytes}"))
+    }
+
+    /// Many events of one order.
+    pub fn of_one_order(&self) -> &[Vec<u8>] {
+        self.file("order")
+    }
+
+    /// Bodies with a random value in every leaf.
+    pub fn of_random_leaves(&self) -> &[Vec<u8>] {
+        self.file("random-leaf")
+    }
+
+    fn file(&self, name: &str) -> &[Vec<u8>] {
+        self.deliveries.get(name).unwrap_or_else(|| panic!("{} has no deliveries called {name}", self.name))
+    }
+}

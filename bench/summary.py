@@ -1,0 +1,142 @@
+"""Puts what a benchmark measured into `docs/performance.md`, between its two marks.
+
+    python -m bench.summary .local/bench/measured.json docs/performance.md --command "make bench"
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+from pathlib import Path
+
+from bench import bill
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+# What a contender is called in the tables, in their order.
+NAMES = {
+    "hookmill": "**hookmill**",
+    "floor": "floor: HMAC, one parse, one signed put by hand",
+    "rust-hello": "Rust, hello world of lambda_http",
+    "rust-sample": "Rust as in the common samples, inline send",
+    "python": "Python, Powertools",
+    "python-send": "Python, Powertools, inline send",
+    "node": "Node.js, Powertools",
+    "node-send": "Node.js, Powertools, inline send",
+}
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def machine() -> str:
+    """The machine in a line."""
+    cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.processor())
+    rust = subprocess.run(["rustc", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    return f"{os.cpu_count()} cores ({cpu}), Linux {platform.release()}, {rust}"
+
+
+def median(rows: list[dict], value) -> float:
+    return statistics.median(value(row) for row in rows)
+
+
+def contenders(measured: dict) -> str:
+    """One line a contender: medians over the samples."""
+    lines = []
+    for name, shown in NAMES.items():
+        rows = [row for row in measured["rows"] if row["contender"] == name]
+        if not rows:
+            continue
+
+        def warm(kind: str, value, rows: list[dict] = rows) -> str:
+            there = [row for row in rows if kind in row["warm"]]
+            return f"{median(there, lambda row: value(row['warm'][kind])):,.0f}" if there else "–"
+
+        lines.append(
+            [
+                shown,
+                f"{median(rows, lambda row: row['init_ms']['median']):,.1f}",
+                f"{median(rows, lambda row: row['first_ms']['median']):,.1f}",
+                *(warm("new", lambda found, key=key: found[key]["median"]) for key in ("p50_us", "p95_us", "p99_us")),
+                *(warm(kind, lambda found: found["cpu_us"]["median"]) for kind in ("new", "repeat", "forged")),
+                f"{median(rows, lambda row: row['peak_bytes']['median']) / 1e6:,.1f}",
+            ]
+        )
+    head = ["", "init ms", "first ms", "p50 µs", "p95 µs", "p99 µs", "CPU µs, new", "repeat", "forged", "peak MB"]
+    return table(head, lines)
+
+
+def samples(measured: dict) -> str:
+    """Ours by sample: times and counts."""
+    rows = [row for row in measured["rows"] if row["contender"] == "hookmill"]
+    lines = []
+    for row in rows:
+        new, repeat = row["warm"]["new"], row["warm"]["repeat"]
+        each = lambda warm, count: f"{warm['counts'][count] / warm['invocations']:.2f}"  # noqa: E731
+        calls = sum(new["counts"]["calls"].values()) / new["invocations"]
+        spread = f"{new['cpu_us']['median']:.0f} ({new['cpu_us']['least']:.0f} to {new['cpu_us']['greatest']:.0f})"
+        lines.append([row["target"], spread, f"{repeat['cpu_us']['median']:.0f}", f"{calls:.2f}", each(new, "write_units"), each(repeat, "write_units"), f"{new['counts']['request_bytes'] / new['invocations']:,.0f}"])
+    head = ["sample", "CPU µs, new (rounds)", "repeat", "calls", "write units, new", "write units, repeat", "bytes to AWS"]
+    return table(head, lines)
+
+
+def growth(measured: dict) -> str:
+    """Each curve in a line."""
+    lines = []
+    for curve in measured["growth"]:
+        if len(curve["points"]) > 1:
+            points = ", ".join(f"{point['size']:,}: {point['cpu_us']:,.0f}" for point in curve["points"])
+            lines.append([curve["what"], f"{curve['exponent']:.2f}", points])
+    return table(["what grows", "exponent", "size: CPU µs an invocation"], lines)
+
+
+def goals(found: list[dict]) -> str:
+    """Every target."""
+    lines = []
+    for goal in found:
+        spread = f" ({goal['spread'][0]:.3g} to {goal['spread'][1]:.3g})" if goal.get("spread", [0, 0])[0] != goal.get("spread", [0, 0])[1] else ""
+        lines.append([goal["what"], f"{goal['value']:.3g}{spread}", f"{goal['at_most']:.3g}", "yes" if goal["met"] else "**no**"])
+    return table(["target", "measured", "at most", "met"], lines)
+
+
+def dollars(priced: dict) -> str:
+    """The bill by design."""
+    lines = [[name, *(f"{cost['with logs']:.2f} ({cost['without']:.2f})" for cost in costs.values())] for name, costs in priced.items()]
+    return table(["dollars a million deliveries, with logs (without)", *next(iter(priced.values()))], lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measured", type=Path)
+    parser.add_argument("document", type=Path)
+    parser.add_argument("--command", default="make bench")
+    arguments = parser.parse_args()
+    measured = json.loads(arguments.measured.read_text())
+    prices = json.loads((bill.HERE / "prices.json").read_text())
+    priced = bill.priced(measured, prices)
+    parts = [
+        f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}, `{arguments.command}`, {measured['rounds']} rounds, {machine()}; functions on one core.",
+        contenders(measured),
+        "Ours by sample:",
+        samples(measured),
+        "Targets:",
+        goals(measured["goals"] + bill.goals(priced, prices)),
+        "Growth:",
+        growth(measured),
+        f"The bill at list prices of {prices['date']}:",
+        dollars(priced),
+    ]
+    before, _, rest = arguments.document.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    arguments.document.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
