@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,6 +165,8 @@ def added(gateway: Work, function: Work) -> Work:
 
 def fixed_costs(prices: dict) -> dict[str, float]:
     """Dollars a month however little is delivered, by what the template makes with its defaults."""
+    # SAM's transform asks for a region, whichever.
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     assumed, made = prices["assumed"], template.translate(template.source())
     secrets, alarms, dashboards = (
         len(template.of_type(made, kind))
