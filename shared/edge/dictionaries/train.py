@@ -1,8 +1,10 @@
-"""Trains a provider's zstd dictionary from the samples in `events/`.
+"""Trains the zstd dictionary of a provider's bodies from the samples in `events/`, or that of order views.
 
     python shared/edge/dictionaries/train.py scalev 1
+    python shared/edge/dictionaries/train.py views 1 --plain FOLDER
 
-Writes `scalev-1.zdict` beside this file.  Rows name their dictionary for ever, so one that was released is never
+Writes `scalev-1.zdict` beside this file.  Order views are read from a folder: the attribute `view` of the orders table's
+rows after `make run`, decompressed, a file each.  Rows name their dictionary for ever, so one that was released is never
 written again: a new one gets the next version.  The samples are made up, and most of their values are replaced by
 random ones of the same kind and length before training, so that the dictionary learns the form and no one's data.
 Needs the command `zstd`, 1.5 or later.
@@ -21,16 +23,17 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 EVENTS = HERE.parents[2] / "events"
-# The number in a frame is this, the provider's place and the version; the format reserves numbers below 32,768.
+# The number in a frame is this, the kind's place and the version; the format reserves numbers below 32,768.
 FIRST_NUMBER = 40_000
-PROVIDERS = ["scalev", "scalapay", "shopline", "selldone"]
+KINDS = ["scalev", "scalapay", "shopline", "selldone", "views"]
 VARIANTS = 40
-BYTES = 8_192
+BYTES = {"views": 16_384}
+BYTES_OF_BODIES = 8_192
 
 
-def number(provider: str, version: int) -> int:
+def number(kind: str, version: int) -> int:
     """The number that frames name a dictionary by."""
-    return FIRST_NUMBER + 1_000 * PROVIDERS.index(provider) + version
+    return FIRST_NUMBER + 1_000 * KINDS.index(kind) + version
 
 
 def bodies(provider: str) -> list[bytes]:
@@ -69,18 +72,21 @@ def variants(body: bytes, chance: random.Random) -> list[bytes]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("provider", choices=PROVIDERS)
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("version", type=int)
+    parser.add_argument("--plain", type=Path, help="train from this folder's files, not from events/")
     arguments = parser.parse_args()
-    written = HERE / f"{arguments.provider}-{arguments.version}.zdict"
+    written = HERE / f"{arguments.kind}-{arguments.version}.zdict"
     if written.exists():
         parser.error(f"{written.name} is there already, and rows may name it")
     chance = random.Random(arguments.version)
     with tempfile.TemporaryDirectory() as folder:
-        texts = [text for body in bodies(arguments.provider) for text in variants(body, chance)]
+        files = sorted(arguments.plain.iterdir()) if arguments.plain else []
+        samples = [file.read_bytes() for file in files] or bodies(arguments.kind)
+        texts = [text for body in samples for text in variants(body, chance)]
         for place, text in enumerate(texts):
             (Path(folder) / f"{place:05}").write_bytes(text)
-        command = ["zstd", "--train", "-r", folder, f"--maxdict={BYTES}", f"--dictID={number(arguments.provider, arguments.version)}"]
+        command = ["zstd", "--train", "-r", folder, f"--maxdict={BYTES.get(arguments.kind, BYTES_OF_BODIES)}", f"--dictID={number(arguments.kind, arguments.version)}"]
         subprocess.run([*command, "-o", str(written), "-q"], check=True)
     print(f"{written.name}: {written.stat().st_size} bytes from {len(texts)} variants")
 

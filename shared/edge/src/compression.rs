@@ -1,4 +1,4 @@
-//! How what is kept is compressed: zstd, and for bodies with a dictionary of their provider's.
+//! How what is kept is compressed: zstd, with a dictionary for each provider's bodies and one for order views.
 //!
 //! A dictionary holds what bodies of one form have in common, names of fields for the most part, so that a row does not
 //! store it again. A frame names its dictionary by number, and rows are kept for ever: a dictionary that was released is
@@ -26,18 +26,21 @@ const NONE: u32 = 0;
 struct Dictionary {
     /// What frames name it by.
     number: u32,
-    /// The provider whose bodies are written with it; none for one that is only read any more, or not written yet.
+    /// What is written with it, the bodies of a provider or [`VIEWS`]; none for one that is only read any more, or not written yet.
     written_for: Option<&'static str>,
     bytes: &'static [u8],
     encoder: OnceLock<EncoderDictionary<'static>>,
     decoder: OnceLock<DecoderDictionary<'static>>,
 }
 
-static DICTIONARIES: [Dictionary; 4] = [
+const VIEWS: &str = "views";
+
+static DICTIONARIES: [Dictionary; 5] = [
     Dictionary::new(40_001, Some("scalev"), include_bytes!("../dictionaries/scalev-1.zdict")),
     Dictionary::new(41_001, Some("scalapay"), include_bytes!("../dictionaries/scalapay-1.zdict")),
     Dictionary::new(42_001, Some("shopline"), include_bytes!("../dictionaries/shopline-1.zdict")),
     Dictionary::new(43_001, Some("selldone"), include_bytes!("../dictionaries/selldone-1.zdict")),
+    Dictionary::new(44_001, Some(VIEWS), include_bytes!("../dictionaries/views-1.zdict")),
 ];
 
 impl Dictionary {
@@ -67,7 +70,16 @@ pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
 
 /// Compresses a body of a provider's.
 pub fn compress_body(provider: &str, body: &[u8]) -> io::Result<Vec<u8>> {
-    compress_with(DICTIONARIES.iter().rfind(|dictionary| dictionary.written_for == Some(provider)), body)
+    compress_with(written_for(provider), body)
+}
+
+/// Compresses an order view.
+pub fn compress_view(view: &[u8]) -> io::Result<Vec<u8>> {
+    compress_with(written_for(VIEWS), view)
+}
+
+fn written_for(what: &str) -> Option<&'static Dictionary> {
+    DICTIONARIES.iter().rfind(|dictionary| dictionary.written_for == Some(what))
 }
 
 fn compress_with(dictionary: Option<&'static Dictionary>, plain: &[u8]) -> io::Result<Vec<u8>> {
@@ -83,7 +95,7 @@ fn compress_with(dictionary: Option<&'static Dictionary>, plain: &[u8]) -> io::R
     })
 }
 
-/// Decompresses what [`compress`] or [`compress_body`] made of at most [`BODY_BYTES_MAX`], now or in any release before.
+/// Decompresses what any of these made of at most [`BODY_BYTES_MAX`], now or in any release before.
 pub fn decompress(compressed: &[u8]) -> io::Result<Vec<u8>> {
     match get_dict_id_from_frame(compressed) {
         None => read(Decoder::with_buffer(compressed)?),
@@ -139,7 +151,10 @@ mod tests {
     fn dictionaries_are_what_they_were() {
         let digests = DICTIONARIES.iter().map(|dictionary| hex::encode(Sha256::digest(dictionary.bytes)));
         let shortened: Vec<String> = digests.map(|digest| digest.chars().take(16).collect()).collect();
-        assert_eq!(shortened, ["0dfef18f6070c928", "2ede6840b9764e04", "82f1ea5dd3406e5d", "bf50031728913152"]);
+        assert_eq!(
+            shortened,
+            ["0dfef18f6070c928", "2ede6840b9764e04", "82f1ea5dd3406e5d", "bf50031728913152", "bb0ee51b90e4ddfe"]
+        );
     }
 
     #[test]

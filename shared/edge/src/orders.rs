@@ -215,7 +215,7 @@ fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
     let mut item = Item::from([
         ("pk".to_owned(), text(pk)),
         ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),
-        ("view".to_owned(), bytes(compression::compress(&json).map_err(StoreError::Compression)?)),
+        ("view".to_owned(), bytes(compression::compress_view(&json).map_err(StoreError::Compression)?)),
     ]);
     item.extend(summary_attributes(&view.summary()));
     Ok(item)
