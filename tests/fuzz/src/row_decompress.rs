@@ -1,6 +1,8 @@
 //! Kept bodies: what was compressed comes back, and what was not takes no more memory than a body may.
 
-use edge::item::{BODY_BYTES_MAX, compress, decompress};
+use edge::compression::{compress, compress_body, compress_view, decompress};
+use edge::item::BODY_BYTES_MAX;
+use webhook::providers::PROVIDERS;
 
 /// Round trips are tried up to this length.
 const ROUND_TRIP_BYTES_MAX: usize = 65_536;
@@ -20,7 +22,10 @@ pub fn row_decompress(data: &[u8]) {
 }
 
 fn round_trip(body: &[u8]) {
-    let compressed = compress(body).unwrap();
-    assert!(compressed.len() <= body.len() + body.len() / 128 + 64, "much longer than the body");
-    assert!(decompress(&compressed).unwrap() == body, "another body came back");
+    let with_dictionaries = PROVIDERS.iter().map(|provider| compress_body(provider.name, body));
+    for compressed in with_dictionaries.chain([compress(body), compress_view(body)]) {
+        let compressed = compressed.unwrap();
+        assert!(compressed.len() <= body.len() + body.len() / 128 + 64, "much longer than the body");
+        assert!(decompress(&compressed).unwrap() == body, "another body came back");
+    }
 }

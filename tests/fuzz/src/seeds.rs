@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use edge::item::{Item, KeptBody, StoredRow, compress};
+use edge::compression::{compress, compress_body};
+use edge::item::{Item, KeptBody, StoredRow};
 use serde_json::{Map, Value, json};
 use webhook::event::Event;
 use webhook::json::{self, Kind};
@@ -154,7 +155,10 @@ pub(crate) fn secret() -> Vec<Vec<u8>> {
 pub(crate) fn row_decompress() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = Vec::new();
     for sample in samples() {
-        seeds.push([&[1], &compress(&sample.request.body).unwrap()[..]].concat());
+        let body = &sample.request.body;
+        for compressed in [compress(body), compress_body(sample.registered.provider.name, body)] {
+            seeds.push([&[1], &compressed.unwrap()[..]].concat());
+        }
     }
     seeds.push([b"\0", "{\"a\":[1,2,3]}".repeat(100).as_bytes()].concat());
     for megabytes in [1, 8, 9, 64] {
@@ -198,7 +202,8 @@ fn rows() -> Vec<(Sample, Row)> {
 
 /// A row as the stream hands it over.
 fn record(row: Row) -> Value {
-    let body = KeptBody::Inline(compress(&row.body).unwrap());
+    let body =
+        KeptBody::Inline(compress_body(row.key.parts().map_or("", |(provider, ..)| provider), &row.body).unwrap());
     let stored = StoredRow {
         content: row.hash,
         row,

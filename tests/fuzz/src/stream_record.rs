@@ -1,5 +1,6 @@
 //! What the table's stream hands the relay: every record of ours becomes a message, whatever stands in it.
 
+use edge::compression::decompress;
 use edge::item::{self, KIND_EVENT, KeptBody, StoredRow};
 use edge::stream::StreamBatch;
 use webhook::claim::EventKey;
@@ -30,7 +31,7 @@ pub fn stream_record(data: &[u8]) {
 fn event(mut stored: StoredRow) -> Event {
     assert_eq!(StoredRow::from_item(&stored.to_item()).as_ref(), Ok(&stored), "an item reads back as another row");
     if let KeptBody::Inline(compressed) = &stored.body {
-        match item::decompress(compressed) {
+        match decompress(compressed) {
             Ok(body) => stored.row.body = body,
             Err(error) => return unreadable(&stored.row.key, &error.to_string()),
         }
