@@ -23,9 +23,11 @@ HERE = Path(__file__).parent
 REPEATS = (0.0, 0.1, 0.5)
 MILLION = 1_000_000
 TO_WORK, WITH_VIEWS = "hookmill, to the work queue", "hookmill, with order views"
-# The log lines of one delivery: ours, and the three that Lambda adds unless they are turned off.
-OUR_LINE_BYTES = 620
-LAMBDA_LINES_BYTES = 700
+# Bytes of log lines, with the 26 that CloudWatch adds to each: the receivers' and the relay's one a delivery are means
+# over all samples; the orders function writes none when all is well. Lambda adds START, END and REPORT to an invocation.
+RECEIVER_LINE_BYTES = 487 + 26
+RELAY_LINE_BYTES = 421 + 26
+LAMBDA_LINES_BYTES = 70 + 50 + 170 + 3 * 26
 CALL_MS = {"PutItem": "put_ms", "UpdateItem": "put_ms", "GetItem": "get_ms", "SendMessage": "send_ms", "SendMessageBatch": "send_ms"}
 
 
@@ -91,12 +93,12 @@ def receiving(row: dict, kind: str, prices: dict, memory_mb: int, logs: bool) ->
         write_units=warm["counts"]["write_units"] / warm["invocations"],
         read_units=warm["counts"]["read_units"] / warm["invocations"],
         queue_requests=queue,
-        log_bytes=OUR_LINE_BYTES + LAMBDA_LINES_BYTES if logs else 0,
+        log_bytes=RECEIVER_LINE_BYTES + LAMBDA_LINES_BYTES if logs else 0,
     )
 
 
-def behind(curve: dict, size: int, prices: dict, memory_mb: int, receives: float, logs: bool) -> Work:
-    """What one event costs a function that is fed in batches of this size."""
+def behind(curve: dict, size: int, prices: dict, memory_mb: int, receives: float, line_bytes: int | None) -> Work:
+    """What one event costs a function that is fed in batches of this size; no line bytes mean no logs at all."""
     point = next(point for point in curve["points"] if point["size"] == size)
     batches = point["events"] / size
     calls = {name: count / batches for name, count in point["counts"]["calls"].items()}
@@ -108,7 +110,7 @@ def behind(curve: dict, size: int, prices: dict, memory_mb: int, receives: float
         write_units=point["counts"]["write_units"] / point["events"],
         read_units=point["counts"]["read_units"] / point["events"],
         queue_requests=(sends + receives) / size,
-        log_bytes=(OUR_LINE_BYTES + LAMBDA_LINES_BYTES / size) if logs else 0,
+        log_bytes=0 if line_bytes is None else line_bytes + LAMBDA_LINES_BYTES / size,
     )
 
 
@@ -132,9 +134,9 @@ def designs(measured: dict, prices: dict, logs: bool, relay_batch: int = 10, ord
         )
 
     ours = of("hookmill", 256)
-    relay = behind(curves["relay: records in a batch"], relay_batch, prices, 512, 0, logs)
+    relay = behind(curves["relay: records in a batch"], relay_batch, prices, 512, 0, RELAY_LINE_BYTES if logs else None)
     # A receive and a delete a batch, and the relay's send to one queue more; the view costs a read and a write.
-    orders = behind(curves["orders: messages in a batch"], orders_batch, prices, 256, 2, logs)
+    orders = behind(curves["orders: messages in a batch"], orders_batch, prices, 256, 2, 0 if logs else None)
     orders.queue_requests += 1 / relay_batch
     sample = of("rust-sample", 256)
     # A status written to the row after the send: one more call, and the row's units once more.

@@ -49,8 +49,8 @@ def limits(measured: dict, prices: dict, quotas: dict, rate: int) -> list[Limit]
     units = max(work.write_units for work in works)
     receiver_ms = max(work.billed_ms for work in works)
     curves = {curve["what"]: curve for curve in measured["growth"]}
-    relay = behind(curves["relay: records in a batch"], 100, prices, 512, 0, logs=False)
-    orders = behind(curves["orders: messages in a batch"], 10, prices, 256, 2, logs=False)
+    relay = behind(curves["relay: records in a batch"], 100, prices, 512, 0, None)
+    orders = behind(curves["orders: messages in a batch"], 10, prices, 256, 2, None)
     sends = relay.queue_requests
     # The stream has a shard for each partition, and each shard one invocation at a time.
     partitions = max(1, math.ceil(rate * units / (quota["partition_write_units_per_second"] * EVENNESS)))

@@ -348,9 +348,9 @@ impl<'a> Parser<'a> {
 }
 
 fn has_duplicates(members: &[(Text<'_>, Value<'_>)]) -> bool {
-    // Sorted, because hashing the keys took three times as long.
     let mut keys: Vec<Key<'_>> = members.iter().map(|(key, _)| Key::of(*key)).collect();
-    keys.sort_unstable();
+    // By length first: most keys of an object differ in it, and comparing two is then one instruction.
+    keys.sort_unstable_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
     keys.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
 }
 
@@ -362,6 +362,13 @@ enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Key::Text(text) => text.len(),
+            Key::Units(units) => units.len(),
+        }
+    }
+
     fn of(text: Text<'a>) -> Self {
         if !text.raw().contains('\\') {
             return Key::Text(Cow::Borrowed(text.raw()));
