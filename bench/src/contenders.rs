@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::process::{Launch, Launcher};
 use crate::workload::Target;
@@ -123,6 +124,11 @@ pub struct Places {
 pub const OURS: &Contender = &CONTENDERS[0];
 
 impl Contender {
+    /// Whether this machine can run it; the README asks for everything but Node.js.
+    pub fn can_run(&self) -> bool {
+        !matches!(self.kind, Kind::Node) || Command::new("node").arg("--version").output().is_ok()
+    }
+
     /// How it is started for a target.
     pub fn launch(&self, places: &Places, target: &Target, api: SocketAddr, aws: SocketAddr) -> Launch {
         let path = |folder: &Path, name: &str| folder.join(name).to_string_lossy().into_owned();

@@ -7,7 +7,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bench::aws::Aws;
 use bench::contenders::{CONTENDERS, Contender, Places};
@@ -66,10 +66,11 @@ struct Args {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let args = Args::parse();
+    assert!(Path::new("/proc/self/schedstat").exists(), "processor times are read from Linux's /proc");
     let own = std::env::current_exe().expect("its own path").parent().expect("a folder").to_owned();
     // Before the deliveries are read: what is started is copied from this process.
-    let launcher = Launcher::start(&own, args.core).expect("taskset and the launcher are there");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let launcher = Launcher::start(&own, args.core.min(cores - 1)).expect("the launcher is there");
     let _awake = (!args.sleepy).then(|| Awake::cores(&own, cores));
     let absolute = |path: &PathBuf| std::path::absolute(path).expect("a path");
     let places = Places {
@@ -82,7 +83,11 @@ async fn main() {
     };
     let targets = targets(&args.deliveries, &args.target);
     let wanted = |contender: &&Contender| args.only.is_empty() || args.only.iter().any(|name| name == contender.name);
-    let contenders: Vec<&Contender> = CONTENDERS.iter().filter(wanted).collect();
+    let (contenders, left_out): (Vec<&Contender>, Vec<&Contender>) =
+        CONTENDERS.iter().filter(wanted).partition(|contender| contender.can_run());
+    for contender in left_out {
+        eprintln!("{} is left out: there is no Node.js here", contender.name);
+    }
     let aws = Aws::start().await;
     let mut turns: BTreeMap<(usize, usize), Vec<Turn>> = BTreeMap::new();
     for round in 1..=args.rounds {

@@ -71,8 +71,17 @@ impl Launch {
 impl Launcher {
     /// The launcher beside this program, on a core.
     pub fn start(own: &Path, core: usize) -> io::Result<Self> {
-        let mut command = on_core(core, &own.join("launcher"));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let program = own.join("launcher");
+        let mut pinned = Command::new("taskset");
+        pinned.args(["--cpu-list", &core.to_string()]).arg(&program);
+        let start = |command: &mut Command| command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = match start(&mut pinned) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                eprintln!("there is no taskset here: functions are not kept on one core");
+                start(&mut Command::new(&program))?
+            }
+            started => started?,
+        };
         let requests = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
         Ok(Launcher(Arc::new(Mutex::new(Pipes { child, requests, answers }))))
@@ -150,10 +159,4 @@ impl Drop for Awake {
             let _ = child.wait();
         }
     }
-}
-
-fn on_core(core: usize, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &core.to_string()]).arg(program);
-    command
 }
