@@ -186,30 +186,34 @@ impl Finding {
         }
     }
 
-    /// What to do about it.
-    pub fn next_step(&self) -> String {
+    /// What to do about it, where the source is called `<provider>/<source>`.
+    pub fn next_step(&self, source: &str) -> String {
         match self {
-            Finding::Missing { .. } => "Create it: hookmill subscriptions create.".to_owned(),
+            Finding::Missing { .. } => format!("Create it: hookmill subscriptions create --source {source}."),
             Finding::OtherAddress { id, .. } => format!(
-                "If it is an old address of this source, change it (hookmill subscriptions update {id}) or remove it \
-                 (hookmill subscriptions delete {id}); if it is somebody else's, leave it."
+                "If it is an old address of this source, change it (hookmill subscriptions update {id} --source \
+                 {source}) or remove it (hookmill subscriptions delete {id} --source {source}); if it is somebody \
+                 else's, leave it."
             ),
             Finding::Inactive { id, .. } => format!(
-                "Find out why deliveries failed (hookmill doctor), switch it on again (Selldone: reset it; else create \
-                 it anew in place of {id}), then fetch what was not sent: hookmill reconcile."
+                "Find out why deliveries failed (hookmill doctor), switch it on again (Selldone: hookmill subscriptions \
+                 reset {id} --source {source}; else create it anew in place of {id}), then fetch what was not sent: \
+                 hookmill reconcile --source {source}."
             ),
             Finding::ActivityUnknown { .. } => "Look at it in the provider's back office.".to_owned(),
-            Finding::TopicsMissing { .. } => {
-                "Add those that you want: hookmill subscriptions update, or create where each has a webhook of its own."
-                    .to_owned()
-            }
-            Finding::NearFailureLimit { id, .. } => format!(
-                "Look at its calls and at the receiver's log, mend the cause, then reset webhook {id}, which clears the \
-                 count; whether a success clears it is not documented."
+            Finding::TopicsMissing { .. } => format!(
+                "Add those that you want: hookmill subscriptions update ID --source {source}, or create where each has \
+                 a webhook of its own."
             ),
-            Finding::Duplicated { ids, .. } => {
-                format!("Keep one of {} and delete the others: hookmill subscriptions delete.", ids.join(", "))
-            }
+            Finding::NearFailureLimit { id, .. } => format!(
+                "Look at its calls (hookmill subscriptions calls {id} --source {source}) and at the receiver's log, \
+                 mend the cause, then clear the count: hookmill subscriptions reset {id} --source {source}. Whether a \
+                 success clears it is not documented."
+            ),
+            Finding::Duplicated { ids, .. } => format!(
+                "Keep one of {} and delete the others: hookmill subscriptions delete ID --source {source}.",
+                ids.join(", ")
+            ),
         }
     }
 }

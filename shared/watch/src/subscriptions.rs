@@ -133,7 +133,7 @@ fn compared(
 
 fn told(source: &SourceId, wrong: &Wrong) -> Finding {
     let message = format!("{source}: {}", wrong.message());
-    let next = format!("hookmill subscriptions check --source {source}. {}", wrong.next_step());
+    let next = format!("hookmill subscriptions check --source {source}. {}", wrong.next_step(&source.to_string()));
     Finding::new(FindingKind::Subscriptions, source, wrong.word(), message, next)
 }
 

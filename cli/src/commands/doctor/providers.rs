@@ -58,7 +58,7 @@ async fn look_at(patient: &Patient<'_>, api: &Api) -> Result<Vec<Finding>, Error
             Severity::Warning => Finding::warning(found.message()),
             Severity::Alarm => Finding::problem(found.message()),
         };
-        finding.next(found.next_step())
+        finding.next(found.next_step(&api.name.to_string()))
     };
     Ok(found.iter().map(finding).collect())
 }

@@ -85,7 +85,7 @@ async fn one(context: &Context, api: &Api) -> Result<Vec<(Severity, FindingLine)
             severity: finding.severity().word(),
             finding: finding.word(),
             message: finding.message(),
-            next: finding.next_step(),
+            next: finding.next_step(&api.name.to_string()),
         };
         (finding.severity(), line)
     };

@@ -25,9 +25,9 @@ fn found(list: &[Subscription], expected: &[&str]) -> Vec<Finding> {
     let findings = check(&Address::new(OURS), HANDLED, list);
     assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), expected);
     for finding in &findings {
-        let texts = format!("{finding:?} {} {}", finding.message(), finding.next_step());
+        let texts = format!("{finding:?} {} {}", finding.message(), finding.next_step("shopline/tw"));
         assert!(!texts.contains("secret"), "{texts}");
-        assert!(finding.next_step().ends_with('.') && finding.message().ends_with('.'), "{texts}");
+        assert!(finding.next_step("shopline/tw").ends_with('.') && finding.message().ends_with('.'), "{texts}");
     }
     findings
 }
