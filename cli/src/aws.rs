@@ -81,6 +81,9 @@ pub fn store_failed(error: &StoreError) -> Error {
         },
         StoreError::Row { id, source } => Error::problems(format!("the row {id} cannot be read: {source}"))
             .next("It is not of the form that this version writes. Was it made by a later one?"),
+        StoreError::OtherBuild { .. } => {
+            Error::problems(error.to_string()).next("A later hookmill wrote it: use that version, or deploy it first.")
+        }
         StoreError::Compression(_) | StoreError::Contended => Error::service(error.to_string()),
     }
 }

@@ -33,7 +33,7 @@ impl Said {
         }
     }
 
-    /// Fetches a row's body and reads it; within, why there is nothing to read. Only an outage is an error.
+    /// Fetches a row's body and reads it; within, why there is nothing to read. An error as [`Store::fetch`] has it.
     pub(crate) async fn load(
         store: &Store,
         provider: Option<&Provider>,

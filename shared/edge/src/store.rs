@@ -13,7 +13,7 @@ use webhook::row::{Mark, Row};
 use webhook::signature::Verified;
 
 use crate::aws::reason;
-use crate::compression::{compress_body, decompress};
+use crate::compression::{DecompressError, compress_body, decompress};
 use crate::defects::{self, Defect};
 use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
 use crate::receiver::chain;
@@ -70,6 +70,14 @@ pub enum StoreError {
         /// What is wrong with it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A body that a later build wrote: nothing is wrong with it, and that build can read it.
+    #[error("the body of {id} is compressed with dictionary {number}, which this build does not have")]
+    OtherBuild {
+        /// The event's id.
+        id: String,
+        /// The dictionary's number.
+        number: u32,
     },
     /// The body could not be compressed.
     #[error("the body cannot be compressed")]
@@ -194,14 +202,18 @@ impl Store {
             }
             KeptBody::Gone | KeptBody::Erased(_) => return Ok(()),
         };
-        stored.row.body = decompress(&compressed).map_err(|error| bad(id, error.into()))?;
+        stored.row.body = decompress(&compressed).map_err(|error| match error {
+            DecompressError::UnknownDictionary(number) => StoreError::OtherBuild { id, number },
+            DecompressError::Damaged(error) => bad(id, error.into()),
+        })?;
         Ok(())
     }
 
-    /// Fetches a row's body; within, why there is nothing to read. Damage is content, and only an outage is an error.
+    /// Fetches a row's body; within, why there is nothing to read. Damage is content; an outage is an error, and so is a
+    /// body that another build can read.
     pub(crate) async fn fetch(&self, stored: &mut StoredRow) -> Result<Result<(), String>, StoreError> {
         match self.load_body(stored).await {
-            Err(error @ StoreError::Service { .. }) => Err(error),
+            Err(error @ (StoreError::Service { .. } | StoreError::OtherBuild { .. })) => Err(error),
             Err(error) => Ok(Err(chain(&error))),
             Ok(()) if is_bodiless(stored) => Ok(Err("its body is no longer kept".to_owned())),
             Ok(()) => Ok(Ok(())),

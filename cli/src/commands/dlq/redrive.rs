@@ -252,6 +252,7 @@ impl Redrive<'_> {
         };
         Ok(match fetch(self.context, std::slice::from_ref(&key)).await?.first() {
             None => Err(format!("no event {id} is kept any more")),
+            Some(kept) if kept.stored.is_none() => Err(format!("the row of {id} cannot be read by this build")),
             Some(kept) if kept.is_bodiless() => Err(format!("the body of {id} is no longer kept")),
             Some(kept) => Ok(Message::of(&kept.event, &key.pk)),
         })

@@ -277,6 +277,26 @@ async fn what_cannot_be_read_keeps_what_the_view_has_of_it() {
 }
 
 #[tokio::test]
+async fn a_body_of_a_later_build_is_neither_rebuilt_nor_erased() {
+    let world = world().await;
+    apply(&orders(&world), &messages(&world, &SCALEV).await).await;
+    let before = views(&world).await;
+    let item = world.items(EVENTS).await.into_iter().find(|item| item.contains_key("body")).unwrap();
+    let frame = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(of_a_later_build(b"{}")));
+    let request = world.dynamodb.update_item().table_name(EVENTS).key("pk", text(&pk_of(&item)));
+    let request = request.key("sk", text(&text_of(&item, "sk"))).update_expression("SET body = :body");
+    request.expression_attribute_values(":body", frame.clone()).send().await.unwrap();
+    let refusals = [
+        orders(&world).rebuild(&pk_of(&item)).await.map(drop).unwrap_err(),
+        eraser(&world).erase(&pk_of(&item), None).await.map(drop).unwrap_err(),
+    ];
+    assert!(refusals.iter().all(|error| error.to_string().contains("dictionary 40099")), "{refusals:?}");
+    assert_eq!(views(&world).await, before);
+    let of_key = |other: &Item| pk_of(other) == pk_of(&item) && text_of(other, "sk") == text_of(&item, "sk");
+    assert_eq!(world.items(EVENTS).await.iter().find(|other| of_key(other)).unwrap()["body"], frame);
+}
+
+#[tokio::test]
 async fn a_view_of_nothing_goes() {
     let world = world().await;
     let messages = messages(&world, &SCALAPAY).await;

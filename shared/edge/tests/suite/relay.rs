@@ -176,6 +176,18 @@ async fn no_record_holds_the_others_up() {
     assert!(taken.iter().filter(unreadable).all(|event| event["type"] == "other"));
 }
 
+/// It is not damaged: once the relay is of the same build, it goes out as what it is.
+#[tokio::test]
+async fn a_body_of_a_later_build_waits_for_that_build() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let mut records = kept(&world, &SCALEV).await;
+    let frame = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, of_a_later_build(b"{}"));
+    records.last_mut().unwrap()["dynamodb"]["NewImage"]["body"] = json!({"B": frame});
+    let error = send_batch(&relay(&world, &queues), &records).await.unwrap_err();
+    assert_eq!(error, "a body cannot be fetched");
+    assert!(queues.bodies(USERS).iter().all(|event| event["unreadable"].is_null()));
+}
+
 #[tokio::test]
 async fn an_event_over_the_limit_goes_out_with_a_reference() {
     let (world, queues) = (world().await, Arc::new(Queues::default()));
