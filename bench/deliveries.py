@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import datetime
 import json
 import random
 from collections.abc import Iterable
@@ -29,7 +30,8 @@ TARGETS = {
 }
 GROWN = "scalev"
 BODY_BYTES = (0, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
-NEW, FORGED, ORDER = 2_000, 1_400, 10_200
+NEW, ORDER = 2_500, 10_200
+FIRST = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 def keys() -> dict[str, dict]:
@@ -51,7 +53,7 @@ class Target:
         self.separators = (", ", ": ") if b'": ' in body else (",", ":")
 
     def body(self, number: int, one_order: bool = False) -> dict:
-        """The body with ids of its own; of one order only the event's own id differs."""
+        """The body with ids of its own; of one order only the event's own id and its times differ."""
         document = copy.deepcopy(self.document)
         for path in self.ids[:1] if one_order else self.ids:
             place = document
@@ -60,6 +62,10 @@ class Target:
             if path[-1] in place:
                 old = place[path[-1]]
                 place[path[-1]] = int(f"{old}{number:06}") if isinstance(old, int) else f"{old}{number:06}"
+        if one_order:
+            # Scalev's: each later event changes the view.
+            time = (FIRST + datetime.timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            document["timestamp"] = document["data"]["last_updated_at"] = time
         return document
 
     def delivery(self, document: dict, forged: bool = False) -> str:
@@ -83,7 +89,7 @@ class Target:
                 "title": "A line of a long order",
             }
             lines.append(line)
-            length += len(json.dumps(line)) + 2
+            length += len(json.dumps(line, separators=self.separators)) + 1
         return self.body(number) | ({"lines": lines} if lines else {})
 
 
@@ -104,7 +110,7 @@ def main() -> None:
         about = {"provider": target.provider, "secret": json.dumps(target.secret)}
         (place / "target.json").write_text(json.dumps(about))
         write(place / "new.jsonl", (target.delivery(target.body(number)) for number in range(NEW)))
-        write(place / "forged.jsonl", (target.delivery(target.body(number), forged=True) for number in range(FORGED)))
+        write(place / "forged.jsonl", (target.delivery(target.body(number), forged=True) for number in range(NEW)))
         if name != GROWN:
             continue
         for more in BODY_BYTES:

@@ -15,7 +15,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.bill import behind, designs, receiving
+from bench.bill import WITH_VIEWS, behind, designs, receiving
 
 HERE = Path(__file__).parent
 RATES = (10, 1_000, 10_000, 100_000)
@@ -47,13 +47,17 @@ def limits(measured: dict, prices: dict, quotas: dict, rate: int) -> list[Limit]
     rows = [row for row in measured["rows"] if row["contender"] == "hookmill"]
     works = [receiving(row, "new", prices, 256, logs=False) for row in rows]
     units = max(work.write_units for work in works)
+    base_units = units - template["index_write_units_of_an_event"]
     receiver_ms = max(work.billed_ms for work in works)
     curves = {curve["what"]: curve for curve in measured["growth"]}
     relay = behind(curves["relay: records in a batch"], 100, prices, 512, 0, None)
     orders = behind(curves["orders: messages in a batch"], 10, prices, 256, 2, None)
     sends = relay.queue_requests
-    # The stream has a shard for each partition, and each shard one invocation at a time.
-    partitions = max(1, math.ceil(rate * units / (quota["partition_write_units_per_second"] * EVENNESS)))
+    # The stream has a shard for each of the table's partitions, and each shard one invocation at a time. A new table has
+    # four: its 4,000 write units.
+    new_table = quota["new_table_write_units_per_second"] / quota["partition_write_units_per_second"]
+    written = rate * (base_units + relay.write_units)
+    partitions = max(int(new_table), math.ceil(written / (quota["partition_write_units_per_second"] * EVENNESS)))
     relay_rate = partitions * template["stream_batch"] * template["parallelization_factor"] / (relay.billed_ms / 1_000)
     concurrency = rate * receiver_ms / 1_000
     orders_busy = rate * orders.requests * orders.billed_ms / 1_000
@@ -63,6 +67,9 @@ def limits(measured: dict, prices: dict, quotas: dict, rate: int) -> list[Limit]
         Limit(rate, "calls of the function URL a second", rate, quota["lambda_concurrency"] * quota["lambda_requests_per_second_of_concurrency"], "Lambda's concurrency quota"),
         Limit(rate, "write units a second, a new table", rate * units, quota["new_table_write_units_per_second"], "the table's warm throughput before the day"),
         Limit(rate, "write units a second, the table's quota", rate * units, quota["table_write_units_per_second"], "DynamoDB's table quota"),
+        Limit(rate, "order views: write units a second, a new table", rate * orders.write_units, quota["new_table_write_units_per_second"], "the orders table's warm throughput before the day"),
+        Limit(rate, "order views: write units a second, the table's quota", rate * orders.write_units, quota["table_write_units_per_second"], "DynamoDB's table quota"),
+        Limit(rate, "the relay's notes: write units a second of one key", rate * relay.write_units, quota["partition_write_units_per_second"], "notes of less than ten minutes a key (edge::relayed)"),
         Limit(rate, "time index: writes a second of one source", rate * template["index_write_units_of_an_event"], index_rate, "more shards of the time index (item::TIME_SHARDS, read by every walk), or several sources"),
         Limit(rate, f"relay: events a second from {partitions} shards", rate, relay_rate, "ParallelizationFactor above 1", keeps_order=False),
         Limit(rate, "queue: send calls a second", rate * sends, quota["fifo_calls_per_second"], "SQS's quota of the region"),
@@ -78,8 +85,11 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = json.loads(arguments.measured.read_text())
     prices, quotas = (json.loads((HERE / name).read_text()) for name in ("prices.json", "quotas.json"))
+    ours = next((design for design in designs(measured, prices, logs=True) if design.name == WITH_VIEWS), None)
+    if ours is None:
+        print("What limits first needs hookmill and its growth to be measured.")
+        return
     table = [limit for rate in RATES for limit in limits(measured, prices, quotas, rate)]
-    ours = designs(measured, prices, logs=True)[1]
     per_month = {rate: ours.cost(prices, 0.0) / 1e6 * rate * 86_400 * 30 for rate in RATES}
     if arguments.json:
         print(json.dumps({"limits": [asdict(limit) | {"holds": limit.holds} for limit in table], "dollars_a_month": per_month}, indent=2))
@@ -90,7 +100,7 @@ def main() -> None:
         for limit in sorted(of_rate, key=lambda limit: limit.available / limit.needed):
             word = "holds" if limit.holds else "RAISE"
             order = "" if limit.keeps_order else " (costs order)"
-            print(f"  {word}  {limit.what:<46} {limit.needed:>12,.1f} of {limit.available:>12,.1f}  {limit.raise_it}{order}")
+            print(f"  {word}  {limit.what:<54} {limit.needed:>12,.1f} of {limit.available:>12,.1f}  {limit.raise_it}{order}")
 
 
 if __name__ == "__main__":

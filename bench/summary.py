@@ -1,6 +1,6 @@
-"""Puts what a benchmark measured into `docs/performance.md`, between its two marks.
+"""Puts what a benchmark measured into `docs/performance.md` and `docs/scale.md`, between their marks.
 
-    python -m bench.summary .local/bench/measured.json docs/performance.md --command "make bench"
+    python -m bench.summary .local/bench/measured.json docs
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from bench import bill
+from bench import bill, scale
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 # What a contender is called in the tables, in their order.
@@ -112,17 +112,41 @@ def dollars(priced: dict) -> str:
     return table(["dollars a million deliveries, with logs (without)", *next(iter(priced.values()))], lines)
 
 
+def limits(measured: dict, prices: dict) -> str:
+    """What limits at each rate: what holds least comes first, and what holds ten times over is left out."""
+    quotas = json.loads((scale.HERE / "quotas.json").read_text())
+    lines = []
+    for rate in scale.RATES:
+        found = scale.limits(measured, prices, quotas, rate)
+        for limit in sorted(found, key=lambda limit: limit.available / limit.needed):
+            if limit.available < 10 * limit.needed:
+                word = "holds" if limit.holds else "**raise**"
+                order = "; costs order" if not limit.keeps_order else ""
+                lines.append([f"{rate:,}", limit.what, f"{limit.needed:,.0f}", f"{limit.available:,.0f}", word, f"{limit.raise_it}{order}"])
+    return table(["deliveries a second", "limit", "needed", "there is", "", "what raises it"], lines)
+
+
+def put(document: Path, parts: list[str]) -> None:
+    """Replaces what stands between a document's marks."""
+    before, _, rest = document.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    document.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path)
-    parser.add_argument("document", type=Path)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--command", default="make bench")
     arguments = parser.parse_args()
     measured = json.loads(arguments.measured.read_text())
     prices = json.loads((bill.HERE / "prices.json").read_text())
     priced = bill.priced(measured, prices)
-    parts = [
-        f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}, `{arguments.command}`, {measured['rounds']} rounds, {machine()}; functions on one core.",
+    trickle = bill.priced(measured, prices, relay_batch=1, orders_batch=1)
+    trickle = {f"{name}, a trickle": costs for name, costs in trickle.items() if name in (bill.TO_WORK, bill.WITH_VIEWS)}
+    when = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}, `{arguments.command}`, {measured['rounds']} rounds, {machine()}"
+    figures = [
+        f"{when}; functions on one core.",
         contenders(measured),
         "Ours by sample:",
         samples(measured),
@@ -131,11 +155,10 @@ def main() -> None:
         "Growth:",
         growth(measured),
         f"The bill at list prices of {prices['date']}:",
-        dollars(priced),
+        dollars(priced | trickle),
     ]
-    before, _, rest = arguments.document.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    arguments.document.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
+    put(arguments.folder / "performance.md", figures)
+    put(arguments.folder / "scale.md", [f"{when}.", limits(measured, prices)])
 
 
 if __name__ == "__main__":

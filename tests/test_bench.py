@@ -53,14 +53,34 @@ def test_logs_and_views_are_told_apart() -> None:
     assert bare[0].cost(PRICES, 0) < bare[1].cost(PRICES, 0)
 
 
+def test_what_was_not_measured_is_left_out() -> None:
+    whole = measured()
+    without_node = whole | {"rows": [row for row in whole["rows"] if row["contender"] != "node-send"]}
+    table = bill.priced(without_node, PRICES)
+    assert len(table) == len(bill.priced(whole, PRICES)) - 1 and not any("Node" in name for name in table)
+    alone = whole | {"rows": [row for row in whole["rows"] if row["contender"] == "hookmill"]}
+    assert list(bill.priced(alone, PRICES)) == [bill.TO_WORK, bill.WITH_VIEWS]
+    assert len(bill.goals(bill.priced(alone, PRICES), PRICES)) == 2
+    assert bill.goals(bill.priced(alone | {"growth": []}, PRICES), PRICES) == []
+
+
+def test_fixed_costs_are_of_what_the_template_makes() -> None:
+    fixed = bill.fixed_costs(PRICES)
+    assert fixed["5 secrets"] == pytest.approx(2.0)
+    assert sum(fixed.values()) < 12
+
+
 def test_limits_are_found_where_they_are() -> None:
     table = {rate: {limit.what.split(":")[0]: limit for limit in scale.limits(measured(), PRICES, QUOTAS, rate)} for rate in scale.RATES}
     assert all(limit.holds for limit in table[10].values())
     index = table[10_000]["time index"]
     assert (index.needed, index.available, index.holds) == (10_000, 8_000, False)
-    # 1,000 a second of two units each fill three partitions of 700 units, each with a shard and an invocation at a time.
-    relay = next(limit for limit in scale.limits(measured(), PRICES, QUOTAS, 1_000) if limit.what.startswith("relay"))
-    assert "from 3 shards" in relay.what and not relay.keeps_order
+    # 10,000 a second of one unit each, beside the index's, fill 15 partitions of 700 units, each with a shard.
+    relay = next(limit for limit in scale.limits(measured(), PRICES, QUOTAS, 10_000) if limit.what.startswith("relay"))
+    assert "from 15 shards" in relay.what and not relay.keeps_order
+    # A new table has four.
+    relay = next(limit for limit in scale.limits(measured(), PRICES, QUOTAS, 10) if limit.what.startswith("relay"))
+    assert "from 4 shards" in relay.what
 
 
 def test_deliveries_differ_and_are_signed() -> None:

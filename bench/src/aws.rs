@@ -53,7 +53,8 @@ struct State {
     rows: HashMap<String, Row>,
     /// The keys of the rows that were made since they were last taken, in their order.
     made: Vec<String>,
-    sent: Vec<Value>,
+    /// Messages with the queue that each went to.
+    sent: Vec<(String, Value)>,
     counts: Counts,
 }
 
@@ -98,9 +99,10 @@ impl Aws {
         made.iter().filter_map(|key| state.rows.get(key).cloned()).collect()
     }
 
-    /// The messages that were sent since they were last taken, in their order.
-    pub fn take_messages(&self) -> Vec<Value> {
-        std::mem::take(&mut self.locked().sent)
+    /// The messages that were sent to a queue since they were last taken, in their order; those to others go.
+    pub fn take_messages(&self, queue: &str) -> Vec<Value> {
+        let sent = std::mem::take(&mut self.locked().sent);
+        sent.into_iter().filter(|(url, _)| url.ends_with(queue)).map(|(_, message)| message).collect()
     }
 
     /// Puts so many rows there that nobody asks for.
@@ -153,13 +155,13 @@ impl State {
             "PutItem" => self.put(request),
             "UpdateItem" => self.update(request),
             "GetItem" => Ok(self.get(request)),
-            "SendMessage" => Ok(self.send(request)),
+            "SendMessage" => Ok(self.send(&request["QueueUrl"], request)),
             "SendMessageBatch" => {
                 let entries = request["Entries"].as_array().cloned().unwrap_or_default();
                 let sent: Vec<Value> = entries
                     .iter()
                     .map(|entry| {
-                        let mut sent = self.send(entry);
+                        let mut sent = self.send(&request["QueueUrl"], entry);
                         sent["Id"] = entry["Id"].clone();
                         sent
                     })
@@ -228,9 +230,9 @@ impl State {
         found.map_or_else(|| json!({}), |item| json!({"Item": item}))
     }
 
-    fn send(&mut self, message: &Value) -> Value {
+    fn send(&mut self, queue: &Value, message: &Value) -> Value {
         self.counts.messages += 1;
-        self.sent.push(message.clone());
+        self.sent.push((queue.as_str().unwrap_or_default().to_owned(), message.clone()));
         let body = message["MessageBody"].as_str().unwrap_or_default();
         json!({"MessageId": "00000000-0000-0000-0000-000000000000", "SequenceNumber": "1",
             "MD5OfMessageBody": hex::encode(Md5::digest(body.as_bytes()))})

@@ -31,6 +31,8 @@ pub struct Contender {
     pub job: Job,
     /// Every so many invocations of ours, it makes one: slower ones would take all day.
     pub slowness: usize,
+    /// Invocations before anything warm is measured: what compiles as it runs needs more of them.
+    pub warm_up: usize,
     kind: Kind,
 }
 
@@ -50,6 +52,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "the receiver as it is deployed: one conditional put; relay and queues are another process's work",
         job: Job::Keep,
         slowness: 1,
+        warm_up: 50,
         kind: Kind::Ours,
     },
     Contender {
@@ -57,6 +60,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "HMAC, one JSON parse and one signed put, by hand and without any library for AWS or Lambda",
         job: Job::Floor,
         slowness: 1,
+        warm_up: 50,
         kind: Kind::Floor,
     },
     Contender {
@@ -64,6 +68,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "lambda_http, no SDK, no work",
         job: Job::Hello,
         slowness: 1,
+        warm_up: 50,
         kind: Kind::Rust("hello"),
     },
     Contender {
@@ -71,6 +76,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "lambda_http and the AWS SDK with their default features: conditional put, then send",
         job: Job::KeepAndSend,
         slowness: 1,
+        warm_up: 50,
         kind: Kind::Rust("sample"),
     },
     Contender {
@@ -78,6 +84,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "Python, Powertools idempotency and parser, boto3",
         job: Job::Keep,
         slowness: 6,
+        warm_up: 200,
         kind: Kind::Python,
     },
     Contender {
@@ -85,6 +92,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "the same, and an inline send",
         job: Job::KeepAndSend,
         slowness: 6,
+        warm_up: 200,
         kind: Kind::Python,
     },
     Contender {
@@ -92,6 +100,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "Node.js, Powertools idempotency and parser, AWS SDK v3",
         job: Job::Keep,
         slowness: 6,
+        warm_up: 500,
         kind: Kind::Node,
     },
     Contender {
@@ -99,6 +108,7 @@ pub const CONTENDERS: [Contender; 8] = [
         what: "the same, and an inline send",
         job: Job::KeepAndSend,
         slowness: 6,
+        warm_up: 500,
         kind: Kind::Node,
     },
 ];
@@ -125,8 +135,9 @@ pub const OURS: &Contender = &CONTENDERS[0];
 
 impl Contender {
     /// Whether this machine can run it; the README asks for everything but Node.js.
-    pub fn can_run(&self) -> bool {
-        !matches!(self.kind, Kind::Node) || Command::new("node").arg("--version").output().is_ok()
+    pub fn can_run(&self, peers: &Path) -> bool {
+        let installed = || peers.join("node/node_modules/.done").exists();
+        !matches!(self.kind, Kind::Node) || (installed() && Command::new("node").arg("--version").output().is_ok())
     }
 
     /// How it is started for a target.

@@ -48,7 +48,7 @@ struct Running {
 }
 
 /// The curve over the body's size.
-pub const BODY: &str = "bytes of a request";
+pub const BODY: &str = "bytes of a body";
 /// The curve over an order's events.
 pub const HISTORY_OF_ORDER: &str = "events of one order";
 /// No curve: one body that nothing can compress.
@@ -56,7 +56,9 @@ pub const RANDOM_LEAF: &str = "a body of random leaves";
 
 const BODY_BYTES: [usize; 7] = [0, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000];
 const ROWS: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
-const HISTORY: [usize; 5] = [1, 10, 100, 1_000, 10_000];
+const HISTORY: [usize; 4] = [1, 100, 1_000, 10_000];
+/// Events that are measured from each of those on.
+const PROBES: usize = 20;
 const BATCHES: [usize; 4] = [1, 2, 5, 10];
 const STREAM_BATCHES: [usize; 3] = [1, 10, 100];
 
@@ -76,7 +78,7 @@ async fn bodies(places: &Places, target: &Target, aws: &Aws, invocations: usize)
         aws.reset(&target.secret);
         let mut receiver = receiver(places, target, aws).await;
         let events = target.grown(more).iter().take(invocations).cloned().collect::<Vec<_>>();
-        let (bytes, warm_up) = (events[0].len(), events.len() / 10);
+        let (bytes, warm_up) = (body_bytes(&events[0]), events.len() / 10);
         let counted = events.len() - warm_up;
         let warm = receiver.run(events, warm_up, aws).await;
         points.push(point(bytes, counted, warm, &receiver.process));
@@ -84,12 +86,17 @@ async fn bodies(places: &Places, target: &Target, aws: &Aws, invocations: usize)
     curve(BODY, points)
 }
 
+fn body_bytes(event: &[u8]) -> usize {
+    let event: Value = serde_json::from_slice(event).expect("a request event");
+    event["body"].as_str().map_or(0, str::len)
+}
+
 async fn random_leaf(places: &Places, target: &Target, aws: &Aws) -> Curve {
     eprintln!("growth: {RANDOM_LEAF}");
     aws.reset(&target.secret);
     let mut receiver = receiver(places, target, aws).await;
     let events = target.of_random_leaves().to_vec();
-    let (bytes, counted) = (events[0].len(), events.len());
+    let (bytes, counted) = (body_bytes(&events[0]), events.len());
     let warm = receiver.run(events, 0, aws).await;
     Curve { what: RANDOM_LEAF, points: vec![point(bytes, counted, warm, &receiver.process)], exponent: 0.0 }
 }
@@ -138,27 +145,30 @@ async fn batches(places: &Places, target: &Target, aws: &Aws, invocations: usize
 
 /// One order with more and more events: what the next one costs the orders function.
 async fn history(places: &Places, target: &Target, aws: &Aws) -> Curve {
+    let others = kept(places, target, aws, 50).await;
+    let others = relayed(places, aws, &others).await;
     aws.reset(&target.secret);
     let mut receiver = receiver(places, target, aws).await;
     let most = HISTORY[HISTORY.len() - 1];
-    let probe = 100;
     eprintln!("growth: one order with {most} events");
-    for event in &target.of_one_order()[..most + probe] {
+    for event in &target.of_one_order()[..most + PROBES] {
         receiver.api.invoke(event.clone()).await;
     }
     let rows = aws.take_rows();
-    assert_eq!(rows.len(), most + probe, "every event of the order is kept");
+    assert_eq!(rows.len(), most + PROBES, "every event of the order is kept");
     let messages = relayed(places, aws, &rows).await;
     let mut orders = function(places, "orders", aws).await;
+    orders.run(others.chunks(1).map(queue_event).collect(), 0, aws).await;
     let mut points = Vec::new();
     let mut done = 0;
     for size in HISTORY {
-        let before = messages[done..size].chunks(10).map(queue_event).collect();
-        orders.run(before, 0, aws).await;
-        let next = messages[size..size + probe.min(size)].chunks(1).map(queue_event).collect();
+        orders.run(messages[done..size].chunks(10).map(queue_event).collect(), 0, aws).await;
+        let next = messages[size..size + PROBES].chunks(1).map(queue_event).collect();
         let warm = orders.run(next, 0, aws).await;
-        done = size + probe.min(size);
-        points.push(point(size, probe.min(size), warm, &orders.process));
+        let puts = warm.counts.calls.get("PutItem").copied().unwrap_or_default();
+        assert_eq!(puts, PROBES as u64, "every later event changes the view");
+        done = size + PROBES;
+        points.push(point(size, PROBES, warm, &orders.process));
     }
     curve(HISTORY_OF_ORDER, points)
 }
@@ -177,7 +187,7 @@ async fn kept(places: &Places, target: &Target, aws: &Aws, count: usize) -> Vec<
 async fn relayed(places: &Places, aws: &Aws, rows: &[serde_json::Map<String, Value>]) -> Vec<Value> {
     let mut relay = function(places, "relay", aws).await;
     relay.run(rows.chunks(100).map(stream_event).collect(), 0, aws).await;
-    let messages = aws.take_messages();
+    let messages = aws.take_messages("/orders.fifo");
     assert_eq!(messages.len(), rows.len(), "every row is relayed");
     messages
 }
@@ -191,6 +201,10 @@ async fn receiver(places: &Places, target: &Target, aws: &Aws) -> Running {
 
 async fn function(places: &Places, name: &str, aws: &Aws) -> Running {
     let api = RuntimeApi::start().await;
+    // Both of the template's.
+    let url = |name: &str| format!("http://{}/000000000000/{name}.fifo", aws.address);
+    let of_orders = ["order.*", "payment.*", "fulfillment.*", "return.*"];
+    let queues = json!([{"url": url("orders"), "types": of_orders}, {"url": url("work")}]);
     let environment = [
         ("AWS_LAMBDA_RUNTIME_API", api.address.to_string()),
         ("AWS_ENDPOINT_URL", format!("http://{}", aws.address)),
@@ -202,7 +216,7 @@ async fn function(places: &Places, name: &str, aws: &Aws) -> Running {
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
         ("EVENTS_TABLE", "events".to_owned()),
         ("ORDERS_TABLE", "orders".to_owned()),
-        ("QUEUES", format!(r#"[{{"url":"http://{}/000000000000/work.fifo"}}]"#, aws.address)),
+        ("QUEUES", queues.to_string()),
         ("RELAY_DEAD_LETTER_QUEUE_URL", format!("http://{}/000000000000/dead", aws.address)),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();

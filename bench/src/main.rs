@@ -13,7 +13,7 @@ use bench::aws::Aws;
 use bench::contenders::{CONTENDERS, Contender, Places};
 use bench::growth::curves;
 use bench::measure::{Turn, turn};
-use bench::process::{Awake, Launcher};
+use bench::process::{self, Awake, Launcher};
 use bench::report::{curve_table, goal_table, goals, row, table};
 use bench::workload::targets;
 use clap::Parser;
@@ -25,8 +25,8 @@ struct Args {
     /// Rounds; in each every contender has its turn on every target.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Warm invocations of each kind in a turn; slower contenders make fewer.
-    #[arg(long, default_value_t = 1200)]
+    /// Warm invocations of each kind in a turn, at most 1,900; slower contenders make fewer.
+    #[arg(long, default_value_t = 1200, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_900))]
     invocations: usize,
     /// Only these contenders.
     #[arg(long)]
@@ -49,9 +49,10 @@ struct Args {
     /// The interpreter with the Python peer's packages.
     #[arg(long, default_value = ".local/bench/python/bin/python")]
     python: PathBuf,
-    /// The core that functions are kept on; the driver and the stand-in for AWS have the others.
-    #[arg(long, default_value_t = 1)]
-    core: usize,
+    /// The core that functions are kept on, the last one that there is; the driver and the stand-in for AWS have the
+    /// others.
+    #[arg(long)]
+    core: Option<usize>,
     /// Let cores go to sleep between calls.
     #[arg(long)]
     sleepy: bool,
@@ -69,9 +70,11 @@ async fn main() {
     assert!(Path::new("/proc/self/schedstat").exists(), "processor times are read from Linux's /proc");
     let own = std::env::current_exe().expect("its own path").parent().expect("a folder").to_owned();
     // Before the deliveries are read: what is started is copied from this process.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let launcher = Launcher::start(&own, args.core.min(cores - 1)).expect("the launcher is there");
-    let _awake = (!args.sleepy).then(|| Awake::cores(&own, cores));
+    let cores = process::cores();
+    let core = args.core.or(cores.last().copied()).unwrap_or_default();
+    let launcher = Launcher::start(&own, core).expect("the launcher is there");
+    process::leave(core, &cores);
+    let _awake = (!args.sleepy).then(|| Awake::cores(&own, &cores));
     let absolute = |path: &PathBuf| std::path::absolute(path).expect("a path");
     let places = Places {
         functions: absolute(&args.functions),
@@ -84,9 +87,9 @@ async fn main() {
     let targets = targets(&args.deliveries, &args.target);
     let wanted = |contender: &&Contender| args.only.is_empty() || args.only.iter().any(|name| name == contender.name);
     let (contenders, left_out): (Vec<&Contender>, Vec<&Contender>) =
-        CONTENDERS.iter().filter(wanted).partition(|contender| contender.can_run());
+        CONTENDERS.iter().filter(wanted).partition(|contender| contender.can_run(&places.peers));
     for contender in left_out {
-        eprintln!("{} is left out: there is no Node.js here", contender.name);
+        eprintln!("{} is left out: there is no Node.js here, or its packages are not installed", contender.name);
     }
     let aws = Aws::start().await;
     let mut turns: BTreeMap<(usize, usize), Vec<Turn>> = BTreeMap::new();

@@ -43,9 +43,6 @@ pub struct Warm {
     pub counts: Counts,
 }
 
-/// Invocations before anything warm is measured.
-const WARM_UP: usize = 50;
-
 /// One contender's turn on one target.
 pub async fn turn(contender: &Contender, target: &Target, places: &Places, aws: &Aws, invocations: usize) -> Turn {
     aws.reset(&target.secret);
@@ -58,11 +55,11 @@ pub async fn turn(contender: &Contender, target: &Target, places: &Places, aws: 
     let init_cpu_ms = milliseconds(process.processor_time());
     let (reply, first) = api.invoke(target.delivery(0, Kind::New)).await;
     expect(contender, target, Kind::New, &reply.body, reply.is_error);
-    for number in 1..=WARM_UP {
+    for number in 1..=contender.warm_up {
         api.invoke(target.delivery(number, Kind::New)).await;
     }
     let mut warm = BTreeMap::new();
-    let first_number = WARM_UP + 1;
+    let first_number = contender.warm_up + 1;
     for kind in kinds(contender.job) {
         aws.take_counts();
         let mut took = Vec::with_capacity(invocations);

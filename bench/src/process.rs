@@ -51,6 +51,28 @@ pub struct Process {
 #[derive(Debug)]
 pub struct Awake(Vec<Child>);
 
+/// The cores that this process may run on.
+pub fn cores() -> Vec<usize> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0");
+    let range = |part: &str| {
+        let (first, last) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
+        Some(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?)
+    };
+    list.split(',').filter_map(range).flatten().collect()
+}
+
+/// Takes this process off a core, if there are others.
+pub fn leave(core: usize, cores: &[usize]) {
+    let others: Vec<String> = cores.iter().filter(|other| **other != core).map(usize::to_string).collect();
+    if !others.is_empty() {
+        let own = std::process::id().to_string();
+        let mut moved = Command::new("taskset");
+        moved.args(["--all-tasks", "--cpu-list", "--pid", &others.join(","), &own]);
+        let _ = moved.stdout(Stdio::null()).status();
+    }
+}
+
 impl Launch {
     /// Starts it as a child of this process. Its output is thrown away.
     pub fn spawn(&self) -> io::Result<Child> {
@@ -100,6 +122,9 @@ impl Launcher {
         requests.flush()?;
         let mut line = String::new();
         pipes.answers.read_line(&mut line)?;
+        if line.is_empty() {
+            return Err(io::Error::other("the launcher ended"));
+        }
         serde_json::from_str::<Result<u32, String>>(&line)?.map_err(io::Error::other)
     }
 }
@@ -142,13 +167,13 @@ impl Drop for Process {
 
 impl Awake {
     /// Keeps so many cores awake; fewer where the machine does not let it.
-    pub fn cores(own: &Path, cores: usize) -> Self {
+    pub fn cores(own: &Path, cores: &[usize]) -> Self {
         let keeper = |core: usize| {
             let mut command = Command::new("chrt");
             command.args(["--idle", "0", "taskset", "--cpu-list", &core.to_string()]).arg(own.join("awake"));
             command.stdin(Stdio::piped()).spawn().ok()
         };
-        Awake((0..cores).filter_map(keeper).collect())
+        Awake(cores.iter().copied().filter_map(keeper).collect())
     }
 }
 
