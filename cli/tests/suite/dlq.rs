@@ -2,6 +2,7 @@
 
 use crate::harness::{START_MS, World, world};
 use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, RELAY_DEAD_LETTERS, WORK, WORK_DEAD_LETTERS};
+use edge::item::text;
 use edge::queue::{deduplication_of, group_of};
 use hookmill::Exit;
 use serde_json::{Value, json};
@@ -70,15 +71,25 @@ async fn parked_events_are_loaded_and_sent_to_their_queue() {
     world.queues.put(RELAY_DEAD_LETTERS, &parked("https://elsewhere", &key.id()), "");
     world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, "scalapay/it/NONE/created/~"), "");
     world.queues.put(RELAY_DEAD_LETTERS, r#"{"DDBStreamBatchInfo": {}}"#, "");
+    // A row of a form that this build does not know: sent, it would go out as one that nobody can read.
+    let (unknown, _) = kept(&world, "disputed").await;
+    let row = world.context.dynamodb().update_item().table_name("EventsTable").key("pk", text(&unknown.pk));
+    row.key("sk", text(&unknown.sk)).update_expression("REMOVE received_at").send().await.unwrap();
+    world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, &unknown.id()), "");
     assert_eq!(world.run(&["dlq", "redrive", "--queue", "relay", "--yes"]).await, Exit::Problems);
     let told = String::from_utf8(world.results()).unwrap();
-    for reason in ["has no queue https://elsewhere", "no event scalapay/it/NONE", "names no events"] {
+    for reason in [
+        "has no queue https://elsewhere",
+        "no event scalapay/it/NONE",
+        "names no events",
+        "cannot be read by this build",
+    ] {
         assert!(told.contains(reason), "{told}");
     }
     let taken = world.queues.taken(WORK);
     assert_eq!(taken.len(), 1);
     assert_eq!((&taken[0].0, &taken[0].1), (&event, &group_of(&key.pk)));
-    assert_eq!(world.queues.taken(RELAY_DEAD_LETTERS).len(), 3);
+    assert_eq!(world.queues.taken(RELAY_DEAD_LETTERS).len(), 4);
     assert_eq!(world.queues.hidden(RELAY_DEAD_LETTERS), 0);
 }
 
