@@ -110,7 +110,7 @@ bench/peers/node/node_modules/.done: bench/peers/node/package-lock.json
 
 # Without Node.js its peer is left out. The functions are built as `make package` builds them, apart from the driver,
 # whose features would reach them.
-bench: tools $(BENCH)/.done $(if $(shell command -v npm),bench/peers/node/node_modules/.done) ## hookmill beside its peers, in about 15 minutes: make bench [ARGS="--rounds 1 --only hookmill"]
+bench: tools $(BENCH)/.done $(if $(shell command -v npm),bench/peers/node/node_modules/.done) ## hookmill beside its peers, in about 20 minutes: make bench [ARGS="--rounds 1 --only hookmill"]
 	cargo build --release --locked -p scalev -p scalapay -p shopline -p selldone -p relay -p orders
 	cargo build --release --locked -p bench
 	cargo build --release --locked --manifest-path bench/peers/rust/Cargo.toml --target-dir target/peers
