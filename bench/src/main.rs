@@ -26,7 +26,7 @@ struct Args {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Warm invocations of each kind in a turn, at most 1,900; slower contenders make fewer.
-    #[arg(long, default_value_t = 800, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_900))]
+    #[arg(long, default_value_t = 500, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_900))]
     invocations: usize,
     /// Only these contenders.
     #[arg(long)]
