@@ -112,6 +112,13 @@ impl Error {
         self.next = Some(next.into());
         self
     }
+
+    /// Adds one more thing to do about it, behind what is there.
+    #[must_use]
+    pub fn and_next(self, more: &str) -> Self {
+        let next = self.next.as_ref().map_or(more.to_owned(), |next| format!("{next} {more}"));
+        self.next(next)
+    }
 }
 
 impl fmt::Display for Error {

@@ -122,13 +122,9 @@ async fn swing(context: &Context, place: Place<'_>, held: &Held, new: &str) -> R
         .await;
     let Err(error) = moved else { return Ok(true) };
     // An answer may have been lost behind its effect, and a second attempt refused because of the first.
-    let now = read(context, place).await.map_err(|unread| {
-        let next = unread.next.unwrap_or_default();
-        Error {
-            next: Some(format!("{next} Whether the change was made is not known: look before you repeat it.")),
-            ..unread
-        }
-    })?;
+    let now = read(context, place)
+        .await
+        .map_err(|unread| unread.and_next("Whether the change was made is not known: look before you repeat it."))?;
     if now.version.as_deref() == Some(new) {
         return Ok(true);
     }

@@ -89,8 +89,8 @@ pub async fn chosen(context: &Context, args: &SourceArgs) -> Result<Vec<SourceNa
     }
     let mut found = Vec::new();
     for known in PROVIDERS.into_iter().filter(|known| args.provider.is_none_or(|wanted| wanted.0.name == known.name)) {
-        let sources = of_provider(context, known).await.map_err(|error| match error.next {
-            Some(next) => Error { next: Some(format!("{next} Or name one source with --source.")), ..error },
+        let sources = of_provider(context, known).await.map_err(|error| match &error.next {
+            Some(_) => error.and_next("Or name one source with --source."),
             None => error,
         })?;
         found.extend(sources.names().map(|source| SourceName { provider: known, source: source.to_owned() }));

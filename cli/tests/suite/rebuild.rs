@@ -1,7 +1,11 @@
 //! Views made anew from their events.
 
+use std::cell::Cell;
+
 use edge::item::text;
 use hookmill::Exit;
+use hookmill::commands::orders::rebuild::{Telling, rebuild_all};
+use hookmill::journal::{Journal, Work};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::event::Event;
@@ -67,6 +71,21 @@ async fn a_misread_far_future_is_mended_and_nothing_else_is_written() {
     assert!(world.lines(&["orders", "rebuild", "--resume", file.path(), "--yes"]).await.is_empty());
     assert!(world.notes().contains("No order is left to be rebuilt"));
     assert_eq!(world.run(&["forget", "order", "--resume", file.path()]).await, Exit::Usage);
+}
+
+#[tokio::test]
+async fn what_was_not_begun_when_it_is_to_end_stays_undone() {
+    let world = world().await;
+    two_orders(&world).await;
+    let orders = ["scalapay/it/A", "scalapay/it/B"].map(str::to_owned).to_vec();
+    let mut journal = Journal::dry(Work::new(&world.context, "reread publish", orders, None).await.unwrap());
+    let stop = Cell::new(true);
+    let stopped = rebuild_all(&world.context, &mut journal, true, Telling::default(), &stop).await;
+    assert_eq!(stopped.unwrap_err().exit, Exit::Interrupted);
+    assert!(views(&world).await.is_empty());
+    stop.set(false);
+    rebuild_all(&world.context, &mut journal, true, Telling::default(), &stop).await.unwrap();
+    assert_eq!(views(&world).await.len(), 2);
 }
 
 #[tokio::test]

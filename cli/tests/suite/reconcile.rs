@@ -319,6 +319,18 @@ async fn text_tells_the_counts() {
 }
 
 #[tokio::test]
+async fn a_list_that_does_not_end_is_no_whole_one() {
+    let order: Value = serde_json::from_slice(&file("selldone/order.json")).unwrap();
+    let same = status(200, &json!({"orders": [order]}).to_string());
+    let (world, server) = world_with(vec![same.clone(), same.clone(), same]).await;
+    let line = ["reconcile", "--source", "selldone/main", "--from", "2020-01-01"];
+    assert_eq!(world.run(&line).await, Exit::Service);
+    let told = world.notes();
+    assert!(told.contains("an end of its pages"), "{told}");
+    assert_eq!(server.lines().len(), 2);
+}
+
+#[tokio::test]
 async fn ctrl_c_ends_between_orders_and_tells_how_far_it_came() {
     let orders = ["a", "b"].map(|id| order(id, "pending", "2026-01-05T00:00:00Z"));
     let (world, _server) = world_with(vec![page(&orders), page(&orders), page(&[])]).await;

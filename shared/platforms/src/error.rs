@@ -118,6 +118,11 @@ impl Error {
         Error { provider, operation, attempts: 0, may_have_happened: false, cause, said: None }
     }
 
+    /// A list whose pages do not end.
+    pub fn endless(provider: &'static str, operation: &'static str) -> Self {
+        Error::unsent(provider, operation, Cause::Form { missing: "an end of its pages" })
+    }
+
     /// What to do about it.
     pub fn next_step(&self) -> String {
         if self.may_have_happened {

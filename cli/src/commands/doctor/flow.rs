@@ -75,18 +75,15 @@ async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> 
     let orders = patient.context.orders().await?;
     let mut views: BTreeMap<String, View> = BTreeMap::new();
     let (mut looked, mut missing) = (0, Vec::new());
-    for kept in newest.iter().filter(|kept| concerns_orders(kept.event.event_type)) {
-        let told = kept.view.clone();
-        if told.is_empty() {
-            continue;
-        }
+    let tells = |kept: &&KeptEvent| concerns_orders(kept.event.event_type) && !kept.view.is_empty();
+    for kept in newest.iter().filter(tells) {
         looked += 1;
         if !views.contains_key(&kept.key.pk) {
             let view = orders.view(&kept.key.pk).await.map_err(|error| store_failed(&error))?;
             views.insert(kept.key.pk.clone(), view.unwrap_or_default());
         }
         // A view that has joined an event is not changed by joining it again.
-        let changed = views.get(&kept.key.pk).is_none_or(|view| view.clone().merge(told));
+        let changed = views.get(&kept.key.pk).is_none_or(|view| view.clone().merge(kept.view.clone()));
         missing.extend(changed.then(|| kept.event.id.clone()));
     }
     Ok((looked, missing))

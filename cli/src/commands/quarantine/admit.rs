@@ -80,9 +80,7 @@ pub async fn run(context: &Context, args: AdmitArgs) -> Result<Exit, Error> {
         let line = match admit(context, one, present.sources(one.provider)?, args.yes).await {
             Ok(line) => line,
             Err(error) => {
-                let again = "What was admitted stays so; to go on, run the same command again.";
-                let next = error.next.map_or(again.to_owned(), |next| format!("{next} {again}"));
-                ended = Err(Error { next: Some(next), ..error });
+                ended = Err(error.and_next("What was admitted stays so; to go on, run the same command again."));
                 break;
             }
         };

@@ -134,10 +134,11 @@ impl<'a> Comparison<'a> {
             loop {
                 let page = list.page(&self.api.client, theirs::window(range), cursor.as_ref()).await;
                 let page = page.map_err(|error| api_failed(&error))?;
-                // A server that ignores the page that it is asked for would be asked for ever.
+                // A server that ignores the offset would be asked for ever: SHOPLINE's client tells it by its cursor,
+                // Selldone's cannot.
                 let before = std::mem::replace(&mut first, page.items.first().and_then(|order| order.id.clone()));
                 if first.is_some() && first == before {
-                    return Err(api_failed(&theirs::endless(self.api.name.provider.name, "list orders")));
+                    return Err(api_failed(&platforms::Error::endless(self.api.name.provider.name, "list orders")));
                 }
                 let orders: Vec<Told> =
                     page.items.into_iter().filter_map(|order| self.tell(order, kind, false)).collect();

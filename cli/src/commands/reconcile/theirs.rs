@@ -194,13 +194,7 @@ async fn all_pages<T>(
         }
     }
     // Half a list would pass for the whole.
-    Err(endless("scalapay", operation))
-}
-
-/// A list whose pages do not end.
-pub fn endless(provider: &'static str, operation: &'static str) -> platforms::Error {
-    let cause = Cause::Form { missing: "an end of its pages" };
-    platforms::Error { provider, operation, attempts: 1, may_have_happened: false, cause, said: None }
+    Err(platforms::Error::endless("scalapay", operation))
 }
 
 fn day(ms: i64) -> Date {

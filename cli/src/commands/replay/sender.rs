@@ -84,7 +84,7 @@ impl<'a> Sender<'a> {
                 true => Error::new(Exit::Interrupted, "nobody reads what this prints any more"),
                 false => error,
             };
-            Error { next: Some(format!("{}{}", prefix(error.next), self.how_to_go_on())), ..error }
+            error.and_next(&self.how_to_go_on())
         })?;
         if count(Outcome::Failed) > 0 {
             self.context.output.note(&self.how_to_go_on());
@@ -245,8 +245,4 @@ fn text(line: &SentLine, paint: Paint) -> String {
     };
     let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
     format!("{outcome}  {:<6}  {:<22}  {}{reason}", line.queue.name(), line.event_type, line.id)
-}
-
-fn prefix(next: Option<String>) -> String {
-    next.map(|next| format!("{next} ")).unwrap_or_default()
 }

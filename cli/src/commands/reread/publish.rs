@@ -83,7 +83,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
     let mut journal = Journal::dry(Work::new(context, "reread publish", orders, None).await?);
     let rebuilt = rebuild_all(context, &mut journal, true, Telling::default(), stop).await;
-    let rebuilt = rebuilt.map_err(|error| error.next(how_to_go_on(true, &path)))?;
+    let rebuilt = rebuilt.map_err(|error| error.and_next(&how_to_go_on(true, &path)))?;
     context.output.tell(&rebuilt, totals)?;
     Ok(if sent == Exit::Ok { rebuilt.exit() } else { sent })
 }

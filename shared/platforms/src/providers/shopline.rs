@@ -86,7 +86,7 @@ impl Shopline {
                 return Ok(all);
             }
         }
-        Err(self.http.unsent("list webhooks", Cause::Form { missing: "an end of its pages" }))
+        Err(Error::endless("shopline", "list webhooks"))
     }
 
     /// `GET /v1/webhooks/:id`.

@@ -202,6 +202,21 @@ async fn what_was_never_relayed_is_sent_and_a_removed_source_too() {
     assert_eq!((swept.sent, ground.queues.bodies(WORK).len()), (0, 1));
 }
 
+#[tokio::test]
+async fn a_secret_that_could_not_be_read_is_read_again_at_the_next_run() {
+    let ground = Ground::new().await;
+    let receiver = ground.put_scalev(1);
+    ground.run_hourly().await;
+    ground.receive(&receiver, 1, json!({})).await;
+    ground.world.time.advance(28 * HOUR_MS);
+    ground.put_secret("selldone", None);
+    assert_eq!(ground.run().await.unwrap_err().to_string(), "duties of the watch failed: sources, sweep");
+    ground.put_secret("selldone", Some(json!({"sources": {}})));
+    // The hour is not over, so that is all that is done again.
+    let report = ground.run().await.unwrap();
+    assert_eq!((report.hourly, report.swept.unwrap().sent), (false, 1));
+}
+
 fn webhooks(entries: &[(&str, &str, &str, &[&str])]) -> String {
     let item = |(id, address, status, topics): &(&str, &str, &str, &[&str])| json!({"id": id, "address": address, "status": status, "topics": topics});
     let items: Vec<Value> = entries.iter().map(item).collect();
