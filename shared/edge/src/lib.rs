@@ -1,8 +1,9 @@
 //! hookmill's AWS side: everything that can fail.
 //!
 //! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`] with [`item`] and
-//! [`compression`], [`quarantine`] with [`seal`]; then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them [`time_index`] and [`sweep`]; then
-//! [`orders`] and [`read`]; and when a body has to go, [`erasure`], which leaves a [`residue`].
+//! [`compression`], [`quarantine`] with [`seal`]; then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them
+//! [`time_index`] and [`sweep`]; then [`orders`] and [`read`]; and when a body has to go, [`erasure`], which leaves a
+//! [`residue`].
 
 use serde::{Deserialize, Serialize};
 

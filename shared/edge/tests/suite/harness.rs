@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Intercept, Region, RuntimeComponents};
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_http_client::test_util::infallible_client_fn;
+use aws_smithy_types::config_bag::ConfigBag;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use edge::clock::Clock;
@@ -170,6 +172,32 @@ impl World {
     pub(crate) async fn names(&self, pk: &str) -> Vec<String> {
         let items = self.items(EVENTS).await;
         items.iter().filter(|item| text_of(item, "pk").starts_with(pk)).map(|item| text_of(item, "sk")).collect()
+    }
+}
+
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is done before each call of a client, with the request's body; an error fails the call.
+pub(crate) struct BeforeCalls<F>(pub(crate) F);
+
+impl<F> std::fmt::Debug for BeforeCalls<F> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("BeforeCalls")
+    }
+}
+
+impl<F: Fn(&[u8]) -> Result<(), Failure> + Send + Sync> Intercept for BeforeCalls<F> {
+    fn name(&self) -> &'static str {
+        "BeforeCalls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), Failure> {
+        (self.0)(context.request().body().bytes().unwrap_or_default())
     }
 }
 

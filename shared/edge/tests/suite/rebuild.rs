@@ -3,13 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
-use aws_sdk_dynamodb::config::{Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_types::config_bag::ConfigBag;
 use edge::item::{Item, text};
 use edge::orders::rebuild::Rebuild;
-use edge::{Eraser, Orders, ViewConfig};
+use edge::{Eraser, Orders};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::event::Event;
@@ -114,31 +111,17 @@ async fn replays_corrections_and_repeats_make_no_difference() {
 }
 
 /// Joins a message before one of the calls of a client, counted from 0.
-#[derive(Debug)]
-struct Between {
+fn between(
+    world: &World,
     at: usize,
     calls: Arc<AtomicUsize>,
-    others: aws_sdk_dynamodb::Client,
-    config: ViewConfig,
-    clock: edge::clock::Clock,
-    item: Item,
-    body: String,
-}
-
-impl Intercept for Between {
-    fn name(&self) -> &'static str {
-        "Between"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        if self.calls.fetch_add(1, Ordering::SeqCst) == self.at {
-            let orders = Orders::new(self.config.clone(), self.others.clone(), self.clock.clone());
-            let (client, item, body) = (self.others.clone(), self.item.clone(), self.body.clone());
+    (item, body): (Item, String),
+) -> impl Fn(&[u8]) -> Result<(), Failure> + use<> {
+    let (others, clock) = (world.dynamodb.clone(), world.clock());
+    move |_| {
+        if calls.fetch_add(1, Ordering::SeqCst) == at {
+            let orders = Orders::new(view_config(), others.clone(), clock.clone());
+            let (client, item, body) = (others.clone(), item.clone(), body.clone());
             // The hook cannot wait, so a thread of its own does.
             let joined = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -173,16 +156,7 @@ async fn an_event_that_is_joined_at_any_step_is_not_lost() {
         apply(&orders(&world), &order[1..]).await;
         apply(&orders(&world), &[wrong.to_json().unwrap()]).await;
         let calls = Arc::new(AtomicUsize::new(0));
-        let (item, body) = one_more(pk);
-        let between = Between {
-            at,
-            calls: Arc::clone(&calls),
-            others: world.dynamodb.clone(),
-            config: view_config(),
-            clock: world.clock(),
-            item,
-            body,
-        };
+        let between = BeforeCalls(between(&world, at, Arc::clone(&calls), one_more(pk)));
         let config = world.dynamodb.config().to_builder().interceptor(between).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         let rebuilding = Orders::new(view_config(), client, world.clock());
@@ -410,8 +384,13 @@ async fn an_erasure_that_dies_anywhere_is_finished_by_the_next() {
     let pk = rows.iter().map(pk_of).find(|pk| pk.starts_with("scalev/")).unwrap();
     rebuild_all(&world, std::slice::from_ref(&pk)).await;
     for at in 0.. {
-        let calls = Arc::new(AtomicUsize::new(0));
-        let config = world.dynamodb.config().to_builder().interceptor(Dies { at, calls: Arc::clone(&calls) });
+        let calls = AtomicUsize::new(0);
+        // Every call from one on fails.
+        let dies = BeforeCalls(move |_: &[u8]| match calls.fetch_add(1, Ordering::SeqCst) >= at {
+            true => Err("the process died".into()),
+            false => Ok(()),
+        });
+        let config = world.dynamodb.config().to_builder().interceptor(dies);
         let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
         let client = aws_sdk_dynamodb::Client::from_conf(config.build());
         let erased = Eraser::new(view_config(), client, world.clock()).erase(&pk, None).await;
@@ -424,29 +403,6 @@ async fn an_erasure_that_dies_anywhere_is_finished_by_the_next() {
     let view = orders(&world).view(&pk).await.unwrap().unwrap();
     assert_eq!(view.render()["order"]["customer"]["name"], Value::Null);
     assert!(view.summary().total.is_some());
-}
-
-/// Fails every call from one on.
-#[derive(Debug)]
-struct Dies {
-    at: usize,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Intercept for Dies {
-    fn name(&self) -> &'static str {
-        "Dies"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let dead = self.calls.fetch_add(1, Ordering::SeqCst) >= self.at;
-        if dead { Err("the process died".into()) } else { Ok(()) }
-    }
 }
 
 #[tokio::test]
