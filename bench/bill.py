@@ -14,7 +14,7 @@ import json
 import math
 import os
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tests.local import template
@@ -22,6 +22,7 @@ from tests.local import template
 HERE = Path(__file__).parent
 REPEATS = (0.0, 0.1, 0.5)
 MILLION = 1_000_000
+RECEIVER_MB = 256
 TO_WORK, WITH_VIEWS = "hookmill, to the work queue", "hookmill, with order views"
 # Bytes of log lines, with the 26 that CloudWatch adds to each: the receivers' and the relay's one a delivery are means
 # over all samples; the orders function writes none when all is well. Lambda adds START, END and REPORT to an invocation.
@@ -60,7 +61,7 @@ class Design:
         return MILLION * (new + repeats * dollars(self.repeat, prices))
 
 
-def dollars(work: Work, prices: dict, architecture: str = "x86_64") -> float:
+def dollars(work: Work, prices: dict) -> float:
     """What one piece of work costs."""
     gb_seconds = work.requests * math.ceil(work.billed_ms) / 1_000 * work.memory_mb / 1_024
     per_million = (
@@ -70,7 +71,7 @@ def dollars(work: Work, prices: dict, architecture: str = "x86_64") -> float:
         + work.queue_requests * prices["sqs_fifo_per_million_requests"]
         + work.gateway_requests * prices["http_api_per_million_requests"]
     )
-    return per_million / MILLION + gb_seconds * prices["lambda_per_gb_second"][architecture] + work.log_bytes / 1e9 * prices["logs_per_gb"]
+    return per_million / MILLION + gb_seconds * prices["lambda_per_gb_second"] + work.log_bytes / 1e9 * prices["logs_per_gb"]
 
 
 def invocation(cpu_us: float, calls: dict[str, float], prices: dict, memory_mb: int) -> float:
@@ -114,35 +115,30 @@ def behind(curve: dict, size: int, prices: dict, memory_mb: int, receives: float
     )
 
 
-def averaged(rows: list[dict], contender: str, kind: str, prices: dict, memory_mb: int, logs: bool) -> Work:
+def averaged(rows: list[dict], contender: str, kind: str, prices: dict, logs: bool) -> Work:
     """The mean over all targets."""
-    works = [receiving(row, kind, prices, memory_mb, logs) for row in rows if row["contender"] == contender]
-    names = Work.__dataclass_fields__
-    return Work(**{name: statistics.fmean(getattr(work, name) for work in works) for name in names if name != "memory_mb"}, memory_mb=memory_mb)
+    works = [asdict(receiving(row, kind, prices, RECEIVER_MB, logs)) for row in rows if row["contender"] == contender]
+    return Work(**{name: statistics.fmean(work[name] for work in works) for name in works[0]})
 
 
 def designs(measured: dict, prices: dict, logs: bool, relay_batch: int = 10, orders_batch: int = 5) -> list[Design]:
     """Every design, from what was measured of it; the batches are what Lambda hands over at a time."""
     rows = measured["rows"]
     curves = {curve["what"]: curve for curve in measured["growth"]}
-    assumed = prices["assumed"]
 
-    def of(contender: str, memory_mb: int) -> tuple[Work, Work]:
-        return (
-            averaged(rows, contender, "new", prices, memory_mb, logs),
-            averaged(rows, contender, "repeat", prices, memory_mb, logs),
-        )
+    def of(contender: str) -> tuple[Work, Work]:
+        return tuple(averaged(rows, contender, kind, prices, logs) for kind in ("new", "repeat"))
 
     def there(*contenders: str) -> bool:
         return all(any(row["contender"] == contender for row in rows) for contender in contenders)
 
     found = []
     if there("hookmill") and curves:
-        found += of_hookmill(of("hookmill", 256), curves, prices, logs, relay_batch, orders_batch)
+        found += of_hookmill(of("hookmill"), curves, prices, logs, relay_batch, orders_batch)
     if there("rust-sample"):
-        found += of_sample(of("rust-sample", 256), prices, logs, gateway_batch=relay_batch)
+        found += of_sample(of("rust-sample"), prices, logs, gateway_batch=relay_batch)
     others = {"python-send": "Powertools idempotency (Python)", "node-send": "Powertools idempotency (Node.js)"}
-    return found + [Design(name, *of(contender, 256)) for contender, name in others.items() if there(contender)]
+    return found + [Design(name, *of(contender)) for contender, name in others.items() if there(contender)]
 
 
 def of_hookmill(ours: tuple[Work, Work], curves: dict, prices: dict, logs: bool, relay_batch: int, orders_batch: int) -> list[Design]:
@@ -155,11 +151,9 @@ def of_hookmill(ours: tuple[Work, Work], curves: dict, prices: dict, logs: bool,
 
 def of_sample(sample: tuple[Work, Work], prices: dict, logs: bool, gateway_batch: int) -> list[Design]:
     """What is usual in Rust: an inline send, a status beside it, or a queue in front of it all."""
-    assumed = prices["assumed"]
     # A status written to the row after the send: one more call, and the row's units once more.
-    after_status = Work(**{**sample[0].__dict__})
-    after_status.write_units += sample[0].write_units
-    after_status.billed_ms += assumed["put_ms"]
+    put_ms = prices["assumed"]["put_ms"]
+    after_status = replace(sample[0], write_units=2 * sample[0].write_units, billed_ms=sample[0].billed_ms + put_ms)
     return [
         Design("inline put and send (Rust)", *sample),
         Design("put, send, status update (Rust)", after_status, sample[1]),

@@ -30,7 +30,7 @@ def main() -> None:
     bars(axes[1][0], measured, names, "Peak memory, MB", lambda row: row["peak_bytes"]["median"] / 1e6)
     growth = axes[1][1]
     growth.set_title("Growth: processor time, µs, by what grows")
-    for curve in (curve for curve in measured["growth"] if len(curve["points"]) > 1):
+    for curve in measured["growth"]:
         sizes = [point["size"] for point in curve["points"]]
         times = [point["cpu_us"] for point in curve["points"]]
         growth.loglog(sizes, times, marker="o", label=f"{curve['what']} ({curve['exponent']:.2f})")

@@ -17,18 +17,6 @@ from pathlib import Path
 from bench import bill, scale
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-# What a contender is called in the tables, in their order.
-NAMES = {
-    "hookmill": "**hookmill**",
-    "floor": "floor: HMAC, one parse, one signed put by hand",
-    "rust-hello": "Rust, hello world of lambda_http",
-    "rust-sample": "Rust as in the common samples, inline send",
-    "python": "Python, Powertools",
-    "python-send": "Python, Powertools, inline send",
-    "node": "Node.js, Powertools",
-    "node-send": "Node.js, Powertools, inline send",
-}
-
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
@@ -50,10 +38,8 @@ def median(rows: list[dict], value) -> float:
 def contenders(measured: dict) -> str:
     """One line a contender: medians over the samples."""
     lines = []
-    for name, shown in NAMES.items():
-        rows = [row for row in measured["rows"] if row["contender"] == name]
-        if not rows:
-            continue
+    for contender in measured["contenders"]:
+        rows = [row for row in measured["rows"] if row["contender"] == contender["name"]]
 
         def warm(kind: str, value, rows: list[dict] = rows) -> str:
             there = [row for row in rows if kind in row["warm"]]
@@ -61,7 +47,7 @@ def contenders(measured: dict) -> str:
 
         lines.append(
             [
-                shown,
+                f"**{contender['what']}**" if contender["name"] == "hookmill" else contender["what"],
                 f"{median(rows, lambda row: row['init_ms']['median']):,.1f}",
                 f"{median(rows, lambda row: row['first_ms']['median']):,.1f}",
                 *(warm("new", lambda found, key=key: found[key]["median"]) for key in ("p50_us", "p95_us", "p99_us")),
@@ -91,9 +77,8 @@ def growth(measured: dict) -> str:
     """Each curve in a line."""
     lines = []
     for curve in measured["growth"]:
-        if len(curve["points"]) > 1:
-            points = ", ".join(f"{point['size']:,}: {point['cpu_us']:,.0f}" for point in curve["points"])
-            lines.append([curve["what"], f"{curve['exponent']:.2f}", points])
+        points = ", ".join(f"{point['size']:,}: {point['cpu_us']:,.0f}" for point in curve["points"])
+        lines.append([curve["what"], f"{curve['exponent']:.2f}", points])
     return table(["what grows", "exponent", "size: CPU µs an invocation"], lines)
 
 
@@ -101,7 +86,8 @@ def goals(found: list[dict]) -> str:
     """Every target."""
     lines = []
     for goal in found:
-        spread = f" ({goal['spread'][0]:.3g} to {goal['spread'][1]:.3g})" if goal.get("spread", [0, 0])[0] != goal.get("spread", [0, 0])[1] else ""
+        least, greatest = goal.get("spread", (0, 0))
+        spread = f" ({least:.3g} to {greatest:.3g})" if least != greatest else ""
         lines.append([goal["what"], f"{goal['value']:.3g}{spread}", f"{goal['at_most']:.3g}", "yes" if goal["met"] else "**no**"])
     return table(["target", "measured", "at most", "met"], lines)
 

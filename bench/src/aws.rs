@@ -5,22 +5,19 @@
 //! job is told by the rows and messages that it left.
 
 use std::collections::{BTreeMap, HashMap};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use md5::{Digest, Md5};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
 
 use crate::item_size::{of_item, read_units, write_units};
+use crate::server::serve;
 
 /// The stand-in.
 #[derive(Debug, Clone)]
@@ -65,21 +62,10 @@ type Answered = Result<Value, (&'static str, Value)>;
 impl Aws {
     /// Listens on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let aws = Aws { address: listener.local_addr().unwrap(), state: Arc::default() };
-        let state = Arc::clone(&aws.state);
-        tokio::spawn(async move {
-            loop {
-                let Ok((stream, _)) = listener.accept().await else { return };
-                let _ = stream.set_nodelay(true);
-                let state = Arc::clone(&state);
-                let service = service_fn(move |request| serve(request, Arc::clone(&state)));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
-        aws
+        let state: Arc<Mutex<State>> = Arc::default();
+        let answered = Arc::clone(&state);
+        let address = serve(move |request| answer(request, Arc::clone(&answered))).await;
+        Aws { address, state }
     }
 
     /// Empties it; its one secret has this value from now on.
@@ -119,7 +105,7 @@ impl Aws {
     }
 }
 
-async fn serve(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Full<Bytes>> {
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     let json_version =
@@ -140,13 +126,13 @@ async fn serve(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<R
         }
     };
     let text = answer.to_string();
-    let response = Response::builder()
+    Response::builder()
         .status(status)
         .header("content-type", json_version)
         .header("x-amzn-requestid", "BENCH")
         .header("x-amz-crc32", crc32(text.as_bytes()).to_string())
-        .body(Full::new(Bytes::from(text)));
-    Ok(response.unwrap())
+        .body(Full::new(Bytes::from(text)))
+        .unwrap()
 }
 
 impl State {

@@ -25,7 +25,7 @@ pub enum Job {
 pub struct Contender {
     /// Its name in tables and JSON.
     pub name: &'static str,
-    /// What it is, in a sentence.
+    /// What it is called in documents.
     pub what: &'static str,
     /// What it does.
     pub job: Job,
@@ -47,17 +47,10 @@ enum Kind {
 
 /// Every contender, in the order of their turns.
 pub const CONTENDERS: [Contender; 8] = [
-    Contender {
-        name: "hookmill",
-        what: "the receiver as it is deployed: one conditional put; relay and queues are another process's work",
-        job: Job::Keep,
-        slowness: 1,
-        warm_up: 50,
-        kind: Kind::Ours,
-    },
+    Contender { name: "hookmill", what: "hookmill", job: Job::Keep, slowness: 1, warm_up: 50, kind: Kind::Ours },
     Contender {
         name: "floor",
-        what: "HMAC, one JSON parse and one signed put, by hand and without any library for AWS or Lambda",
+        what: "floor: HMAC, one parse, one signed put by hand",
         job: Job::Floor,
         slowness: 1,
         warm_up: 50,
@@ -65,7 +58,7 @@ pub const CONTENDERS: [Contender; 8] = [
     },
     Contender {
         name: "rust-hello",
-        what: "lambda_http, no SDK, no work",
+        what: "Rust, hello world of lambda_http",
         job: Job::Hello,
         slowness: 1,
         warm_up: 50,
@@ -73,7 +66,7 @@ pub const CONTENDERS: [Contender; 8] = [
     },
     Contender {
         name: "rust-sample",
-        what: "lambda_http and the AWS SDK with their default features: conditional put, then send",
+        what: "Rust as in the common samples, inline send",
         job: Job::KeepAndSend,
         slowness: 1,
         warm_up: 50,
@@ -81,7 +74,7 @@ pub const CONTENDERS: [Contender; 8] = [
     },
     Contender {
         name: "python",
-        what: "Python, Powertools idempotency and parser, boto3",
+        what: "Python, Powertools",
         job: Job::Keep,
         slowness: 6,
         warm_up: 200,
@@ -89,7 +82,7 @@ pub const CONTENDERS: [Contender; 8] = [
     },
     Contender {
         name: "python-send",
-        what: "the same, and an inline send",
+        what: "Python, Powertools, inline send",
         job: Job::KeepAndSend,
         slowness: 6,
         warm_up: 200,
@@ -97,7 +90,7 @@ pub const CONTENDERS: [Contender; 8] = [
     },
     Contender {
         name: "node",
-        what: "Node.js, Powertools idempotency and parser, AWS SDK v3",
+        what: "Node.js, Powertools",
         job: Job::Keep,
         slowness: 6,
         warm_up: 500,
@@ -105,7 +98,7 @@ pub const CONTENDERS: [Contender; 8] = [
     },
     Contender {
         name: "node-send",
-        what: "the same, and an inline send",
+        what: "Node.js, Powertools, inline send",
         job: Job::KeepAndSend,
         slowness: 6,
         warm_up: 500,
@@ -156,27 +149,37 @@ impl Contender {
         };
         let sends = self.job == Job::KeepAndSend;
         let queue = if sends { format!("http://{aws}/000000000000/work.fifo") } else { String::new() };
-        let environment = [
-            ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
-            ("AWS_ENDPOINT_URL", format!("http://{aws}")),
-            ("AWS_ACCESS_KEY_ID", "bench".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("AWS_LAMBDA_FUNCTION_NAME", "bench".to_owned()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
-            ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
+        let own = [
             ("LAMBDA_TASK_ROOT", folder.to_string_lossy().into_owned()),
             ("NODE_ENV", "production".to_owned()),
             ("POWERTOOLS_SERVICE_NAME", "bench".to_owned()),
-            ("EVENTS_TABLE", "events".to_owned()),
             ("SECRET_ID", "bench".to_owned()),
             ("QUEUE_URL", queue),
             ("PROVIDER", target.provider.clone()),
         ];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Launch { command, folder, environment }
+        Launch { command, folder, environment: environment(api, aws, own) }
     }
+}
+
+/// What Lambda and the template give every function, and what one has of its own.
+pub fn environment<const N: usize>(
+    api: SocketAddr,
+    aws: SocketAddr,
+    own: [(&str, String); N],
+) -> Vec<(String, String)> {
+    let every = [
+        ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
+        ("AWS_ENDPOINT_URL", format!("http://{aws}")),
+        ("AWS_ACCESS_KEY_ID", "bench".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_NAME", "bench".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
+        ("EVENTS_TABLE", "events".to_owned()),
+    ];
+    every.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,15 +1,13 @@
 //! How cost grows: with the body, the table, the history of one order and the batch.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, Counts};
-use crate::contenders::{OURS, Places};
-use crate::measure::{Warm, summary};
+use crate::contenders::{OURS, Places, environment};
+use crate::measure::{Running, Warm};
 use crate::process::{Launch, Process};
-use crate::runtime_api::RuntimeApi;
+use crate::runtime_api::{Reply, RuntimeApi};
 use crate::workload::{Kind, Target};
 
 /// One curve.
@@ -40,19 +38,19 @@ pub struct Point {
     pub counts: Counts,
 }
 
-/// A function and its Runtime API.
-#[derive(Debug)]
-struct Running {
-    api: RuntimeApi,
-    process: Process,
+/// What was measured of growth.
+#[derive(Debug, Clone, Serialize)]
+pub struct Growth {
+    /// The curves.
+    pub curves: Vec<Curve>,
+    /// A body with a random value in every leaf, which nothing compresses.
+    pub random_leaf: Point,
 }
 
 /// The curve over the body's size.
 pub const BODY: &str = "bytes of a body";
 /// The curve over an order's events.
 pub const HISTORY_OF_ORDER: &str = "events of one order";
-/// No curve: one body that nothing can compress.
-pub const RANDOM_LEAF: &str = "a body of random leaves";
 
 const BODY_BYTES: [usize; 7] = [0, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000];
 const ROWS: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
@@ -62,43 +60,32 @@ const PROBES: usize = 20;
 const BATCHES: [usize; 4] = [1, 2, 5, 10];
 const STREAM_BATCHES: [usize; 3] = [1, 10, 100];
 
-/// Every curve on one target.
-pub async fn curves(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Vec<Curve> {
+/// Everything that grows, on one target.
+pub async fn growth(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Growth {
     let mut curves = vec![bodies(places, target, aws, invocations).await, rows(places, target, aws, invocations).await];
     curves.extend(batches(places, target, aws, invocations).await);
     curves.push(history(places, target, aws).await);
-    curves.push(random_leaf(places, target, aws).await);
-    curves
+    eprintln!("growth: a body with a random value in every leaf");
+    Growth { curves, random_leaf: of_bodies(places, target, aws, target.of_random_leaves()).await }
 }
 
 async fn bodies(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Curve {
     let mut points = Vec::new();
     for more in BODY_BYTES {
         eprintln!("growth: a body with {more} bytes more");
-        aws.reset(&target.secret);
-        let mut receiver = receiver(places, target, aws).await;
-        let events = target.grown(more).iter().take(invocations).cloned().collect::<Vec<_>>();
-        let (bytes, warm_up) = (body_bytes(&events[0]), events.len() / 10);
-        let counted = events.len() - warm_up;
-        let warm = receiver.run(events, warm_up, aws).await;
-        points.push(point(bytes, counted, warm, &receiver.process));
+        let events = target.grown(more);
+        points.push(of_bodies(places, target, aws, &events[..invocations.min(events.len())]).await);
     }
     curve(BODY, points)
 }
 
-fn body_bytes(event: &[u8]) -> usize {
-    let event: Value = serde_json::from_slice(event).expect("a request event");
-    event["body"].as_str().map_or(0, str::len)
-}
-
-async fn random_leaf(places: &Places, target: &Target, aws: &Aws) -> Curve {
-    eprintln!("growth: {RANDOM_LEAF}");
+/// The receiver over deliveries of one size.
+async fn of_bodies(places: &Places, target: &Target, aws: &Aws, events: &[Vec<u8>]) -> Point {
     aws.reset(&target.secret);
-    let mut receiver = receiver(places, target, aws).await;
-    let events = target.of_random_leaves().to_vec();
-    let (bytes, counted) = (body_bytes(&events[0]), events.len());
-    let warm = receiver.run(events, 0, aws).await;
-    Curve { what: RANDOM_LEAF, points: vec![point(bytes, counted, warm, &receiver.process)], exponent: 0.0 }
+    let receiver = receiver(places, target, aws).await;
+    let point = in_batches(receiver, events, 1, |one| one[0].clone(), aws).await;
+    let event: Value = serde_json::from_slice(&events[0]).expect("a request event");
+    Point { size: event["body"].as_str().map_or(0, str::len), ..point }
 }
 
 async fn rows(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Curve {
@@ -107,40 +94,45 @@ async fn rows(places: &Places, target: &Target, aws: &Aws, invocations: usize) -
         eprintln!("growth: {rows} rows in the table");
         aws.reset(&target.secret);
         aws.fill(rows);
-        let mut receiver = receiver(places, target, aws).await;
-        let events = (0..invocations + 10).map(|number| target.delivery(number, Kind::New)).collect();
-        let warm = receiver.run(events, 10, aws).await;
-        points.push(point(rows, invocations, warm, &receiver.process));
+        let receiver = receiver(places, target, aws).await;
+        let events: Vec<Vec<u8>> = (0..invocations).map(|number| target.delivery(number, Kind::New)).collect();
+        let point = in_batches(receiver, &events, 1, |one| one[0].clone(), aws).await;
+        points.push(Point { size: rows, ..point });
     }
     curve("rows in the table", points)
 }
 
 /// The relay over stream batches and the orders function over queue batches.
 async fn batches(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Vec<Curve> {
-    let mut relay_points = Vec::new();
+    let mut relay = Vec::new();
     for size in STREAM_BATCHES {
         eprintln!("growth: stream batches of {size}");
         let rows = kept(places, target, aws, invocations.max(10 * size)).await;
-        let mut relay = function(places, "relay", aws).await;
-        let events: Vec<Vec<u8>> = rows.chunks(size).map(stream_event).collect();
-        let warm_up = events.len() / 10;
-        let counted = (events.len() - warm_up) * size;
-        let warm = relay.run(events, warm_up, aws).await;
-        relay_points.push(point(size, counted, warm, &relay.process));
+        relay.push(in_batches(function(places, "relay", aws).await, &rows, size, stream_event, aws).await);
     }
-    let mut orders_points = Vec::new();
+    let mut orders = Vec::new();
     for size in BATCHES {
         eprintln!("growth: queue batches of {size}");
         let rows = kept(places, target, aws, invocations.max(10 * size)).await;
         let messages = relayed(places, aws, &rows).await;
-        let mut orders = function(places, "orders", aws).await;
-        let events: Vec<Vec<u8>> = messages.chunks(size).map(queue_event).collect();
-        let warm_up = events.len() / 10;
-        let counted = (events.len() - warm_up) * size;
-        let warm = orders.run(events, warm_up, aws).await;
-        orders_points.push(point(size, counted, warm, &orders.process));
+        orders.push(in_batches(function(places, "orders", aws).await, &messages, size, queue_event, aws).await);
     }
-    vec![curve("relay: records in a batch", relay_points), curve("orders: messages in a batch", orders_points)]
+    vec![curve("relay: records in a batch", relay), curve("orders: messages in a batch", orders)]
+}
+
+/// What a function shows that is fed in batches of a size; a tenth of them warm it up.
+async fn in_batches<T>(
+    mut function: Running,
+    items: &[T],
+    size: usize,
+    event: impl Fn(&[T]) -> Vec<u8>,
+    aws: &Aws,
+) -> Point {
+    let warm_up = items.chunks(size).len() / 10 * size;
+    let (first, measured) = items.split_at(warm_up);
+    feed(&mut function, first.chunks(size).map(&event)).await;
+    let warm = function.series(measured.chunks(size).map(&event), aws, succeeded).await;
+    point(size, measured.len(), warm, &function.process)
 }
 
 /// One order with more and more events: what the next one costs the orders function.
@@ -158,13 +150,13 @@ async fn history(places: &Places, target: &Target, aws: &Aws) -> Curve {
     assert_eq!(rows.len(), most + PROBES, "every event of the order is kept");
     let messages = relayed(places, aws, &rows).await;
     let mut orders = function(places, "orders", aws).await;
-    orders.run(others.chunks(1).map(queue_event).collect(), 0, aws).await;
+    feed(&mut orders, others.chunks(1).map(queue_event)).await;
     let mut points = Vec::new();
     let mut done = 0;
     for size in HISTORY {
-        orders.run(messages[done..size].chunks(10).map(queue_event).collect(), 0, aws).await;
-        let next = messages[size..size + PROBES].chunks(1).map(queue_event).collect();
-        let warm = orders.run(next, 0, aws).await;
+        feed(&mut orders, messages[done..size].chunks(10).map(queue_event)).await;
+        let next = messages[size..size + PROBES].chunks(1).map(queue_event);
+        let warm = orders.series(next, aws, succeeded).await;
         let puts = warm.counts.calls.get("PutItem").copied().unwrap_or_default();
         assert_eq!(puts, PROBES as u64, "every later event changes the view");
         done = size + PROBES;
@@ -186,7 +178,7 @@ async fn kept(places: &Places, target: &Target, aws: &Aws, count: usize) -> Vec<
 
 async fn relayed(places: &Places, aws: &Aws, rows: &[serde_json::Map<String, Value>]) -> Vec<Value> {
     let mut relay = function(places, "relay", aws).await;
-    relay.run(rows.chunks(100).map(stream_event).collect(), 0, aws).await;
+    feed(&mut relay, rows.chunks(100).map(stream_event)).await;
     let messages = aws.take_messages("/orders.fifo");
     assert_eq!(messages.len(), rows.len(), "every row is relayed");
     messages
@@ -205,49 +197,27 @@ async fn function(places: &Places, name: &str, aws: &Aws) -> Running {
     let url = |name: &str| format!("http://{}/000000000000/{name}.fifo", aws.address);
     let of_orders = ["order.*", "payment.*", "fulfillment.*", "return.*"];
     let queues = json!([{"url": url("orders"), "types": of_orders}, {"url": url("work")}]);
-    let environment = [
-        ("AWS_LAMBDA_RUNTIME_API", api.address.to_string()),
-        ("AWS_ENDPOINT_URL", format!("http://{}", aws.address)),
-        ("AWS_ACCESS_KEY_ID", "bench".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
-        ("EVENTS_TABLE", "events".to_owned()),
+    let own = [
         ("ORDERS_TABLE", "orders".to_owned()),
         ("QUEUES", queues.to_string()),
         ("RELAY_DEAD_LETTER_QUEUE_URL", format!("http://{}/000000000000/dead", aws.address)),
     ];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let environment = environment(api.address, aws.address, own);
     let command = vec![places.functions.join(name).to_string_lossy().into_owned()];
     let launch = Launch { command, folder: places.functions.clone(), environment };
     Running { api, process: places.launcher.launch(launch).expect("the function starts") }
 }
 
-impl Running {
-    /// Runs events one after the other; the first ones are not measured.
-    async fn run(&mut self, events: Vec<Vec<u8>>, warm_up: usize, aws: &Aws) -> Warm {
-        let (mut took, mut cpu) = (Vec::new(), Duration::ZERO);
-        for (number, event) in events.into_iter().enumerate() {
-            self.api.polled().await;
-            if number == warm_up {
-                aws.take_counts();
-            }
-            let before = self.process.processor_time();
-            let (reply, time) = self.api.invoke(event).await;
-            self.api.polled().await;
-            assert!(!reply.is_error, "{}", String::from_utf8_lossy(&reply.body));
-            if number >= warm_up {
-                cpu += self.process.processor_time().saturating_sub(before);
-                took.push(time);
-            }
-        }
-        if took.is_empty() {
-            took.push(Duration::ZERO);
-        }
-        summary(took, cpu, aws.take_counts())
+/// Runs events that are not measured.
+async fn feed(function: &mut Running, events: impl Iterator<Item = Vec<u8>>) {
+    for event in events {
+        let (reply, _) = function.api.invoke(event).await;
+        succeeded(&reply);
     }
+}
+
+fn succeeded(reply: &Reply) {
+    assert!(!reply.is_error, "{}", String::from_utf8_lossy(&reply.body));
 }
 
 fn stream_event(rows: &[serde_json::Map<String, Value>]) -> Vec<u8> {

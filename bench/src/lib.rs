@@ -1,6 +1,6 @@
 //! hookmill's receivers beside what their users would pick instead, in one run on one machine.
 //!
-//! In reading order: [`workload`] what is delivered; [`runtime_api`] Lambda's side of a function process; [`aws`] a
+//! In reading order: [`workload`] what is delivered; [`server`] what answers on loopback; [`runtime_api`] Lambda's side of a function process; [`aws`] a
 //! stand-in that answers every call in constant time and counts; [`item_size`] what DynamoDB would bill for it;
 //! [`process`] a function's processor time and memory; [`contenders`] who is measured; [`measure`] the turns;
 //! [`growth`] how the cost grows with what is delivered, and the relay's and the orders function's; [`report`] what is told of them.
@@ -17,6 +17,7 @@
 )]
 
 pub mod workload;
+pub mod server;
 pub mod runtime_api;
 pub mod aws;
 pub mod item_size;

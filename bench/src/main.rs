@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bench::aws::Aws;
 use bench::contenders::{CONTENDERS, Contender, Places};
-use bench::growth::curves;
+use bench::growth::growth;
 use bench::measure::{Turn, turn};
 use bench::process::{self, Awake, Launcher};
 use bench::report::{curve_table, goal_table, goals, row, table};
@@ -108,15 +108,19 @@ async fn main() {
     };
     let rows: Vec<_> = turns.iter().filter_map(named).collect();
     println!("{}", table(&rows));
-    let mut growth = Vec::new();
-    if let Some(target) = targets.first().filter(|_| !args.no_growth) {
-        growth = curves(&places, target, &aws, args.invocations.min(1_000)).await;
-        println!("{}", curve_table(target.name, &growth));
+    let mut grown = None;
+    if let Some(target) = targets.iter().find(|target| target.can_grow() && !args.no_growth) {
+        let growth = growth(&places, target, &aws, args.invocations.min(1_000)).await;
+        println!("{}", curve_table(target.name, &growth.curves));
+        grown = Some(growth);
     }
-    let goals = goals(&rows, &growth);
+    let goals = goals(&rows, grown.as_ref());
     println!("{}", goal_table(&goals));
     if let Some(path) = args.json {
-        let document = json!({"rounds": args.rounds, "rows": rows, "goals": goals, "growth": growth});
+        let names: Vec<_> = contenders.iter().map(|one| json!({"name": one.name, "what": one.what})).collect();
+        let curves = grown.map(|growth| growth.curves).unwrap_or_default();
+        let document =
+            json!({"rounds": args.rounds, "contenders": names, "rows": rows, "goals": goals, "growth": curves});
         std::fs::write(&path, format!("{document:#}\n")).expect("the file can be written");
     }
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::aws::{Aws, Counts};
 use crate::contenders::{Contender, Job, Places};
-use crate::runtime_api::RuntimeApi;
+use crate::process::Process;
+use crate::runtime_api::{Reply, RuntimeApi};
 use crate::workload::{Kind, Target};
 
 /// What one process showed in one turn.
@@ -43,43 +44,59 @@ pub struct Warm {
     pub counts: Counts,
 }
 
+/// A function process and its Runtime API.
+#[derive(Debug)]
+pub struct Running {
+    /// Lambda's side.
+    pub api: RuntimeApi,
+    /// The function's.
+    pub process: Process,
+}
+
+impl Running {
+    /// Runs events one after the other and measures each; the reply to each is checked.
+    pub async fn series(&mut self, events: impl Iterator<Item = Vec<u8>>, aws: &Aws, check: impl Fn(&Reply)) -> Warm {
+        aws.take_counts();
+        let (mut took, mut cpu) = (Vec::new(), Duration::ZERO);
+        for event in events {
+            self.api.polled().await;
+            let before = self.process.processor_time();
+            let (reply, time) = self.api.invoke(event).await;
+            // The next poll is a part of what an invocation costs.
+            self.api.polled().await;
+            cpu += self.process.processor_time().saturating_sub(before);
+            check(&reply);
+            took.push(time);
+        }
+        summary(took, cpu, aws.take_counts())
+    }
+}
+
 /// One contender's turn on one target.
 pub async fn turn(contender: &Contender, target: &Target, places: &Places, aws: &Aws, invocations: usize) -> Turn {
     aws.reset(&target.secret);
-    let mut api = RuntimeApi::start().await;
+    let api = RuntimeApi::start().await;
     let launch = contender.launch(places, target, api.address, aws.address);
     let started = Instant::now();
     let process = places.launcher.launch(launch).unwrap_or_else(|error| panic!("{}: {error}", contender.name));
-    api.polled().await;
+    let mut running = Running { api, process };
+    running.api.polled().await;
     let init_ms = milliseconds(started.elapsed());
-    let init_cpu_ms = milliseconds(process.processor_time());
-    let (reply, first) = api.invoke(target.delivery(0, Kind::New)).await;
-    expect(contender, target, Kind::New, &reply.body, reply.is_error);
+    let init_cpu_ms = milliseconds(running.process.processor_time());
+    let (reply, first) = running.api.invoke(target.delivery(0, Kind::New)).await;
+    expect(contender, target, Kind::New, &reply);
     for number in 1..=contender.warm_up {
-        api.invoke(target.delivery(number, Kind::New)).await;
+        running.api.invoke(target.delivery(number, Kind::New)).await;
     }
     let mut warm = BTreeMap::new();
     let first_number = contender.warm_up + 1;
     for kind in kinds(contender.job) {
-        aws.take_counts();
-        let mut took = Vec::with_capacity(invocations);
-        let mut cpu = Duration::ZERO;
-        for number in first_number..first_number + invocations {
-            let event = target.delivery(number, *kind);
-            api.polled().await;
-            let before = process.processor_time();
-            let (reply, time) = api.invoke(event).await;
-            // The next poll is a part of what an invocation costs.
-            api.polled().await;
-            cpu += process.processor_time().saturating_sub(before);
-            expect(contender, target, *kind, &reply.body, reply.is_error);
-            took.push(time);
-        }
-        let counts = aws.take_counts();
-        check_job(contender, *kind, &counts, invocations);
-        warm.insert(kind.name(), summary(took, cpu, counts));
+        let events = (first_number..first_number + invocations).map(|number| target.delivery(number, *kind));
+        let series = running.series(events, aws, |reply| expect(contender, target, *kind, reply)).await;
+        check_job(contender, *kind, &series.counts, invocations);
+        warm.insert(kind.name(), series);
     }
-    Turn { init_ms, init_cpu_ms, first_ms: milliseconds(first), peak_bytes: process.peak_bytes(), warm }
+    Turn { init_ms, init_cpu_ms, first_ms: milliseconds(first), peak_bytes: running.process.peak_bytes(), warm }
 }
 
 fn kinds(job: Job) -> &'static [Kind] {
@@ -103,18 +120,17 @@ fn check_job(contender: &Contender, kind: Kind, counts: &Counts, invocations: us
     assert_eq!(counts.messages, messages, "{} sent other messages than it should", contender.name);
 }
 
-fn expect(contender: &Contender, target: &Target, kind: Kind, body: &[u8], is_error: bool) {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+fn expect(contender: &Contender, target: &Target, kind: Kind, reply: &Reply) {
+    let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let wanted = match contender.job {
         Job::Hello | Job::Floor => 200,
         Job::Keep | Job::KeepAndSend => kind.status(),
     };
-    let right = !is_error && answer["statusCode"] == wanted;
-    assert!(right, "{} on {}, {}: {}", contender.name, target.name, kind.name(), String::from_utf8_lossy(body));
+    let right = !reply.is_error && answer["statusCode"] == wanted;
+    assert!(right, "{} on {}, {}: {}", contender.name, target.name, kind.name(), String::from_utf8_lossy(&reply.body));
 }
 
-/// Latencies and processor time of some invocations.
-pub fn summary(mut took: Vec<Duration>, cpu: Duration, counts: Counts) -> Warm {
+fn summary(mut took: Vec<Duration>, cpu: Duration, counts: Counts) -> Warm {
     took.sort_unstable();
     let at = |share: usize| microseconds(took[(took.len() * share / 100).min(took.len() - 1)]);
     Warm {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::aws::Counts;
 use crate::contenders::OURS;
-use crate::growth::{BODY, Curve, HISTORY_OF_ORDER, RANDOM_LEAF};
+use crate::growth::{BODY, Curve, Growth, HISTORY_OF_ORDER};
 use crate::measure::Turn;
 use crate::workload::Kind;
 
@@ -199,7 +199,7 @@ fn write_units_of_new(row: &Row) -> Option<f64> {
 }
 
 /// Every target that something was measured for.
-pub fn goals(rows: &[Row], growth: &[Curve]) -> Vec<Goal> {
+pub fn goals(rows: &[Row], growth: Option<&Growth>) -> Vec<Goal> {
     let find =
         |contender: &str, target: &str| rows.iter().find(move |row| row.contender == contender && row.target == target);
     let ours = || rows.iter().filter(|row| row.contender == OURS.name);
@@ -214,21 +214,20 @@ pub fn goals(rows: &[Row], growth: &[Curve]) -> Vec<Goal> {
     };
     let mut goals: Vec<Goal> = RATIOS.into_iter().filter_map(ratio).collect();
     goals.extend(ABSOLUTE.into_iter().filter_map(absolute));
-    goals.extend(of_growth(growth));
+    goals.extend(growth.into_iter().flat_map(of_growth));
     goals
 }
 
-fn of_growth(growth: &[Curve]) -> Vec<Goal> {
-    let curve = |what: &str| growth.iter().find(|curve| curve.what == what);
+fn of_growth(growth: &Growth) -> Vec<Goal> {
+    let curve = |what: &str| growth.curves.iter().find(|curve| curve.what == what);
     let mut goals = Vec::new();
     let mut add = |what: &str, value: f64, at_most: f64| {
         let figure = Figure { median: value, least: value, greatest: value };
         goals.push(goal(what.to_owned(), value, figure, at_most));
     };
-    if let Some(random) = curve(RANDOM_LEAF).and_then(|curve| curve.points.first()) {
-        let units = random.counts.write_units as f64 / random.events as f64;
-        add("write units of 5.3 KB with a random value in every leaf", units, 4.0);
-    }
+    let random = &growth.random_leaf;
+    let units = random.counts.write_units as f64 / random.events as f64;
+    add("write units of 5.3 KB with a random value in every leaf", units, 4.0);
     if let Some([.., hundred, _, million]) = curve(BODY).map(|curve| curve.points.as_slice()) {
         add("CPU of a body of 1 MB / of 100 KB", million.cpu_us / hundred.cpu_us, 12.0);
     }
@@ -269,7 +268,7 @@ pub fn goal_table(goals: &[Goal]) -> String {
 /// The curves for people.
 pub fn curve_table(target: &str, curves: &[Curve]) -> String {
     let mut text = String::new();
-    for Curve { what, points, exponent } in curves.iter().filter(|curve| curve.points.len() > 1) {
+    for Curve { what, points, exponent } in curves {
         let _ = writeln!(text, "{what} ({target}): processor time grows with exponent {exponent:.2}");
         let _ = writeln!(
             text,

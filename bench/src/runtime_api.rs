@@ -1,17 +1,15 @@
 //! Lambda's side of a function process: the Runtime API over loopback, one invocation at a time.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::server::serve;
 
 /// A function has this long for one invocation.
 const INVOCATION: Duration = Duration::from_secs(30);
@@ -42,21 +40,9 @@ type Answers = mpsc::UnboundedSender<Reply>;
 impl RuntimeApi {
     /// Listens on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let (to_polls, polls) = mpsc::unbounded_channel();
         let (to_answers, answers) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            loop {
-                let Ok((stream, _)) = listener.accept().await else { return };
-                let _ = stream.set_nodelay(true);
-                let (polls, answers) = (to_polls.clone(), to_answers.clone());
-                let service = service_fn(move |request| answer(request, polls.clone(), answers.clone()));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
-        });
+        let address = serve(move |request| answer(request, to_polls.clone(), to_answers.clone())).await;
         RuntimeApi { address, polls, answers, waiting: None }
     }
 
@@ -80,18 +66,14 @@ impl RuntimeApi {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    polls: Polls,
-    answers: Answers,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, polls: Polls, answers: Answers) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     if request.method() == Method::GET && path.ends_with("/invocation/next") {
         let (send, event) = oneshot::channel();
         let _ = polls.send(send);
         // A driver that has gone leaves the function waiting, as Lambda leaves an idle one.
         let Ok(event) = event.await else { return std::future::pending().await };
-        return Ok(next(event));
+        return next(event);
     }
     let is_error = path.ends_with("/error");
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -100,7 +82,7 @@ async fn answer(
     } else {
         let _ = answers.send(Reply { body, is_error, at: Instant::now() });
     }
-    Ok(Response::builder().status(StatusCode::ACCEPTED).body(Full::default()).unwrap())
+    Response::builder().status(StatusCode::ACCEPTED).body(Full::default()).unwrap()
 }
 
 fn next(event: Bytes) -> Response<Full<Bytes>> {

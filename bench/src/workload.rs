@@ -93,6 +93,11 @@ impl Target {
         self.file(kind.file())[number].clone()
     }
 
+    /// Whether there are the deliveries that growth is measured with.
+    pub fn can_grow(&self) -> bool {
+        self.deliveries.contains_key("order")
+    }
+
     /// All deliveries with bodies that are so many bytes longer.
     pub fn grown(&self, more_bytes: usize) -> &[Vec<u8>] {
         self.file(&format!("body-{more_bytes}"))
