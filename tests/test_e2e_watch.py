@@ -208,7 +208,7 @@ def test_the_dashboard_is_there(pipe: e2e.Pipe) -> None:
 # Errors of functions the local stack counts itself, in its own time and whatever other tests do to them.
 ALARMS = sorted(name for name, (_, metric, *_) in test_template.ALARMS.items() if metric != "Errors")
 # A value that falls out of an alarm's window after so long.
-LEFT_SECONDS = 4
+LEFT_SECONDS = 8
 END_SECONDS_MAX = 20
 
 
