@@ -51,8 +51,12 @@ $(MICROBURST)/.done: requirements-proxy.txt
 	@$(MICROBURST)/bin/pip install --quiet --disable-pip-version-check -r requirements-proxy.txt
 	@touch $@
 
-binaries: # the functions and the tool, quick to link, for the local stack
-	cargo build --profile local --bins --locked
+# What is built is what is deployed, and the features that tests add to its dependencies, so that `make test` builds
+# none of them again.
+LOCAL := $(foreach function,$(notdir $(wildcard functions/*)),-p $(function)) -p hookmill -p features
+
+binaries: # the functions and the tool, for the local stack
+	cargo build --locked $(LOCAL)
 
 run: tools binaries ## start the local stack, send every sample, show what became of it
 	@$(RUN) tests.local.run --port $(PORT) $(ARGS)
@@ -73,10 +77,9 @@ test: test-rust test-simulator test-python ## unit, property, template and end-t
 test-rust: ## the tests that need no stack
 	cargo test --workspace --locked
 
-# The defects that these tests look for are compiled in by a feature that nothing deployed has; the profile is that of
-# the binaries, since a simulation needs fast code.
+# The defects that these tests look for are compiled in by a feature that nothing deployed has.
 test-simulator: ## the short form of the simulation: about 20,000 deliveries, every single crash, every deliberate defect
-	cargo test -p simulator --features defects --profile local --locked
+	cargo test -p simulator --features defects --locked
 
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
 	cargo run -p simulator --features defects --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)

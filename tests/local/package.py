@@ -86,7 +86,7 @@ def functions(template: dict) -> list[dict]:
 def copy_binary(built: Path, bootstrap: Path) -> Path:
     """Copies a binary to where Lambda looks for it, unless it is there already."""
     if not built.is_file():
-        raise MissingBinary(f"{built} is missing. Build it with: cargo build --profile local --bins --locked")
+        raise MissingBinary(f"{built} is missing. Build it with: make binaries")
     bootstrap.parent.mkdir(parents=True, exist_ok=True)
     if not (bootstrap.exists() and filecmp.cmp(built, bootstrap, shallow=False)):
         shutil.copyfile(built, bootstrap)

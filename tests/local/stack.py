@@ -244,8 +244,8 @@ def save(stack: Stack, digest: str) -> None:
 
 
 def default_binaries() -> Path:
-    """Where `cargo build --profile local` puts the functions."""
-    return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "local"
+    """Where `cargo build` puts the functions."""
+    return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
