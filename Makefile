@@ -31,24 +31,24 @@ help: ## this list
 tools: $(TOOLS)/.done $(MINISTACK)/.done ## install the pinned tools into .local/
 
 # Two environments, because SAM and MiniStack want different versions of one library.
-$(TOOLS)/.done: requirements.txt
+$(TOOLS)/.done: tests/requirements/tools.txt
 	@echo "Installing SAM, cargo-lambda and pytest into $(TOOLS) (once, one or two minutes) …"
 	@$(PYTHON) -m venv --clear $(TOOLS)
-	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements/tools.txt
 	@touch $@
 
-$(MINISTACK)/.done: requirements-ministack.txt
+$(MINISTACK)/.done: tests/requirements/ministack.txt
 	@echo "Installing the local AWS into $(MINISTACK) (once) …"
 	@$(PYTHON) -m venv --clear $(MINISTACK)
-	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check -r requirements-ministack.txt
+	@$(MINISTACK)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements/ministack.txt
 	@touch $@
 
 proxy: $(MICROBURST)/.done # what injects faults between the functions and AWS
 
-$(MICROBURST)/.done: requirements-proxy.txt
+$(MICROBURST)/.done: tests/requirements/proxy.txt
 	@echo "Installing the fault-injecting proxy into $(MICROBURST) (once) …"
 	@$(PYTHON) -m venv --clear $(MICROBURST)
-	@$(MICROBURST)/bin/pip install --quiet --disable-pip-version-check -r requirements-proxy.txt
+	@$(MICROBURST)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements/proxy.txt
 	@touch $@
 
 # What is built is what is deployed, and the features that tests add to its dependencies, so that `make test` builds
@@ -100,10 +100,10 @@ test-python: tools proxy binaries ## the template's tests, and end to end throug
 soak: tools proxy binaries ## five minutes of load, faults and kills; every delivery accounted for: make soak [ARGS="--seconds 60"]
 	@$(RUN) tests.soak $(ARGS)
 
-$(BENCH)/.done: requirements-bench.txt
+$(BENCH)/.done: tests/requirements/bench.txt
 	@echo "Installing the Python peer and what draws the plot into $(BENCH) (once) …"
 	@$(PYTHON) -m venv --clear $(BENCH)/python
-	@$(BENCH)/python/bin/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@$(BENCH)/python/bin/pip install --quiet --disable-pip-version-check -r tests/requirements/bench.txt
 	@touch $@
 
 bench/peers/node/node_modules/.done: bench/peers/node/package-lock.json

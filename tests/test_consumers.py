@@ -13,7 +13,7 @@ from tests import e2e
 from tests.local import run
 from tests.local.stack import ROOT, Stack
 
-CONSUMERS = ROOT / "tests" / "consumers"
+CONSUMERS = ROOT / "examples"
 TABLE = "taken-by-the-example"
 # A sample whose order has no other: whoever sends it first, nothing else is affected.
 LONE = "expired"
