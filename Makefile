@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate timing fuzz test-python soak bench lint audit build package cli
+.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate timing fuzz test-python soak bench lint audit advisories build package cli
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -133,6 +133,9 @@ lint: tools ## formatting, clippy, documentation, template
 audit: ## licences, advisories' bans and unused dependencies (needs cargo-deny and cargo-machete)
 	cargo deny check bans licenses sources
 	cargo machete
+
+advisories: ## published advisories against what Cargo.lock names (needs cargo-deny)
+	cargo deny check advisories
 
 build: tools ## what `sam deploy` deploys, in .aws-sam/
 	$(SAM) build
