@@ -77,15 +77,14 @@ test: test-rust test-simulator test-python ## unit, property, template and end-t
 test-rust: ## the tests that need no stack
 	cargo test --workspace --locked
 
-# The defects that these tests look for are compiled in by a feature that nothing deployed has.
-test-simulator: ## the short form of the simulation: about 20,000 deliveries, every single crash, every deliberate defect
-	cargo test -p simulator --features defects --locked
+test-simulator: ## the short form of the simulation: about 20,000 deliveries and every single crash
+	cargo test -p simulator --locked
 
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
-	cargo run -p simulator --features defects --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
+	cargo run -p simulator --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
 
 timing: ## whether the time of a refusal tells a stranger anything: make timing [ARGS="--rounds 3000 --json"]
-	cargo bench -p edge --features defects --profile simulate --locked --quiet --bench refusals -- $(ARGS)
+	cargo bench -p edge --profile simulate --locked --quiet --bench refusals -- $(ARGS)
 
 $(CARGO_FUZZ):
 	@echo "Installing cargo-fuzz into .local/cargo (once, about two minutes) …"
@@ -126,7 +125,6 @@ bench: tools $(BENCH)/.done $(if $(shell command -v npm),bench/peers/node/node_m
 lint: tools ## formatting, clippy, documentation, template
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy -p simulator --features defects --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 

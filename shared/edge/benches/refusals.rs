@@ -1,6 +1,6 @@
 //! Whether the time of a refusal tells an unknown source from a wrong credential.
 //!
-//! `cargo bench -p edge --features defects --profile simulate --bench refusals -- [--rounds N] [--json]`
+//! `cargo bench -p edge --profile simulate --bench refusals -- [--rounds N] [--json]`
 //!
 //! Both kinds go through the real receiver in turn, in random order, with equal bodies. What is told is not a time but
 //! how often somebody who sees one answer of each kind, without any network between, would guess right: 50 % is blind.
@@ -44,7 +44,6 @@ struct Measured {
 }
 
 fn main() {
-    edge::defects::silence();
     let words: Vec<String> = std::env::args().collect();
     let rounds =
         words.iter().position(|word| word == "--rounds").map_or(3_000, |at| words[at + 1].parse::<usize>().unwrap());

@@ -29,11 +29,11 @@ pub mod orders;
 pub mod residue;
 pub mod erasure;
 pub mod read;
-pub mod defects;
 
 pub use config::{ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
 pub use erasure::Eraser;
 pub use lambda_runtime::Error;
+pub use log::start_logging;
 pub use orders::Orders;
 pub use read::Reader;
 pub use receiver::Receiver;

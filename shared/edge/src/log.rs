@@ -3,6 +3,7 @@
 //! Lines carry names, kinds, counts and times; never bodies, headers, tokens or personal data.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -11,6 +12,14 @@ pub const NAMESPACE: &str = "hookmill";
 
 /// The metric that `template.yaml` has an alarm for.
 pub const ATTENTION: &str = "Attention";
+
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Starts writing lines. Until a function's `main` calls this nothing is written, so that whatever else links this
+/// crate keeps its standard output to itself.
+pub fn start_logging() {
+    STARTED.store(true, Ordering::Relaxed);
+}
 
 /// A line and the metrics in it.
 #[derive(Debug)]
@@ -100,9 +109,9 @@ impl Line {
         Value::Object(self.fields).to_string()
     }
 
-    /// Writes the line.
+    /// Writes the line, once [`start_logging`] was called.
     pub fn write(self, now_ms: i64) {
-        if crate::defects::is_silent() {
+        if !STARTED.load(Ordering::Relaxed) {
             return;
         }
         let line = self.render(now_ms);

@@ -15,7 +15,6 @@ use crate::aws::{PATIENT, sdk_config};
 use crate::clock::Clock;
 use crate::compression;
 use crate::config::ViewConfig;
-use crate::defects::{self, Defect};
 use crate::item::{Item, bytes, text};
 use crate::log::Line;
 use crate::receiver::chain;
@@ -119,9 +118,6 @@ impl Orders {
                 failed.extend(indexes);
             }
         }
-        if defects::has(Defect::NoPartialFailures) {
-            return PartialFailures::default();
-        }
         PartialFailures { batch_item_failures: failures(&batch.records, &failed) }
     }
 
@@ -155,9 +151,6 @@ impl Orders {
         for _ in 0..ATTEMPTS_MAX {
             let (mut view, etag) =
                 self.get(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
-            if defects::has(Defect::LastWriterWins) {
-                view = View::default();
-            }
             if !view.merge(news.clone()) || self.put(pk, &view, etag).await? {
                 return Ok(());
             }
@@ -181,7 +174,6 @@ impl Orders {
     async fn put(&self, pk: &str, view: &View, read_etag: Option<String>) -> Result<bool, StoreError> {
         let request = self.client.put_item().table_name(&self.table).set_item(Some(view_item(pk, view)?));
         let request = match read_etag {
-            _ if defects::has(Defect::ViewWithoutCondition) => request,
             None => request.condition_expression("attribute_not_exists(pk)"),
             Some(etag) => {
                 request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(&etag))

@@ -17,9 +17,8 @@ use webhook::secret::QuarantineKey;
 use webhook::signature::Refusal;
 
 use crate::compression;
-use crate::defects::{self, Defect};
 use crate::http::Arrived;
-use crate::item::{self, Item, KIND_REFUSED, bytes, header_map, instant, text};
+use crate::item::{Item, KIND_REFUSED, bytes, header_map, instant, text};
 use crate::seal::seal;
 use crate::store::{StoreError, written};
 
@@ -112,7 +111,7 @@ impl Quarantine {
         let mut item = Item::from([
             ("pk".to_owned(), text(&pk)),
             ("sk".to_owned(), text(&slot)),
-            ("kind".to_owned(), text(kind())),
+            ("kind".to_owned(), text(KIND_REFUSED)),
             ("received_at".to_owned(), text(&instant(now_ms))),
             ("expires".to_owned(), AttributeValue::N(seconds(now_ms + LIFE_MS).to_string())),
             ("reason".to_owned(), text(refusal.word())),
@@ -171,10 +170,6 @@ pub fn partition(provider: &Provider, source: &str) -> String {
 fn place(pk: &str, slot: &str, hash: &[u8; 32]) -> Vec<u8> {
     // Neither name holds a zero byte.
     [b"hookmill quarantine 1\0", pk.as_bytes(), b"\0", slot.as_bytes(), b"\0", hash].concat()
-}
-
-fn kind() -> &'static str {
-    if defects::has(Defect::RefusedKeptAsEvent) { item::KIND_EVENT } else { KIND_REFUSED }
 }
 
 /// The headers that a new check needs, cut to a length that no genuine one reaches.

@@ -11,7 +11,6 @@ use webhook::event::Event;
 
 use crate::aws::reason;
 use crate::clock::Clock;
-use crate::defects::{self, Defect};
 
 /// A call takes this many messages at most.
 pub const ENTRIES_MAX: usize = 10;
@@ -152,9 +151,6 @@ impl Group {
         self.attempts += 1;
         self.reason = refused.reason;
         self.alone = refused.content_of_call;
-        if defects::has(Defect::FailedEntryGoesLast) {
-            self.waiting.rotate_left(1.min(self.waiting.len()));
-        }
         if let Some(head) = self.waiting.front_mut().filter(|_| refused.senders_fault) {
             // No content may hold the others up: the bare event is short and has next to nothing of the sender's.
             head.body.clone_from(&head.bare_body);
@@ -226,7 +222,6 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
     let refused = |index: usize| output.failed().iter().find(|entry| entry.id() == index.to_string());
     (0..wave.len())
         .map(|index| match refused(index) {
-            _ if defects::has(Defect::FailedEntriesIgnored) => Ok(()),
             // What is neither named as sent nor as refused counts as not sent.
             None if sent(index) => Ok(()),
             None => Err(Refused {

@@ -12,7 +12,6 @@ use webhook::source::{Merchants, SchemeName, Source, Sources};
 use crate::aws::{HASTY, sdk_config};
 use crate::clock::Clock;
 use crate::config::ReceiverConfig;
-use crate::defects::{self, Defect};
 use crate::http::{Answer, Arrived, Request, Response};
 use crate::log::Line;
 use crate::quarantine::Quarantine;
@@ -197,7 +196,6 @@ impl End {
     fn answer(&self) -> Answer {
         match self {
             End::Kept(..) => Answer::Ok,
-            End::Refused(_) if defects::has(Defect::RefusedAnswered200) => Answer::Ok,
             End::Refused(_) => Answer::Unauthorized,
             End::Door(answer) => *answer,
             End::Failed(..) => Answer::Unavailable,

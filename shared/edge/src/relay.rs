@@ -6,14 +6,13 @@
 use lambda_runtime::Diagnostic;
 use serde_json::json;
 use webhook::claim::EventKey;
-use webhook::event::{Event, EventType};
+use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::row::read;
 
 use crate::aws::{PATIENT, sdk_config};
 use crate::clock::Clock;
 use crate::config::RelayConfig;
-use crate::defects::{self, Defect};
 use crate::item::{self, Item, StoredRow};
 use crate::log::Line;
 use crate::queue::{Message, Unsent, send_all};
@@ -84,8 +83,7 @@ struct Outgoing {
 
 impl Outgoing {
     fn message(&self) -> Message {
-        let group = if defects::has(Defect::GroupOfOneEvent) { &self.event.id } else { &self.pk };
-        Message::of(&self.event, group)
+        Message::of(&self.event, &self.pk)
     }
 }
 
@@ -122,9 +120,6 @@ impl Relay {
         let mut bytes = 0;
         for item in items {
             let Some((event, body_bytes)) = self.derive(&item).await? else { continue };
-            if defects::has(Defect::RelayFailsOnContent) && event.event.event_type == EventType::Other {
-                return Err(RelayError::Queue { count: 1, reason: "a deliberate defect".to_owned() });
-            }
             outgoing.push(event);
             bytes += body_bytes;
             // Bodies from chunks are not bounded by what an invocation can carry.
@@ -162,7 +157,6 @@ impl Relay {
             .await;
             match unsent.first() {
                 None => {}
-                Some(_) if defects::has(Defect::RelaySwallowsErrors) => {}
                 Some(first) if index == 0 => {
                     return Err(RelayError::Queue { count: unsent.len(), reason: first.reason.clone() });
                 }
@@ -185,9 +179,6 @@ impl Relay {
             return Ok(Some((self.unreadable_row(key, &reason), 0)));
         }
         let provider = Provider::of(&key);
-        if defects::has(Defect::RelayedAtRelaying) {
-            stored.row.received_ms = self.clock.now_ms();
-        }
         let outgoing = match provider {
             Some(provider) => Outgoing { event: read(provider, &stored.row), pk: key.pk },
             None => self.unreadable_row(key, "no provider has this name"),

@@ -14,7 +14,6 @@ use webhook::signature::Verified;
 
 use crate::aws::reason;
 use crate::compression::{DecompressError, compress_body, decompress};
-use crate::defects::{self, Defect};
 use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
 use crate::receiver::chain;
 use crate::residue::is_bodiless;
@@ -107,16 +106,9 @@ impl Store {
     ) -> Result<Outcome, StoreError> {
         let claim = provider.claim(verified);
         let key = EventKey::of(provider.name, &verified.source.name, &claim);
-        let key = match () {
-            () if defects::has(Defect::NameWithoutWord) => without_word(key),
-            () if defects::has(Defect::NameWithArrival) => EventKey { sk: format!("{}-{received_ms}", key.sk), ..key },
-            () => key,
-        };
         let delivery = verified.delivery;
         let secretless = cut(&delivery.body, &verified.body, provider.secrets);
-        let trimmed = defects::has(Defect::BodyTrimmed);
-        let body = if trimmed { secretless.body.trim_ascii() } else { &secretless.body };
-        let compressed = compress_body(provider.name, body).map_err(StoreError::Compression)?;
+        let compressed = compress_body(provider.name, &secretless.body).map_err(StoreError::Compression)?;
         let body = self.place(&key, compressed).await?;
         let row = StoredRow {
             row: Row {
@@ -227,7 +219,6 @@ impl Store {
         };
         match claim.decide(&standing.standing(), row.row.received_ms) {
             Decision::Repeat => Ok(outcome(row, Kept::Repeat, 0.0)),
-            Decision::KeepAs(_) if defects::has(Defect::ConflictDropped) => Ok(outcome(row, Kept::Repeat, 0.0)),
             Decision::KeepAs(variant) => {
                 let mark = match (&variant, claim.other_body) {
                     (Variant::SignedAt(_), _) => Mark::PossiblyRepeated,
@@ -289,7 +280,7 @@ impl Store {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(row.to_item()))
-            .set_condition_expression(condition())
+            .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
@@ -311,7 +302,6 @@ impl Store {
                 };
                 Ok(Put::Taken(Box::new(standing)))
             }
-            Err(_) if defects::has(Defect::AnswerBeforeDurable) => Ok(Put::Done(0.0)),
             Err(error) => Err(service("put", &error)),
         }
     }
@@ -364,16 +354,6 @@ impl Store {
         }
         Ok(compressed)
     }
-}
-
-/// The condition of every put of a row.
-fn condition() -> Option<String> {
-    (!defects::has(Defect::PutWithoutCondition)).then(|| "attribute_not_exists(pk)".to_owned())
-}
-
-fn without_word(key: EventKey) -> EventKey {
-    let identity = key.sk.split('/').next_back().unwrap_or_default();
-    EventKey { sk: format!("~/{identity}"), ..key }
 }
 
 /// Each chunk has a partition of its own: together they would be more than one partition writes in a second.

@@ -44,7 +44,6 @@ fn of_provider(provider: &'static str, with_pairs: bool, threads: u64, progress:
         seed: 1,
         shape: Shape::longest(provider),
         plan: Plan::None,
-        defect: None,
         with_trace: false,
         with_table_calls: false,
     };

@@ -33,5 +33,4 @@ pub mod run;
 pub mod check;
 pub mod shrink;
 pub mod exhaustive;
-pub mod proof;
 pub mod report;

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use edge::defects::Defect;
-
 use crate::assumptions::{SHARDS_MAX, WORKERS};
 use crate::check::{Violation, check};
 use crate::cloud::{Call, Cloud, Outage, Service, Shared};
@@ -32,8 +30,6 @@ pub struct Options {
     pub shape: Shape,
     /// What goes wrong.
     pub plan: Plan,
-    /// What is wrong in the code.
-    pub defect: Option<Defect>,
     /// Whether to keep the trace's text.
     pub with_trace: bool,
     /// Whether to keep every table call.
@@ -90,7 +86,6 @@ impl Options {
             seed,
             shape: Shape::orders(orders),
             plan: Plan::Seeded { one_in },
-            defect: None,
             with_trace: false,
             with_table_calls: false,
         }
@@ -99,7 +94,6 @@ impl Options {
 
 /// Runs.
 pub fn run(options: &Options) -> Outcome {
-    switch(options.defect);
     let workload = Workload::new(options.seed, &options.shape);
     let time = Time::default();
     let cloud = Shared::new(cloud(options, &workload));
@@ -133,7 +127,6 @@ pub fn run(options: &Options) -> Outcome {
     if !drained {
         violations.push(Violation::new("drained", "work is left long after the last fault".to_owned()));
     }
-    switch(None);
     outcome(options.seed, &cloud, &ledger, violations)
 }
 
@@ -177,15 +170,4 @@ fn outcome(seed: u64, cloud: &Cloud, ledger: &crate::world::Ledger, violations: 
 /// A length as a count.
 pub fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap()
-}
-
-#[cfg(feature = "defects")]
-fn switch(defect: Option<Defect>) {
-    edge::defects::silence();
-    edge::defects::set(defect);
-}
-
-#[cfg(not(feature = "defects"))]
-fn switch(defect: Option<Defect>) {
-    assert!(defect.is_none(), "defects need the feature of that name");
 }

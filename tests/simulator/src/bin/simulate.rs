@@ -1,6 +1,6 @@
 //! `make simulate`: many seeds, in parallel, and the shortest trace of the first that ends wrong.
 //!
-//! `simulate [--from SEED] [--seeds COUNT] [--orders COUNT] [--threads COUNT] [--json] [--trace] [--exhaustive] [--defects]`
+//! `simulate [--from SEED] [--seeds COUNT] [--orders COUNT] [--threads COUNT] [--json] [--trace] [--exhaustive] [--harsh]`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a command")]
 
@@ -9,10 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use serde_json::json;
 use simulator::exhaustive::{Exhausted, exhaust};
 use simulator::parallel::in_parallel;
-use simulator::proof::{Found, prove};
 use simulator::report::{Totals, exhausted, exhausted_json, failure};
 use simulator::run::{Options, run};
 use simulator::shrink::shrink;
@@ -25,7 +23,7 @@ struct Arguments {
     json: bool,
     trace: bool,
     exhaustive: bool,
-    defects: bool,
+    harsh: bool,
 }
 
 fn arguments() -> Arguments {
@@ -37,7 +35,7 @@ fn arguments() -> Arguments {
         json: false,
         trace: false,
         exhaustive: false,
-        defects: false,
+        harsh: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -49,7 +47,7 @@ fn arguments() -> Arguments {
             "--threads" => told.threads = number(),
             "--json" => told.json = true,
             "--trace" => told.trace = true,
-            "--defects" => told.defects = true,
+            "--harsh" => told.harsh = true,
             "--exhaustive" => told.exhaustive = true,
             _ => panic!("no such option: {word}"),
         }
@@ -70,11 +68,8 @@ fn main() -> ExitCode {
         let well = all.iter().all(|exhausted| exhausted.failures.is_empty());
         return if well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    if told.defects {
-        return defects(&told);
-    }
     if told.trace {
-        let outcome = run(&Options { with_trace: true, ..Options::seeded(told.from, told.orders) });
+        let outcome = run(&Options { with_trace: true, ..options(&told, told.from) });
         println!("{}", outcome.trace.join("\n"));
         println!("{:#?}", outcome.violations);
         return ExitCode::SUCCESS;
@@ -86,9 +81,15 @@ fn main() -> ExitCode {
         print!("{}", totals.text(begun.elapsed()));
     }
     let Some(seed) = totals.failures.keys().next() else { return ExitCode::SUCCESS };
-    let options = Options::seeded(*seed, told.orders);
-    eprintln!("{}", failure(&shrink(&options, &run(&options))));
+    if !told.json {
+        let options = options(&told, *seed);
+        eprintln!("{}", failure(&shrink(&options, &run(&options))));
+    }
     ExitCode::FAILURE
+}
+
+fn options(told: &Arguments, seed: u64) -> Options {
+    if told.harsh { Options::harsh(seed, told.orders) } else { Options::seeded(seed, told.orders) }
 }
 
 /// Every crash and every pair of crashes, with a line of progress every ten seconds.
@@ -103,25 +104,10 @@ fn exhaustive(told: &Arguments, begun: Instant) -> Vec<Exhausted> {
     })
 }
 
-fn defects(told: &Arguments) -> ExitCode {
-    let proved = prove(told.seeds, told.orders, told.threads);
-    for Found { defect, invariant, seeds, of } in &proved {
-        if told.json {
-            println!(
-                "{}",
-                json!({"defect": format!("{defect:?}"), "invariant": invariant, "found_in": seeds, "seeds": of})
-            );
-        } else {
-            println!("{:<22} found in {seeds:>3} of {of} seeds: {invariant}", format!("{defect:?}"));
-        }
-    }
-    if proved.iter().all(|found| found.seeds > 0) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
 fn all_seeds(told: &Arguments, begun: Instant) -> Totals {
     let totals = Mutex::new(Totals::default());
     in_parallel(told.threads, told.seeds, |number| {
-        let outcome = run(&Options::seeded(told.from + number, told.orders));
+        let outcome = run(&options(told, told.from + number));
         let mut totals = totals.lock().unwrap();
         totals.add(outcome);
         if totals.seeds.is_multiple_of(told.seeds.div_ceil(20)) {

@@ -4,4 +4,3 @@
 
 mod runs;
 mod dynamo;
-mod defects;
