@@ -14,7 +14,6 @@ use crate::sources::{ProviderName, SourceArgs, SourceName};
 
 pub mod change;
 pub mod check;
-pub mod selldone;
 
 /// Commands about a provider's webhooks.
 #[derive(Debug, Subcommand)]
@@ -31,12 +30,6 @@ pub enum Subscriptions {
     Delete(change::DeleteArgs),
     /// Tell whether every source's webhooks are as they should be
     Check(check::CheckArgs),
-    /// Clear a webhook's failures and switch it on again (Selldone)
-    Reset(OneArgs),
-    /// Have a delivery sent that nothing marks as a test (Selldone)
-    Test(selldone::TestArgs),
-    /// List a webhook's deliveries as the provider logged them (Selldone)
-    Calls(OneArgs),
 }
 
 /// Arguments of `subscriptions list`.
@@ -137,9 +130,6 @@ pub async fn run(context: &Context, command: Subscriptions) -> Result<Exit, Erro
         Subscriptions::Update(args) => change::update(context, &args).await,
         Subscriptions::Delete(args) => change::delete(context, &args).await,
         Subscriptions::Check(args) => check::run(context, &args).await,
-        Subscriptions::Reset(args) => selldone::reset(context, &args).await,
-        Subscriptions::Test(args) => selldone::test(context, &args).await,
-        Subscriptions::Calls(args) => selldone::calls(context, &args).await,
     }
 }
 

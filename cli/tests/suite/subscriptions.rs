@@ -170,10 +170,7 @@ async fn a_check_tells_what_is_wrong_and_how_bad_that_is() {
     let words: Vec<_> =
         found.iter().map(|line| (line["severity"].as_str().unwrap(), line["finding"].as_str().unwrap())).collect();
     assert_eq!(words, [("warning", "near_failure_limit"), ("warning", "topics_missing")]);
-    assert!(
-        found.iter().all(|line| line["next"].as_str().unwrap().contains("reset")
-            || line["next"].as_str().unwrap().contains("hookmill"))
-    );
+    assert!(found.iter().all(|line| line["next"].as_str().unwrap().contains("hookmill")));
     assert_eq!(exit, Exit::Problems);
 }
 
@@ -198,27 +195,6 @@ async fn a_check_that_finds_nothing_ends_well() {
     let (exit, results, notes) = told(&world, &["subscriptions", "check", "--source", "shopline/tw"]).await;
     assert_eq!((exit, results.as_str()), (Exit::Ok, ""));
     assert!(notes.contains("all is as it should be"), "{notes}");
-}
-
-#[tokio::test]
-async fn selldones_own_calls_are_made_and_told_without_secrets() {
-    let calls = json!({"calls": [{"id": 1, "url": format!("https://a.example/main/{TOKEN}"), "request": format!("POST /main/{TOKEN}")}], "total": 1});
-    let (world, server) =
-        world_with(vec![status(200, ""), ok("selldone/test.json"), status(200, &calls.to_string())]).await;
-    let of = ["7", "--source", "selldone/main"];
-    let (exit, results, _) = told(&world, &[&["subscriptions", "reset"], &of[..]].concat()).await;
-    assert_eq!((exit, results.contains("reset")), (Exit::Ok, true));
-    let (exit, _, _) =
-        told(&world, &[&["subscriptions", "test"], &of[..], &["--action", "CheckoutOrder"]].concat()).await;
-    assert_eq!(exit, Exit::Ok);
-    let (_, results, _) = told(&world, &[&["subscriptions", "calls"], &of[..]].concat()).await;
-    let call: Value = serde_json::from_str(&results).unwrap();
-    assert_eq!(call["said"], json!({"id": 1, "url": "https://a.example/main/…", "request": "POST /main/…"}));
-    let asked = server.asked();
-    assert_eq!(asked[0].line, "POST /shops/1/webhooks/7/reset");
-    assert!(asked[1].body.contains("CheckoutOrder"));
-    let (exit, _, notes) = told(&world, &["subscriptions", "reset", "7", "--source", "shopline/tw"]).await;
-    assert!(exit == Exit::Usage && notes.contains("Only Selldone's"), "{notes}");
 }
 
 #[tokio::test]

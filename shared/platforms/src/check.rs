@@ -196,19 +196,19 @@ impl Finding {
                  else's, leave it."
             ),
             Finding::Inactive { id, .. } => format!(
-                "Find out why deliveries failed (hookmill doctor), switch it on again (Selldone: hookmill subscriptions \
-                 reset {id} --source {source}; else create it anew in place of {id}), then fetch what was not sent: \
-                 hookmill reconcile --source {source}."
+                "Find out why deliveries failed (hookmill doctor), switch it on again in the provider's back office, or \
+                 delete it (hookmill subscriptions delete {id} --source {source}) and create it again, then fetch what \
+                 was not sent: hookmill reconcile --source {source}."
             ),
             Finding::ActivityUnknown { .. } => "Look at it in the provider's back office.".to_owned(),
             Finding::TopicsMissing { .. } => format!(
                 "Add those that you want: hookmill subscriptions update ID --source {source}, or create where each has \
                  a webhook of its own."
             ),
-            Finding::NearFailureLimit { id, .. } => format!(
-                "Look at its calls (hookmill subscriptions calls {id} --source {source}) and at the receiver's log, \
-                 mend the cause, then clear the count: hookmill subscriptions reset {id} --source {source}. Whether a \
-                 success clears it is not documented."
+            Finding::NearFailureLimit { .. } => format!(
+                "Look at its calls in the provider's back office and at the receiver's log (hookmill doctor), fix the \
+                 cause, then clear the count there. Whether a success clears it is not documented. Afterwards: hookmill \
+                 subscriptions check --source {source}."
             ),
             Finding::Duplicated { ids, .. } => format!(
                 "Keep one of {} and delete the others: hookmill subscriptions delete ID --source {source}.",

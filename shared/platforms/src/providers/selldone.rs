@@ -121,32 +121,6 @@ impl Selldone {
         self.http.send(&call.any_answer()).await.map(|_| ())
     }
 
-    /// `GET …/{webhook_id}/calls`: the deliveries, as they are told: no member of one is documented.
-    pub async fn calls(&self, id: &str) -> Result<Vec<Raw>, Error> {
-        let call = Call::get("list calls of webhook", &["shops", &self.shop, "webhooks", id, "calls"]);
-        let answer = self.http.send(&call).await?;
-        answer.read(|root| {
-            let calls = items(root, "calls").ok_or("\"calls\"")?;
-            Ok(calls.iter().map(|call| answer.bytes_of(call)).collect())
-        })
-    }
-
-    /// `POST …/{webhook_id}/reset`: clears the failures and switches it on; twice comes to the same as once.
-    pub async fn reset(&self, id: &str) -> Result<(), Error> {
-        let path = ["shops", &self.shop, "webhooks", id, "reset"];
-        let call = Call::new("reset webhook", Method::POST, &path, Repeat::Allowed);
-        self.http.send(&call.any_answer()).await.map(|_| ())
-    }
-
-    /// `POST …/{webhook_id}/test`: sends a delivery that nothing marks as a test. Answers what the provider told.
-    pub async fn test(&self, id: &str, action: &str) -> Result<Raw, Error> {
-        let path = ["shops", &self.shop, "webhooks", id, "test"];
-        let call = Call::new("test webhook", Method::POST, &path, Repeat::Never).body(json!({ "action": action }));
-        let answer = self.http.send(&call).await?;
-        answer.read(succeeded)?;
-        Ok(answer.raw)
-    }
-
     /// `GET /shops/{shop_id}/process-center/…/{id}`.
     pub async fn order(&self, kind: OrderKind, id: &str) -> Result<Order, Error> {
         let call = Call::get("read order", &["shops", &self.shop, "process-center", kind.segment(), id]);
