@@ -2,7 +2,7 @@
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use edge::store::StoreError;
+use edge::keep::store::StoreError;
 
 use crate::error::Error;
 
@@ -49,7 +49,7 @@ where
     if let Some(error) = credentials_error(error) {
         return no_credentials(error);
     }
-    let mut told = of_words(operation, &edge::aws::reason(error));
+    let mut told = of_words(operation, &edge::aws::client::reason(error));
     if let SdkError::DispatchFailure(failure) = error
         && let Some(failure) = failure.as_connector_error()
     {

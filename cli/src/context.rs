@@ -7,8 +7,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use edge::clock::Clock;
-use edge::store::Store;
+use edge::aws::clock::Clock;
+use edge::keep::store::Store;
 use edge::{Eraser, Orders, ViewConfig};
 use tokio::sync::OnceCell;
 

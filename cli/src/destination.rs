@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
-use edge::config::takes;
+use edge::aws::config::takes;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{Deployment, Queue};

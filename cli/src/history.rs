@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use edge::item::{Item, StoredRow, is_event, key_of, text};
-use edge::residue::{Said, is_bodiless};
-use edge::store::Store;
+use edge::keep::contribution::{Said, is_bodiless};
+use edge::keep::item::{Item, StoredRow, is_event, key_of, text};
+use edge::keep::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use webhook::claim::EventKey;

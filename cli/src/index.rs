@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::item::{TIME_INDEX, TIME_SHARDS, key_of, text, time_bucket};
+use edge::keep::item::{TIME_INDEX, TIME_SHARDS, key_of, text, time_bucket};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use webhook::claim::EventKey;
 
@@ -139,7 +139,7 @@ impl Bucket {
                 .send()
                 .await;
             let output = sent.map_err(|error| failed("read the events' time index", &error))?;
-            let entry = |item: &edge::item::Item| {
+            let entry = |item: &edge::keep::item::Item| {
                 let received_at = item.get("received_at")?.as_s().ok()?.clone();
                 Some(Entry { received_at, key: key_of(item)? })
             };

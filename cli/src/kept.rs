@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::item::{Item, key_of, text};
+use edge::keep::item::{Item, key_of, text};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use webhook::claim::EventKey;
 use webhook::request::Delivery;

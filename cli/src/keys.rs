@@ -32,7 +32,7 @@ pub fn new_quarantine_key() -> Result<QuarantineKey, Error> {
 }
 
 fn random() -> Result<[u8; 32], Error> {
-    edge::seal::random().map_err(|_| Error::service("this machine gives no random bytes"))
+    edge::receive::seal::random().map_err(|_| Error::service("this machine gives no random bytes"))
 }
 
 #[cfg(test)]

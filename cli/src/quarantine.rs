@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::item::{Item, text};
-use edge::quarantine::{Fails, Refused, RefusedBody, UNKNOWN, partition};
+use edge::keep::item::{Item, text};
+use edge::receive::quarantine::{Fails, Refused, RefusedBody, UNKNOWN, partition};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider};

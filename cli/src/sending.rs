@@ -10,7 +10,7 @@ use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use edge::http::Request;
+use edge::receive::http::Request;
 use webhook::providers::Provider;
 use webhook::request::Delivery;
 

@@ -108,7 +108,7 @@ impl FromStr for Span {
 
 /// A time as text, as rows have it.
 pub fn instant(ms: i64) -> String {
-    edge::item::instant(ms)
+    edge::keep::item::instant(ms)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `hookmill events`: what arrived.
 
 use clap::{Args, Subcommand};
-use edge::config::takes;
+use edge::aws::config::takes;
 use serde::Serialize;
 use webhook::event::Event;
 

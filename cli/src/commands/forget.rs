@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use edge::Eraser;
-use edge::erasure::Erasure;
-use edge::store::StoreError;
+use edge::keep::store::StoreError;
+use edge::orders::erasure::Erasure;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 

@@ -200,7 +200,7 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
 
 /// What looking costs in an hour while nothing comes: half a unit a partition and look.
 fn read_units(sources: usize, every: Span) -> u128 {
-    let partitions = u128::try_from(sources).unwrap_or_default() * u128::from(edge::item::TIME_SHARDS);
+    let partitions = u128::try_from(sources).unwrap_or_default() * u128::from(edge::keep::item::TIME_SHARDS);
     partitions * 3_600_000 / every.0.as_millis().max(1) / 2
 }
 

@@ -1,7 +1,7 @@
 //! `hookmill quarantine`: what was refused, and taking it in when it was the secret that was wrong.
 
 use clap::{Args, Subcommand};
-use edge::quarantine::Refused;
+use edge::receive::quarantine::Refused;
 use webhook::signature::Refusal;
 
 use crate::context::Context;
@@ -61,7 +61,7 @@ pub async fn find(context: &Context, query: &Query) -> Result<Vec<Refused>, Erro
     let everywhere = query.sources.source.is_none().then_some(query.sources.provider);
     let mut found = refused(context, &sources, everywhere, range).await?;
     if let Some(wanted) = &query.sources.source {
-        let strangers = of_partition(context, wanted.provider, edge::quarantine::UNKNOWN).await?;
+        let strangers = of_partition(context, wanted.provider, edge::receive::quarantine::UNKNOWN).await?;
         let ours = |one: &Refused| {
             one.source.as_ref() == Some(&wanted.source) && (range.from_ms..range.to_ms).contains(&one.received_ms)
         };

@@ -30,7 +30,8 @@ async fn everything(world: &World) -> String {
     for table in ["EventsTable", "OrdersTable"] {
         for item in world.context.dynamodb().scan().table_name(table).send().await.unwrap().items.unwrap() {
             for value in item.values() {
-                let plain = value.as_b().ok().and_then(|bytes| edge::compression::decompress(bytes.as_ref()).ok());
+                let plain =
+                    value.as_b().ok().and_then(|bytes| edge::keep::compression::decompress(bytes.as_ref()).ok());
                 said += &plain.map_or_else(|| format!("{value:?}"), |plain| String::from_utf8(plain).unwrap());
             }
         }
@@ -103,15 +104,15 @@ async fn refused_deliveries_that_speak_of_the_person_go_too() {
     let ids = two_buyers(&world).await;
     let email = email_of(&world, &ids[0]).await;
     for (slot, body) in [("0001", format!("{{\"email\":\"{email}\"}}")), ("0002", "{}".to_owned())] {
-        let item = edge::item::Item::from([
-            ("pk".to_owned(), edge::item::text("refused/scalapay/it")),
-            ("sk".to_owned(), edge::item::text(slot)),
-            ("kind".to_owned(), edge::item::text("refused")),
-            ("reason".to_owned(), edge::item::text("mismatch")),
-            ("received_at".to_owned(), edge::item::text("2026-01-01T00:00:00.000Z")),
+        let item = edge::keep::item::Item::from([
+            ("pk".to_owned(), edge::keep::item::text("refused/scalapay/it")),
+            ("sk".to_owned(), edge::keep::item::text(slot)),
+            ("kind".to_owned(), edge::keep::item::text("refused")),
+            ("reason".to_owned(), edge::keep::item::text("mismatch")),
+            ("received_at".to_owned(), edge::keep::item::text("2026-01-01T00:00:00.000Z")),
             ("expires".to_owned(), AttributeValue::N("4102444800".to_owned())),
-            ("hash".to_owned(), edge::item::bytes(vec![1; 32])),
-            ("body".to_owned(), edge::item::bytes(edge::compression::compress(body.as_bytes()).unwrap())),
+            ("hash".to_owned(), edge::keep::item::bytes(vec![1; 32])),
+            ("body".to_owned(), edge::keep::item::bytes(edge::keep::compression::compress(body.as_bytes()).unwrap())),
         ]);
         world.context.dynamodb().put_item().table_name("EventsTable").set_item(Some(item)).send().await.unwrap();
     }

@@ -1,8 +1,8 @@
 //! Refused deliveries: which would pass now, and those that pass kept as of when they came.
 
 use crate::harness::{KEY, START_MS, World, sample, world_with_secrets};
-use edge::http::Arrived;
-use edge::quarantine::{Quarantine, Quarantined};
+use edge::receive::http::Arrived;
+use edge::receive::quarantine::{Quarantine, Quarantined};
 use hookmill::Exit;
 use hookmill::signing::sign;
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ async fn what_a_wrong_key_refused_is_kept_as_of_when_it_came() {
     assert_eq!(received, ["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:05.000Z", "2026-01-01T00:00:09.000Z"]);
     // A provider's later retry is a repeat.
     let again = world.keep(&SCALEV, "order.created.2026", START_MS + 60_000, str::to_owned).await;
-    assert_eq!(again.1, edge::store::Kept::Repeat);
+    assert_eq!(again.1, edge::keep::store::Kept::Repeat);
 }
 
 #[tokio::test]

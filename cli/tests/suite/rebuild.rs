@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use edge::item::text;
+use edge::keep::item::text;
 use hookmill::Exit;
 use hookmill::commands::orders::rebuild::{Telling, rebuild_all};
 use hookmill::journal::{Journal, Work};
@@ -22,7 +22,7 @@ async fn joined(world: &World) -> Vec<String> {
     ids
 }
 
-async fn views(world: &World) -> Vec<edge::item::Item> {
+async fn views(world: &World) -> Vec<edge::keep::item::Item> {
     let mut items = world.context.dynamodb().scan().table_name("OrdersTable").send().await.unwrap().items.unwrap();
     items.sort_by_key(|item| item["pk"].as_s().unwrap().clone());
     items

@@ -277,7 +277,7 @@ async fn a_large_order_goes_into_chunks_and_an_odd_one_is_flagged() {
     let told = world.lines(&[&RECONCILE[..], &SINCE, &["--yes"]].concat()).await;
     let key = EventKey::from_id(told[0]["events"][0].as_str().unwrap()).unwrap();
     let stored = world.context.store().await.unwrap().load(&key).await.unwrap().unwrap();
-    assert!(matches!(stored.body, edge::item::KeptBody::Chunks { .. }) && stored.row.body.len() > 900_000);
+    assert!(matches!(stored.body, edge::keep::item::KeptBody::Chunks { .. }) && stored.row.body.len() > 900_000);
 
     let (world, _server) = world_with(vec![status(200, r#"{"what":"is this"}"#)]).await;
     let line = [&RECONCILE[..], &["--order", "x", "--yes"]].concat();

@@ -1,6 +1,6 @@
 //! Readings compared, corrections published.
 
-use edge::queue::{deduplication_of, group_of};
+use edge::relay::queue::{deduplication_of, group_of};
 use hookmill::Exit;
 use serde_json::{Value, json};
 use webhook::claim::EventKey;

@@ -1,43 +1,25 @@
 //! hookmill's AWS side: everything that can fail.
 //!
-//! In the order in which an event passes through: [`http`], [`secrets`], [`receiver`], [`store`] with [`item`] and
-//! [`compression`], [`quarantine`] with [`seal`]; then [`stream`], [`relay`], [`queue`], [`relayed`]; behind them
-//! [`time_index`] and [`sweep`]; then [`orders`] and [`read`]; and when a body has to go, [`erasure`], which leaves a
-//! [`residue`].
+//! Five rooms on three floors. An event comes in through [`receive`], goes on through [`relay`] and becomes part of its
+//! order in [`orders`]; none of the three knows another. All three use [`keep`], the events table, and that uses
+//! [`aws`].
 
 use serde::{Deserialize, Serialize};
 
-pub mod config;
-pub mod clock;
-pub mod aws;
-pub mod log;
-pub mod http;
-pub mod secrets;
-pub mod receiver;
-pub mod store;
-pub mod item;
-pub mod compression;
-pub mod quarantine;
-pub mod seal;
-pub mod stream;
+pub mod receive;
 pub mod relay;
-pub mod queue;
-pub mod relayed;
-pub mod time_index;
-pub mod sweep;
 pub mod orders;
-pub mod residue;
-pub mod erasure;
-pub mod read;
+pub mod keep;
+pub mod aws;
 
-pub use config::{ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
-pub use erasure::Eraser;
+pub use aws::config::{ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
+pub use aws::log::start_logging;
 pub use lambda_runtime::Error;
-pub use log::start_logging;
-pub use orders::Orders;
-pub use read::Reader;
-pub use receiver::Receiver;
-pub use relay::Relay;
+pub use orders::consumer::Orders;
+pub use orders::erasure::Eraser;
+pub use orders::read::Reader;
+pub use receive::receiver::Receiver;
+pub use relay::relay::Relay;
 
 /// Serves invocations until the runtime ends: each payload through the handler, its output or error back.
 pub async fn serve<P, O, E, F>(handler: impl Fn(P) -> F) -> Result<(), Error>

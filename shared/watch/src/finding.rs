@@ -1,7 +1,7 @@
 //! What the watch found: one line each, with the command to type next.
 
-use edge::log::Line;
-use edge::time_index::SourceId;
+use edge::aws::log::Line;
+use edge::keep::time_index::SourceId;
 use serde::Serialize;
 
 /// What a finding is about; each kind has a number of its own, and an alarm.

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use edge::clock::Clock;
-use edge::item::StoredRow;
-use edge::store::{Store, StoreError};
-use edge::time_index::{Entry, SourceId, TimeIndex, ms_of};
+use edge::aws::clock::Clock;
+use edge::keep::item::StoredRow;
+use edge::keep::store::{Store, StoreError};
+use edge::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
 use serde::{Deserialize, Serialize};
 use webhook::secret::Secret;
 

@@ -3,7 +3,7 @@
 //! It runs by a schedule. In reading order: [`watch`] one run; [`memory`] what it remembers between two; [`sources`]
 //! which sources there are; [`silence`] whether one is quiet for too long; [`learn`] what is usual for each;
 //! [`shape`] which fields its events have; [`subscriptions`] how the providers have us registered; [`finding`] what
-//! it tells. The sweeper itself is [`edge::sweep`], beside the relay whose work it completes.
+//! it tells. The sweeper itself is [`edge::relay::sweep`], beside the relay whose work it completes.
 
 pub mod watch;
 pub mod memory;

@@ -1,9 +1,9 @@
 //! What the watch remembers between its runs: small rows in one partition of the events table, that nothing relays.
 
 use aws_sdk_dynamodb::Client;
-use edge::compression::{compress, decompress};
-use edge::item::{Item, KIND_WATCH, WATCH_PARTITION, bytes, text};
-use edge::store::{StoreError, service};
+use edge::keep::compression::{compress, decompress};
+use edge::keep::item::{Item, KIND_WATCH, WATCH_PARTITION, bytes, text};
+use edge::keep::store::{StoreError, service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

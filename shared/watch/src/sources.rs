@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
-use edge::aws::reason;
-use edge::config::ReceiverOf;
-use edge::time_index::SourceId;
+use edge::aws::client::reason;
+use edge::aws::config::ReceiverOf;
+use edge::keep::time_index::SourceId;
 use serde::{Deserialize, Serialize};
 use webhook::providers::Provider;
 use webhook::source::Sources;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use edge::config::ReceiverOf;
-use edge::time_index::SourceId;
+use edge::aws::config::ReceiverOf;
+use edge::keep::time_index::SourceId;
 use platforms::address::Address;
 use platforms::check::{Finding as Wrong, Severity, check};
 use platforms::subscription::Subscription;

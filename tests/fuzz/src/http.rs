@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use edge::http::{Answer, Request};
+use edge::receive::http::{Answer, Request};
 use serde_json::Value;
 
 const BODY_LIMIT_BYTES: usize = 4_096;

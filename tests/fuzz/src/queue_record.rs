@@ -1,6 +1,6 @@
 //! What the orders queue hands over: every message becomes a view or an error, whatever stands in it.
 
-use edge::orders::{QueueBatch, told};
+use edge::orders::consumer::{QueueBatch, told};
 use webhook::view::View;
 
 /// The JSON of an invocation; what is none is taken for one message's body.

@@ -1,7 +1,7 @@
 //! Kept bodies: what was compressed comes back, and what was not takes no more memory than a body may.
 
-use edge::compression::{compress, compress_body, compress_view, decompress};
-use edge::item::BODY_BYTES_MAX;
+use edge::keep::compression::{compress, compress_body, compress_view, decompress};
+use edge::keep::item::BODY_BYTES_MAX;
 use webhook::providers::PROVIDERS;
 
 /// Round trips are tried up to this length.

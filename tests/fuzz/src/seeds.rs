@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use edge::compression::{compress, compress_body};
-use edge::item::{Item, KeptBody, StoredRow};
+use edge::keep::compression::{compress, compress_body};
+use edge::keep::item::{Item, KeptBody, StoredRow};
 use serde_json::{Map, Value, json};
 use webhook::event::Event;
 use webhook::json::{self, Kind};

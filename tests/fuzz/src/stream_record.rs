@@ -1,8 +1,8 @@
 //! What the table's stream hands the relay: every record of ours becomes a message, whatever stands in it.
 
-use edge::compression::decompress;
-use edge::item::{self, KIND_EVENT, KeptBody, StoredRow};
-use edge::stream::StreamBatch;
+use edge::keep::compression::decompress;
+use edge::keep::item::{self, KIND_EVENT, KeptBody, StoredRow};
+use edge::relay::stream::StreamBatch;
 use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::Provider;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use edge::compression::decompress;
-use edge::item::StoredRow;
-use edge::stream::StreamBatch;
+use edge::keep::compression::decompress;
+use edge::keep::item::StoredRow;
+use edge::relay::stream::StreamBatch;
 use serde_json::json;
 use webhook::claim::Strength;
 use webhook::event::Event;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use edge::aws::{HASTY, PATIENT, Patience};
-use edge::clock::Clock;
-use edge::config::QueueConfig;
+use edge::aws::client::{HASTY, PATIENT, Patience};
+use edge::aws::clock::Clock;
+use edge::aws::config::QueueConfig;
 use edge::{Orders, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
 use webhook::providers::Provider;
 
@@ -69,7 +69,7 @@ impl Ground {
         let config = ReceiverConfig {
             events_table: TABLE_EVENTS.to_owned(),
             secret_id: provider.name.to_owned(),
-            body_limit_bytes: edge::config::BODY_LIMIT_BYTES,
+            body_limit_bytes: edge::aws::config::BODY_LIMIT_BYTES,
         };
         let dynamodb = client!(aws_sdk_dynamodb, &network, HASTY);
         let secrets = client!(aws_sdk_secretsmanager, &network, HASTY);

@@ -162,7 +162,7 @@ impl Template {
 }
 
 /// Below the body limit, with room for a member more.
-const LARGE_BYTES_MAX: usize = edge::config::BODY_LIMIT_BYTES - 200;
+const LARGE_BYTES_MAX: usize = edge::aws::config::BODY_LIMIT_BYTES - 200;
 
 /// Six bits and a half each, none of which JSON escapes.
 const INCOMPRESSIBLE: &[u8] =

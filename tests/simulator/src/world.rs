@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use edge::orders::QueueBatch;
-use edge::stream::StreamBatch;
+use edge::orders::consumer::QueueBatch;
+use edge::relay::stream::StreamBatch;
 use edge::{Orders, Receiver, Relay};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use clap::Args;
-use edge::queue::{Message, Unsent, deduplication_of, send_all};
+use edge::relay::queue::{Message, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
@@ -222,7 +222,7 @@ impl Redrive<'_> {
         let (to, message) = match (&letter.says, self.args.queue.comes_from()) {
             (Says::Event { id, .. }, Some(to)) => {
                 let key = EventKey::from_id(id);
-                let group = letter.group.clone().or(key.map(|key| edge::queue::group_of(&key.pk)));
+                let group = letter.group.clone().or(key.map(|key| edge::relay::queue::group_of(&key.pk)));
                 let Some(group) = group else { return Ok(Err("it has no group".to_owned())) };
                 let (body, bare_body) = (letter.body.clone(), letter.body.clone());
                 (to, Message { name: String::new(), group, deduplication: String::new(), body, bare_body })

@@ -8,7 +8,7 @@ use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurat
 use aws_sdk_lambda::types::{
     EventSourceMappingConfiguration as Mapping, FunctionResponseType, LastUpdateStatus, State as FunctionState,
 };
-use edge::item::TIME_INDEX;
+use edge::keep::item::TIME_INDEX;
 use webhook::providers::PROVIDERS;
 
 use super::{Finding, Patient};

@@ -1,7 +1,7 @@
 //! `hookmill events show`.
 
 use clap::Args;
-use edge::item::KeptBody;
+use edge::keep::item::KeptBody;
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::event::{Event, corrected};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Args;
-use edge::item::{Item, text};
+use edge::keep::item::{Item, text};
 use serde::Serialize;
 
 use crate::aws::failed;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use edge::Orders;
+use edge::keep::store::StoreError;
 use edge::orders::rebuild::Rebuild;
-use edge::store::StoreError;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;

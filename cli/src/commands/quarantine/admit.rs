@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use edge::quarantine::{Fails, Refused};
-use edge::store::{Kept, Store};
+use edge::keep::store::{Kept, Store};
+use edge::receive::quarantine::{Fails, Refused};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::source::Sources;
@@ -124,7 +124,7 @@ async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: boo
     Ok(AdmittedLine { freed: Some(freed), reason, ..line })
 }
 
-type KeptAs = Result<(&'static str, String), edge::store::StoreError>;
+type KeptAs = Result<(&'static str, String), edge::keep::store::StoreError>;
 
 /// What a refused delivery is kept as, or would be without a store.
 async fn kept_as(refused: &Refused, sources: &Sources, store: Option<&Store>) -> Result<KeptAs, Fails> {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use edge::store::{Kept, Store};
+use edge::keep::store::{Kept, Store};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use platforms::order::{Order, Refunds};

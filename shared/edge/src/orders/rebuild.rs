@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use webhook::claim::EventKey;
 use webhook::view::View;
 
-use super::{ATTEMPTS_MAX, Orders};
-use crate::item::{StoredRow, text};
-use crate::receiver::chain;
-use crate::residue::Said;
-use crate::store::{StoreError, written};
+use crate::keep::contribution::Said;
+use crate::keep::item::{StoredRow, text};
+use crate::keep::store::{StoreError, written};
+use crate::orders::consumer::{ATTEMPTS_MAX, Orders};
+use crate::receive::receiver::chain;
 
 /// A view and what its events make of it.
 #[derive(Debug, Clone, PartialEq)]

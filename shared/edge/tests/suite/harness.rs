@@ -13,9 +13,9 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::config_bag::ConfigBag;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use edge::clock::Clock;
-use edge::http::Request;
-use edge::item::Item;
+use edge::aws::clock::Clock;
+use edge::keep::item::Item;
+use edge::receive::http::Request;
 use edge::{Receiver, ReceiverConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -203,7 +203,7 @@ impl<F: Fn(&[u8]) -> Result<(), Failure> + Send + Sync> Intercept for BeforeCall
 
 /// A body as a later build would keep it: with a version of Scalev's dictionary that this one does not have.
 pub(crate) fn of_a_later_build(body: &[u8]) -> Vec<u8> {
-    let mut frame = edge::compression::compress_body("scalev", body).unwrap();
+    let mut frame = edge::keep::compression::compress_body("scalev", body).unwrap();
     let number = frame.windows(2).position(|pair| pair == 40_001_u16.to_le_bytes()).unwrap();
     frame[number] += 98;
     frame

@@ -36,7 +36,7 @@ pub(crate) async fn messages(world: &World, provider: &'static Provider) -> Vec<
     for case in cases(provider.name) {
         status(&receiver, &sample(provider.name, &case, |_| ())).await;
     }
-    let store = edge::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
+    let store = edge::keep::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
     let mut messages = Vec::new();
     for item in world.items(EVENTS).await {
         let key = EventKey { pk: text_of(&item, "pk"), sk: text_of(&item, "sk") };
@@ -70,7 +70,7 @@ async fn what_changes_nothing_writes_nothing() {
     apply(&orders(&world), &messages).await;
     // A write replaces the whole item, and this mark with it.
     for mut item in world.items(ORDERS).await {
-        item.insert("untouched".to_owned(), edge::item::text("yes"));
+        item.insert("untouched".to_owned(), edge::keep::item::text("yes"));
         world.dynamodb.put_item().table_name(ORDERS).set_item(Some(item)).send().await.unwrap();
     }
     let before = world.items(ORDERS).await;

@@ -2,9 +2,9 @@
 
 use crate::harness::*;
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::item::{Item, bytes};
-use edge::quarantine::{BODY_BYTES_MAX, Fails, LIFE_MS, Lost, Refused, RefusedBody};
-use edge::store::{Kept, Store};
+use edge::keep::item::{Item, bytes};
+use edge::keep::store::{Kept, Store};
+use edge::receive::quarantine::{BODY_BYTES_MAX, Fails, LIFE_MS, Lost, Refused, RefusedBody};
 use serde_json::{Value, json};
 use webhook::providers::{PROVIDERS, Provider, SCALEV, SELLDONE, SHOPLINE};
 use webhook::secret::QuarantineKey;
@@ -86,10 +86,10 @@ async fn a_sealed_body_tells_its_secrets_to_nobody_without_the_key() {
     let (_, item) = refuse(&SCALEV, secret("scalev", Some(&key()), false), &event).await;
     let body: Value = serde_json::from_slice(&body_of(&event)).unwrap();
     let slug = body["data"]["secret_slug"].as_str().unwrap();
-    let compressed = edge::compression::compress(&body_of(&event)).unwrap();
+    let compressed = edge::keep::compression::compress(&body_of(&event)).unwrap();
     let sealed = item["sealed"].as_b().unwrap().as_ref();
     assert!(!sealed.windows(12).any(|window| compressed.windows(12).any(|open| window == open)));
-    let open = edge::compression::decompress(item["body"].as_b().unwrap().as_ref()).unwrap();
+    let open = edge::keep::compression::decompress(item["body"].as_b().unwrap().as_ref()).unwrap();
     assert!(!String::from_utf8(open).unwrap().contains(slug));
     let refused = Refused::from_item(&item).unwrap();
     let other = QuarantineKey::new([9; 32]);
@@ -242,6 +242,6 @@ async fn an_item_that_is_none_of_ours_is_told() {
     ] {
         let mut bad = item.clone();
         bad.insert(name.to_owned(), value);
-        assert_eq!(Refused::from_item(&bad).unwrap_err(), edge::item::BadItem(name));
+        assert_eq!(Refused::from_item(&bad).unwrap_err(), edge::keep::item::BadItem(name));
     }
 }

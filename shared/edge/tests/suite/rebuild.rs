@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::item::{Item, text};
+use edge::keep::item::{Item, text};
 use edge::orders::rebuild::Rebuild;
 use edge::{Eraser, Orders};
 use serde_json::{Value, json};
@@ -184,7 +184,7 @@ fn one_more(pk: &str) -> (Item, String) {
         "captureStatus": "told in between",
     });
     let key = EventKey { pk: pk.to_owned(), sk: sk.to_owned() };
-    let row = edge::item::StoredRow {
+    let row = edge::keep::item::StoredRow {
         row: webhook::row::Row {
             key,
             received_ms: START_MS + 5,
@@ -194,7 +194,9 @@ fn one_more(pk: &str) -> (Item, String) {
             signed_at: None,
             mark: None,
         },
-        body: edge::item::KeptBody::Inline(edge::compression::compress(body.to_string().as_bytes()).unwrap()),
+        body: edge::keep::item::KeptBody::Inline(
+            edge::keep::compression::compress(body.to_string().as_bytes()).unwrap(),
+        ),
         content: [9; 32],
         claim_version: 1,
         fingerprint: String::new(),
@@ -300,7 +302,7 @@ async fn everything(world: &World) -> String {
                 match value {
                     AttributeValue::B(bytes) if name != "hash" && name != "content" => {
                         let plain =
-                            edge::compression::decompress(bytes.as_ref()).unwrap_or_else(|_| bytes.into_inner());
+                            edge::keep::compression::decompress(bytes.as_ref()).unwrap_or_else(|_| bytes.into_inner());
                         said.push_str(&String::from_utf8_lossy(&plain));
                     }
                     other => said.push_str(&format!("{other:?}")),
@@ -444,7 +446,7 @@ async fn the_reader_tells_corrections_and_what_was_erased() {
     eraser(&world).erase(&pk, None).await.unwrap();
     for id in [event.id.clone(), format!("{};v1", event.id)] {
         let told = ask(&id).await.unwrap_err();
-        assert!(matches!(told, edge::read::ReadError::Erased(_)), "{told:?}");
+        assert!(matches!(told, edge::orders::read::ReadError::Erased(_)), "{told:?}");
         assert!(told.to_string().starts_with("it was erased on 2026-01-01T00:"), "{told}");
     }
 }

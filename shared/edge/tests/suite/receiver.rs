@@ -31,7 +31,7 @@ async fn what_is_kept_is_what_was_sent() {
     status(&receiver, &event).await;
     let item = world.items(EVENTS).await.remove(0);
     let kept = item["body"].as_b().unwrap();
-    assert_eq!(edge::compression::decompress(kept.as_ref()).unwrap(), body_of(&event));
+    assert_eq!(edge::keep::compression::decompress(kept.as_ref()).unwrap(), body_of(&event));
     for (name, expected) in [("kind", "event"), ("received_at", "2026-01-01T00:00:00.000Z")] {
         assert_eq!(text_of(&item, name), expected);
     }
@@ -178,7 +178,7 @@ async fn a_body_too_large_for_an_item_goes_into_chunks() {
         assert_eq!(world.names("scalev/main/O").await.len(), 1);
         assert!(world.names("chunk/").await.len() >= 2);
     }
-    let store = edge::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
+    let store = edge::keep::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
     let key = webhook::claim::EventKey { pk: "scalev/main/O".into(), sk: "order.updated/big".into() };
     let stored = store.load(&key).await.unwrap().unwrap();
     assert_eq!(stored.row.body, body_of(&event));
@@ -195,13 +195,13 @@ async fn a_rotated_key_needs_no_deployment_and_a_revoked_one_ends() {
     // The old key works until the secret is fetched again by age.
     assert_eq!(status(&receiver, &old).await, 200);
     assert_eq!(world.secret.fetches.load(Ordering::SeqCst), 1);
-    world.time.advance(edge::secrets::AGE_MS_MAX + 1);
+    world.time.advance(edge::receive::secrets::AGE_MS_MAX + 1);
     assert_eq!(status(&receiver, &old).await, 401);
     // The fetch by age and, since the check failed, one more.
     assert_eq!(world.secret.fetches.load(Ordering::SeqCst), 3);
     world.secret.set(Some(secret_of("scalev")));
     assert_eq!(status(&receiver, &old).await, 401, "a failed check has the secret fetched once a minute");
-    world.time.advance(edge::secrets::FORCED_MS_MIN);
+    world.time.advance(edge::receive::secrets::FORCED_MS_MIN);
     assert_eq!(status(&receiver, &old).await, 200);
 }
 
@@ -212,9 +212,9 @@ async fn secrets_serve_while_stale_and_then_no_longer() {
     let event = sample("scalev", "order.created.2026", |_| ());
     assert_eq!(status(&receiver, &event).await, 200);
     world.secret.set(None);
-    world.time.advance(edge::secrets::AGE_MS_MAX + 1);
+    world.time.advance(edge::receive::secrets::AGE_MS_MAX + 1);
     assert_eq!(status(&receiver, &event).await, 200);
-    world.time.advance(edge::secrets::STALE_MS_MAX);
+    world.time.advance(edge::receive::secrets::STALE_MS_MAX);
     assert_eq!(status(&receiver, &event).await, 503);
 }
 
@@ -290,13 +290,13 @@ async fn a_flood_of_large_bodies_costs_little_and_leaves_room_for_a_wrong_secret
     assert!(!flood.is_empty() && flood.len() <= 20 && units <= 2 * flood.len(), "{} rows, {units} units", flood.len());
     let rows = world.items(EVENTS).await;
     let hash = <sha2::Sha256 as sha2::Digest>::digest(body_of(&genuine));
-    let is_genuine = |row: &&edge::item::Item| row["hash"].as_b().unwrap().as_ref() == hash.as_slice();
+    let is_genuine = |row: &&edge::keep::item::Item| row["hash"].as_b().unwrap().as_ref() == hash.as_slice();
     let waiting = rows.iter().find(is_genuine).expect("a row of the provider's own delivery");
     assert!(waiting.contains_key("body"), "it can be verified again when the secret is right");
 }
 
 /// What a put of this item is billed: a unit for each KB begun. It is in no index.
-fn write_units(item: &edge::item::Item) -> usize {
+fn write_units(item: &edge::keep::item::Item) -> usize {
     use aws_sdk_dynamodb::types::AttributeValue;
     fn bytes(value: &AttributeValue) -> usize {
         match value {
@@ -311,11 +311,11 @@ fn write_units(item: &edge::item::Item) -> usize {
 }
 
 async fn cost_of(world: &World, provider: &'static webhook::providers::Provider, event: &Value) -> f64 {
-    let request: edge::http::Request = serde_json::from_value(event.clone()).unwrap();
+    let request: edge::receive::http::Request = serde_json::from_value(event.clone()).unwrap();
     let arrived = request.open(1024 * 1024).unwrap();
     let sources = webhook::source::Sources::parse(provider, &secret_of(provider.name)).unwrap();
     let source = sources.get(&arrived.source).unwrap();
     let verified = webhook::signature::admit(provider, source, &arrived.delivery).unwrap();
-    let store = edge::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
+    let store = edge::keep::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
     store.keep(provider, &verified, START_MS).await.unwrap().write_units
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::harness::*;
 use edge::Relay;
-use edge::config::{QueueConfig, RelayConfig};
+use edge::aws::config::{QueueConfig, RelayConfig};
 use serde_json::{Value, json};
 use webhook::providers::{PROVIDERS, SCALAPAY, SCALEV, SHOPLINE};
 

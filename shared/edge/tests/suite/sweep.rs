@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::harness::*;
 use crate::relay::{DECISIVE, PARKED, USERS, relay, send_batch};
 use edge::Receiver;
-use edge::item::{Item, instant};
-use edge::relayed::SLOT_MS;
-use edge::sweep::{AGE_MS_MIN, SweepError, Sweeper, Swept};
-use edge::time_index::SourceId;
+use edge::keep::item::{Item, instant};
+use edge::keep::time_index::SourceId;
+use edge::relay::relay_log::SLOT_MS;
+use edge::relay::sweep::{AGE_MS_MIN, SweepError, Sweeper, Swept};
 use serde_json::{Value, json};
 use webhook::providers::{SCALAPAY, SCALEV};
 

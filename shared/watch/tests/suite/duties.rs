@@ -1,7 +1,7 @@
 //! Each duty, through whole runs.
 
-use edge::store::Store;
-use edge::time_index::{SourceId, TimeIndex};
+use edge::keep::store::Store;
+use edge::keep::time_index::{SourceId, TimeIndex};
 use platforms::Settings;
 use platforms::platform::Platform;
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ async fn a_changed_shape_is_told_once_by_the_fields_name() {
     // No value, and no key that is one, is in anything that is remembered.
     for item in ground.world.items(EVENTS).await.iter().filter(|item| text_of(item, "kind") == "watch") {
         let state = item.get("state").and_then(|state| state.as_b().ok());
-        let state = state.map(|state| edge::compression::decompress(state.as_ref()).unwrap()).unwrap_or_default();
+        let state = state.map(|state| edge::keep::compression::decompress(state.as_ref()).unwrap()).unwrap_or_default();
         let state = String::from_utf8(state).unwrap();
         assert!(
             ["Example Buyer", "15550100", "buyer@example.com", "for you"].iter().all(|value| !state.contains(value))

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use edge::Receiver;
-use edge::config::{QueueConfig, ReceiverOf, RelayConfig, WatchConfig};
+use edge::aws::config::{QueueConfig, ReceiverOf, RelayConfig, WatchConfig};
 use platforms::Settings;
 use serde_json::{Value, json};
 use watch::{Call, Report, Watch, WatchError};

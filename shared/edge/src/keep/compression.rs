@@ -14,7 +14,7 @@ use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe::get_dict_id_from_frame;
 
-use crate::item::BODY_BYTES_MAX;
+use crate::keep::item::BODY_BYTES_MAX;
 
 /// A higher level takes several times as long and saves no write unit on any sample: docs/performance.md.
 const LEVEL: i32 = 1;
@@ -36,11 +36,11 @@ struct Dictionary {
 const VIEWS: &str = "views";
 
 static DICTIONARIES: [Dictionary; 5] = [
-    Dictionary::new(40_001, Some("scalev"), include_bytes!("../dictionaries/scalev-1.zdict")),
-    Dictionary::new(41_001, Some("scalapay"), include_bytes!("../dictionaries/scalapay-1.zdict")),
-    Dictionary::new(42_001, Some("shopline"), include_bytes!("../dictionaries/shopline-1.zdict")),
-    Dictionary::new(43_001, Some("selldone"), include_bytes!("../dictionaries/selldone-1.zdict")),
-    Dictionary::new(44_001, Some(VIEWS), include_bytes!("../dictionaries/views-1.zdict")),
+    Dictionary::new(40_001, Some("scalev"), include_bytes!("../../dictionaries/scalev-1.zdict")),
+    Dictionary::new(41_001, Some("scalapay"), include_bytes!("../../dictionaries/scalapay-1.zdict")),
+    Dictionary::new(42_001, Some("shopline"), include_bytes!("../../dictionaries/shopline-1.zdict")),
+    Dictionary::new(43_001, Some("selldone"), include_bytes!("../../dictionaries/selldone-1.zdict")),
+    Dictionary::new(44_001, Some(VIEWS), include_bytes!("../../dictionaries/views-1.zdict")),
 ];
 
 impl Dictionary {

@@ -8,13 +8,13 @@ use webhook::event::corrected;
 use webhook::providers::Provider;
 use webhook::row::read;
 
-use crate::aws::{PATIENT, sdk_config};
-use crate::clock::Clock;
-use crate::config::ViewConfig;
-use crate::item::KeptBody;
-use crate::orders::Orders;
-use crate::receiver::chain;
-use crate::store::Store;
+use crate::aws::client::{PATIENT, sdk_config};
+use crate::aws::clock::Clock;
+use crate::aws::config::ViewConfig;
+use crate::keep::item::KeptBody;
+use crate::keep::store::Store;
+use crate::orders::consumer::Orders;
+use crate::receive::receiver::chain;
 
 /// Answers `{"id": "<event id>"}` with the canonical event and `{"order": "<provider>/<source>/<subject>"}` with the
 /// order's view.

@@ -7,13 +7,13 @@
 
 use aws_sdk_dynamodb::Client;
 
-use crate::clock::Clock;
-use crate::item::{ERASED_AT, Item, KIND_WATCH, WATCH_PARTITION, instant, is_event, text};
-use crate::log::Line;
-use crate::relay::{Relay, RelayError};
-use crate::relayed::{Relayed, name_of};
-use crate::store::{Store, StoreError, service};
-use crate::time_index::{Entry, SourceId, TimeIndex, ms_of};
+use crate::aws::clock::Clock;
+use crate::aws::log::Line;
+use crate::keep::item::{ERASED_AT, Item, KIND_WATCH, WATCH_PARTITION, instant, is_event, text};
+use crate::keep::store::{Store, StoreError, service};
+use crate::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
+use crate::relay::relay::{Relay, RelayError};
+use crate::relay::relay_log::{Relayed, name_of};
 
 /// What is younger may still be in the stream, whose memory is 24 hours; the rest is for clocks and last attempts.
 pub const AGE_MS_MIN: i64 = 26 * HOUR_MS;

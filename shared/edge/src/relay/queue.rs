@@ -9,8 +9,8 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use sha2::{Digest, Sha256};
 use webhook::event::Event;
 
-use crate::aws::reason;
-use crate::clock::Clock;
+use crate::aws::client::reason;
+use crate::aws::clock::Clock;
 
 /// A call takes this many messages at most.
 pub const ENTRIES_MAX: usize = 10;

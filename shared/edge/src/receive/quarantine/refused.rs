@@ -12,10 +12,10 @@ use webhook::signature::{Refusal, Verified, admit_again};
 use webhook::source::{Source, Sources};
 
 use super::{UNKNOWN, place};
-use crate::compression::decompress;
-use crate::item::{BadItem, Item, KIND_REFUSED, digest, key_of, text};
-use crate::seal;
-use crate::store::{StoreError, written};
+use crate::keep::compression::decompress;
+use crate::keep::item::{BadItem, Item, KIND_REFUSED, digest, key_of, text};
+use crate::keep::store::{StoreError, written};
+use crate::receive::seal;
 
 /// A refused delivery.
 #[derive(Debug, Clone)]
@@ -194,7 +194,7 @@ impl Refused {
 
     /// Frees its slot, unless another delivery has taken it. Gives whether it was still there.
     pub async fn remove(&self, client: &Client, table: &str) -> Result<bool, StoreError> {
-        let hash = crate::item::bytes(self.hash.to_vec());
+        let hash = crate::keep::item::bytes(self.hash.to_vec());
         let sent = client
             .delete_item()
             .table_name(table)

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use webhook::providers::Provider;
 use webhook::source::Sources;
 
-use crate::clock::Clock;
-use crate::log::Line;
+use crate::aws::clock::Clock;
+use crate::aws::log::Line;
 
 /// A secret older than this is fetched again.
 pub const AGE_MS_MAX: i64 = 5 * 60 * 1_000;
@@ -99,7 +99,7 @@ impl Secrets {
                 let text = output.secret_string().unwrap_or_default();
                 Sources::parse(self.provider, text).map_err(|defect| defect.to_string())
             }
-            Err(error) => Err(crate::aws::reason(error)),
+            Err(error) => Err(crate::aws::client::reason(error)),
         };
         match parsed {
             Ok(sources) => {

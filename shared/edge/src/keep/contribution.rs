@@ -7,10 +7,10 @@ use webhook::providers::Provider;
 use webhook::row::read;
 use webhook::view::View;
 
-use crate::compression;
-use crate::item::{KeptBody, StoredRow};
-use crate::receiver::chain;
-use crate::store::{Store, StoreError};
+use crate::keep::compression;
+use crate::keep::item::{KeptBody, StoredRow};
+use crate::keep::store::{Store, StoreError};
+use crate::receive::receiver::chain;
 
 /// An event and what it says of its order. Of an erased one the event has no data, and the view nothing personal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,11 +16,11 @@ use webhook::request::Delivery;
 use webhook::secret::QuarantineKey;
 use webhook::signature::Refusal;
 
-use crate::compression;
-use crate::http::Arrived;
-use crate::item::{Item, KIND_REFUSED, bytes, header_map, instant, text};
-use crate::seal::seal;
-use crate::store::{StoreError, written};
+use crate::keep::compression;
+use crate::keep::item::{Item, KIND_REFUSED, bytes, header_map, instant, text};
+use crate::keep::store::{StoreError, written};
+use crate::receive::http::Arrived;
+use crate::receive::seal::seal;
 
 mod refused;
 

@@ -12,11 +12,11 @@ use webhook::read_back::{ORIGIN, Snapshot};
 use webhook::row::{Mark, Row};
 use webhook::signature::Verified;
 
-use crate::aws::reason;
-use crate::compression::{DecompressError, compress_body, decompress};
-use crate::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
-use crate::receiver::chain;
-use crate::residue::is_bodiless;
+use crate::aws::client::reason;
+use crate::keep::compression::{DecompressError, compress_body, decompress};
+use crate::keep::contribution::is_bodiless;
+use crate::keep::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
+use crate::receive::receiver::chain;
 
 /// More generations of one weak name than this are not looked for: one a minute for three years.
 const GENERATIONS_MAX: u32 = 1 << 21;

@@ -6,8 +6,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use webhook::claim::EventKey;
 
-use crate::item::{Item, TIME_INDEX, TIME_SHARDS, instant, key_of, text, time_bucket};
-use crate::store::{StoreError, service};
+use crate::keep::item::{Item, TIME_INDEX, TIME_SHARDS, instant, key_of, text, time_bucket};
+use crate::keep::store::{StoreError, service};
 
 /// Sources whose partitions are read at once.
 const SOURCES_AT_ONCE: usize = 6;

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use crate::item::{Item, KIND_RELAYED, bytes, instant, text};
-use crate::store::{StoreError, service};
+use crate::keep::item::{Item, KIND_RELAYED, bytes, instant, text};
+use crate::keep::store::{StoreError, service};
 
 /// The length of a slot, in milliseconds.
 pub const SLOT_MS: i64 = 10 * 60 * 1_000;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::item::{Item, bytes, is_event};
+use crate::keep::item::{Item, bytes, is_event};
 
 /// One invocation's records.
 #[derive(Debug, Default, Deserialize)]
@@ -47,7 +47,7 @@ impl Record {
 fn attribute(value: &Value) -> Option<AttributeValue> {
     let (kind, value) = value.as_object()?.iter().next()?;
     match kind.as_str() {
-        "S" => value.as_str().map(crate::item::text),
+        "S" => value.as_str().map(crate::keep::item::text),
         "N" => value.as_str().map(|number| AttributeValue::N(number.to_owned())),
         "B" => STANDARD.decode(value.as_str()?).ok().map(bytes),
         "L" => Some(AttributeValue::L(value.as_array()?.iter().filter_map(attribute).collect())),

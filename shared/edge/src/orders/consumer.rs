@@ -11,27 +11,25 @@ use webhook::event::Event;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::view::{Refunded, Summary, View};
 
-use crate::aws::{PATIENT, sdk_config};
-use crate::clock::Clock;
-use crate::compression;
-use crate::config::ViewConfig;
-use crate::item::{Item, bytes, text};
-use crate::log::Line;
-use crate::receiver::chain;
-use crate::residue::Said;
-use crate::store::{Store, StoreError, service, written};
-
-pub mod rebuild;
+use crate::aws::client::{PATIENT, sdk_config};
+use crate::aws::clock::Clock;
+use crate::aws::config::ViewConfig;
+use crate::aws::log::Line;
+use crate::keep::compression;
+use crate::keep::contribution::Said;
+use crate::keep::item::{Item, bytes, text};
+use crate::keep::store::{Store, StoreError, service, written};
+use crate::receive::receiver::chain;
 
 /// A view is joined anew this often when another writer comes first.
-const ATTEMPTS_MAX: u32 = 8;
+pub(super) const ATTEMPTS_MAX: u32 = 8;
 
 /// The reference consumer: keeps one current view of every order.
 #[derive(Debug)]
 pub struct Orders {
-    client: Client,
-    table: String,
-    store: Store,
+    pub(super) client: Client,
+    pub(super) table: String,
+    pub(super) store: Store,
     clock: Clock,
     mapping: &'static [&'static Provider],
 }
@@ -142,7 +140,7 @@ impl Orders {
         Ok((key.pk, said.view))
     }
 
-    fn provider(&self, key: &EventKey) -> Option<&'static Provider> {
+    pub(super) fn provider(&self, key: &EventKey) -> Option<&'static Provider> {
         let (name, ..) = key.parts()?;
         self.mapping.iter().copied().find(|provider| provider.name == name)
     }
@@ -158,7 +156,7 @@ impl Orders {
         Err(StoreError::Contended)
     }
 
-    async fn get(&self, pk: &str) -> Result<Option<(View, String)>, StoreError> {
+    pub(super) async fn get(&self, pk: &str) -> Result<Option<(View, String)>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true).key("pk", text(pk));
         let output = request.send().await.map_err(|error| service("get an order view", &error))?;
         let Some(item) = output.item else { return Ok(None) };
@@ -171,7 +169,7 @@ impl Orders {
     }
 
     /// Writes a view if the standing one is still the one that was read. Returns whether it was.
-    async fn put(&self, pk: &str, view: &View, read_etag: Option<String>) -> Result<bool, StoreError> {
+    pub(super) async fn put(&self, pk: &str, view: &View, read_etag: Option<String>) -> Result<bool, StoreError> {
         let request = self.client.put_item().table_name(&self.table).set_item(Some(view_item(pk, view)?));
         let request = match read_etag {
             None => request.condition_expression("attribute_not_exists(pk)"),

@@ -66,7 +66,7 @@ pub enum KeptBody {
 pub struct Erased {
     /// When it was erased, as rows have times.
     pub at: String,
-    /// What the event said without anything personal, compressed: see [`crate::residue`].
+    /// What the event said without anything personal, compressed: see [`crate::keep::contribution`].
     pub residue: Vec<u8>,
     /// Where the body's chunks were, by name and number. It stays: a redelivery writes them again.
     pub chunks: Option<(String, u32)>,

@@ -8,14 +8,14 @@ use aws_sdk_dynamodb::Client;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
-use crate::clock::Clock;
-use crate::config::ViewConfig;
-use crate::item::{Item, KeptBody, StoredRow, bytes, instant, text};
-use crate::orders::Orders;
+use crate::aws::clock::Clock;
+use crate::aws::config::ViewConfig;
+use crate::keep::contribution::Said;
+use crate::keep::item::{Item, KeptBody, StoredRow, bytes, instant, text};
+use crate::keep::store::{CHUNK_SK, Store, StoreError, chunk_partition, service, written};
+use crate::orders::consumer::Orders;
 use crate::orders::rebuild::Rebuild;
-use crate::receiver::chain;
-use crate::residue::Said;
-use crate::store::{CHUNK_SK, Store, StoreError, chunk_partition, service, written};
+use crate::receive::receiver::chain;
 
 /// A partition is looked at anew this often while events keep coming to it.
 const ROUNDS_MAX: u32 = 4;

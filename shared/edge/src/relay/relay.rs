@@ -10,16 +10,16 @@ use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::row::read;
 
-use crate::aws::{PATIENT, sdk_config};
-use crate::clock::Clock;
-use crate::config::RelayConfig;
-use crate::item::{self, Item, StoredRow};
-use crate::log::Line;
-use crate::queue::{Message, Unsent, send_all};
-use crate::receiver::chain;
-use crate::relayed::{Noted, Relayed};
-use crate::store::{Store, StoreError};
-use crate::stream::StreamBatch;
+use crate::aws::client::{PATIENT, sdk_config};
+use crate::aws::clock::Clock;
+use crate::aws::config::RelayConfig;
+use crate::aws::log::Line;
+use crate::keep::item::{self, Item, StoredRow};
+use crate::keep::store::{Store, StoreError};
+use crate::receive::receiver::chain;
+use crate::relay::queue::{Message, Unsent, send_all};
+use crate::relay::relay_log::{Noted, Relayed};
+use crate::relay::stream::StreamBatch;
 
 /// Events are sent before more bodies than this have been read.
 const SLICE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -108,7 +108,7 @@ impl Relay {
 
     /// Sends one batch to every queue that takes it.
     pub async fn relay(&self, batch: StreamBatch) -> Result<(), RelayError> {
-        let inserted = batch.records.into_iter().filter_map(crate::stream::Record::inserted_event);
+        let inserted = batch.records.into_iter().filter_map(crate::relay::stream::Record::inserted_event);
         self.send_kept(inserted.collect()).await
     }
 
@@ -199,7 +199,10 @@ impl Relay {
         for Unsent { name, reason } in unsent {
             let letter = json!({"queue": queue_url, "id": name, "reason": reason}).to_string();
             let request = self.sqs.send_message().queue_url(&self.config.dead_letter_queue_url).message_body(letter);
-            request.send().await.map_err(|error| RelayError::Park { count, reason: crate::aws::reason(&error) })?;
+            request
+                .send()
+                .await
+                .map_err(|error| RelayError::Park { count, reason: crate::aws::client::reason(&error) })?;
         }
         let line =
             Line::error("events parked for a queue that does not take them").with("queue", queue_url).attention();

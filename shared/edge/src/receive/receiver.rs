@@ -9,14 +9,14 @@ use webhook::secret::QuarantineKey;
 use webhook::signature::{Refusal, Verified, admit};
 use webhook::source::{Merchants, SchemeName, Source, Sources};
 
-use crate::aws::{HASTY, sdk_config};
-use crate::clock::Clock;
-use crate::config::ReceiverConfig;
-use crate::http::{Answer, Arrived, Request, Response};
-use crate::log::Line;
-use crate::quarantine::Quarantine;
-use crate::secrets::Secrets;
-use crate::store::{Kept, Outcome, Store, StoreError};
+use crate::aws::client::{HASTY, sdk_config};
+use crate::aws::clock::Clock;
+use crate::aws::config::ReceiverConfig;
+use crate::aws::log::Line;
+use crate::keep::store::{Kept, Outcome, Store, StoreError};
+use crate::receive::http::{Answer, Arrived, Request, Response};
+use crate::receive::quarantine::Quarantine;
+use crate::receive::secrets::Secrets;
 
 /// A delivery has this long in all. SHOPLINE apps allow three seconds.
 pub const DELIVERY_MS_MAX: u64 = 2_000;

@@ -1,0 +1,6 @@
+//! Order views: joined from the orders queue's events, read, rebuilt, and erased.
+
+pub mod consumer;
+pub mod rebuild;
+pub mod read;
+pub mod erasure;
