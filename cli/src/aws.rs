@@ -1,7 +1,7 @@
 //! Failed AWS calls in words, each with its exit code and the next step.
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use edge::keep::store::StoreError;
 
 use crate::error::Error;
@@ -41,8 +41,7 @@ where
         let refused = refused.err();
         let Some(code) = refused.code() else {
             // An answer that is no refusal either, but none that this client can read.
-            let why = DisplayErrorContext(refused).to_string().replace('\n', " ");
-            return of_words(operation, &format!("an answer that cannot be read: {why}"));
+            return of_words(operation, &format!("an answer that cannot be read: {}", in_words(refused)));
         };
         return of_code(operation, code, refused.message().unwrap_or("no message"));
     }
@@ -53,7 +52,7 @@ where
     if let SdkError::DispatchFailure(failure) = error
         && let Some(failure) = failure.as_connector_error()
     {
-        told.message = format!("{}: {}", told.message, DisplayErrorContext(failure)).replace('\n', " ");
+        told.message = format!("{}: {}", told.message, in_words(failure));
     }
     told
 }
@@ -111,13 +110,28 @@ pub fn of_code(operation: &str, code: &str, message: &str) -> Error {
 
 /// Credentials that could not be had.
 pub fn no_credentials(error: &CredentialsError) -> Error {
-    let why = DisplayErrorContext(error).to_string();
     let next = "Set up AWS credentials (aws configure, aws sso login, AWS_PROFILE) or choose some with --profile; the \
                 local stack needs none: --local.";
     match error {
         CredentialsError::CredentialsNotLoaded(_) => Error::deployment("there are no AWS credentials").next(next),
-        _ => Error::deployment(format!("there are no usable AWS credentials: {}", why.replace('\n', " "))).next(next),
+        _ => Error::deployment(format!("there are no usable AWS credentials: {}", in_words(error))).next(next),
     }
+}
+
+/// An error and its causes on one line, in the words that are meant for people: the SDK's own chain adds the Debug form
+/// of the whole error, with raw responses in it.
+pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Many wrappers repeat the error that they wrap.
+        if !words.contains(&said) {
+            words = format!("{words}: {said}");
+        }
+        cause = error.source();
+    }
+    words.replace('\n', " ")
 }
 
 fn of_words(operation: &str, reason: &str) -> Error {
@@ -141,6 +155,17 @@ fn credentials_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option
 mod tests {
     use super::*;
     use crate::Exit;
+
+    #[test]
+    fn errors_are_words_and_no_debug_form() {
+        let refused = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "nobody\nis let in");
+        let error = CredentialsError::provider_error(refused);
+        let told = no_credentials(&error);
+        assert_eq!(told.exit, Exit::Deployment);
+        let words =
+            "there are no usable AWS credentials: an error occurred while loading credentials: nobody is let in";
+        assert_eq!(told.message, words);
+    }
 
     #[test]
     fn codes_have_their_exits() {

@@ -13,7 +13,7 @@ use edge::{Eraser, Orders, ViewConfig};
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
-use crate::aws::no_credentials;
+use crate::aws::{in_words, no_credentials};
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::output::Output;
@@ -46,7 +46,13 @@ impl Context {
     /// The surroundings that the command line names. Asks for credentials, so that their absence is told once and
     /// clearly; the stack is looked up when it is first needed.
     pub async fn connect(global: &Global, output: Output) -> Result<Self, Error> {
+        if let Some(profile) = &global.profile {
+            check_profile(profile).await?;
+        }
         let sdk = load(global).await;
+        if let Some(endpoint) = sdk.endpoint_url() {
+            check_listening(endpoint)?;
+        }
         if sdk.region().is_none() {
             return Err(Error::deployment("no AWS region is set")
                 .next("Name it with --region, AWS_REGION or in your AWS settings (aws configure)."));
@@ -55,7 +61,10 @@ impl Context {
             Some(provider) => {
                 provider.provide_credentials().await.map_err(|error| no_credentials(&error))?;
             }
-            None => return Err(Error::deployment("there are no AWS credentials")),
+            None => {
+                return Err(Error::deployment("there are no AWS credentials")
+                    .next("Set up AWS credentials (aws configure), or name the local stack: --local"));
+            }
         }
         Ok(Context::new(sdk, global.stack.clone(), OnceCell::new(), output, Clock::system()))
     }
@@ -150,6 +159,40 @@ impl Context {
         let id = host.split(['.', ':', '/']).next().unwrap_or_default();
         format!("{}/_aws/lambda-url/{id}/", endpoint.trim_end_matches('/'))
     }
+}
+
+/// Returns an error unless the AWS settings have this profile: without the check its absence shows as a missing region,
+/// or not at all where the environment has credentials.
+async fn check_profile(name: &str) -> Result<(), Error> {
+    let own = || Some(name.to_owned().into());
+    let profiles = aws_config::profile::load(&Default::default(), &Default::default(), &Default::default(), own())
+        .await
+        .map_err(|error| Error::deployment(format!("your AWS settings cannot be read: {}", in_words(&error))))?;
+    if profiles.get_profile(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = profiles.profiles().collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Error::deployment(format!("your AWS settings have no profile named {name}")).next(format!(
+        "Profiles there are: {known}. Choose one with --profile, or add it: aws configure --profile {name}"
+    )))
+}
+
+/// Returns an error at once where a port on this machine refuses connections. The SDK would try again for seconds, and
+/// what listens on loopback is there or is not.
+fn check_listening(endpoint: &str) -> Result<(), Error> {
+    let authority = endpoint.strip_prefix("http://").unwrap_or_default().split('/').next().unwrap_or_default();
+    let addresses = std::net::ToSocketAddrs::to_socket_addrs(authority).into_iter().flatten();
+    let local: Vec<std::net::SocketAddr> = addresses.filter(|address| address.ip().is_loopback()).collect();
+    let refused = |address: &std::net::SocketAddr| {
+        let connected = std::net::TcpStream::connect_timeout(address, CONNECT);
+        connected.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    if local.is_empty() || !local.iter().all(refused) {
+        return Ok(());
+    }
+    Err(Error::service(format!("nothing listens on {authority}"))
+        .next("Start the local stack: make run. Or name the port that it is on: --local PORT"))
 }
 
 fn local_endpoint(port: u16) -> String {

@@ -1,8 +1,9 @@
 //! What goes wrong around a command: each a message, a next step and an exit code.
 
 use crate::harness::{events_folder, world, world_at};
-use hookmill::Exit;
+use hookmill::args::Global;
 use hookmill::sending::{Reading, case, cases};
+use hookmill::{Context, Exit, Output};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -60,6 +61,25 @@ async fn an_endpoint_that_is_not_there_is_told() {
     assert_eq!(world.run(&["orders", "list"]).await, Exit::Service);
     let told = world.notes();
     assert!(told.contains("no connection") && told.contains("--endpoint-url"), "{told}");
+}
+
+#[tokio::test]
+async fn a_local_stack_that_is_not_there_is_reported_at_once() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let began = std::time::Instant::now();
+    let error = Context::connect(&Global::of_local(free.port()), Output::silent()).await.unwrap_err();
+    assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!((error.exit, error.message), (Exit::Service, format!("nothing listens on 127.0.0.1:{}", free.port())));
+    assert!(error.next.unwrap().contains("make run"));
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_named() {
+    let global = Global { profile: Some("nobodys".to_owned()), local: None, ..Global::of_local(1) };
+    let error = Context::connect(&global, Output::silent()).await.unwrap_err();
+    assert_eq!(error.exit, Exit::Deployment);
+    assert_eq!(error.message, "your AWS settings have no profile named nobodys");
+    assert!(error.next.unwrap().contains("aws configure --profile nobodys"));
 }
 
 #[tokio::test]
