@@ -10,6 +10,8 @@ use webhook::source::{Sources, is_source_name};
 use crate::aws::failed;
 use crate::context::Context;
 use crate::error::Error;
+use crate::index::{Order, Walk};
+use crate::time::{LATEST_MS, Range};
 
 /// One source of one provider: `scalev/main`.
 #[derive(Debug, Clone)]
@@ -82,9 +84,10 @@ pub struct SourceArgs {
     pub provider: Option<ProviderName>,
 }
 
-/// The sources that are meant: the one named, or all that the secrets have, of one provider or of every one.
+/// Returns the selected sources: the one named, or all that the secrets have, of one provider or of every one.
 pub async fn chosen(context: &Context, args: &SourceArgs) -> Result<Vec<SourceName>, Error> {
     if let Some(source) = &args.source {
+        check_known(context, source).await?;
         return Ok(vec![source.clone()]);
     }
     let mut found = Vec::new();
@@ -96,6 +99,37 @@ pub async fn chosen(context: &Context, args: &SourceArgs) -> Result<Vec<SourceNa
         found.extend(sources.names().map(|source| SourceName { provider: known, source: source.to_owned() }));
     }
     Ok(found)
+}
+
+/// Returns an error for a source that the stack has never had: its secret does not name it and nothing is kept of it.
+/// Where the secret may not be read, every source passes.
+pub async fn check_known(context: &Context, name: &SourceName) -> Result<(), Error> {
+    let Ok(known) = of_provider(context, name.provider).await else { return Ok(()) };
+    let configured = known.get(&name.source).is_some() || known.defective().any(|(source, _)| *source == name.source);
+    if configured || has_events(context, name).await? {
+        return Ok(());
+    }
+    Err(unknown(&known, name))
+}
+
+/// The error for a source that the stack does not have.
+pub fn unknown(known: &Sources, name: &SourceName) -> Error {
+    let names: Vec<String> = known.names().map(|source| format!("{}/{source}", name.provider.name)).collect();
+    let next = match names.as_slice() {
+        [] => format!("{} has no source yet. To add this one: hookmill sources add {name}", name.provider.name),
+        names => {
+            format!("Sources of {} are: {}. hookmill sources list shows all.", name.provider.name, names.join(", "))
+        }
+    };
+    Error::not_found(format!("the stack has no source {name}")).next(next)
+}
+
+/// Returns whether anything is kept of a source, which may have been removed since.
+async fn has_events(context: &Context, name: &SourceName) -> Result<bool, Error> {
+    let table = context.deployment().await?.events_table()?;
+    let range = Range { from_ms: 0, to_ms: LATEST_MS };
+    let mut walk = Walk::new(context.dynamodb(), table, std::slice::from_ref(name), range, Order::NewestFirst, 1);
+    Ok(walk.next().await?.is_some())
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! `hookmill events`: what arrived.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use edge::aws::config::takes;
 use serde::Serialize;
-use webhook::event::Event;
+use webhook::event::{Event, EventType};
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -49,7 +51,7 @@ pub async fn run(context: &Context, command: Events) -> Result<Exit, Error> {
 #[command(next_help_heading = "Which events")]
 pub struct EventFilter {
     /// Only this type, such as order.created, or a family: 'order.*'; may be repeated
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = type_filter)]
     pub types: Vec<String>,
     /// Only events with another body under a known name, or with one of the other flags given
     #[arg(long)]
@@ -63,6 +65,23 @@ pub struct EventFilter {
     /// Only events that may be repeats, or with one of the other flags given
     #[arg(long)]
     pub repeated: bool,
+}
+
+/// Reads a type or a family of types. The vocabulary is closed, so a word that no event can have is a mistake.
+fn type_filter(text: &str) -> Result<String, String> {
+    let fits = |name: &&&str| takes(&[text], name);
+    if EventType::NAMES.iter().any(|name| fits(&name)) {
+        return Ok(text.to_owned());
+    }
+    let likeness = |name: &&&str| strsim::jaro_winkler(text.trim_end_matches(['*', '.']), name);
+    let nearest = EventType::NAMES.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let families: BTreeSet<&str> = EventType::NAMES.iter().filter_map(|name| Some(name.split_once('.')?.0)).collect();
+    let families: Vec<String> = families.into_iter().map(|family| format!("'{family}.*'")).collect();
+    Err(format!(
+        "no event has this type; the nearest is {}; families are {}",
+        nearest.unwrap_or(&""),
+        families.join(", ")
+    ))
 }
 
 impl EventFilter {

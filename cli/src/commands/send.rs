@@ -19,7 +19,7 @@ use crate::keys::given;
 use crate::output::{Paint, table};
 use crate::sending::{Answer, Case, Reading, Sender, cases};
 use crate::signing::{path, sign};
-use crate::sources::{ProviderName, SourceName, of_provider};
+use crate::sources::{ProviderName, SourceName, of_provider, unknown};
 
 /// Arguments of `send`.
 #[derive(Debug, Clone, Args)]
@@ -194,10 +194,7 @@ pub(super) fn known_source(known: Option<&Sources>, name: &SourceName) -> Result
         return Err(Error::problems(format!("the source {name} cannot be used: {defect}"))
             .next("Its deliveries are answered 503 until its entry in the secret is put right."));
     }
-    let names: Vec<&str> = known.names().collect();
-    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    Err(Error::not_found(format!("the stack has no source {name}"))
-        .next(format!("Sources of {} are: {names}. Send to one of them with --source.", name.provider.name)))
+    Err(unknown(known, name))
 }
 
 /// The source as its secret has it, but with the key that was given; without the secret, what can be assumed.

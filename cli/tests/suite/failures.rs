@@ -1,11 +1,12 @@
 //! What goes wrong around a command: each a message, a next step and an exit code.
 
-use crate::harness::{events_folder, world, world_at};
+use crate::harness::{START_MS, events_folder, world, world_at, world_with_secrets};
 use hookmill::args::Global;
 use hookmill::sending::{Reading, case, cases};
-use hookmill::{Context, Exit, Output};
+use hookmill::{Cli, Context, Exit, Output};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use webhook::providers::SCALEV;
 
 /// An AWS that answers every call alike.
 pub(crate) async fn answering(status: u16, code: &str) -> String {
@@ -88,6 +89,48 @@ async fn without_the_secrets_a_source_can_be_named() {
     assert_ne!(world.run(&["events", "list"]).await, Exit::Ok);
     assert!(world.notes().contains("name one source with --source"));
     assert_eq!(world.run(&["events", "list", "--source", "scalev/main"]).await, Exit::Ok);
+}
+
+#[tokio::test]
+async fn an_unknown_source_is_reported_alike_by_all_commands() {
+    let world = world_with_secrets().await;
+    for line in [
+        &["events", "list"][..],
+        &["events", "tail", "--count", "1"],
+        &["orders", "list"],
+        &["replay"],
+        &["reread", "--save", "nowhere"],
+        &["quarantine", "list"],
+        &["forget", "--older-than", "1d"],
+        &["forget", "person", "--email", "ann@example.com"],
+    ] {
+        let line = [line, &["--source", "scalev/nobodys"]].concat();
+        assert_eq!(world.run(&line).await, Exit::NotFound, "{line:?}");
+        let told: Value = serde_json::from_str(world.notes().lines().last().unwrap()).unwrap();
+        assert_eq!(told["error"], "the stack has no source scalev/nobodys", "{line:?}");
+        assert!(told["next"].as_str().unwrap().contains("hookmill sources add scalev/nobodys"), "{told}");
+    }
+    // A source that was removed is still asked about: its events are there.
+    world.keep(&SCALEV, "order.created.2026", START_MS, str::to_owned).await;
+    assert_eq!(world.run(&["events", "list", "--source", "scalev/main"]).await, Exit::Ok);
+}
+
+#[test]
+fn a_type_that_no_event_has_is_a_mistake() {
+    for (given, expected) in [
+        ("order.craeted", Some("the nearest is order.created")),
+        ("ordr.*", Some("'order.*'")),
+        ("order.*", None),
+        ("order.created", None),
+        ("other", None),
+    ] {
+        for line in [&["events", "list"][..], &["events", "tail"], &["replay"], &["reread"]] {
+            let line = [&["hookmill"], line, &["--type", given]].concat();
+            let error = <Cli as clap::Parser>::try_parse_from(&line).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), expected.is_some(), "{line:?} {error:?}");
+            assert!(expected.is_none_or(|words| error.unwrap_or_default().contains(words)), "{line:?}");
+        }
+    }
 }
 
 #[test]

@@ -196,6 +196,9 @@ macro_rules! event_types {
         }
 
         impl EventType {
+            /// The names of all types.
+            pub const NAMES: &[&str] = &[$($name,)* $other_name];
+
             /// The type's name.
             pub fn name(self) -> &'static str {
                 match self {

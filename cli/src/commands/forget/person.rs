@@ -17,7 +17,7 @@ use crate::index::{Order, Walk};
 use crate::output::{Paint, table};
 use crate::provenance::flatten;
 use crate::quarantine;
-use crate::sources::SourceName;
+use crate::sources::{SourceName, check_known};
 use crate::time::RangeArgs;
 
 /// Rows that are read at a time.
@@ -74,6 +74,7 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
         return carry_out(context, command, &args.how, Vec::new(), None).await;
     };
     let person = person(&args)?;
+    check_known(context, source).await?;
     let (searched, found) = search(context, source, &person).await?;
     let slots = quarantine::slots(context, source, |body| person.is_in(body)).await?;
     context.output.note(&format!(

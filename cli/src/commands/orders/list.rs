@@ -11,7 +11,7 @@ use crate::aws::failed;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Paint, table};
-use crate::sources::SourceArgs;
+use crate::sources::{SourceArgs, check_known};
 
 /// Arguments of `orders list`.
 #[derive(Debug, Clone, Args)]
@@ -52,6 +52,9 @@ const ATTRIBUTES: &str = "pk, order_state, payment_state, fulfillment_state, #to
 pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     if let Some(after) = &args.after {
         super::show::order_of(after)?;
+    }
+    if let Some(source) = &args.sources.source {
+        check_known(context, source).await?;
     }
     let (orders, more) = page(context, &args).await?;
     context.output.tell_all(&orders, lines)?;
