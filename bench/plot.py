@@ -1,6 +1,6 @@
 """Draws what the benchmark measured: processor time beside the others', and how it grows.
 
-    python -m bench.plot .local/bench.json docs/performance.svg
+    python -m bench.plot .local/bench.json .local/bench/measured.svg
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Puts what a benchmark measured into `docs/performance.md` and `docs/scale.md`, between their marks.
+"""Puts what a benchmark measured into `docs/measurements.md`, between its marks.
 
-    python -m bench.summary .local/bench/measured.json docs
+    python -m bench.summary .local/bench/measured.json docs/measurements.md
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 
 from bench import bill, scale
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
@@ -112,17 +111,18 @@ def limits(measured: dict, prices: dict) -> str:
     return table(["deliveries a second", "limit", "needed", "there is", "", "what raises it"], lines)
 
 
-def put(document: Path, parts: list[str]) -> None:
-    """Replaces what stands between a document's marks."""
-    before, _, rest = document.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    document.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
+def put(document: Path, name: str, parts: list[str]) -> None:
+    """Replaces what is between two marks of a document."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = document.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    document.write_text(f"{before}{begin}\n\n" + "\n\n".join(parts) + f"\n\n{end}{after}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("document", type=Path)
     parser.add_argument("--command", default="make bench")
     arguments = parser.parse_args()
     measured = json.loads(arguments.measured.read_text())
@@ -143,8 +143,8 @@ def main() -> None:
         f"The bill at list prices of {prices['date']}:",
         dollars(priced | trickle),
     ]
-    put(arguments.folder / "performance.md", figures)
-    put(arguments.folder / "scale.md", [f"{when}.", limits(measured, prices)])
+    put(arguments.document, "figures", figures)
+    put(arguments.document, "limits", [f"{when}.", limits(measured, prices)])
 
 
 if __name__ == "__main__":

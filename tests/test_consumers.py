@@ -1,9 +1,13 @@
-"""The example consumer in Python, fed with what the local stack has on its queue, and the README's example."""
+"""The example consumer in Python, fed with what the local stack has on its queue, and the documents' example."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -134,10 +138,63 @@ def test_an_event_too_large_for_a_message_is_read_by_its_id(
     assert [taken["data"] for taken, _ in work] == [expected["data"]]
 
 
-def test_the_readme_shows_a_recorded_event() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    example = readme.split("```json\n{\n  \"specversion\"", 1)[1].split("```", 1)[0]
-    assert json.loads('{"specversion"' + example) == recorded("scalev/order.payment_status_changed.paid")
+@pytest.fixture
+def queue(stack: Stack) -> Iterator[str]:
+    """A FIFO queue of this test's own, which hides a message for two seconds."""
+    attributes = {"FifoQueue": "true", "VisibilityTimeout": "2"}
+    url = stack.client("sqs").create_queue(QueueName="polled-by-the-example.fifo", Attributes=attributes)["QueueUrl"]
+    yield url
+    stack.client("sqs").delete_queue(QueueUrl=url)
+
+
+def waiting(stack: Stack, queue: str) -> int:
+    """The number of messages in a queue, hidden ones included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = stack.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
+
+
+def test_the_polling_example_deletes_what_it_did_and_ends_on_sigterm(
+    consumer: ModuleType, stack: Stack, queue: str
+) -> None:
+    events = [recorded("scalev/order.updated.2025", id=f"poll/{number}", subject="poll") for number in range(3)]
+    bodies = [(json.dumps(event), "a") for event in events] + [("no event", "b"), (json.dumps(events[0]), "b")]
+    for number, (body, group) in enumerate(bodies):
+        stack.client("sqs").send_message(
+            QueueUrl=queue, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=str(number)
+        )
+    process = subprocess.Popen(
+        [sys.executable, CONSUMERS / "python" / "poll.py"],
+        env=os.environ | {"WORK_QUEUE_URL": queue, "WAIT_SECONDS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        # The message behind the broken one waits with it.
+        e2e.wait_until(lambda: waiting(stack, queue) == 2, "the events are not deleted")
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["id"] for line in lines if "id" in line] == [event["id"] for event in events]
+    assert any(line.get("level") == "ERROR" for line in lines)
+
+
+def shown(document: str) -> dict:
+    """The message that a document has as its example."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return json.loads('{\n  "specversion"' + text.split('```json\n{\n  "specversion"', 1)[1].split("```", 1)[0])
+
+
+def test_the_documents_show_a_recorded_event() -> None:
+    event = recorded("scalev/order.payment_status_changed.paid")
+    assert shown("docs/events.md") == event
+    shortened = shown("README.md")
+    data = shortened.pop("data")
+    assert shortened.items() <= event.items()
+    assert data.items() <= event["data"].items()
 
 
 def test_the_rust_example_is_no_part_of_the_workspace() -> None:

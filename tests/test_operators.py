@@ -147,7 +147,7 @@ class Group:
     beside: tuple[str, ...] = ()
 
 
-# A group of commands is added here, in the template and in docs/operators.md.
+# A group of commands is added here, in the template and in docs/operations.md.
 GROUPS: dict[str, Group] = {
     "HookmillLook": Group(
         (
@@ -413,8 +413,8 @@ def was_refused(arguments: list[str], ran: Ran, action: str) -> bool:
 def test_every_policy_has_a_group() -> None:
     policies = reading.of_type(reading.source(), "AWS::IAM::ManagedPolicy")
     assert policies.keys() == GROUPS.keys()
-    told = (reading.ROOT / "docs" / "operators.md").read_text()
-    assert all(f"`{name}`" in told for name in GROUPS)
+    page = (reading.ROOT / "docs" / "operations.md").read_text()
+    assert all(f"`{name}`" in page for name in GROUPS)
 
 
 @pytest.mark.parametrize("name", GROUPS)

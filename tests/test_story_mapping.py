@@ -1,4 +1,4 @@
-"""A mapping's mistake, found and mended: what `docs/mapping-story.md` tells, on the deployed stack.
+"""A mistake in a mapping, found and fixed: what `docs/operations.md` describes, on the deployed stack.
 
 The older build is played by what it left behind: its readings in a file, and its message on the orders queue, in which
 an amount is in the wrong unit and a time far ahead.

@@ -1,4 +1,4 @@
-"""A wrong secret for a day: what `docs/secret-story.md` tells, on the deployed stack.
+"""A wrong key for a day: what `docs/sources.md` describes, on the deployed stack.
 
 The shop's webhooks come to a URL whose token the secret does not have. Thirty orders are refused; the quarantine keeps
 what its cap allows. In the end all thirty are there, once.

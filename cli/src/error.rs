@@ -22,7 +22,7 @@ pub enum Exit {
     Interrupted,
 }
 
-/// Every exit code, for `--help` and the README.
+/// Every exit code, for `--help` and docs/operations.md.
 pub const EXIT_CODES: &[(Exit, &str)] = &[
     (Exit::Ok, "done; for a list, also when it is empty"),
     (Exit::Problems, "done, but something was refused or is not as it should be"),
@@ -137,9 +137,9 @@ mod tests {
     fn every_exit_code_is_told_once() {
         let codes: Vec<u8> = EXIT_CODES.iter().map(|(exit, _)| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 130]);
-        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md")).unwrap();
         for (exit, meaning) in EXIT_CODES {
-            assert!(readme.contains(&format!("| {} | {meaning} |", exit.code())), "{meaning}");
+            assert!(page.contains(&format!("| {} | {meaning} |", exit.code())), "{meaning}");
         }
     }
 }

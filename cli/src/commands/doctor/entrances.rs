@@ -57,7 +57,7 @@ fn judge_sources(provider: &str, sources: &Sources) -> Vec<Finding> {
                 | Defect::Scheme
                 | Defect::NoMerchant
                 | Defect::QuarantineKey => {
-                    format!("Mend its entry in the secret of {provider}; the README shows its form.")
+                    format!("Fix its entry in the secret of {provider}; docs/sources.md shows its form.")
                 }
             })
         })

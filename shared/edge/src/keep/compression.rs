@@ -16,7 +16,7 @@ use zstd::zstd_safe::get_dict_id_from_frame;
 
 use crate::keep::item::BODY_BYTES_MAX;
 
-/// A higher level takes several times as long and saves no write unit on any sample: docs/performance.md.
+/// A higher level takes several times as long and saves no write unit on any sample: docs/measurements.md.
 const LEVEL: i32 = 1;
 
 /// The number of no dictionary.
