@@ -2,7 +2,8 @@
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use edge::keep::store::StoreError;
+use edge::aws::client::CallFailure;
+use edge::keep::error::StoreError;
 
 use crate::error::Error;
 
@@ -48,7 +49,7 @@ where
     if let Some(error) = credentials_error(error) {
         return no_credentials(error);
     }
-    let mut told = of_words(operation, &edge::aws::client::reason(error));
+    let mut told = of_words(operation, &CallFailure::of(error).message);
     if let SdkError::DispatchFailure(failure) = error
         && let Some(failure) = failure.as_connector_error()
     {
@@ -74,16 +75,22 @@ where
 /// What a failure of the store means for the operator.
 pub fn store_failed(error: &StoreError) -> Error {
     match error {
-        StoreError::Service { operation, reason } => match reason.split_once(": ") {
-            Some((code, message)) => of_code(operation, code, message),
-            None => of_words(operation, reason),
-        },
+        StoreError::Service { operation, failure } => of_failure(operation, failure),
         StoreError::Row { id, source } => Error::problems(format!("the row {id} cannot be read: {source}"))
             .next("It is not of the form that this version writes. Was it made by a later one?"),
+        StoreError::Unreadable(_) => Error::problems(error.to_string()),
         StoreError::OtherBuild { .. } => {
             Error::problems(error.to_string()).next("A later hookmill wrote it: use that version, or deploy it first.")
         }
         StoreError::Compression(_) | StoreError::Contended => Error::service(error.to_string()),
+    }
+}
+
+/// What a failed call means, with a code or without.
+pub fn of_failure(operation: &str, failure: &CallFailure) -> Error {
+    match &failure.code {
+        Some(code) => of_code(operation, code, &failure.message),
+        None => of_words(operation, &failure.message),
     }
 }
 
@@ -180,7 +187,10 @@ mod tests {
             assert_eq!(error.exit, exit, "{code}");
             assert!(error.next.is_some() && error.message.contains(code), "{error:?}");
         }
-        let error = StoreError::Service { operation: "get", reason: "ThrottlingException: slow: down".to_owned() };
+        let error = StoreError::Service {
+            operation: "get",
+            failure: CallFailure { code: Some("ThrottlingException".to_owned()), message: "slow: down".to_owned() },
+        };
         assert_eq!(store_failed(&error).message, "cannot get: ThrottlingException: slow: down");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use edge::keep::contribution::{Said, is_bodiless};
+use edge::keep::contribution::Contribution;
 use edge::keep::item::{Item, StoredRow, is_event, key_of, text};
 use edge::keep::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -51,7 +51,7 @@ impl KeptEvent {
             (Err(error), _) => return Ok(KeptEvent::unreadable(key, &error.to_string())),
         };
         store.load_body(&mut stored).await.map_err(|error| store_failed(&error))?;
-        let said = Said::of(provider, &stored).map_err(|error| store_failed(&error))?;
+        let said = Contribution::of(provider, &stored).map_err(|error| store_failed(&error))?;
         Ok(KeptEvent { key, stored: Some(stored), event: said.event, view: said.view })
     }
 
@@ -67,7 +67,7 @@ impl KeptEvent {
 
     /// Whether its body is not kept any more: sent, it would go out as one that cannot be read.
     pub fn is_bodiless(&self) -> bool {
-        self.stored.as_ref().is_some_and(|stored| stored.is_erased() || is_bodiless(stored))
+        self.stored.as_ref().is_some_and(|stored| stored.is_erased() || stored.is_bodiless())
     }
 
     /// When it was received.

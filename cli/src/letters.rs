@@ -201,7 +201,7 @@ pub async fn delete(client: &Client, url: &str, letters: &[Letter]) -> BTreeMap<
         }
         match request.send().await {
             Err(error) => {
-                let reason = edge::aws::client::reason(&error);
+                let reason = edge::aws::client::CallFailure::of(&error).to_string();
                 kept.extend(some.iter().map(|letter| (letter.message_id.clone(), reason.clone())));
             }
             Ok(output) => {

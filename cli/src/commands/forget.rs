@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use edge::Eraser;
-use edge::keep::store::StoreError;
+use edge::keep::error::StoreError;
 use edge::orders::erasure::Erasure;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use edge::aws::clock::Clock;
+use edge::keep::error::StoreError;
 use edge::keep::item::StoredRow;
-use edge::keep::store::{Store, StoreError};
+use edge::keep::store::Store;
 use edge::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
 use serde::{Deserialize, Serialize};
 use webhook::secret::Secret;

@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::Client;
 use edge::keep::compression::{compress, decompress};
+use edge::keep::error::StoreError;
 use edge::keep::item::{Item, KIND_WATCH, WATCH_PARTITION, bytes, text};
-use edge::keep::store::{StoreError, service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -24,7 +24,7 @@ impl Memory {
     pub async fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let sent = request.key("pk", text(WATCH_PARTITION)).key("sk", text(name)).send().await;
-        let item = sent.map_err(|error| service("recall what the watch knows", &error))?.item;
+        let item = sent.map_err(|error| StoreError::service("recall what the watch knows", &error))?.item;
         let compressed = item.as_ref().and_then(|item| item.get("state")?.as_b().ok());
         let json = compressed.and_then(|compressed| decompress(compressed.as_ref()).ok());
         Ok(json.and_then(|json| serde_json::from_slice(&json).ok()))
@@ -40,6 +40,6 @@ impl Memory {
             ("state".to_owned(), bytes(compress(&json).map_err(StoreError::Compression)?)),
         ]);
         let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        sent.map(|_| ()).map_err(|error| service("keep what the watch knows", &error))
+        sent.map(|_| ()).map_err(|error| StoreError::service("keep what the watch knows", &error))
     }
 }

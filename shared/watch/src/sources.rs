@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
-use edge::aws::client::reason;
+use edge::aws::client::CallFailure;
 use edge::aws::config::ReceiverOf;
 use edge::keep::time_index::SourceId;
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, S
     match client.get_secret_value().secret_id(secret_id).send().await {
         Ok(output) => Ok(output.secret_string().filter(|text| !text.trim().is_empty()).map(str::to_owned)),
         Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
-        Err(error) => Err(reason(&error)),
+        Err(error) => Err(CallFailure::of(&error).to_string()),
     }
 }
 

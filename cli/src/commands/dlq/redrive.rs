@@ -12,7 +12,7 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
-use crate::aws::of_code;
+use crate::aws::of_failure;
 use crate::context::Context;
 use crate::destination::Destination;
 use crate::error::{Error, Exit};
@@ -187,8 +187,8 @@ impl Redrive<'_> {
         let (letters, messages): (Vec<Letter>, Vec<Message>) = some.into_iter().unzip();
         let url = self.urls.get(&to).cloned().unwrap_or_default();
         let unsent = send_all(&self.client, &url, messages, &self.context.clock, deadline_ms).await;
-        let reasons: HashMap<&str, &str> =
-            unsent.iter().map(|Unsent { name, reason }| (name.as_str(), reason.as_str())).collect();
+        let reasons: HashMap<&str, String> =
+            unsent.iter().map(|Unsent { name, failure }| (name.as_str(), failure.to_string())).collect();
         let is_sent = |letter: &Letter| !reasons.contains_key(letter.message_id.as_str());
         let (sent, kept): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_sent);
         let undeleted = delete(&self.client, self.url, &sent).await;
@@ -202,18 +202,15 @@ impl Redrive<'_> {
             }
         }
         for letter in &kept {
-            let reason = reasons.get(letter.message_id.as_str()).copied().unwrap_or_default();
-            self.tell(letter, Some(to), "kept", Some(reason.to_owned()));
+            let reason = reasons.get(letter.message_id.as_str()).cloned().unwrap_or_default();
+            self.tell(letter, Some(to), "kept", Some(reason));
             self.stop(letter);
         }
         let nothing_went = sent.is_empty();
         staying.extend(kept);
         match unsent.first().filter(|_| nothing_went) {
             None => Ok(()),
-            Some(first) => {
-                let (code, words) = first.reason.split_once(": ").unwrap_or((&first.reason, "no message"));
-                Err(of_code(&format!("send to the {} queue", to.name()), code, words))
-            }
+            Some(first) => Err(of_failure(&format!("send to the {} queue", to.name()), &first.failure)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use edge::Orders;
-use edge::keep::store::StoreError;
+use edge::keep::error::StoreError;
 use edge::orders::rebuild::Rebuild;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;

@@ -124,7 +124,7 @@ async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: boo
     Ok(AdmittedLine { freed: Some(freed), reason, ..line })
 }
 
-type KeptAs = Result<(&'static str, String), edge::keep::store::StoreError>;
+type KeptAs = Result<(&'static str, String), edge::keep::error::StoreError>;
 
 /// What a refused delivery is kept as, or would be without a store.
 async fn kept_as(refused: &Refused, sources: &Sources, store: Option<&Store>) -> Result<KeptAs, Fails> {

@@ -9,7 +9,7 @@ use edge::relay::queue::{ENTRIES_MAX, Message, Unsent, deduplication_of, send_al
 use serde::Serialize;
 use webhook::claim::EventKey;
 
-use crate::aws::of_code;
+use crate::aws::of_failure;
 use crate::context::Context;
 use crate::destination::Destination;
 use crate::difference::fingerprint;
@@ -155,8 +155,8 @@ impl<'a> Sender<'a> {
             }
         }
         let unsent = send_all(&self.sqs, url, messages, &self.context.clock, i64::MAX).await;
-        let reasons: HashMap<&str, &str> =
-            unsent.iter().map(|unsent| (unsent.name.as_str(), unsent.reason.as_str())).collect();
+        let reasons: HashMap<&str, String> =
+            unsent.iter().map(|unsent| (unsent.name.as_str(), unsent.failure.to_string())).collect();
         let mut records = Vec::new();
         for (event, pk) in &tried {
             let id = event.id.clone();
@@ -164,11 +164,11 @@ impl<'a> Sender<'a> {
                 None => (Outcome::Sent, Line::Sent { id, queue }),
                 Some(reason) => {
                     self.held.insert((queue, pk.clone()));
-                    (Outcome::Failed, Line::Failed { id, queue, reason: (*reason).to_owned() })
+                    (Outcome::Failed, Line::Failed { id, queue, reason: reason.clone() })
                 }
             };
             records.push(record);
-            lines.push(line(event, queue, outcome, reasons.get(event.id.as_str()).copied()));
+            lines.push(line(event, queue, outcome, reasons.get(event.id.as_str()).map(String::as_str)));
         }
         self.file.write(&records)?;
         for line in &lines {
@@ -191,10 +191,7 @@ impl<'a> Sender<'a> {
         };
         *refused += 1;
         let operation = format!("send to the {} queue", queue.name());
-        let told = match first.reason.split_once(": ") {
-            Some((code, words)) => of_code(&operation, code, words),
-            None => Error::service(format!("cannot {operation}: {}", first.reason)),
-        };
+        let told = of_failure(&operation, &first.failure);
         if told.exit == Exit::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(told) } else { Ok(()) }
     }
 

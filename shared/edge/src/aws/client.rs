@@ -9,19 +9,46 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-/// A failed call in words: the service's code and message, never a body that it sent.
-pub fn reason<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
-    match error {
-        SdkError::ServiceError(refused) => {
-            let refused = refused.err();
-            format!("{}: {}", refused.code().unwrap_or("no code"), refused.message().unwrap_or("no message"))
+/// A failed call: never holds a body that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallFailure {
+    /// The service's code; `None` if the service did not answer, or without one.
+    pub code: Option<String>,
+    /// The service's message, or why there is none.
+    pub message: String,
+}
+
+impl CallFailure {
+    /// The failure of a call by the SDK.
+    pub fn of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
+        match error {
+            SdkError::ServiceError(refused) => {
+                let (code, message) = (refused.err().code(), refused.err().message().unwrap_or("no message"));
+                CallFailure { code: code.map(str::to_owned), message: message.to_owned() }
+            }
+            SdkError::TimeoutError(_) => CallFailure::without_code("no answer in time"),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                CallFailure::without_code("no connection in time")
+            }
+            SdkError::DispatchFailure(_) => CallFailure::without_code("no connection"),
+            SdkError::ResponseError(_) => CallFailure::without_code("an answer that cannot be read"),
+            SdkError::ConstructionFailure(_) => CallFailure::without_code("a request that cannot be made"),
+            _ => CallFailure::without_code("an unknown failure"),
         }
-        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no connection in time".to_owned(),
-        SdkError::DispatchFailure(_) => "no connection".to_owned(),
-        SdkError::ResponseError(_) => "an answer that cannot be read".to_owned(),
-        SdkError::ConstructionFailure(_) => "a request that cannot be made".to_owned(),
-        _ => "an unknown failure".to_owned(),
+    }
+
+    /// A failure for which no service gave a code.
+    pub fn without_code(message: impl Into<String>) -> Self {
+        CallFailure { code: None, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for CallFailure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.code {
+            Some(code) => write!(formatter, "{code}: {}", self.message),
+            None => formatter.write_str(&self.message),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a kept event says: read from its body, or, where that was erased, from what was left of it.
+//! The contribution of a kept event to its order: read from its body or, once that was erased, from what remains of it.
 
 use serde::{Deserialize, Serialize};
 use webhook::event::Event;
@@ -8,68 +8,58 @@ use webhook::row::read;
 use webhook::view::View;
 
 use crate::keep::compression;
+use crate::keep::error::StoreError;
 use crate::keep::item::{KeptBody, StoredRow};
-use crate::keep::store::{Store, StoreError};
-use crate::receive::receiver::chain;
+use crate::keep::store::Store;
 
-/// An event and what it says of its order. Of an erased one the event has no data, and the view nothing personal.
+/// An event and its part of the order's view. Of an erased one the event has no data, and the view nothing personal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Said {
-    /// The event; without its data where the body was erased.
+pub struct Contribution {
+    /// The event; without its data if the body was erased.
     pub event: Event,
-    /// What it says of its order.
+    /// The view of this event alone.
     pub view: View,
 }
 
-impl Said {
-    /// What a row whose body was loaded says.
+impl Contribution {
+    /// Reads a row whose body was loaded.
     pub fn of(provider: &Provider, stored: &StoredRow) -> Result<Self, StoreError> {
         match &stored.body {
-            KeptBody::Erased(erased) => Said::left(stored, &erased.residue),
+            KeptBody::Erased(erased) => Contribution::from_remainder(stored, &erased.remainder),
             KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Of(_) | KeptBody::Gone => {
                 let event = read(provider, &stored.row);
-                Ok(Said { view: View::of(&event), event })
+                Ok(Contribution { view: View::of(&event), event })
             }
         }
     }
 
-    /// Fetches a row's body and reads it; within, why there is nothing to read. An error as [`Store::fetch`] has it.
+    /// Fetches a row's body and reads it.
     pub(crate) async fn load(
         store: &Store,
         provider: Option<&Provider>,
         stored: &mut StoredRow,
-    ) -> Result<Result<Self, String>, StoreError> {
-        let Some(provider) = provider else { return Ok(Err("no provider has this name".to_owned())) };
-        let fetched = store.fetch(stored).await?;
-        Ok(fetched.and_then(|()| Said::of(provider, stored).map_err(|error| chain(&error))))
+    ) -> Result<Self, StoreError> {
+        let provider = provider.ok_or(StoreError::Unreadable("no provider has this name"))?;
+        store.require_body(stored).await?;
+        Contribution::of(provider, stored)
     }
 
-    /// What a row said of which only the name can be read any more.
+    /// The contribution of a row that cannot be read any more: its name, and what the order's view has of it.
     pub(crate) fn unreadable(stored: &StoredRow, reason: &str, view: View) -> Self {
-        Said { event: Event::of_unreadable_row(&stored.row.key, stored.row.received_ms, reason), view }
+        Contribution { event: Event::of_unreadable_row(&stored.row.key, stored.row.received_ms, reason), view }
     }
 
-    /// What stays of it when the body is erased: compressed.
-    pub fn residue(self) -> Result<Vec<u8>, StoreError> {
+    /// Returns what remains when the body is erased, compressed.
+    pub fn remainder(self) -> Result<Vec<u8>, StoreError> {
         let id = self.event.id.clone();
-        let left = Said { event: Event { data: None, ..self.event }, view: without_personal(self.view) };
-        let json = serde_json::to_vec(&left).map_err(|error| StoreError::Row { id, source: error.into() })?;
+        let rest = Contribution { event: Event { data: None, ..self.event }, view: without_personal(self.view) };
+        let json = serde_json::to_vec(&rest).map_err(|error| StoreError::row(id, error))?;
         compression::compress(&json).map_err(StoreError::Compression)
     }
 
-    fn left(stored: &StoredRow, residue: &[u8]) -> Result<Self, StoreError> {
-        let bad =
-            |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Row { id: stored.row.key.id(), source };
-        let json = compression::decompress(residue).map_err(|error| bad(error.into()))?;
-        serde_json::from_slice(&json).map_err(|error| bad(error.into()))
-    }
-}
-
-/// Whether a row's body is not there although it was not erased: nothing can be read in it.
-pub fn is_bodiless(stored: &StoredRow) -> bool {
-    match stored.body {
-        KeptBody::Gone => true,
-        KeptBody::Of(_) => stored.row.body.is_empty(),
-        KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Erased(_) => false,
+    fn from_remainder(stored: &StoredRow, remainder: &[u8]) -> Result<Self, StoreError> {
+        let id = || stored.row.key.id();
+        let json = compression::decompress(remainder).map_err(|error| StoreError::compressed(id(), error))?;
+        serde_json::from_slice(&json).map_err(|error| StoreError::row(id(), error))
     }
 }

@@ -67,7 +67,7 @@ pub struct Erased {
     /// When it was erased, as rows have times.
     pub at: String,
     /// What the event said without anything personal, compressed: see [`crate::keep::contribution`].
-    pub residue: Vec<u8>,
+    pub remainder: Vec<u8>,
     /// Where the body's chunks were, by name and number. It stays: a redelivery writes them again.
     pub chunks: Option<(String, u32)>,
 }
@@ -130,9 +130,9 @@ impl StoredRow {
             }
             KeptBody::Of(sk) => put("body_of", Some(text(sk))),
             KeptBody::Gone => {}
-            KeptBody::Erased(Erased { at, residue, chunks }) => {
+            KeptBody::Erased(Erased { at, remainder, chunks }) => {
                 put(ERASED_AT, Some(text(at)));
-                put("residue", Some(bytes(residue.clone())));
+                put("residue", Some(bytes(remainder.clone())));
                 let chunks = chunks.as_ref();
                 put("chunks", chunks.map(|(_, count)| AttributeValue::N(count.to_string())));
                 put("chunks_of", chunks.map(|(name, _)| text(name)));
@@ -165,8 +165,8 @@ impl StoredRow {
         };
         let body = match (string(ERASED_AT), binary("body")?, chunks, string("body_of")) {
             (Some(at), _, chunks, _) => {
-                let residue = binary("residue")?.ok_or(BadItem("residue"))?;
-                KeptBody::Erased(Erased { at: at.clone(), residue, chunks })
+                let remainder = binary("residue")?.ok_or(BadItem("residue"))?;
+                KeptBody::Erased(Erased { at: at.clone(), remainder, chunks })
             }
             (None, Some(body), ..) => KeptBody::Inline(body),
             (None, None, Some((name, count)), _) => KeptBody::Chunks { name, count },
@@ -197,6 +197,16 @@ impl StoredRow {
     /// Whether the body was erased.
     pub fn is_erased(&self) -> bool {
         matches!(self.body, KeptBody::Erased(_))
+    }
+
+    /// Returns whether the body is not there although it was not erased. Of a body that another row has, this is known
+    /// once it was loaded.
+    pub fn is_bodiless(&self) -> bool {
+        match self.body {
+            KeptBody::Gone => true,
+            KeptBody::Of(_) => self.row.body.is_empty(),
+            KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Erased(_) => false,
+        }
     }
 
     /// What this row tells a delivery that claims its name.
@@ -268,7 +278,7 @@ mod tests {
             mark: Some(Mark::Conflict),
         };
         let chunks = KeptBody::Chunks { name: "ab".into(), count: 3 };
-        let erased = |chunks| KeptBody::Erased(Erased { at: instant(5), residue: vec![3], chunks });
+        let erased = |chunks| KeptBody::Erased(Erased { at: instant(5), remainder: vec![3], chunks });
         let erased = [erased(None), erased(Some(("ab".to_owned(), 3)))];
         let others = [KeptBody::Inline(vec![1, 2]), chunks, KeptBody::Of("a/b".into()), KeptBody::Gone];
         for body in others.into_iter().chain(erased) {

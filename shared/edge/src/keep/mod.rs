@@ -5,3 +5,4 @@ pub mod item;
 pub mod compression;
 pub mod time_index;
 pub mod contribution;
+pub mod error;

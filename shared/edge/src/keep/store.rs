@@ -1,7 +1,7 @@
 //! The events table: one conditional put a delivery, and what follows when the name is taken.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use sha2::{Digest, Sha256};
@@ -12,11 +12,9 @@ use webhook::read_back::{ORIGIN, Snapshot};
 use webhook::row::{Mark, Row};
 use webhook::signature::Verified;
 
-use crate::aws::client::reason;
-use crate::keep::compression::{DecompressError, compress_body, decompress};
-use crate::keep::contribution::is_bodiless;
+use crate::keep::compression::{compress_body, decompress};
+use crate::keep::error::StoreError;
 use crate::keep::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
-use crate::receive::receiver::chain;
 
 /// More generations of one weak name than this are not looked for: one a minute for three years.
 const GENERATIONS_MAX: u32 = 1 << 21;
@@ -48,42 +46,6 @@ pub enum Kept {
     Marked(Mark),
     /// It was known: nothing was written.
     Repeat,
-}
-
-/// Why the table could not do its part. Never content's fault.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The service refused or could not be reached.
-    #[error("the events table cannot {operation}: {reason}")]
-    Service {
-        /// What was tried.
-        operation: &'static str,
-        /// The service's words.
-        reason: String,
-    },
-    /// A row that is not of its documented form.
-    #[error("the row {id} cannot be read")]
-    Row {
-        /// The event's id.
-        id: String,
-        /// What is wrong with it.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A body that a later build wrote: nothing is wrong with it, and that build can read it.
-    #[error("the body of {id} is compressed with dictionary {number}, which this build does not have")]
-    OtherBuild {
-        /// The event's id.
-        id: String,
-        /// The dictionary's number.
-        number: u32,
-    },
-    /// The body could not be compressed.
-    #[error("the body cannot be compressed")]
-    Compression(#[source] std::io::Error),
-    /// Names kept being taken while they were looked for.
-    #[error("the name was contended too often")]
-    Contended,
 }
 
 enum Put {
@@ -166,7 +128,7 @@ impl Store {
         let mut rows = Vec::new();
         let mut pages = query.into_paginator().items().send();
         while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| service("query an order", &error))?;
+            let item = item.map_err(|error| StoreError::service("query an order", &error))?;
             if let Some(key) = item::key_of(&item).filter(|_| item::is_event(&item)) {
                 rows.push(read_item(&item).map_err(|error| (key, error)));
             }
@@ -176,40 +138,30 @@ impl Store {
 
     /// Fetches and decompresses a row's body.
     pub async fn load_body(&self, stored: &mut StoredRow) -> Result<(), StoreError> {
-        let bad = |id: String, source: Box<dyn std::error::Error + Send + Sync>| StoreError::Row { id, source };
         let id = stored.row.key.id();
         let compressed = match &stored.body {
             KeptBody::Inline(compressed) => compressed.clone(),
             KeptBody::Chunks { name, count } => self.chunks(name, *count).await?,
             KeptBody::Of(sk) => {
                 let first = EventKey { pk: stored.row.key.pk.clone(), sk: sk.clone() };
-                let found =
-                    self.get(&first).await?.ok_or_else(|| bad(id.clone(), "its first row is missing".into()))?;
+                let found = self.get(&first).await?.ok_or_else(|| StoreError::row(&id, "its first row is missing"))?;
                 match found.body {
                     KeptBody::Inline(compressed) => compressed,
                     KeptBody::Chunks { name, count } => self.chunks(&name, count).await?,
                     KeptBody::Gone | KeptBody::Erased(_) => return Ok(()),
-                    KeptBody::Of(_) => return Err(bad(id, "its first row has no body of its own".into())),
+                    KeptBody::Of(_) => return Err(StoreError::row(id, "its first row has no body of its own")),
                 }
             }
             KeptBody::Gone | KeptBody::Erased(_) => return Ok(()),
         };
-        stored.row.body = decompress(&compressed).map_err(|error| match error {
-            DecompressError::UnknownDictionary(number) => StoreError::OtherBuild { id, number },
-            DecompressError::Damaged(error) => bad(id, error.into()),
-        })?;
+        stored.row.body = decompress(&compressed).map_err(|error| StoreError::compressed(id, error))?;
         Ok(())
     }
 
-    /// Fetches a row's body; within, why there is nothing to read. Damage is content; an outage is an error, and so is a
-    /// body that another build can read.
-    pub(crate) async fn fetch(&self, stored: &mut StoredRow) -> Result<Result<(), String>, StoreError> {
-        match self.load_body(stored).await {
-            Err(error @ (StoreError::Service { .. } | StoreError::OtherBuild { .. })) => Err(error),
-            Err(error) => Ok(Err(chain(&error))),
-            Ok(()) if is_bodiless(stored) => Ok(Err("its body is no longer kept".to_owned())),
-            Ok(()) => Ok(Ok(())),
-        }
+    /// Fetches and decompresses a row's body, of which there has to be one.
+    pub(crate) async fn require_body(&self, stored: &mut StoredRow) -> Result<(), StoreError> {
+        self.load_body(stored).await?;
+        if stored.is_bodiless() { Err(StoreError::Unreadable("its body is no longer kept")) } else { Ok(()) }
     }
 
     async fn claim(&self, claim: &Claim, mut row: StoredRow) -> Result<Outcome, StoreError> {
@@ -302,7 +254,7 @@ impl Store {
                 };
                 Ok(Put::Taken(Box::new(standing)))
             }
-            Err(error) => Err(service("put", &error)),
+            Err(error) => Err(StoreError::service("put", &error)),
         }
     }
 
@@ -313,7 +265,7 @@ impl Store {
     async fn get_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let sent = request.key("pk", text(pk)).key("sk", text(sk)).send().await;
-        sent.map(|output| output.item).map_err(|error| service("get", &error))
+        sent.map(|output| output.item).map_err(|error| StoreError::service("get", &error))
     }
 
     /// Decides where a compressed body goes, and writes what does not go into the row itself.
@@ -340,7 +292,7 @@ impl Store {
             ("body".to_owned(), bytes(chunk.to_vec())),
         ]);
         let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        sent.map(|_| ()).map_err(|error| service("put a chunk", &error))
+        sent.map(|_| ()).map_err(|error| StoreError::service("put a chunk", &error))
     }
 
     async fn chunks(&self, name: &str, count: u32) -> Result<Vec<u8>, StoreError> {
@@ -349,7 +301,7 @@ impl Store {
             let pk = chunk_partition(name, number);
             let item = self.get_item(&pk, CHUNK_SK).await?;
             let chunk = item.as_ref().and_then(|item| item.get("body")?.as_b().ok());
-            let missing = || StoreError::Row { id: pk.clone(), source: "the chunk is missing".into() };
+            let missing = || StoreError::row(&pk, "the chunk is missing");
             compressed.extend(chunk.ok_or_else(missing)?.as_ref());
         }
         Ok(compressed)
@@ -370,22 +322,5 @@ fn outcome(row: StoredRow, kept: Kept, write_units: f64) -> Outcome {
 
 pub(crate) fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
     let id = || item::key_of(item).map(|key| key.id()).unwrap_or_default();
-    StoredRow::from_item(item).map_err(|error| StoreError::Row { id: id(), source: error.into() })
-}
-
-/// What a conditional write came to: whether its condition held.
-pub(crate) fn written<T, E: ProvideErrorMetadata, R>(
-    operation: &'static str,
-    sent: Result<T, SdkError<E, R>>,
-) -> Result<bool, StoreError> {
-    match sent {
-        Ok(_) => Ok(true),
-        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
-        Err(error) => Err(service(operation, &error)),
-    }
-}
-
-/// A failed call as this module tells it.
-pub fn service<E: ProvideErrorMetadata, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError {
-    StoreError::Service { operation, reason: reason(error) }
+    StoredRow::from_item(item).map_err(|error| StoreError::row(id(), error))
 }

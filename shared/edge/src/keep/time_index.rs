@@ -6,8 +6,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use webhook::claim::EventKey;
 
+use crate::keep::error::StoreError;
 use crate::keep::item::{Item, TIME_INDEX, TIME_SHARDS, instant, key_of, text, time_bucket};
-use crate::keep::store::{StoreError, service};
 
 /// Sources whose partitions are read at once.
 const SOURCES_AT_ONCE: usize = 6;
@@ -102,7 +102,7 @@ impl TimeIndex {
         let mut entries = Vec::new();
         let mut pages = query.into_paginator().items().send();
         while let Some(item) = pages.next().await {
-            entries.extend(entry(&item.map_err(|error| service("read the time index", &error))?));
+            entries.extend(entry(&item.map_err(|error| StoreError::service("read the time index", &error))?));
         }
         Ok(entries)
     }
@@ -124,7 +124,7 @@ impl TimeIndex {
             .limit(1)
             .send()
             .await;
-        let output = sent.map_err(|error| service("read the time index", &error))?;
+        let output = sent.map_err(|error| StoreError::service("read the time index", &error))?;
         Ok(output.items().first().and_then(entry).map(|entry| entry.received_at))
     }
 }

@@ -16,10 +16,10 @@ use crate::aws::clock::Clock;
 use crate::aws::config::ViewConfig;
 use crate::aws::log::Line;
 use crate::keep::compression;
-use crate::keep::contribution::Said;
+use crate::keep::contribution::Contribution;
+use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{Item, bytes, text};
-use crate::keep::store::{Store, StoreError, service, written};
-use crate::receive::receiver::chain;
+use crate::keep::store::Store;
 
 /// A view is joined anew this often when another writer comes first.
 pub(super) const ATTEMPTS_MAX: u32 = 8;
@@ -112,7 +112,7 @@ impl Orders {
         }
         for (pk, (view, indexes)) in joined {
             if let Err(error) = self.join(&pk, view).await {
-                self.failed(&pk, &chain(&error));
+                self.failed(&pk, &error.chain());
                 failed.extend(indexes);
             }
         }
@@ -134,10 +134,10 @@ impl Orders {
             Some(id) => EventKey::from_id(id).ok_or("it corrects no event")?,
             None => key,
         };
-        let stored = self.store.load(&key).await.map_err(|error| chain(&error))?.ok_or("its row is missing")?;
+        let stored = self.store.load(&key).await.map_err(|error| error.chain())?.ok_or("its row is missing")?;
         let provider = self.provider(&key).ok_or("no provider has this name")?;
-        let said = Said::of(provider, &stored).map_err(|error| chain(&error))?;
-        Ok((key.pk, said.view))
+        let contribution = Contribution::of(provider, &stored).map_err(|error| error.chain())?;
+        Ok((key.pk, contribution.view))
     }
 
     pub(super) fn provider(&self, key: &EventKey) -> Option<&'static Provider> {
@@ -158,13 +158,13 @@ impl Orders {
 
     pub(super) async fn get(&self, pk: &str) -> Result<Option<(View, String)>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true).key("pk", text(pk));
-        let output = request.send().await.map_err(|error| service("get an order view", &error))?;
+        let output = request.send().await.map_err(|error| StoreError::service("get an order view", &error))?;
         let Some(item) = output.item else { return Ok(None) };
-        let bad = |reason: &str| StoreError::Row { id: pk.to_owned(), source: reason.into() };
-        let compressed = item.get("view").and_then(|value| value.as_b().ok()).ok_or_else(|| bad("it has no view"))?;
-        let json = compression::decompress(compressed.as_ref()).map_err(|error| bad(&error.to_string()))?;
-        let view = serde_json::from_slice(&json).map_err(|error| bad(&error.to_string()))?;
-        let etag = item.get("etag").and_then(|value| value.as_s().ok()).ok_or_else(|| bad("it has no etag"))?;
+        let missing = |reason: &'static str| move || StoreError::row(pk, reason);
+        let compressed = item.get("view").and_then(|value| value.as_b().ok()).ok_or_else(missing("it has no view"))?;
+        let json = compression::decompress(compressed.as_ref()).map_err(|error| StoreError::compressed(pk, error))?;
+        let view = serde_json::from_slice(&json).map_err(|error| StoreError::row(pk, error))?;
+        let etag = item.get("etag").and_then(|value| value.as_s().ok()).ok_or_else(missing("it has no etag"))?;
         Ok(Some((view, etag.clone())))
     }
 
@@ -177,7 +177,7 @@ impl Orders {
                 request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(&etag))
             }
         };
-        written("put an order view", request.send().await)
+        condition_held("put an order view", request.send().await)
     }
 
     fn failed(&self, what: &str, reason: &str) {
@@ -200,8 +200,7 @@ pub fn told(body: &str) -> Result<(EventKey, Event), String> {
 
 /// A view's row: the view itself, and its axes and sums for people and queries.
 fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
-    let bad = |reason: String| StoreError::Row { id: pk.to_owned(), source: reason.into() };
-    let json = serde_json::to_vec(view).map_err(|error| bad(error.to_string()))?;
+    let json = serde_json::to_vec(view).map_err(|error| StoreError::row(pk, error))?;
     let mut item = Item::from([
         ("pk".to_owned(), text(pk)),
         ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),

@@ -14,7 +14,6 @@ use crate::aws::config::ViewConfig;
 use crate::keep::item::KeptBody;
 use crate::keep::store::Store;
 use crate::orders::consumer::Orders;
-use crate::receive::receiver::chain;
 
 /// Answers `{"id": "<event id>"}` with the canonical event and `{"order": "<provider>/<source>/<subject>"}` with the
 /// order's view.
@@ -90,7 +89,7 @@ impl Reader {
         let correction = corrected(id);
         let key = EventKey::from_id(correction.map_or(id, |(event, _)| event)).ok_or(ReadError::Form)?;
         let provider = Provider::of(&key).ok_or(ReadError::Unknown)?;
-        let stored = self.store.load(&key).await.map_err(|error| ReadError::Store(chain(&error)))?;
+        let stored = self.store.load(&key).await.map_err(|error| ReadError::Store(error.chain()))?;
         let stored = stored.ok_or(ReadError::Unknown)?;
         if let KeptBody::Erased(erased) = stored.body {
             return Err(ReadError::Erased(erased.at));
@@ -100,7 +99,7 @@ impl Reader {
     }
 
     async fn order(&self, pk: &str) -> Result<Value, ReadError> {
-        let view = self.orders.view(pk).await.map_err(|error| ReadError::Store(chain(&error)))?;
+        let view = self.orders.view(pk).await.map_err(|error| ReadError::Store(error.chain()))?;
         let view = view.ok_or(ReadError::Unknown)?;
         Ok(json!({"order": pk, "summary": view.summary(), "view": view.render()}))
     }

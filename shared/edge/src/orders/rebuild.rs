@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use webhook::claim::EventKey;
 use webhook::view::View;
 
-use crate::keep::contribution::Said;
+use crate::keep::contribution::Contribution;
+use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{StoredRow, text};
-use crate::keep::store::{StoreError, written};
 use crate::orders::consumer::{ATTEMPTS_MAX, Orders};
-use crate::receive::receiver::chain;
 
 /// A view and what its events make of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +46,7 @@ impl Orders {
         for row in self.store.partition(pk).await? {
             match row {
                 Ok(stored) => self.add(&mut rebuild, stored).await?,
-                Err((key, error)) => rebuild.unreadable.push((key, chain(&error))),
+                Err((key, error)) => rebuild.unreadable.push((key, error.chain())),
             }
         }
         let lost: BTreeSet<String> = rebuild.unreadable.iter().map(|(key, _)| key.id()).collect();
@@ -70,13 +69,14 @@ impl Orders {
 
     async fn add(&self, rebuild: &mut Rebuild, mut stored: StoredRow) -> Result<(), StoreError> {
         let key = stored.row.key.clone();
-        match Said::load(&self.store, self.provider(&key), &mut stored).await? {
-            Ok(said) => {
-                rebuild.joined.merge(said.view);
+        match Contribution::load(&self.store, self.provider(&key), &mut stored).await {
+            Ok(contribution) => {
+                rebuild.joined.merge(contribution.view);
                 rebuild.erased += usize::from(stored.is_erased());
                 rebuild.events.push(key);
             }
-            Err(reason) => rebuild.unreadable.push((key, reason)),
+            Err(error) if error.is_outage() => return Err(error),
+            Err(error) => rebuild.unreadable.push((key, error.chain())),
         }
         Ok(())
     }
@@ -93,6 +93,6 @@ impl Orders {
     async fn remove(&self, pk: &str, etag: &str) -> Result<bool, StoreError> {
         let request = self.client.delete_item().table_name(&self.table).key("pk", text(pk));
         let request = request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(etag));
-        written("delete an order view", request.send().await)
+        condition_held("delete an order view", request.send().await)
     }
 }

@@ -17,8 +17,8 @@ use webhook::secret::QuarantineKey;
 use webhook::signature::Refusal;
 
 use crate::keep::compression;
+use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{Item, KIND_REFUSED, bytes, header_map, instant, text};
-use crate::keep::store::{StoreError, written};
 use crate::receive::http::Arrived;
 use crate::receive::seal::seal;
 
@@ -91,7 +91,7 @@ impl Quarantine {
             .expression_attribute_values(":now", AttributeValue::N(seconds(now_ms).to_string()))
             .send()
             .await;
-        let kept = written("put a refused delivery", sent)?;
+        let kept = condition_held("put a refused delivery", sent)?;
         Ok(if kept { Quarantined::Kept } else { Quarantined::SlotTaken })
     }
 

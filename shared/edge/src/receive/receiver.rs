@@ -13,7 +13,7 @@ use crate::aws::client::{HASTY, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::ReceiverConfig;
 use crate::aws::log::Line;
-use crate::keep::store::{Kept, Outcome, Store, StoreError};
+use crate::keep::store::{Kept, Outcome, Store};
 use crate::receive::http::{Answer, Arrived, Request, Response};
 use crate::receive::quarantine::Quarantine;
 use crate::receive::secrets::Secrets;
@@ -140,7 +140,7 @@ impl Receiver {
     async fn keep(&self, verified: &Verified<'_>, received_ms: i64) -> End {
         match self.store.keep(self.provider, verified, received_ms).await {
             Ok(outcome) => End::Kept(outcome, verified.fingerprint().to_owned()),
-            Err(error) => End::Failed("table_unavailable", chain(&error)),
+            Err(error) => End::Failed("table_unavailable", error.chain()),
         }
     }
 
@@ -228,7 +228,7 @@ impl End {
             let keeping = receiver.quarantine.keep(arrived, refusal, key, received_ms);
             let in_time = receiver.clock.within(Duration::from_millis(QUARANTINE_MS_MAX), keeping).await;
             if let Some(Err(error)) = in_time {
-                let line = Line::warn("a refused delivery could not be quarantined").with("reason", chain(&error));
+                let line = Line::warn("a refused delivery could not be quarantined").with("reason", error.chain());
                 line.with("provider", receiver.provider.name).write(received_ms);
             }
         }
@@ -261,10 +261,4 @@ fn decoy(scheme: SchemeName) -> Source {
 /// The provider's word in a key, which no person's data is in.
 fn word(key: &EventKey) -> &str {
     key.sk.split('/').next().unwrap_or_default()
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &StoreError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use webhook::providers::Provider;
 use webhook::source::Sources;
 
+use crate::aws::client::CallFailure;
 use crate::aws::clock::Clock;
 use crate::aws::log::Line;
 
@@ -99,7 +100,7 @@ impl Secrets {
                 let text = output.secret_string().unwrap_or_default();
                 Sources::parse(self.provider, text).map_err(|defect| defect.to_string())
             }
-            Err(error) => Err(crate::aws::client::reason(error)),
+            Err(error) => Err(CallFailure::of(error).to_string()),
         };
         match parsed {
             Ok(sources) => {

@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use sha2::{Digest, Sha256};
 use webhook::event::Event;
 
-use crate::aws::client::reason;
+use crate::aws::client::CallFailure;
 use crate::aws::clock::Clock;
 
 /// A call takes this many messages at most.
@@ -45,8 +45,8 @@ pub struct Message {
 pub struct Unsent {
     /// What its sender knows it by.
     pub name: String,
-    /// Why.
-    pub reason: String,
+    /// The queue's last answer.
+    pub failure: CallFailure,
 }
 
 impl Message {
@@ -80,7 +80,7 @@ struct Group {
     attempts: u32,
     /// A call with its head was refused for what was in it: the next one has nothing else in it.
     alone: bool,
-    reason: String,
+    failure: Option<CallFailure>,
 }
 
 /// Sends messages, keeping order within a group; a group stops at its first failure and is tried again.
@@ -139,7 +139,7 @@ pub async fn send_all(
 }
 
 struct Refused {
-    reason: String,
+    failure: CallFailure,
     /// The queue says that the message itself is at fault.
     senders_fault: bool,
     /// The whole call was refused, for what some message in it holds.
@@ -149,7 +149,7 @@ struct Refused {
 impl Group {
     fn refused(&mut self, refused: Refused) {
         self.attempts += 1;
-        self.reason = refused.reason;
+        self.failure = Some(refused.failure);
         self.alone = refused.content_of_call;
         if let Some(head) = self.waiting.front_mut().filter(|_| refused.senders_fault) {
             // No content may hold the others up: the bare event is short and has next to nothing of the sender's.
@@ -171,8 +171,8 @@ fn sendable_head(groups: &HashMap<String, Group>, name: &str) -> Option<Head> {
 fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent> {
     let mut unsent = Vec::new();
     for group in order.iter().filter_map(|name| groups.remove(name)) {
-        let reason = if group.reason.is_empty() { "no time was left".to_owned() } else { group.reason };
-        unsent.extend(group.waiting.into_iter().map(|message| Unsent { name: message.name, reason: reason.clone() }));
+        let failure = group.failure.unwrap_or_else(|| CallFailure::without_code("no time was left"));
+        unsent.extend(group.waiting.into_iter().map(|message| Unsent { name: message.name, failure: failure.clone() }));
     }
     unsent
 }
@@ -207,7 +207,7 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
             .build();
         match entry {
             Ok(entry) => request = request.entries(entry),
-            Err(error) => return all_refused(wave, &error.to_string(), true),
+            Err(error) => return all_refused(wave, &CallFailure::without_code(error.to_string()), true),
         }
     }
     let output = match request.send().await {
@@ -215,7 +215,7 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
         Err(error) => {
             let code = error.code().unwrap_or_default();
             let content = CONTENT_CODES.iter().any(|known| code.ends_with(known));
-            return all_refused(wave, &reason(&error), content);
+            return all_refused(wave, &CallFailure::of(&error), content);
         }
     };
     let sent = |index: usize| output.successful().iter().any(|entry| entry.id() == index.to_string());
@@ -225,12 +225,15 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
             // What is neither named as sent nor as refused counts as not sent.
             None if sent(index) => Ok(()),
             None => Err(Refused {
-                reason: "the queue said nothing of it".to_owned(),
+                failure: CallFailure::without_code("the queue said nothing of it"),
                 senders_fault: false,
                 content_of_call: false,
             }),
             Some(entry) => Err(Refused {
-                reason: format!("{}: {}", entry.code(), entry.message().unwrap_or_default()),
+                failure: CallFailure {
+                    code: Some(entry.code().to_owned()),
+                    message: entry.message().unwrap_or("no message").to_owned(),
+                },
                 senders_fault: entry.sender_fault(),
                 content_of_call: false,
             }),
@@ -239,9 +242,9 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
 }
 
 /// A call refused as a whole. For its content, it may be one message's fault: only one that went alone can be blamed.
-fn all_refused(wave: &[Message], reason: &str, content: bool) -> Vec<Result<(), Refused>> {
+fn all_refused(wave: &[Message], failure: &CallFailure, content: bool) -> Vec<Result<(), Refused>> {
     let senders_fault = content && wave.len() == 1;
-    let refused = || Refused { reason: reason.to_owned(), senders_fault, content_of_call: content };
+    let refused = || Refused { failure: failure.clone(), senders_fault, content_of_call: content };
     wave.iter().map(|_| Err(refused())).collect()
 }
 

@@ -10,13 +10,13 @@ use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::row::read;
 
-use crate::aws::client::{PATIENT, sdk_config};
+use crate::aws::client::{CallFailure, PATIENT, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::RelayConfig;
 use crate::aws::log::Line;
+use crate::keep::error::StoreError;
 use crate::keep::item::{self, Item, StoredRow};
-use crate::keep::store::{Store, StoreError};
-use crate::receive::receiver::chain;
+use crate::keep::store::Store;
 use crate::relay::queue::{Message, Unsent, send_all};
 use crate::relay::relay_log::{Noted, Relayed};
 use crate::relay::stream::StreamBatch;
@@ -138,7 +138,7 @@ impl Relay {
     async fn note(&self, events: &[Noted]) {
         if let Err(error) = self.relayed.note(events, self.clock.now_ms()).await {
             let line = Line::warn("what was relayed could not be noted; the watch will send it once more");
-            line.with("events", events.len()).with("reason", chain(&error)).write(self.clock.now_ms());
+            line.with("events", events.len()).with("reason", error.chain()).write(self.clock.now_ms());
         }
     }
 
@@ -158,7 +158,7 @@ impl Relay {
             match unsent.first() {
                 None => {}
                 Some(first) if index == 0 => {
-                    return Err(RelayError::Queue { count: unsent.len(), reason: first.reason.clone() });
+                    return Err(RelayError::Queue { count: unsent.len(), reason: first.failure.to_string() });
                 }
                 Some(_) => self.park(&queue.url, unsent).await?,
             }
@@ -175,8 +175,10 @@ impl Relay {
             Err(error) => return Ok(Some((self.unreadable_row(key, &error.to_string()), 0))),
         };
         // A row whose body is damaged or gone is content, not an outage.
-        if let Err(reason) = self.store.fetch(&mut stored).await.map_err(RelayError::Body)? {
-            return Ok(Some((self.unreadable_row(key, &reason), 0)));
+        match self.store.require_body(&mut stored).await {
+            Ok(()) => {}
+            Err(error) if error.is_outage() => return Err(RelayError::Body(error)),
+            Err(error) => return Ok(Some((self.unreadable_row(key, &error.chain()), 0))),
         }
         let provider = Provider::of(&key);
         let outgoing = match provider {
@@ -196,13 +198,13 @@ impl Relay {
 
     async fn park(&self, queue_url: &str, unsent: Vec<Unsent>) -> Result<(), RelayError> {
         let count = unsent.len();
-        for Unsent { name, reason } in unsent {
-            let letter = json!({"queue": queue_url, "id": name, "reason": reason}).to_string();
+        for Unsent { name, failure } in unsent {
+            let letter = json!({"queue": queue_url, "id": name, "reason": failure.to_string()}).to_string();
             let request = self.sqs.send_message().queue_url(&self.config.dead_letter_queue_url).message_body(letter);
             request
                 .send()
                 .await
-                .map_err(|error| RelayError::Park { count, reason: crate::aws::client::reason(&error) })?;
+                .map_err(|error| RelayError::Park { count, reason: CallFailure::of(&error).to_string() })?;
         }
         let line =
             Line::error("events parked for a queue that does not take them").with("queue", queue_url).attention();

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
+use crate::keep::error::StoreError;
 use crate::keep::item::{Item, KIND_RELAYED, bytes, instant, text};
-use crate::keep::store::{StoreError, service};
 
 /// The length of a slot, in milliseconds.
 pub const SLOT_MS: i64 = 10 * 60 * 1_000;
@@ -81,7 +81,7 @@ impl Relayed {
             ("expires".to_owned(), AttributeValue::N(((now_ms + LIFE_MS) / 1_000).to_string())),
         ]);
         let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        sent.map(|_| ()).map_err(|error| service("note what was relayed", &error))
+        sent.map(|_| ()).map_err(|error| StoreError::service("note what was relayed", &error))
     }
 
     async fn of_slot(&self, slot: &str, names: &mut HashSet<Name>) -> Result<(), StoreError> {
@@ -90,7 +90,7 @@ impl Relayed {
         let query = query.expression_attribute_values(":pk", text(&partition(slot)));
         let mut pages = query.into_paginator().items().send();
         while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| service("read what was relayed", &error))?;
+            let item = item.map_err(|error| StoreError::service("read what was relayed", &error))?;
             let joined = item.get("names").and_then(|value| value.as_b().ok()).map(AsRef::as_ref).unwrap_or_default();
             names.extend(joined.chunks_exact(NAME_BYTES).filter_map(|name| Name::try_from(name).ok()));
         }

@@ -9,8 +9,9 @@ use aws_sdk_dynamodb::Client;
 
 use crate::aws::clock::Clock;
 use crate::aws::log::Line;
+use crate::keep::error::StoreError;
 use crate::keep::item::{ERASED_AT, Item, KIND_WATCH, WATCH_PARTITION, instant, is_event, text};
-use crate::keep::store::{Store, StoreError, service};
+use crate::keep::store::Store;
 use crate::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
 use crate::relay::relay::{Relay, RelayError};
 use crate::relay::relay_log::{Relayed, name_of};
@@ -151,7 +152,7 @@ impl Sweeper {
     async fn progress(&self) -> Result<Option<i64>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let sent = request.key("pk", text(WATCH_PARTITION)).key("sk", text(PROGRESS_SK)).send().await;
-        let item = sent.map_err(|error| service("read how far was swept", &error))?.item;
+        let item = sent.map_err(|error| StoreError::service("read how far was swept", &error))?.item;
         let until = item.as_ref().and_then(|item| item.get("until")?.as_s().ok());
         // One that cannot be read is as none: more is looked at, nothing less.
         Ok(until.and_then(|text| ms_of(text)).map(hour_of))
@@ -165,7 +166,7 @@ impl Sweeper {
             ("until".to_owned(), text(&instant(until_ms))),
         ]);
         let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        sent.map(|_| ()).map_err(|error| service("keep how far was swept", &error))
+        sent.map(|_| ()).map_err(|error| StoreError::service("keep how far was swept", &error))
     }
 }
 

@@ -13,8 +13,8 @@ use webhook::source::{Source, Sources};
 
 use super::{UNKNOWN, place};
 use crate::keep::compression::decompress;
+use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{BadItem, Item, KIND_REFUSED, digest, key_of, text};
-use crate::keep::store::{StoreError, written};
 use crate::receive::seal;
 
 /// A refused delivery.
@@ -207,6 +207,6 @@ impl Refused {
             .expression_attribute_values(":kind", text(KIND_REFUSED))
             .send()
             .await;
-        written("free a slot of the quarantine", sent)
+        condition_held("free a slot of the quarantine", sent)
     }
 }
