@@ -1,8 +1,8 @@
 //! The providers' own APIs: whose account is called, and what a failed call means for the operator.
 
 use aws_sdk_secretsmanager::error::SdkError;
-use platforms::address::Address;
-use platforms::{Account, Accounts, Cause, Client, Clock, Limits, Platform, Settings};
+use platforms::address::WebhookAddress;
+use platforms::{Account, Accounts, ApiError, Cause, Client, Clock, Limits, Platform, Settings};
 use webhook::providers::Provider;
 use webhook::source::{SchemeName, Source};
 
@@ -20,7 +20,7 @@ pub struct Api {
     /// The account.
     pub account: Account,
     /// The calls.
-    pub client: Client,
+    pub client: Box<dyn Client>,
 }
 
 impl Api {
@@ -39,7 +39,7 @@ impl Api {
     }
 
     fn new(context: &Context, name: SourceName, account: Account) -> Result<Self, Error> {
-        let client = Client::new(&account, settings(context)).map_err(|error| api_failed(&error))?;
+        let client = account.client(settings(context)).map_err(|error| api_failed(&error))?;
         Ok(Api { name, account, client })
     }
 }
@@ -95,7 +95,7 @@ fn settings(context: &Context) -> Settings {
 }
 
 /// What a failed call means.
-pub fn api_failed(error: &platforms::Error) -> Error {
+pub fn api_failed(error: &ApiError) -> Error {
     let next = error.next_step();
     let text = error.to_string();
     let message = text.strip_suffix(&format!(". {next}")).unwrap_or(&text);
@@ -131,7 +131,7 @@ pub async fn registered(context: &Context, name: &SourceName) -> Result<Source, 
 }
 
 /// Where a source's webhooks are to go, its URL token included.
-pub async fn address_of(context: &Context, name: &SourceName) -> Result<Address, Error> {
+pub async fn address_of(context: &Context, name: &SourceName) -> Result<WebhookAddress, Error> {
     let source = registered(context, name).await?;
     let url = context.reachable(context.deployment().await?.url(name.provider)?);
     let mut delivery = signing::bare(Vec::new());
@@ -139,7 +139,7 @@ pub async fn address_of(context: &Context, name: &SourceName) -> Result<Address,
         SchemeName::UrlToken => source.url_tokens.first().cloned(),
         SchemeName::Signed => None,
     };
-    Ok(Address::new(format!("{url}{}", signing::path(&name.source, &delivery))))
+    Ok(WebhookAddress::new(format!("{url}{}", signing::path(&name.source, &delivery))))
 }
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn every_failure_has_its_exit_and_one_next_step() {
         let failed = |cause| {
-            api_failed(&platforms::Error {
+            api_failed(&ApiError {
                 provider: "shopline",
                 operation: "list webhooks",
                 attempts: 2,

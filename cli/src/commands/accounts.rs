@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use platforms::account::{Account, Accounts};
-use platforms::platform::{PLATFORMS, Platform};
+use platforms::{PLATFORMS, Platform};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 

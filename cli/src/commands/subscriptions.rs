@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use platforms::Client;
-use platforms::address::Address;
+use platforms::address::WebhookAddress;
 use platforms::subscription::{Activity, Subscription};
 use serde::Serialize;
 
@@ -87,11 +87,11 @@ pub struct WebhookLine {
 
 impl WebhookLine {
     /// The line of a webhook.
-    pub fn of(source: &SourceName, one: &Subscription, ours: Option<&Address>) -> Self {
+    pub fn of(source: &SourceName, one: &Subscription, ours: Option<&WebhookAddress>) -> Self {
         WebhookLine {
             source: source.to_string(),
             id: one.id.clone(),
-            address: one.address.as_ref().map(Address::shown),
+            address: one.address.as_ref().map(WebhookAddress::shown),
             ours: ours.map(|ours| one.goes_to(ours)),
             status: match &one.activity {
                 Activity::Active => "active".to_owned(),
@@ -215,7 +215,7 @@ fn shown(line: &WebhookLine, paint: Paint) -> String {
 }
 
 /// A provider whose API cannot do it: how it is done instead.
-fn refuse_by_hand(client: &Client) -> Result<(), Error> {
+fn refuse_by_hand(client: &dyn Client) -> Result<(), Error> {
     let platform = client.platform();
     match platform.by_hand {
         Some(instead) => Err(Error::usage(format!("{} has no API for webhooks", platform.name)).next(instead)),

@@ -11,8 +11,11 @@ use serde_json::{Map, Value};
 use webhook::source::is_source_name;
 
 use crate::address::BaseUrl;
+use crate::client::Client;
+use crate::error::ApiError;
 use crate::platform::Platform;
 use crate::token::{Token, Weakness};
+use crate::transport::Settings;
 
 /// One source's account with its provider's API.
 #[derive(Debug, Clone)]
@@ -29,9 +32,16 @@ pub struct Account {
     pub base: BaseUrl,
 }
 
-/// Why a secret, or one account in it, cannot be used. Never holds a value of the secret.
+impl Account {
+    /// Makes a client of the account's API.
+    pub fn client(&self, settings: Settings) -> Result<Box<dyn Client>, ApiError> {
+        (self.platform.client)(self, settings)
+    }
+}
+
+/// The reason why a secret, or one account in it, cannot be used. Never holds a value of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Defect {
+pub enum AccountDefect {
     /// The secret has no value yet.
     #[error("the secret is empty: put {{\"accounts\": {{…}}}} into it")]
     Empty,
@@ -73,25 +83,25 @@ pub enum Defect {
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     usable: BTreeMap<String, Account>,
-    defective: BTreeMap<String, Defect>,
+    defective: BTreeMap<String, AccountDefect>,
 }
 
 impl Accounts {
     /// Reads a provider's part of the secret. One account's defect does not take the others down.
-    pub fn parse(platform: &'static Platform, secret: &str) -> Result<Self, Defect> {
+    pub fn parse(platform: &'static Platform, secret: &str) -> Result<Self, AccountDefect> {
         if secret.trim().is_empty() {
-            return Err(Defect::Empty);
+            return Err(AccountDefect::Empty);
         }
-        let place = |error: serde_json::Error| Defect::Json { line: error.line(), column: error.column() };
+        let place = |error: serde_json::Error| AccountDefect::Json { line: error.line(), column: error.column() };
         let Value::Object(mut document) = serde_json::from_str(secret).map_err(place)? else {
-            return Err(Defect::Form);
+            return Err(AccountDefect::Form);
         };
         let (Some(Value::Object(entries)), true) = (document.remove("accounts"), document.is_empty()) else {
-            return Err(Defect::Form);
+            return Err(AccountDefect::Form);
         };
         let mut accounts = Accounts::default();
         for (name, entry) in entries {
-            let Some((provider, source)) = name.split_once('/') else { return Err(Defect::Form) };
+            let Some((provider, source)) = name.split_once('/') else { return Err(AccountDefect::Form) };
             if provider != platform.name {
                 continue;
             }
@@ -118,43 +128,43 @@ impl Accounts {
     }
 
     /// Those that were refused, and why.
-    pub fn defective(&self) -> impl Iterator<Item = (&str, &Defect)> {
+    pub fn defective(&self) -> impl Iterator<Item = (&str, &AccountDefect)> {
         self.defective.iter().map(|(source, defect)| (source.as_str(), defect))
     }
 }
 
-fn account(platform: &'static Platform, source: &str, entry: Value) -> Result<Account, Defect> {
+fn account(platform: &'static Platform, source: &str, entry: Value) -> Result<Account, AccountDefect> {
     if !is_source_name(source) {
-        return Err(Defect::Name);
+        return Err(AccountDefect::Name);
     }
-    let Value::Object(mut entry) = entry else { return Err(Defect::Account) };
-    let credential = take(&mut entry, platform.credential)?.ok_or(Defect::Missing(platform.credential))?;
-    let token = Token::new(credential).map_err(|weakness| Defect::Weak(platform.credential, weakness))?;
+    let Value::Object(mut entry) = entry else { return Err(AccountDefect::Account) };
+    // A blank credential is reported as a weak one.
+    let credential = take(&mut entry, platform.credential, true)?.ok_or(AccountDefect::Missing(platform.credential))?;
+    let token = Token::new(credential).map_err(|weakness| AccountDefect::Weak(platform.credential, weakness))?;
     let shop = match platform.shop {
         None => None,
-        Some(member) => match take(&mut entry, member.name)? {
-            None if member.required => return Err(Defect::Missing(member.name)),
+        Some(member) => match take(&mut entry, member.name, false)? {
+            None if member.required => return Err(AccountDefect::Missing(member.name)),
             shop => shop,
         },
     };
-    let base = take(&mut entry, "base_url")?;
-    let base = BaseUrl::parse(base.as_deref().unwrap_or(platform.base_url)).map_err(Defect::BaseUrl)?;
+    let base = take(&mut entry, "base_url", false)?;
+    let base = BaseUrl::parse(base.as_deref().unwrap_or(platform.base_url)).map_err(AccountDefect::BaseUrl)?;
     if !entry.is_empty() {
         let shop = platform.shop.map(|member| member.name);
         let known: Vec<_> = [Some(platform.credential), shop, Some("base_url")].into_iter().flatten().collect();
-        return Err(Defect::Unknown(known.join(", ")));
+        return Err(AccountDefect::Unknown(known.join(", ")));
     }
     Ok(Account { platform, source: source.to_owned(), token, shop, base })
 }
 
-/// A member's text; ids may be written as numbers.
-fn take(entry: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Defect> {
+/// Takes a member's text out; ids may be written as numbers.
+fn take(entry: &mut Map<String, Value>, name: &'static str, blank: bool) -> Result<Option<String>, AccountDefect> {
     match entry.remove(name) {
         None => Ok(None),
-        // A blank credential is told as a weak one.
-        Some(Value::String(text)) if !text.trim().is_empty() || name == "token" || name == "api_key" => Ok(Some(text)),
+        Some(Value::String(text)) if blank || !text.trim().is_empty() => Ok(Some(text)),
         Some(Value::Number(number)) if number.is_u64() => Ok(Some(number.to_string())),
-        Some(_) => Err(Defect::Text(name)),
+        Some(_) => Err(AccountDefect::Text(name)),
     }
 }
 

@@ -7,12 +7,12 @@ use webhook::source::URL_TOKEN_LENGTH_MIN;
 
 /// Where a webhook is sent. Its path may hold a secret (`…/<source>/<token>`), so it is printed without.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(String);
+pub struct WebhookAddress(String);
 
-impl Address {
+impl WebhookAddress {
     /// An address as the provider or we tell it.
     pub fn new(text: impl Into<String>) -> Self {
-        Address(text.into())
+        WebhookAddress(text.into())
     }
 
     /// All of it, the secret included: for the call that registers it, never for a log.
@@ -32,7 +32,7 @@ impl Address {
 
     /// Whether both are one address: neither the host's letter case, nor a port that is the scheme's own, nor a
     /// closing slash makes another one of it.
-    pub fn is_same(&self, other: &Address) -> bool {
+    pub fn is_same(&self, other: &WebhookAddress) -> bool {
         match (self.parts(), other.parts()) {
             (Some(this), Some(that)) => this == that,
             _ => self.0 == other.0,
@@ -40,7 +40,7 @@ impl Address {
     }
 
     /// Whether both are on one host, whatever their paths.
-    pub fn is_same_host(&self, other: &Address) -> bool {
+    pub fn is_same_host(&self, other: &WebhookAddress) -> bool {
         self.parts().zip(other.parts()).is_some_and(|(this, that)| this.host == that.host)
     }
 
@@ -66,15 +66,15 @@ struct Parts<'a> {
     query: Option<&'a str>,
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for WebhookAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.shown())
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for WebhookAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Address({})", self.shown())
+        write!(formatter, "WebhookAddress({})", self.shown())
     }
 }
 
@@ -133,14 +133,14 @@ mod tests {
             ("s3cr3t", "(not a URL)"),
             ("https:///x", "(not a URL)"),
         ] {
-            assert_eq!(Address::new(text).shown(), shown);
-            assert_eq!(format!("{:?}", Address::new(text)), format!("Address({shown})"));
+            assert_eq!(WebhookAddress::new(text).shown(), shown);
+            assert_eq!(format!("{:?}", WebhookAddress::new(text)), format!("WebhookAddress({shown})"));
         }
     }
 
     #[test]
     fn spelling_makes_no_other_address() {
-        let ours = Address::new("https://a.example/tw/Token");
+        let ours = WebhookAddress::new("https://a.example/tw/Token");
         for (text, same, host) in [
             ("HTTPS://A.example:443/tw/Token/", true, true),
             ("https://a.example/tw/token", false, true),
@@ -149,7 +149,7 @@ mod tests {
             ("https://a.example/tw/Token?x=1", false, true),
             ("", false, false),
         ] {
-            let other = Address::new(text);
+            let other = WebhookAddress::new(text);
             assert_eq!((ours.is_same(&other), ours.is_same_host(&other)), (same, host), "{text}");
         }
     }

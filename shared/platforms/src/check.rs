@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::address::Address;
+use crate::address::WebhookAddress;
 use crate::subscription::{Activity, Failures, Subscription};
 
 /// What is not as it should be, and what to do about it. Its texts hold no webhook's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
+pub enum SubscriptionFinding {
     /// No webhook goes to our address.
     Missing {
         /// The address.
-        ours: Address,
+        ours: WebhookAddress,
     },
     /// A webhook for what we handle goes elsewhere: to our host by an old path, or, where none goes to our address,
     /// anywhere.
@@ -19,7 +19,7 @@ pub enum Finding {
         /// The webhook.
         id: String,
         /// Where it goes.
-        address: Address,
+        address: WebhookAddress,
     },
     /// A webhook to our address is switched off.
     Inactive {
@@ -79,11 +79,11 @@ impl Severity {
 /// Compares what a provider has with what we need: that `handled` comes to `ours`.
 ///
 /// Webhooks to other hosts are other people's, and no finding, as long as one goes to our address.
-pub fn check(ours: &Address, handled: &[&str], list: &[Subscription]) -> Vec<Finding> {
+pub fn check(ours: &WebhookAddress, handled: &[&str], list: &[Subscription]) -> Vec<SubscriptionFinding> {
     let here: Vec<&Subscription> = list.iter().filter(|one| one.goes_to(ours)).collect();
     let mut findings = Vec::new();
     if here.is_empty() {
-        findings.push(Finding::Missing { ours: ours.clone() });
+        findings.push(SubscriptionFinding::Missing { ours: ours.clone() });
     }
     findings.extend(elsewhere(ours, handled, list, here.is_empty()));
     let sent: Vec<&Subscription> = here.iter().copied().filter(|one| one.is_sent()).collect();
@@ -96,37 +96,42 @@ pub fn check(ours: &Address, handled: &[&str], list: &[Subscription]) -> Vec<Fin
     if !sent.is_empty() {
         let missing = handled.iter().filter(|topic| !comes(topic));
         let topics: Vec<String> = missing.map(|topic| (*topic).to_owned()).collect();
-        findings.extend((!topics.is_empty()).then_some(Finding::TopicsMissing { topics }));
+        findings.extend((!topics.is_empty()).then_some(SubscriptionFinding::TopicsMissing { topics }));
     }
     findings.extend(duplicated(&sent));
     findings
 }
 
-fn elsewhere(ours: &Address, handled: &[&str], list: &[Subscription], anywhere: bool) -> Vec<Finding> {
+fn elsewhere(
+    ours: &WebhookAddress,
+    handled: &[&str],
+    list: &[Subscription],
+    anywhere: bool,
+) -> Vec<SubscriptionFinding> {
     let finding = |one: &Subscription| {
         let address = one.address.as_ref().filter(|address| !address.is_same(ours))?;
         let of_ours = one.topics.iter().any(|topic| handled.contains(&topic.as_str()));
         let told = one.is_sent() && of_ours && (anywhere || address.is_same_host(ours));
-        told.then(|| Finding::OtherAddress { id: one.id.clone(), address: address.clone() })
+        told.then(|| SubscriptionFinding::OtherAddress { id: one.id.clone(), address: address.clone() })
     };
     list.iter().filter_map(finding).collect()
 }
 
-fn state(one: &Subscription) -> Option<Finding> {
+fn state(one: &Subscription) -> Option<SubscriptionFinding> {
     let id = || one.id.clone();
     match (&one.activity, one.failures) {
-        (Activity::Inactive(word), _) => Some(Finding::Inactive { id: id(), word: word.clone() }),
+        (Activity::Inactive(word), _) => Some(SubscriptionFinding::Inactive { id: id(), word: word.clone() }),
         // Half of the limit: late enough to be no accident, early enough to act.
         (_, Some(failures)) if failures.count.saturating_mul(2) >= failures.limit => {
-            Some(Finding::NearFailureLimit { id: id(), failures })
+            Some(SubscriptionFinding::NearFailureLimit { id: id(), failures })
         }
-        (Activity::Unknown, _) => Some(Finding::ActivityUnknown { id: id() }),
+        (Activity::Unknown, _) => Some(SubscriptionFinding::ActivityUnknown { id: id() }),
         (Activity::Active, _) => None,
     }
 }
 
 /// One finding for all webhooks that have topics in common with another one.
-fn duplicated(sent: &[&Subscription]) -> Option<Finding> {
+fn duplicated(sent: &[&Subscription]) -> Option<SubscriptionFinding> {
     let mut ids = BTreeSet::new();
     let mut topics = BTreeSet::new();
     for (index, one) in sent.iter().enumerate() {
@@ -138,49 +143,55 @@ fn duplicated(sent: &[&Subscription]) -> Option<Finding> {
         }
     }
     let all = |set: BTreeSet<String>| set.into_iter().collect();
-    (!ids.is_empty()).then(|| Finding::Duplicated { ids: all(ids), topics: all(topics) })
+    (!ids.is_empty()).then(|| SubscriptionFinding::Duplicated { ids: all(ids), topics: all(topics) })
 }
 
-impl Finding {
+impl SubscriptionFinding {
     /// A name for it, in figures and JSON.
     pub fn word(&self) -> &'static str {
         match self {
-            Finding::Missing { .. } => "missing",
-            Finding::OtherAddress { .. } => "other_address",
-            Finding::Inactive { .. } => "inactive",
-            Finding::ActivityUnknown { .. } => "activity_unknown",
-            Finding::TopicsMissing { .. } => "topics_missing",
-            Finding::NearFailureLimit { .. } => "near_failure_limit",
-            Finding::Duplicated { .. } => "duplicated",
+            SubscriptionFinding::Missing { .. } => "missing",
+            SubscriptionFinding::OtherAddress { .. } => "other_address",
+            SubscriptionFinding::Inactive { .. } => "inactive",
+            SubscriptionFinding::ActivityUnknown { .. } => "activity_unknown",
+            SubscriptionFinding::TopicsMissing { .. } => "topics_missing",
+            SubscriptionFinding::NearFailureLimit { .. } => "near_failure_limit",
+            SubscriptionFinding::Duplicated { .. } => "duplicated",
         }
     }
 
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
-            Finding::Missing { .. } | Finding::Inactive { .. } => Severity::Alarm,
-            Finding::TopicsMissing { .. } | Finding::NearFailureLimit { .. } => Severity::Warning,
-            Finding::OtherAddress { .. } | Finding::Duplicated { .. } | Finding::ActivityUnknown { .. } => {
-                Severity::Notice
+            SubscriptionFinding::Missing { .. } | SubscriptionFinding::Inactive { .. } => Severity::Alarm,
+            SubscriptionFinding::TopicsMissing { .. } | SubscriptionFinding::NearFailureLimit { .. } => {
+                Severity::Warning
             }
+            SubscriptionFinding::OtherAddress { .. }
+            | SubscriptionFinding::Duplicated { .. }
+            | SubscriptionFinding::ActivityUnknown { .. } => Severity::Notice,
         }
     }
 
     /// What it is, in a sentence.
     pub fn message(&self) -> String {
         match self {
-            Finding::Missing { ours } => format!("No webhook goes to {ours}."),
-            Finding::OtherAddress { id, address } => format!("Webhook {id} goes to {address}, not to this source."),
-            Finding::Inactive { id, word } => format!("Webhook {id} is switched off ({word}): nothing is sent."),
-            Finding::ActivityUnknown { id } => {
+            SubscriptionFinding::Missing { ours } => format!("No webhook goes to {ours}."),
+            SubscriptionFinding::OtherAddress { id, address } => {
+                format!("Webhook {id} goes to {address}, not to this source.")
+            }
+            SubscriptionFinding::Inactive { id, word } => {
+                format!("Webhook {id} is switched off ({word}): nothing is sent.")
+            }
+            SubscriptionFinding::ActivityUnknown { id } => {
                 format!("The provider does not say whether webhook {id} is switched on.")
             }
-            Finding::TopicsMissing { topics } => format!("No webhook is for: {}.", topics.join(", ")),
-            Finding::NearFailureLimit { id, failures } => format!(
+            SubscriptionFinding::TopicsMissing { topics } => format!("No webhook is for: {}.", topics.join(", ")),
+            SubscriptionFinding::NearFailureLimit { id, failures } => format!(
                 "Webhook {id} has failed {} times; at {} the provider switches it off.",
                 failures.count, failures.limit
             ),
-            Finding::Duplicated { ids, topics } => {
+            SubscriptionFinding::Duplicated { ids, topics } => {
                 format!("Webhooks {} all bring: {}.", ids.join(", "), topics.join(", "))
             }
         }
@@ -189,28 +200,30 @@ impl Finding {
     /// What to do about it, where the source is called `<provider>/<source>`.
     pub fn next_step(&self, source: &str) -> String {
         match self {
-            Finding::Missing { .. } => format!("Create it: hookmill subscriptions create --source {source}."),
-            Finding::OtherAddress { id, .. } => format!(
+            SubscriptionFinding::Missing { .. } => {
+                format!("Create it: hookmill subscriptions create --source {source}.")
+            }
+            SubscriptionFinding::OtherAddress { id, .. } => format!(
                 "If it is an old address of this source, change it (hookmill subscriptions update {id} --source \
                  {source}) or remove it (hookmill subscriptions delete {id} --source {source}); if it is somebody \
                  else's, leave it."
             ),
-            Finding::Inactive { id, .. } => format!(
+            SubscriptionFinding::Inactive { id, .. } => format!(
                 "Find out why deliveries failed (hookmill doctor), switch it on again in the provider's back office, or \
                  delete it (hookmill subscriptions delete {id} --source {source}) and create it again, then fetch what \
                  was not sent: hookmill reconcile --source {source}."
             ),
-            Finding::ActivityUnknown { .. } => "Look at it in the provider's back office.".to_owned(),
-            Finding::TopicsMissing { .. } => format!(
+            SubscriptionFinding::ActivityUnknown { .. } => "Look at it in the provider's back office.".to_owned(),
+            SubscriptionFinding::TopicsMissing { .. } => format!(
                 "Add those that you want: hookmill subscriptions update ID --source {source}, or create where each has \
                  a webhook of its own."
             ),
-            Finding::NearFailureLimit { .. } => format!(
+            SubscriptionFinding::NearFailureLimit { .. } => format!(
                 "Look at its calls in the provider's back office and at the receiver's log (hookmill doctor), fix the \
                  cause, then clear the count there. Whether a success clears it is not documented. Afterwards: hookmill \
                  subscriptions check --source {source}."
             ),
-            Finding::Duplicated { ids, .. } => format!(
+            SubscriptionFinding::Duplicated { ids, .. } => format!(
                 "Keep one of {} and delete the others: hookmill subscriptions delete ID --source {source}.",
                 ids.join(", ")
             ),

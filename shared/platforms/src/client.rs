@@ -1,142 +1,159 @@
-//! The calls that several providers have, whichever it is.
+//! The calls that an account's API may offer, the same for every provider.
 
-use crate::account::Account;
-use crate::address::Address;
-use crate::error::{Cause, Error};
-use crate::order::Order;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::civil::Date;
+
+use crate::address::WebhookAddress;
+use crate::error::{ApiError, Cause};
+use crate::order::{Cursor, FetchedOrder, OrderName, Page, RefundRow, Window};
 use crate::platform::Platform;
-use crate::providers::{OrderKind, Scalapay, Scalev, Selldone, Shopline};
 use crate::subscription::{Created, Subscription};
-use crate::transport::Settings;
 
-/// An account's API.
-#[derive(Debug)]
-pub enum Client {
-    /// SHOPLINE's.
-    Shopline(Shopline),
-    /// Selldone's.
-    Selldone(Selldone),
-    /// Scalapay's.
-    Scalapay(Scalapay),
-    /// Scalev's.
-    Scalev(Scalev),
-}
+/// A call under way.
+pub type Calling<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
 
-impl Client {
-    /// The API of an account.
-    pub fn new(account: &Account, settings: Settings) -> Result<Self, Error> {
-        Ok(match account.platform.name {
-            "shopline" => Client::Shopline(Shopline::new(account, settings)?),
-            "selldone" => Client::Selldone(Selldone::new(account, settings)?),
-            "scalapay" => Client::Scalapay(Scalapay::new(account, settings)?),
-            "scalev" => Client::Scalev(Scalev::new(account, settings)?),
-            other => {
-                return Err(Error::unsent(other, "make a client", Cause::Argument { what: "the provider's name" }));
-            }
+/// An account's API. A call that a provider does not implement is refused with [`Cause::NotOffered`] and nothing is
+/// sent, so that a new provider offers only what somebody wrote for it.
+pub trait Client: Debug + Send + Sync {
+    /// Returns whose it is.
+    fn platform(&self) -> &'static Platform;
+
+    /// Lists all webhooks that are registered.
+    fn subscriptions(&self) -> Calling<'_, Vec<Subscription>> {
+        refused(self.platform(), "list webhooks")
+    }
+
+    /// Reads the webhook of this id; an API that reads none alone has it in its list.
+    fn subscription<'a>(&'a self, id: &'a str) -> Calling<'a, Subscription> {
+        Box::pin(async move {
+            let found = self.subscriptions().await?.into_iter().find(|one| one.id == id);
+            found.ok_or_else(|| ApiError {
+                attempts: 1,
+                ..ApiError::unsent(self.platform().name, "read webhook", Cause::NotFound)
+            })
         })
     }
 
-    /// Whose it is.
-    pub fn platform(&self) -> &'static Platform {
-        match self {
-            Client::Shopline(_) => &crate::providers::SHOPLINE,
-            Client::Selldone(_) => &crate::providers::SELLDONE,
-            Client::Scalapay(_) => &crate::providers::SCALAPAY,
-            Client::Scalev(_) => &crate::providers::SCALEV,
-        }
+    /// Registers one webhook for these topics, as many as [`Platform::several_topics`] allows.
+    fn create<'a>(&'a self, _to: &'a WebhookAddress, _topics: &'a [String]) -> Calling<'a, Subscription> {
+        refused(self.platform(), "create webhook")
     }
 
-    /// All webhooks that are registered.
-    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, Error> {
-        match self {
-            Client::Shopline(shopline) => shopline.webhooks().await,
-            Client::Selldone(selldone) => selldone.webhooks().await,
-            Client::Scalapay(_) | Client::Scalev(_) => Err(self.not_offered("list webhooks")),
-        }
+    /// Changes where a webhook goes and what it is for.
+    fn update<'a>(&'a self, _id: &'a str, _to: &'a WebhookAddress, _topics: &'a [String]) -> Calling<'a, Subscription> {
+        refused(self.platform(), "update webhook")
     }
 
-    /// The webhook of this id. Selldone's API reads none alone, so there it is looked up in the list.
-    pub async fn subscription(&self, id: &str) -> Result<Subscription, Error> {
-        match self {
-            Client::Shopline(shopline) => shopline.webhook(id).await,
-            Client::Selldone(selldone) => {
-                let found = selldone.webhooks().await?.into_iter().find(|one| one.id == id);
-                found.ok_or(Error { attempts: 1, ..self.unsent("read webhook", Cause::NotFound) })
-            }
-            Client::Scalapay(_) | Client::Scalev(_) => Err(self.not_offered("read webhook")),
-        }
+    /// Removes a webhook.
+    fn delete<'a>(&'a self, _id: &'a str) -> Calling<'a, ()> {
+        refused(self.platform(), "delete webhook")
     }
 
-    /// Registers our address for topics: at SHOPLINE all in one webhook, at Selldone each in its own.
+    /// Reads an order by the id that webhooks name it by.
+    fn order<'a>(&'a self, _name: &'a OrderName) -> Calling<'a, FetchedOrder> {
+        refused(self.platform(), "read order")
+    }
+
+    /// Reads a page of one of [`Platform::order_lists`], by time of change; without a cursor the first.
+    fn orders<'a>(
+        &'a self,
+        _list: &'static str,
+        _window: Window,
+        _cursor: Option<&'a Cursor>,
+    ) -> Calling<'a, Page<FetchedOrder>> {
+        refused(self.platform(), "list orders")
+    }
+
+    /// Reads the refunds that the provider accounts for on these days, from all its reports.
+    fn refunds(&self, _from: Date, _to: Date) -> Calling<'_, Vec<RefundRow>> {
+        refused(self.platform(), "report refunds")
+    }
+
+    /// Returns the refunds among some that are certainly of this order.
+    fn refunds_of<'r>(&self, _rows: &'r [RefundRow], _order: &FetchedOrder) -> Vec<&'r RefundRow> {
+        Vec::new()
+    }
+}
+
+impl dyn Client {
+    /// Registers our address for topics, in as many webhooks as the provider needs for them.
     ///
-    /// Nothing is tried after a failure, and nothing is taken back: what was made is told beside it.
-    pub async fn subscribe(&self, to: &Address, topics: &[String]) -> Created {
+    /// Nothing is tried after a failure, and nothing is undone: what was created is returned beside it.
+    pub async fn subscribe(&self, to: &WebhookAddress, topics: &[String]) -> Created {
         let mut created = Created { done: Vec::new(), failed: None };
-        match self {
-            Client::Shopline(shopline) => match shopline.create(to, topics, None).await {
+        let several = if self.platform().several_topics { topics.len() } else { 1 };
+        for some in topics.chunks(several.max(1)) {
+            match self.create(to, some).await {
                 Ok(made) => created.done.push(made),
-                Err(error) => created.failed = Some((topics.join(", "), error)),
-            },
-            Client::Selldone(selldone) => {
-                for topic in topics {
-                    match selldone.create(to, topic).await {
-                        Ok(made) => created.done.push(made),
-                        Err(error) => {
-                            created.failed = Some((topic.clone(), error));
-                            break;
-                        }
-                    }
+                Err(error) => {
+                    created.failed = Some((some.join(", "), error));
+                    break;
                 }
-            }
-            Client::Scalapay(_) | Client::Scalev(_) => {
-                created.failed = Some((topics.join(", "), self.not_offered("create webhook")));
             }
         }
         created
     }
 
-    /// Changes where a webhook goes and what it is for; at Selldone it is for exactly one topic.
-    pub async fn resubscribe(&self, id: &str, to: &Address, topics: &[String]) -> Result<Subscription, Error> {
-        match (self, topics) {
-            (Client::Shopline(shopline), _) => shopline.update(id, to, topics, None).await,
-            (Client::Selldone(selldone), [topic]) => selldone.update(id, to, topic).await,
-            (Client::Selldone(_), _) => {
-                let what = "a webhook for none or several topics, since Selldone's are for one each,";
-                Err(self.unsent("update webhook", Cause::Argument { what }))
-            }
-            (Client::Scalapay(_) | Client::Scalev(_), _) => Err(self.not_offered("update webhook")),
+    /// Changes where a webhook goes and what it is for, if one webhook can be for all these topics.
+    pub async fn resubscribe(
+        &self,
+        id: &str,
+        to: &WebhookAddress,
+        topics: &[String],
+    ) -> Result<Subscription, ApiError> {
+        let platform = self.platform();
+        if !platform.several_topics && platform.by_hand.is_none() && topics.len() != 1 {
+            let what = "a webhook for none or several topics, where each is for one,";
+            return Err(ApiError::unsent(platform.name, "update webhook", Cause::Argument { what }));
+        }
+        self.update(id, to, topics).await
+    }
+}
+
+/// Refuses a call, with how it is done instead.
+fn refused<T: Send + 'static>(platform: &Platform, operation: &'static str) -> Calling<'static, T> {
+    let instead = platform.by_hand.unwrap_or("Do it in the provider's back office.");
+    let error = ApiError::unsent(platform.name, operation, Cause::NotOffered { instead });
+    Box::pin(std::future::ready(Err(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::SCALEV;
+
+    /// A provider for which nobody has written a call.
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Client for Nothing {
+        fn platform(&self) -> &'static Platform {
+            &SCALEV
         }
     }
 
-    /// Removes a webhook.
-    pub async fn unsubscribe(&self, id: &str) -> Result<(), Error> {
-        match self {
-            Client::Shopline(shopline) => shopline.delete(id).await,
-            Client::Selldone(selldone) => selldone.delete(id).await,
-            Client::Scalapay(_) | Client::Scalev(_) => Err(self.not_offered("delete webhook")),
+    #[tokio::test]
+    async fn what_nobody_wrote_is_not_offered() {
+        let client: &dyn Client = &Nothing;
+        let (to, topics) = (WebhookAddress::new("https://a.example/x"), ["a".to_owned()]);
+        let name = OrderName { id: "1".to_owned(), kind: None };
+        let window = Window { after: jiff::Timestamp::UNIX_EPOCH, before: None };
+        let day = Date::constant(2026, 1, 1);
+        let errors = [
+            client.subscriptions().await.unwrap_err(),
+            client.subscription("1").await.unwrap_err(),
+            client.subscribe(&to, &topics).await.failed.unwrap().1,
+            client.resubscribe("1", &to, &topics).await.unwrap_err(),
+            client.delete("1").await.unwrap_err(),
+            client.order(&name).await.unwrap_err(),
+            client.orders("", window, None).await.unwrap_err(),
+            client.refunds(day, day).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error.cause, Cause::NotOffered { .. }) && error.attempts == 0, "{error}");
         }
-    }
-
-    /// An order by the id that webhooks name it by; at Selldone an online order's.
-    /// At Scalev that is its number, which is searched for.
-    pub async fn order(&self, id: &str) -> Result<Order, Error> {
-        match self {
-            Client::Shopline(shopline) => shopline.order(id).await,
-            Client::Selldone(selldone) => selldone.order(OrderKind::Online, id).await,
-            Client::Scalapay(scalapay) => scalapay.payment(id).await,
-            Client::Scalev(scalev) => {
-                let found = scalev.order_by_number(id).await?;
-                found.ok_or(Error { attempts: 1, ..self.unsent("find order", Cause::NotFound) })
-            }
-        }
-    }
-
-    fn not_offered(&self, operation: &'static str) -> Error {
-        let instead = self.platform().by_hand.unwrap_or("Do it in the provider's back office.");
-        self.unsent(operation, Cause::NotOffered { instead })
-    }
-
-    fn unsent(&self, operation: &'static str, cause: Cause) -> Error {
-        Error::unsent(self.platform().name, operation, cause)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A call that failed. Its texts hold no credential and no webhook's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
+pub struct ApiError {
     /// The provider that was called.
     pub provider: &'static str,
     /// What was wanted, such as `read webhook`.
@@ -112,15 +112,15 @@ pub enum Cause {
     },
 }
 
-impl Error {
+impl ApiError {
     /// A failure before anything was sent.
     pub(crate) fn unsent(provider: &'static str, operation: &'static str, cause: Cause) -> Self {
-        Error { provider, operation, attempts: 0, may_have_happened: false, cause, said: None }
+        ApiError { provider, operation, attempts: 0, may_have_happened: false, cause, said: None }
     }
 
     /// A list whose pages do not end.
     pub fn endless(provider: &'static str, operation: &'static str) -> Self {
-        Error::unsent(provider, operation, Cause::Form { missing: "an end of its pages" })
+        ApiError::unsent(provider, operation, Cause::Form { missing: "an end of its pages" })
     }
 
     /// What to do about it.
@@ -167,7 +167,7 @@ fn kind(html: &bool) -> &'static str {
     if *html { "a web page" } else { "something else" }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}: {}", self.provider, self.operation, self.cause)?;
         if let Some(said) = &self.said {
@@ -180,4 +180,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for ApiError {}

@@ -1,34 +1,53 @@
-//! The four APIs: each a value, so that what differs between them stands in one place.
+//! What differs from one provider's API to another's, as a value.
 
 use std::time::Duration;
 
+use webhook::source::SchemeName;
+
+use crate::account::Account;
+use crate::client::Client;
+use crate::error::ApiError;
+use crate::order::OrderList;
 use crate::pace::Allowance;
-use crate::providers::{SCALAPAY, SCALEV, SELLDONE, SHOPLINE};
+use crate::providers::PLATFORMS;
+use crate::transport::Settings;
 
-/// Every platform, in the order of their names.
-pub const PLATFORMS: [&Platform; 4] = [&SCALAPAY, &SCALEV, &SELLDONE, &SHOPLINE];
-
-/// What tells one provider's API from another's.
+/// A provider's API.
 #[derive(Debug)]
 pub struct Platform {
     /// The provider's name, as in keys, logs and paths.
     pub name: &'static str,
+    /// The provider's name as it writes it, for texts.
+    pub title: &'static str,
     /// Where the production API is.
     pub base_url: &'static str,
     /// The member of an account that holds the credential, called as the provider calls it.
     pub credential: &'static str,
-    /// The member of an account that says whose shop it is, where calls need that.
+    /// The member of an account that names the shop, if calls need that.
     pub shop: Option<ShopMember>,
     /// Where the credential is made, and what it must be allowed to do.
     pub credential_from: &'static str,
     /// How many calls the provider allows, as far as it publishes that.
     pub allowances: &'static [Allowance],
-    /// How webhooks are registered where no API does it; none where one does.
+    /// How webhooks are registered if no API does it; `None` if one does.
     pub by_hand: Option<&'static str>,
-    /// The failures after which the provider switches a webhook off, where it counts them for us to see.
-    pub failures_max: Option<u64>,
     /// Events that a subscription made through the API can be to, of those that the mapping knows.
     pub topics: fn() -> Vec<&'static str>,
+    /// One webhook can be for several topics.
+    pub several_topics: bool,
+    /// The kinds of order that have ids of their own, by the event of their webhooks; the first is that of an order that
+    /// is named without its kind. Empty if an id alone names an order.
+    pub order_kinds: &'static [&'static str],
+    /// The lists of orders that can be asked by time of change.
+    pub order_lists: &'static [OrderList],
+    /// What the lists leave out, as a sentence; `None` if they have every order.
+    pub unlisted: Option<&'static str>,
+    /// Answers about orders carry a time of change.
+    pub answers_have_times: bool,
+    /// The scheme by which webhooks without times can come.
+    pub timeless_scheme: Option<SchemeName>,
+    /// Makes a client of an account.
+    pub client: fn(&Account, Settings) -> Result<Box<dyn Client>, ApiError>,
 }
 
 /// A member of an account that names the shop.
@@ -36,35 +55,43 @@ pub struct Platform {
 pub struct ShopMember {
     /// Its name.
     pub name: &'static str,
-    /// Whether calls are impossible without it.
+    /// Calls are impossible without it.
     pub required: bool,
+    /// Webhooks name the shop by the same text.
+    pub in_webhooks: bool,
 }
 
 impl Platform {
-    /// The platform of this name.
+    /// Returns the platform of this name.
     pub fn named(name: &str) -> Option<&'static Platform> {
         PLATFORMS.into_iter().find(|platform| platform.name == name)
     }
 }
 
-/// So many calls in so long.
+/// A number of calls in a number of seconds.
 pub(crate) const fn allowance(calls: usize, seconds: u64) -> Allowance {
     Allowance { calls, period: Duration::from_secs(seconds) }
 }
 
 #[cfg(test)]
 mod tests {
+    use webhook::providers::PROVIDERS;
+
     use super::*;
 
     #[test]
     fn every_provider_has_a_platform() {
-        for (platform, provider) in PLATFORMS.into_iter().zip(webhook::providers::PROVIDERS) {
-            assert_eq!(platform.name, provider.name);
+        assert_eq!(PLATFORMS.map(|platform| platform.name), PROVIDERS.map(|provider| provider.name));
+        for (platform, provider) in PLATFORMS.into_iter().zip(PROVIDERS) {
             assert_eq!(Platform::named(provider.name).unwrap().base_url, platform.base_url);
             assert!(platform.base_url.starts_with("https://") && !platform.base_url.ends_with('/'));
+            assert_eq!(platform.title.to_lowercase(), platform.name);
             let known = (provider.topics)();
             assert!((platform.topics)().iter().all(|topic| known.contains(topic)), "{}", platform.name);
             assert_eq!(platform.by_hand.is_some(), (platform.topics)().is_empty(), "{}", platform.name);
+            let kinds = platform.order_lists.iter().filter_map(|list| list.kind);
+            assert!(kinds.into_iter().all(|kind| platform.order_kinds.contains(&kind)), "{}", platform.name);
+            assert!(platform.unlisted.is_some() || !platform.order_lists.is_empty(), "{}", platform.name);
         }
         assert!(Platform::named("shopify").is_none());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use webhook::money::Amount;
 
-use crate::order::{Order, Refund, Refunds};
+use crate::order::{FetchedOrder, RefundAmount, Refunds};
 
 /// An order as we hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Standing {
 }
 
 /// How what we hold of an order stands to what the provider has of it.
-pub fn standing(order: &Order, ours: Option<&Held>) -> Standing {
+pub fn standing(order: &FetchedOrder, ours: Option<&Held>) -> Standing {
     if order.id.is_none() {
         return Standing::Unknown;
     }
@@ -71,10 +71,10 @@ pub fn standing(order: &Order, ours: Option<&Held>) -> Standing {
 
 fn lacks_refund(theirs: &Refunds, held: &Held) -> bool {
     // An amount that the provider does not tell makes no known one wrong.
-    let otherwise = |refund: &Refund, ours: &Option<Amount>| refund.amount.is_some() && refund.amount != *ours;
+    let otherwise = |refund: &RefundAmount, ours: &Option<Amount>| refund.amount.is_some() && refund.amount != *ours;
     match theirs {
         Refunds::Unknown => false,
-        Refunds::Told(refunds) => {
+        Refunds::Known(refunds) => {
             refunds.iter().any(|(id, refund)| held.refunds.get(id).is_none_or(|ours| otherwise(refund, ours)))
         }
     }
@@ -85,8 +85,8 @@ mod tests {
     use super::*;
     use crate::raw::Raw;
 
-    fn order(id: Option<&str>, updated_at: Option<&str>) -> Order {
-        Order {
+    fn order(id: Option<&str>, updated_at: Option<&str>) -> FetchedOrder {
+        FetchedOrder {
             id: id.map(str::to_owned),
             alias: None,
             updated_at: updated_at.map(|time| time.parse().unwrap()),
@@ -130,9 +130,9 @@ mod tests {
             (&[("r1", None)], &[("r1", amount("1"))], Standing::Equal),
             (&[], &[("r1", amount("1"))], Standing::Equal),
         ] {
-            let refund = |amount: &Option<Amount>| Refund { amount: *amount, currency: None };
+            let refund = |amount: &Option<Amount>| RefundAmount { amount: *amount, currency: None };
             let told = theirs.iter().map(|(id, amount)| ((*id).to_owned(), refund(amount))).collect();
-            let theirs = Order { refunds: Refunds::Told(told), ..order(Some("1"), EARLY) };
+            let theirs = FetchedOrder { refunds: Refunds::Known(told), ..order(Some("1"), EARLY) };
             let known = ours.iter().map(|(id, amount)| ((*id).to_owned(), *amount)).collect();
             let ours = Held { refunds: known, ..held(EARLY) };
             assert_eq!(standing(&theirs, Some(&ours)), expected, "{theirs:?} {ours:?}");

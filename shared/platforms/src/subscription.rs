@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::address::Address;
+use crate::address::WebhookAddress;
 use crate::raw::Raw;
 
 /// A webhook that is registered with a provider.
@@ -11,7 +11,7 @@ pub struct Subscription {
     /// The provider's id of it.
     pub id: String,
     /// Where it is sent; none where the provider does not say.
-    pub address: Option<Address>,
+    pub address: Option<WebhookAddress>,
     /// What it is sent for, in the provider's words.
     pub topics: Vec<String>,
     /// Whether it is sent at all.
@@ -34,7 +34,7 @@ pub struct Subscription {
 
 impl Subscription {
     /// Whether it goes to this address.
-    pub fn goes_to(&self, to: &Address) -> bool {
+    pub fn goes_to(&self, to: &WebhookAddress) -> bool {
         self.address.as_ref().is_some_and(|address| address.is_same(to))
     }
 
@@ -70,5 +70,5 @@ pub struct Created {
     /// Those that are registered now.
     pub done: Vec<Subscription>,
     /// The topic at which it ended, and why; those after it were not tried.
-    pub failed: Option<(String, crate::error::Error)>,
+    pub failed: Option<(String, crate::error::ApiError)>,
 }

@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::account::Account;
 use crate::address::BaseUrl;
 use crate::clock::Clock;
-use crate::error::{Cause, Error};
+use crate::error::{ApiError, Cause};
 use crate::pace::Pace;
 use crate::platform::Platform;
 use crate::raw::Raw;
@@ -101,9 +101,9 @@ struct Attempt {
 
 impl Http {
     /// An account's API; `user_agent` where the provider wants one of its own kind.
-    pub(crate) fn new(account: &Account, settings: Settings, user_agent: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn new(account: &Account, settings: Settings, user_agent: Option<&str>) -> Result<Self, ApiError> {
         let platform = account.platform;
-        let unsent = |cause| Error::unsent(platform.name, "make a client", cause);
+        let unsent = |cause| ApiError::unsent(platform.name, "make a client", cause);
         let mut headers = HeaderMap::new();
         let user_agent = user_agent.unwrap_or(concat!("hookmill/", env!("CARGO_PKG_VERSION")));
         let text = |what, text| HeaderValue::from_str(text).map_err(|_| unsent(Cause::Argument { what }));
@@ -129,12 +129,12 @@ impl Http {
     }
 
     /// A failure of this provider that is nobody's answer.
-    pub(crate) fn unsent(&self, operation: &'static str, cause: Cause) -> Error {
-        Error::unsent(self.platform.name, operation, cause)
+    pub(crate) fn unsent(&self, operation: &'static str, cause: Cause) -> ApiError {
+        ApiError::unsent(self.platform.name, operation, cause)
     }
 
     /// Makes a call, again and again where that is allowed.
-    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, ApiError> {
         let path = call.path_and_query().map_err(|cause| self.unsent(call.operation, cause))?;
         let attempts_max = if call.repeat == Repeat::Never { 1 } else { self.limits().attempts_max.max(1) };
         let mut attempts = 0;
@@ -165,7 +165,7 @@ impl Http {
             let longer = asked.is_some_and(|asked| asked > self.limits().wait_max);
             if attempts >= attempts_max || !is_passing(&cause) || longer {
                 let (provider, operation) = (self.platform.name, call.operation);
-                return Err(Error { provider, operation, attempts, may_have_happened: uncertain, cause, said });
+                return Err(ApiError { provider, operation, attempts, may_have_happened: uncertain, cause, said });
             }
             let jittered = self.settings.clock.jitter(wait.min(self.limits().wait_max));
             self.settings.clock.sleep(asked.unwrap_or_default().max(jittered)).await;

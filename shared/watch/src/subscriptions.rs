@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use edge::aws::config::ReceiverOf;
 use edge::keep::time_index::SourceId;
-use platforms::address::Address;
-use platforms::check::{Finding as Wrong, Severity, check};
+use platforms::address::WebhookAddress;
+use platforms::check::{Severity, SubscriptionFinding, check};
 use platforms::subscription::Subscription;
-use platforms::{Account, Accounts, Cause, Client, Error, Limits, PLATFORMS, Platform, Settings};
+use platforms::{Account, Accounts, ApiError, Cause, Limits, PLATFORMS, Platform, Settings};
 use webhook::request::split_path;
 use webhook::secret::Secret;
 use webhook::source::{SchemeName, Source};
@@ -110,14 +110,14 @@ pub async fn check_all(
     checked
 }
 
-async fn list(account: &Account, settings: &Settings) -> Result<Vec<Subscription>, Error> {
-    Client::new(account, settings.clone())?.subscriptions().await
+async fn list(account: &Account, settings: &Settings) -> Result<Vec<Subscription>, ApiError> {
+    account.client(settings.clone())?.subscriptions().await
 }
 
 /// What is wrong with a list, by what was registered before.
 fn compared(
     source: &SourceId,
-    ours: &Address,
+    ours: &WebhookAddress,
     list: &[Subscription],
     before: &mut BTreeMap<String, i64>,
     now_ms: i64,
@@ -131,7 +131,7 @@ fn compared(
     wrong.iter().filter(|wrong| wrong.severity() >= Severity::Warning).map(|wrong| told(source, wrong)).collect()
 }
 
-fn told(source: &SourceId, wrong: &Wrong) -> Finding {
+fn told(source: &SourceId, wrong: &SubscriptionFinding) -> Finding {
     let message = format!("{source}: {}", wrong.message());
     let next = format!("hookmill subscriptions check --source {source}. {}", wrong.next_step(&source.to_string()));
     Finding::new(FindingKind::Subscriptions, source, wrong.word(), message, next)
@@ -146,14 +146,14 @@ fn unusable(platform: &Platform, source: &str, reason: &str, next: &str) -> Find
 
 /// The address that the provider should have: where the path holds a token, the one in the list whose token is ours,
 /// the current one before a previous one. Tokens are compared, never printed and never put together.
-fn ours(base: &str, source: &Source, list: &[Subscription]) -> Address {
+fn ours(base: &str, source: &Source, list: &[Subscription]) -> WebhookAddress {
     let plain = format!("{}/{}", base.trim_end_matches('/'), source.name);
     if source.scheme == SchemeName::Signed {
-        return Address::new(plain);
+        return WebhookAddress::new(plain);
     }
     let registered = |token: &Secret| {
         // Taken apart as the receivers do, which undo a token's percent-encoding.
-        let is_ours = |address: &&Address| {
+        let is_ours = |address: &&WebhookAddress| {
             let path = address.reveal().strip_prefix(base.trim_end_matches('/'));
             path.map(split_path).is_some_and(|(name, presented)| {
                 name == source.name.as_str() && presented.is_some_and(|presented| presented.matches(token).into())
@@ -162,5 +162,5 @@ fn ours(base: &str, source: &Source, list: &[Subscription]) -> Address {
         list.iter().filter_map(|one| one.address.as_ref()).find(is_ours)
     };
     let found = source.url_tokens.iter().find_map(registered);
-    found.cloned().unwrap_or_else(|| Address::new(format!("{plain}/~")))
+    found.cloned().unwrap_or_else(|| WebhookAddress::new(format!("{plain}/~")))
 }

@@ -52,7 +52,7 @@ async fn look_at(patient: &Patient<'_>, api: &Api) -> Result<Vec<Finding>, Error
         let ids: Vec<String> = list.iter().map(|one| one.id.clone()).collect();
         return Ok(vec![Finding::ok(format!("its webhooks come here: {}", listed(&ids)))]);
     }
-    let finding = |found: &platforms::check::Finding| {
+    let finding = |found: &platforms::check::SubscriptionFinding| {
         let finding = match found.severity() {
             Severity::Notice => Finding::notice(found.message()),
             Severity::Warning => Finding::warning(found.message()),

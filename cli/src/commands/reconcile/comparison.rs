@@ -1,22 +1,21 @@
 //! The comparison itself: one order after the other, fetched and kept where that is wanted.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use edge::keep::store::{Kept, Store};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use platforms::order::{Order, Refunds};
-use platforms::providers::{RefundRow, rows_of};
+use platforms::Cause;
+use platforms::order::{FetchedOrder, OrderName, RefundRow, Refunds};
 use platforms::reconcile::{Standing, standing};
-use platforms::{Cause, Client};
 use webhook::claim::Part;
 use webhook::read_back::Snapshot;
 use webhook::row::read;
 use webhook::source::Source;
 
 use super::ours::{concerns_an_order, held, is_forgotten, of_webhooks, timeless};
-use super::theirs::{self, List, Wanted};
+use super::theirs;
 use super::{OrderLine, Summary};
 use crate::apis::{Api, api_failed};
 use crate::aws::store_failed;
@@ -51,7 +50,7 @@ pub struct Comparison<'a> {
 
 /// An order that the provider told, under its name here.
 struct Told {
-    order: Order,
+    order: FetchedOrder,
     subject: Part,
     pk: String,
     /// It was asked for by name, so it is kept however it stands.
@@ -92,7 +91,7 @@ impl<'a> Comparison<'a> {
         self.named(named, stop).await?;
         let Some(range) = range else { return Ok(()) };
         self.listed(range, stop).await?;
-        if let Some(unlisted) = theirs::unlisted(&self.api.client) {
+        if let Some(unlisted) = self.api.account.platform.unlisted {
             self.context.output.note(unlisted);
             self.received(range, stop).await?;
         }
@@ -101,7 +100,7 @@ impl<'a> Comparison<'a> {
 
     /// Reports need a permission of their own: without it amounts stay unknown, and the rest goes on.
     async fn refunds(&mut self, range: Option<Range>) -> Result<Vec<RefundRow>, Error> {
-        match theirs::refunds(&self.api.client, range, self.context.clock.now_ms()).await {
+        match theirs::refunds(&*self.api.client, range, self.context.clock.now_ms()).await {
             Ok(rows) => Ok(rows),
             Err(error) if matches!(error.cause, Cause::Unauthorized { .. } | Cause::NotFound) => {
                 self.partial = true;
@@ -116,32 +115,32 @@ impl<'a> Comparison<'a> {
         let mut progress = self.context.output.progress("orders read", named.len());
         for text in named {
             go_on(stop)?;
-            let wanted = Wanted::of_argument(&self.api.client, text).ok_or_else(|| {
-                Error::usage(format!("{text} is of no kind of order that is known"))
-                    .next("Selldone's are OnlineOrder, PosOrder, AvocadoOrder, HyperOrder and FulfillmentOrder.")
+            let platform = self.api.account.platform;
+            let name = theirs::of_argument(platform, text).ok_or_else(|| {
+                let kinds = platform.order_kinds.join(", ");
+                Error::usage(format!("{text} is not of a known kind of order"))
+                    .next(format!("The kinds of order at {} are: {kinds}.", platform.title))
             })?;
-            self.read(&wanted, None, true).await?;
+            self.read(&name, None, true).await?;
             progress.step();
         }
         Ok(())
     }
 
     async fn listed(&mut self, range: Range, stop: &Cell<bool>) -> Result<(), Error> {
-        let kind = List::kind(&self.api.client);
         let mut progress = self.context.output.progress("orders compared", 0);
-        for list in List::all(&self.api.client) {
+        for list in self.api.account.platform.order_lists {
             let (mut cursor, mut first) = (None, None);
             loop {
-                let page = list.page(&self.api.client, theirs::window(range), cursor.as_ref()).await;
+                let page = self.api.client.orders(list.name, theirs::window(range), cursor.as_ref()).await;
                 let page = page.map_err(|error| api_failed(&error))?;
-                // A server that ignores the offset would be asked for ever: SHOPLINE's client tells it by its cursor,
-                // Selldone's cannot.
+                // A server that ignores the cursor would be asked for ever.
                 let before = std::mem::replace(&mut first, page.items.first().and_then(|order| order.id.clone()));
                 if first.is_some() && first == before {
-                    return Err(api_failed(&platforms::Error::endless(self.api.name.provider.name, "list orders")));
+                    return Err(api_failed(&platforms::ApiError::endless(self.api.name.provider.name, "list orders")));
                 }
                 let orders: Vec<Told> =
-                    page.items.into_iter().filter_map(|order| self.tell(order, kind, false)).collect();
+                    page.items.into_iter().filter_map(|order| self.tell(order, list.kind, false)).collect();
                 let known: Vec<Vec<KeptEvent>> =
                     stream::iter(orders.iter().map(|told| of_order(self.context, &told.pk)))
                         .buffered(AT_ONCE)
@@ -176,14 +175,14 @@ impl<'a> Comparison<'a> {
             }
             for key in entries.into_iter().map(|entry| entry.key) {
                 let subject = key.parts().map(|(.., subject)| subject).unwrap_or_default();
-                let Some(wanted) = Wanted::of_subject(&self.api.client, subject) else { continue };
+                let Some(name) = theirs::of_subject(self.api.account.platform, subject) else { continue };
                 if self.seen.contains_key(&key.pk) || !looked_at.insert(key.pk.clone()) {
                     continue;
                 }
                 go_on(stop)?;
                 let known = of_order(self.context, &key.pk).await?;
                 if concerns_an_order(&known) {
-                    self.read(&wanted, Some((&key.pk, &known)), false).await?;
+                    self.read(&name, Some((&key.pk, &known)), false).await?;
                     progress.step();
                 }
             }
@@ -192,17 +191,17 @@ impl<'a> Comparison<'a> {
 
     async fn read(
         &mut self,
-        wanted: &Wanted,
+        name: &OrderName,
         known: Option<(&String, &[KeptEvent])>,
         asked: bool,
     ) -> Result<(), Error> {
-        let Some(order) = wanted.read(&self.api.client).await.map_err(|error| api_failed(&error))? else {
+        let Some(order) = theirs::read(&*self.api.client, name).await.map_err(|error| api_failed(&error))? else {
             self.summary.gone += 1;
             let order = known.map(|(pk, _)| pk.clone());
-            self.lines.push(OrderLine { order, ..line(Some(wanted.id.clone()), "gone") });
+            self.lines.push(OrderLine { order, ..line(Some(name.id.clone()), "gone") });
             return Ok(());
         };
-        let Some(told) = self.tell(order, wanted.kind.as_deref(), asked) else { return Ok(()) };
+        let Some(told) = self.tell(order, name.kind, asked) else { return Ok(()) };
         match known {
             Some((pk, known)) if *pk == told.pk => self.take(told, known).await,
             Some(_) | None => {
@@ -213,7 +212,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// An order under its name here; none where it has been told as new before, or tells no name.
-    fn tell(&mut self, order: Order, kind: Option<&str>, asked: bool) -> Option<Told> {
+    fn tell(&mut self, order: FetchedOrder, kind: Option<&str>, asked: bool) -> Option<Told> {
         let Some(subject) = theirs::subject(self.api, self.source, &order, kind) else {
             self.summary.unnamed += 1;
             self.lines.push(line(order.id, "unnamed"));
@@ -232,11 +231,9 @@ impl<'a> Comparison<'a> {
     async fn take(&mut self, told: Told, known: &[KeptEvent]) -> Result<(), Error> {
         let Told { mut order, subject, pk, asked } = told;
         let timeless = self.timeless(known).await?;
-        let rows: Vec<&RefundRow> = rows_of(&self.accounted, &order);
-        let refunds = rows.iter().filter_map(|row| row.id.clone().zip(row.refund.clone()));
-        let refunds: BTreeMap<_, _> = refunds.collect();
-        if !refunds.is_empty() {
-            order.refunds = Refunds::Told(refunds);
+        let rows: Vec<&RefundRow> = self.api.client.refunds_of(&self.accounted, &order);
+        if !rows.is_empty() {
+            order.refunds = Refunds::of(&rows);
         }
         let answers = std::iter::once(&order.raw).chain(rows.iter().map(|row| &row.raw));
         let (provider, source) = (self.api.name.provider, &self.api.name.source);
@@ -287,15 +284,15 @@ impl<'a> Comparison<'a> {
 
     /// The order's own webhooks know best whether they tell times.
     async fn timeless(&mut self, known: &[KeptEvent]) -> Result<bool, Error> {
-        // Scalapay's tell none, and neither do its answers.
-        if matches!(self.api.client, Client::Scalapay(_)) {
+        if !self.api.account.platform.answers_have_times {
             return Ok(false);
         }
         if let Some(timeless) = of_webhooks(known) {
             return Ok(timeless);
         }
         if self.timeless.is_none() {
-            self.timeless = Some(timeless(self.context, &self.api.name, self.source.scheme).await?);
+            self.timeless =
+                Some(timeless(self.context, &self.api.name, self.api.account.platform, self.source.scheme).await?);
         }
         Ok(self.timeless.unwrap_or_default())
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use platforms::Platform;
 use platforms::reconcile::Held;
 use webhook::claim::EventKey;
-use webhook::providers::SHOPLINE;
 use webhook::request::percent_decode;
 use webhook::source::SchemeName;
 use webhook::view::View;
@@ -66,10 +66,16 @@ fn refunds(view: &View) -> BTreeMap<String, Option<webhook::money::Amount>> {
     refunds
 }
 
-/// Whether a source's webhooks tell no times, which its latest ones show. Where there are none yet, SHOPLINE's older
-/// form has to be reckoned with: an order that stands by its status gives way to a time, and not the other way round.
-pub async fn timeless(context: &Context, name: &SourceName, scheme: SchemeName) -> Result<bool, Error> {
-    let of_shops = name.provider.name == SHOPLINE.name && scheme == SchemeName::UrlToken;
+/// Returns whether a source's webhooks carry no times, which its latest ones show. If there are none yet, a form without
+/// times is assumed where the provider has one: an order placed by its status gives way to a time, and not the other way
+/// round.
+pub async fn timeless(
+    context: &Context,
+    name: &SourceName,
+    platform: &Platform,
+    scheme: SchemeName,
+) -> Result<bool, Error> {
+    let of_shops = platform.timeless_scheme == Some(scheme);
     let table = context.deployment().await?.events_table()?;
     let range = Range { from_ms: 0, to_ms: LATEST_MS };
     let page = i32::try_from(STRIDE).unwrap_or(1);

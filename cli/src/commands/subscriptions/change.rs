@@ -1,7 +1,7 @@
 //! `hookmill subscriptions create`, `update` and `delete`.
 
 use clap::Args;
-use platforms::address::Address;
+use platforms::address::WebhookAddress;
 use platforms::subscription::{Created, Subscription};
 use serde::Serialize;
 
@@ -62,7 +62,7 @@ struct Change {
 /// Registers what does not come yet. What comes already is left out, so that doing it twice makes nothing twice.
 pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit, Error> {
     let api = Api::of(context, &args.source).await?;
-    refuse_by_hand(&api.client)?;
+    refuse_by_hand(&*api.client)?;
     let to = address_of(context, &api.name).await?;
     let there = api.client.subscriptions().await.map_err(|error| api_failed(&error))?;
     let wanted = wanted(&api, &args.topics, context);
@@ -87,7 +87,7 @@ pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit,
 }
 
 /// A local stack's address is of use to a provider on this machine alone.
-fn note_local(context: &Context, to: &Address) {
+fn note_local(context: &Context, to: &WebhookAddress) {
     if to.reveal().starts_with("http://") {
         context.output.note(&format!("{to} is on a local stack: no provider out there reaches it."));
     }
@@ -115,7 +115,7 @@ fn wanted(api: &Api, topics: &[String], context: &Context) -> Vec<String> {
 }
 
 /// What was made stays; what follows was not tried.
-fn half_done(source: &SourceName, made: usize, topic: &str, error: &platforms::Error) -> Error {
+fn half_done(source: &SourceName, made: usize, topic: &str, error: &platforms::ApiError) -> Error {
     let told = api_failed(error);
     let so_far = if made == 0 { String::new() } else { format!(" ({made} were created before it)") };
     let told = Error { message: format!("{} for {topic}{so_far}", told.message), ..told };
@@ -137,7 +137,7 @@ fn half_done(source: &SourceName, made: usize, topic: &str, error: &platforms::E
 /// Sends a webhook to its source's URL.
 pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit, Error> {
     let api = Api::of(context, &args.one.source).await?;
-    refuse_by_hand(&api.client)?;
+    refuse_by_hand(&*api.client)?;
     let to = address_of(context, &api.name).await?;
     let before = api.client.subscription(&args.one.id).await.map_err(|error| api_failed(&error))?;
     let topics = if args.topics.is_empty() { before.topics.clone() } else { wanted(&api, &args.topics, context) };
@@ -159,12 +159,12 @@ pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit,
 /// Removes a webhook.
 pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Exit, Error> {
     let api = Api::of(context, &args.one.source).await?;
-    refuse_by_hand(&api.client)?;
+    refuse_by_hand(&*api.client)?;
     let before = api.client.subscription(&args.one.id).await.map_err(|error| api_failed(&error))?;
     // A source that is no longer set up may be the reason to remove its webhook.
     let ours = address_of(context, &api.name).await.ok();
     if args.yes {
-        api.client.unsubscribe(&args.one.id).await.map_err(|error| uncertain(&args.one, &error))?;
+        api.client.delete(&args.one.id).await.map_err(|error| uncertain(&args.one, &error))?;
     }
     let before = WebhookLine::of(&api.name, &before, ours.as_ref());
     context.output.tell(&Change { done: args.yes, before, after: None }, told)?;
@@ -174,7 +174,7 @@ pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-fn uncertain(one: &OneArgs, error: &platforms::Error) -> Error {
+fn uncertain(one: &OneArgs, error: &platforms::ApiError) -> Error {
     let told = api_failed(error);
     if !error.may_have_happened {
         return told;

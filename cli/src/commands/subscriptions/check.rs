@@ -51,7 +51,7 @@ pub(super) async fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Err
     for api in &apis {
         if let Some(instead) = api.client.platform().by_hand {
             if args.sources.source.is_some() {
-                super::refuse_by_hand(&api.client)?;
+                super::refuse_by_hand(&*api.client)?;
             }
             context.output.note(&format!("{} cannot be checked: no API tells its webhooks. {instead}", api.name));
             continue;
@@ -79,7 +79,7 @@ async fn one(context: &Context, api: &Api) -> Result<Vec<(Severity, FindingLine)
     let ours = address_of(context, &api.name).await?;
     let list = api.client.subscriptions().await.map_err(|error| api_failed(&error))?;
     let findings = check(&ours, &(api.client.platform().topics)(), &list);
-    let line = |finding: platforms::check::Finding| {
+    let line = |finding: platforms::check::SubscriptionFinding| {
         let line = FindingLine {
             source: api.name.to_string(),
             severity: finding.severity().word(),

@@ -7,7 +7,7 @@ const HANDLED: &[&str] = &["order/create", "order/update"];
 fn webhook(id: &str, address: &str, topics: &[&str]) -> Subscription {
     Subscription {
         id: id.to_owned(),
-        address: Some(Address::new(address)),
+        address: Some(WebhookAddress::new(address)),
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
         activity: Activity::Active,
         version: None,
@@ -21,9 +21,9 @@ fn webhook(id: &str, address: &str, topics: &[&str]) -> Subscription {
 }
 
 #[track_caller]
-fn found(list: &[Subscription], expected: &[&str]) -> Vec<Finding> {
-    let findings = check(&Address::new(OURS), HANDLED, list);
-    assert_eq!(findings.iter().map(Finding::word).collect::<Vec<_>>(), expected);
+fn found(list: &[Subscription], expected: &[&str]) -> Vec<SubscriptionFinding> {
+    let findings = check(&WebhookAddress::new(OURS), HANDLED, list);
+    assert_eq!(findings.iter().map(SubscriptionFinding::word).collect::<Vec<_>>(), expected);
     for finding in &findings {
         let texts = format!("{finding:?} {} {}", finding.message(), finding.next_step("shopline/tw"));
         assert!(!texts.contains("secret"), "{texts}");
@@ -77,7 +77,7 @@ fn switched_off_unknown_and_nearly_off() {
 #[test]
 fn missing_topics_are_those_that_no_sent_one_has() {
     let findings = found(&[webhook("1", OURS, &["order/create", "page/create"])], &["topics_missing"]);
-    assert_eq!(findings, [Finding::TopicsMissing { topics: vec!["order/update".to_owned()] }]);
+    assert_eq!(findings, [SubscriptionFinding::TopicsMissing { topics: vec!["order/update".to_owned()] }]);
     let off = Subscription { activity: Activity::Inactive("removed".to_owned()), ..webhook("2", OURS, HANDLED) };
     found(&[webhook("1", OURS, &["order/create"]), off.clone()], &["inactive", "topics_missing"]);
     found(&[webhook("1", OURS, HANDLED), off], &[]);
@@ -89,5 +89,5 @@ fn duplicates_are_told_with_what_they_share() {
         [webhook("1", OURS, HANDLED), webhook("2", OURS, &["order/create"]), webhook("3", OURS, &["user/create"])];
     let findings = found(&list, &["duplicated"]);
     let (ids, topics) = (vec!["1".to_owned(), "2".to_owned()], vec!["order/create".to_owned()]);
-    assert_eq!(findings, [Finding::Duplicated { ids, topics }]);
+    assert_eq!(findings, [SubscriptionFinding::Duplicated { ids, topics }]);
 }

@@ -7,7 +7,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use webhook::json::{self, Value};
 
 use super::{Attempt, Call, Success};
-use crate::error::{Cause, Error};
+use crate::error::{ApiError, Cause};
 use crate::raw::Raw;
 use crate::token::Token;
 
@@ -41,7 +41,7 @@ impl Answer {
     }
 
     /// Reads the body; what is missing is a failure of its own kind.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Value<'_>) -> Result<T, &'static str>) -> Result<T, Error> {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Value<'_>) -> Result<T, &'static str>) -> Result<T, ApiError> {
         let document = json::parse(self.raw.bytes());
         let outcome = document.map_err(|_| "JSON").and_then(|document| read(&document.root));
         outcome.map_err(|missing| self.formless(missing))
@@ -53,10 +53,10 @@ impl Answer {
     }
 
     /// A failure to find something in it.
-    pub(crate) fn formless(&self, missing: &'static str) -> Error {
+    pub(crate) fn formless(&self, missing: &'static str) -> ApiError {
         let (provider, operation, attempts) = (self.provider, self.operation, self.attempts);
         let cause = Cause::Form { missing };
-        Error { provider, operation, attempts, may_have_happened: self.changes, cause, said: None }
+        ApiError { provider, operation, attempts, may_have_happened: self.changes, cause, said: None }
     }
 }
 

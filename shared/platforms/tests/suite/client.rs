@@ -1,18 +1,19 @@
 //! The calls that several providers have, whichever it is.
 
-use platforms::address::Address;
+use platforms::address::WebhookAddress;
 use platforms::check::check;
+use platforms::order::OrderName;
 use platforms::providers::{SCALAPAY, SELLDONE, SHOPLINE};
-use platforms::{Cause, Client, PLATFORMS};
+use platforms::{Cause, PLATFORMS};
 
 use crate::server::{Reply, Server, account, ok, status};
 
 #[tokio::test]
 async fn half_of_several_subscriptions_is_told() {
     let server = Server::start(vec![ok("selldone/webhook.created.json"), Reply::Close]);
-    let client = Client::new(&server.account(&SELLDONE), server.settings()).unwrap();
+    let client = server.account(&SELLDONE).client(server.settings()).unwrap();
     let topics = ["OnlineOrder", "PosOrder", "Inventory"].map(str::to_owned);
-    let created = client.subscribe(&Address::new("https://a.example/main/secret"), &topics).await;
+    let created = client.subscribe(&WebhookAddress::new("https://a.example/main/secret"), &topics).await;
     assert_eq!(created.done.len(), 1);
     let (topic, error) = created.failed.unwrap();
     assert_eq!((topic.as_str(), error.may_have_happened), ("PosOrder", true));
@@ -22,14 +23,14 @@ async fn half_of_several_subscriptions_is_told() {
 #[tokio::test]
 async fn what_a_provider_lacks_is_found_another_way_or_refused() {
     let server = Server::start(vec![ok("selldone/webhooks.json"), ok("selldone/webhooks.json")]);
-    let client = Client::new(&server.account(&SELLDONE), server.settings()).unwrap();
+    let client = server.account(&SELLDONE).client(server.settings()).unwrap();
     assert_eq!(client.subscription("8").await.unwrap().topics, ["Inventory"]);
     assert_eq!(client.subscription("80").await.unwrap_err().cause, Cause::NotFound);
-    let error = client.resubscribe("8", &Address::new("https://a.example/x"), &[]).await.unwrap_err();
+    let error = client.resubscribe("8", &WebhookAddress::new("https://a.example/x"), &[]).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Argument { .. }));
 
-    let client = Client::new(&server.account(&SCALAPAY), server.settings()).unwrap();
-    let error = client.unsubscribe("8").await.unwrap_err();
+    let client = server.account(&SCALAPAY).client(server.settings()).unwrap();
+    let error = client.delete("8").await.unwrap_err();
     assert!(matches!(error.cause, Cause::NotOffered { .. }), "{error}");
     assert_eq!(server.lines().len(), 2);
 }
@@ -37,9 +38,9 @@ async fn what_a_provider_lacks_is_found_another_way_or_refused() {
 #[tokio::test]
 async fn a_list_is_checked_against_what_we_handle() {
     let server = Server::start(vec![ok("selldone/webhooks.json")]);
-    let client = Client::new(&server.account(&SELLDONE), server.settings()).unwrap();
+    let client = server.account(&SELLDONE).client(server.settings()).unwrap();
     let list = client.subscriptions().await.unwrap();
-    let ours = Address::new("https://a.lambda-url.example/main/3f9c-secret");
+    let ours = WebhookAddress::new("https://a.lambda-url.example/main/3f9c-secret");
     let findings = check(&ours, &(client.platform().topics)(), &list);
     let words: Vec<_> = findings.iter().map(|finding| finding.word()).collect();
     assert_eq!(words, ["near_failure_limit", "inactive", "topics_missing"]);
@@ -50,10 +51,11 @@ async fn a_list_is_checked_against_what_we_handle() {
 #[tokio::test]
 async fn orders_are_read_whichever_it_is() {
     let server = Server::start(vec![ok("shopline/order.json"), status(200, r#"{"data":[]}"#)]);
-    let client = Client::new(&server.account(&SHOPLINE), server.settings()).unwrap();
-    assert!(client.order("600fce09aa1e7900174b9ba2").await.is_ok());
+    let order = OrderName { id: "600fce09aa1e7900174b9ba2".to_owned(), kind: None };
+    let client = server.account(&SHOPLINE).client(server.settings()).unwrap();
+    assert!(client.order(&order).await.is_ok());
     for platform in PLATFORMS {
-        let client = Client::new(&server.account(platform), server.settings()).unwrap();
+        let client = server.account(platform).client(server.settings()).unwrap();
         assert_eq!(client.platform().name, platform.name);
     }
 }
@@ -62,6 +64,6 @@ async fn orders_are_read_whichever_it_is() {
 async fn production_is_called_over_tls() {
     for platform in PLATFORMS {
         // Made, not called: the certificates of this machine are loaded.
-        assert!(Client::new(&account(platform, platform.base_url), platforms::Settings::default()).is_ok());
+        assert!(account(platform, platform.base_url).client(platforms::Settings::default()).is_ok());
     }
 }

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use platforms::account::Account;
-use platforms::address::Address;
+use platforms::address::WebhookAddress;
 use platforms::providers::{SCALEV, SELLDONE, SHOPLINE, Scalev, Selldone, Shopline};
-use platforms::{Cause, Error};
+use platforms::{ApiError, Cause};
 
 use crate::server::{CREDENTIAL, Reply, Server, account, ok, status};
 
-fn is_clean(error: &Error) {
+fn is_clean(error: &ApiError) {
     let texts = format!("{error} {error:?}");
     assert!(!texts.contains(CREDENTIAL) && !texts.contains("secret"), "{texts}");
     assert!(error.to_string().ends_with('.'), "{texts}");
 }
 
 /// Reads a webhook against these replies.
-async fn read(replies: Vec<Reply>) -> (Server, Result<platforms::subscription::Subscription, Error>) {
+async fn read(replies: Vec<Reply>) -> (Server, Result<platforms::subscription::Subscription, ApiError>) {
     let server = Server::start(replies);
     let shopline = Shopline::new(&server.account(&SHOPLINE), server.settings()).unwrap();
     let outcome = shopline.webhook("5f8e5dc08a8bb70a5c9cd93c").await;
@@ -135,7 +135,7 @@ async fn published_limits_are_kept() {
 
 #[tokio::test]
 async fn a_creation_is_tried_once_and_may_have_happened() {
-    let to = Address::new("https://a.example/tw/secret");
+    let to = WebhookAddress::new("https://a.example/tw/secret");
     for (reply, uncertain) in [
         (Reply::Silence, true),
         (Reply::Close, true),

@@ -1,8 +1,8 @@
 //! Scalapay.
 
-use platforms::order::{Cursor, Order, Refunds};
-use platforms::providers::{SCALAPAY, Scalapay, refunds_of, rows_of};
-use platforms::{Cause, Raw};
+use platforms::order::{Cursor, FetchedOrder, Refunds};
+use platforms::providers::{SCALAPAY, Scalapay};
+use platforms::{Cause, Client, Raw};
 
 use crate::server::{CREDENTIAL, Reply, Server, file, ok};
 
@@ -69,7 +69,16 @@ async fn refunds_are_absolute_amounts_by_id() {
     assert_eq!(second.next, None);
     let rows: Vec<_> = first.items.into_iter().chain(second.items).collect();
 
-    let Refunds::Told(refunds) = refunds_of(&rows, "71KH916VPE", Some("merchantOrder-1234")) else { panic!() };
+    let payment = |token: &str, raw: &str| FetchedOrder {
+        id: Some(token.to_owned()),
+        alias: None,
+        updated_at: None,
+        refunds: Refunds::Unknown,
+        raw: Raw::new(raw),
+    };
+    let own = r#"{"merchantReference":"merchantOrder-1234"}"#;
+    let of = |token: &str, raw: &str| Refunds::of(&scalapay.refunds_of(&rows, &payment(token, raw)));
+    let Refunds::Known(refunds) = of("71KH916VPE", own) else { panic!() };
     let told: Vec<_> = refunds
         .iter()
         .map(|(id, refund)| (id.as_str(), refund.amount.unwrap().to_string(), refund.currency.as_deref()))
@@ -81,23 +90,16 @@ async fn refunds_are_absolute_amounts_by_id() {
             ("trr_1L5M90FHjEtCWkTsoyHuImNM", "5.5".to_owned(), Some("EUR")),
         ]
     );
-    assert_eq!(refunds_of(&rows, "71KH916VPD", Some("merchantOrder-1234")), Refunds::Unknown);
-    assert_eq!(refunds_of(&rows, "71KH916VPE", Some("another")), Refunds::Unknown);
-    // A row is given to a payment only where the reference is told on both sides.
-    let payment = |raw: &str| Order {
-        id: Some("71KH916VPE".to_owned()),
-        alias: None,
-        updated_at: None,
-        refunds: Refunds::Unknown,
-        raw: Raw::new(raw),
-    };
+    assert_eq!(of("71KH916VPD", own), Refunds::Unknown);
+    assert_eq!(of("71KH916VPE", r#"{"merchantReference":"another"}"#), Refunds::Unknown);
+    // A row is given to a payment only where both sides carry the reference.
     for (raw, count) in [
-        (r#"{"merchantReference":"merchantOrder-1234"}"#, 2),
+        (own, 2),
         (r#"{"orderDetails":{"merchantReference":"merchantOrder-1234"}}"#, 2),
         (r#"{"merchantReference":"another"}"#, 0),
         ("{}", 0),
     ] {
-        assert_eq!(rows_of(&rows, &payment(raw)).len(), count, "{raw}");
+        assert_eq!(scalapay.refunds_of(&rows, &payment("71KH916VPE", raw)).len(), count, "{raw}");
     }
     let path = "GET /v1/reporting/payouts/3BQD2I26MRG3/refunds";
     assert_eq!(server.lines(), [0, 1].map(|page| format!("{path}?page={page}&size=5000")));
@@ -109,9 +111,11 @@ async fn a_report_that_names_no_refunded_amount_tells_none() {
     let (from, to) = ("2022-05-26".parse().unwrap(), "2022-05-27".parse().unwrap());
     let page = scalapay.refunds(from, to, None).await.unwrap();
     let row = &page.items[0];
-    assert_eq!((&row.id, &row.refund, row.token_end.as_deref()), (&None, &None, Some("AYPA")));
+    assert_eq!((&row.id, &row.refund, row.payment_end.as_deref()), (&None, &None, Some("AYPA")));
     assert!(row.raw.bytes().starts_with(b"{"));
-    assert_eq!(refunds_of(&page.items, "XXXXXXAYPA", Some("merchantOrder-1234")), Refunds::Unknown);
+    assert!(row.may_be_of("XXXXXXAYPA", Some("merchantOrder-1234")));
+    let rows: Vec<_> = page.items.iter().collect();
+    assert_eq!(Refunds::of(&rows), Refunds::Unknown);
     assert_eq!(scalapay.payouts(from, to, None).await.unwrap().items, ["FELGDH3XJDRS", "3BQD2I26MRG3"]);
     let lines = server.lines();
     assert_eq!(lines[0], "GET /v1/reporting/refunds?startDate=2022-05-26&endDate=2022-05-27&page=0&size=5000");

@@ -1,9 +1,9 @@
 //! Scalev.
 
+use platforms::Cause;
 use platforms::account::Account;
 use platforms::order::Refunds;
 use platforms::providers::{SCALEV, Scalev};
-use platforms::{Cause, Client};
 
 use crate::server::{Reply, Server, file, ok, status};
 
@@ -68,7 +68,7 @@ async fn its_errors_are_read() {
 #[tokio::test]
 async fn webhooks_are_set_up_by_hand() {
     let server = Server::start(Vec::new());
-    let client = Client::new(&server.account(&SCALEV), server.settings()).unwrap();
+    let client = server.account(&SCALEV).client(server.settings()).unwrap();
     let error = client.subscriptions().await.unwrap_err();
     assert!(error.to_string().contains("Settings > Developers > Webhooks"), "{error}");
     assert!(server.lines().is_empty());

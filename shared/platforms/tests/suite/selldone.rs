@@ -1,7 +1,7 @@
 //! Selldone.
 
 use platforms::Cause;
-use platforms::address::Address;
+use platforms::address::WebhookAddress;
 use platforms::order::{Cursor, Window};
 use platforms::providers::{OrderKind, SELLDONE, Selldone};
 use platforms::subscription::{Activity, Failures};
@@ -45,7 +45,7 @@ async fn what_the_list_leaves_out_is_unknown() {
 async fn webhooks_are_made_changed_and_removed() {
     let created = ok("selldone/webhook.created.json");
     let (server, selldone) = start(vec![created.clone(), created, status(200, r#"{"success":true}"#)]);
-    let to = Address::new("https://a.lambda-url.example/main/3f9c-secret");
+    let to = WebhookAddress::new("https://a.lambda-url.example/main/3f9c-secret");
     assert_eq!(selldone.create(&to, "OnlineOrder").await.unwrap().id, "10");
     selldone.update("10", &to, "PosOrder").await.unwrap();
     selldone.delete("10").await.unwrap();
@@ -68,7 +68,7 @@ async fn an_error_under_a_status_of_success_is_an_error() {
     let error = selldone.webhooks().await.unwrap_err();
     assert_eq!(error.cause, Cause::Unauthorized { status: 403 });
     assert_eq!(error.said.as_deref(), Some("403: You do not have access to this shop."));
-    let to = Address::new("nonsense");
+    let to = WebhookAddress::new("nonsense");
     let error = selldone.create(&to, "OnlineOrder").await.unwrap_err();
     assert_eq!((error.cause, error.may_have_happened), (Cause::Refused { status: 200 }, false));
     assert!(matches!(selldone.create(&to, "OnlineOrder").await.unwrap_err().cause, Cause::Form { .. }));

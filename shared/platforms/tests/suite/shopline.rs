@@ -1,6 +1,6 @@
 //! SHOPLINE.
 
-use platforms::address::Address;
+use platforms::address::WebhookAddress;
 use platforms::order::{Cursor, Refunds, Window};
 use platforms::providers::{SHOPLINE, Shopline};
 use platforms::subscription::Activity;
@@ -20,7 +20,7 @@ async fn a_webhook_is_read_with_every_documented_field() {
     let webhook = shopline.webhook("5f8e5dc08a8bb70a5c9cd93c").await.unwrap();
     assert_eq!(webhook.id, "5f8e5dc08a8bb70a5c9cd93c");
     assert_eq!(webhook.format.as_deref(), Some("json"));
-    assert_eq!(webhook.address, Some(Address::new("http://abc.com/webhooks")));
+    assert_eq!(webhook.address, Some(WebhookAddress::new("http://abc.com/webhooks")));
     assert_eq!(webhook.activity, Activity::Active);
     assert_eq!(webhook.merchant.as_deref(), Some("5e840cae77cb07003243f7c7"));
     assert_eq!(webhook.created_at.unwrap().to_string(), "2020-10-20T03:50:00.323Z");
@@ -57,7 +57,7 @@ async fn pages_that_do_not_end_are_left() {
 #[tokio::test]
 async fn webhooks_are_made_changed_and_removed() {
     let (server, shopline) = start(vec![ok("shopline/webhook.json"), ok("shopline/webhook.json"), status(200, "")]);
-    let to = Address::new("https://a.lambda-url.example/tw/3f9c-secret");
+    let to = WebhookAddress::new("https://a.lambda-url.example/tw/3f9c-secret");
     let topics = ["order/create".to_owned(), "order/update".to_owned()];
     shopline.create(&to, &topics, Some("v0")).await.unwrap();
     shopline.update("5f8e", &to, &topics, None).await.unwrap();

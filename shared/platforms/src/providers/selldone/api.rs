@@ -9,26 +9,12 @@ use serde_json::json;
 use webhook::json::{Kind, Value};
 
 use crate::account::Account;
-use crate::address::Address;
-use crate::error::{Cause, Error};
-use crate::order::{Cursor, Order, Page, Refunds, Window};
-use crate::platform::{Platform, ShopMember, allowance};
+use crate::address::WebhookAddress;
+use crate::error::{ApiError, Cause};
+use crate::order::{Cursor, FetchedOrder, Page, Refunds, Window};
 use crate::raw::{Raw, count, items, text, time};
 use crate::subscription::{Activity, Failures, Subscription};
 use crate::transport::{Answer, Call, Http, Repeat, Settings};
-
-/// Selldone.
-pub const SELLDONE: Platform = Platform {
-    name: "selldone",
-    base_url: "https://api.selldone.com",
-    credential: "token",
-    shop: Some(ShopMember { name: "shop_id", required: true }),
-    credential_from: "https://selldone.com/auth/erp?scopes[]=backoffice:order:read&scopes[]=backoffice:shop:write",
-    allowances: &[allowance(80, 60)],
-    by_hand: None,
-    failures_max: Some(FAILS_MAX),
-    topics: webhook::providers::SELLDONE.topics,
-};
 
 /// The back office shows a webhook as inactive from this many failures on.
 const FAILS_MAX: u64 = 100;
@@ -87,12 +73,12 @@ pub struct Selldone {
 
 impl Selldone {
     /// The API of an account.
-    pub fn new(account: &Account, settings: Settings) -> Result<Self, Error> {
+    pub fn new(account: &Account, settings: Settings) -> Result<Self, ApiError> {
         Ok(Selldone { http: Http::new(account, settings, None)?, shop: account.shop.clone().unwrap_or_default() })
     }
 
     /// `GET /shops/{shop_id}/webhooks`. No paging is documented; a list shorter than its `total` is a failure.
-    pub async fn webhooks(&self) -> Result<Vec<Subscription>, Error> {
+    pub async fn webhooks(&self) -> Result<Vec<Subscription>, ApiError> {
         let answer = self.http.send(&Call::get("list webhooks", &["shops", &self.shop, "webhooks"])).await?;
         answer.read(|root| {
             let found = items(root, "webhooks").ok_or("\"webhooks\"")?;
@@ -103,26 +89,26 @@ impl Selldone {
     }
 
     /// `POST /shops/{shop_id}/webhooks`: one for one event. Not repeated: it would make a second one.
-    pub async fn create(&self, to: &Address, event: &str) -> Result<Subscription, Error> {
+    pub async fn create(&self, to: &WebhookAddress, event: &str) -> Result<Subscription, ApiError> {
         let call = Call::new("create webhook", Method::POST, &["shops", &self.shop, "webhooks"], Repeat::Never);
         self.one(call.body(json!({ "url": to.reveal(), "type": event }))).await
     }
 
     /// `PUT /shops/{shop_id}/webhooks/{webhook_id}`.
-    pub async fn update(&self, id: &str, to: &Address, event: &str) -> Result<Subscription, Error> {
+    pub async fn update(&self, id: &str, to: &WebhookAddress, event: &str) -> Result<Subscription, ApiError> {
         let call = Call::new("update webhook", Method::PUT, &["shops", &self.shop, "webhooks", id], Repeat::Allowed);
         self.one(call.body(json!({ "url": to.reveal(), "type": event }))).await
     }
 
     /// `DELETE /shops/{shop_id}/webhooks/{webhook_id}`. What it answers is not documented.
-    pub async fn delete(&self, id: &str) -> Result<(), Error> {
+    pub async fn delete(&self, id: &str) -> Result<(), ApiError> {
         let path = ["shops", &self.shop, "webhooks", id];
         let call = Call::new("delete webhook", Method::DELETE, &path, Repeat::Allowed);
         self.http.send(&call.any_answer()).await.map(|_| ())
     }
 
     /// `GET /shops/{shop_id}/process-center/…/{id}`.
-    pub async fn order(&self, kind: OrderKind, id: &str) -> Result<Order, Error> {
+    pub async fn order(&self, kind: OrderKind, id: &str) -> Result<FetchedOrder, ApiError> {
         let call = Call::get("read order", &["shops", &self.shop, "process-center", kind.segment(), id]);
         let answer = self.http.send(&call).await?;
         answer.read(|root| {
@@ -142,7 +128,7 @@ impl Selldone {
         order_type: &str,
         window: Window,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Order>, Error> {
+    ) -> Result<Page<FetchedOrder>, ApiError> {
         let offset = match cursor {
             None => 0,
             Some(Cursor(text)) => text
@@ -165,18 +151,19 @@ impl Selldone {
         let answer = self.http.send(&call).await?;
         let (mut found, total) = answer.read(|root| {
             let found = items(root, "orders").ok_or("\"orders\"")?;
-            let orders: Vec<Order> = found.iter().map(|item| order(item, answer.bytes_of(item))).collect();
+            let orders: Vec<FetchedOrder> = found.iter().map(|item| order(item, answer.bytes_of(item))).collect();
             Ok((orders, count(root, "total")))
         })?;
         let reached = offset + found.len();
         let more = total.is_none_or(|total| u64::try_from(reached).is_ok_and(|reached| reached < total));
         let next = (more && !found.is_empty()).then(|| Cursor(reached.to_string()));
-        let later = |order: &Order| window.before.zip(order.updated_at).is_some_and(|(end, changed)| changed > end);
+        let later =
+            |order: &FetchedOrder| window.before.zip(order.updated_at).is_some_and(|(end, changed)| changed > end);
         found.retain(|order| !later(order));
         Ok(Page { items: found, next })
     }
 
-    async fn one(&self, call: Call) -> Result<Subscription, Error> {
+    async fn one(&self, call: Call) -> Result<Subscription, ApiError> {
         let answer = self.http.send(&call).await?;
         answer.read(|root| {
             succeeded(root)?;
@@ -197,7 +184,7 @@ fn subscription(root: &Value<'_>, answer: &Answer) -> Result<Subscription, &'sta
     let fails = count(root, "fails");
     Ok(Subscription {
         id: text(root, "id").ok_or("\"id\" of a webhook")?,
-        address: text(root, "url").map(Address::new),
+        address: text(root, "url").map(WebhookAddress::new),
         topics: text(root, "type").into_iter().collect(),
         activity: match fails {
             Some(fails) if fails >= FAILS_MAX => Activity::Inactive(format!("{fails} fails")),
@@ -215,6 +202,12 @@ fn subscription(root: &Value<'_>, answer: &Answer) -> Result<Subscription, &'sta
 }
 
 /// What was refunded stands in no documented field.
-fn order(root: &Value<'_>, raw: Raw) -> Order {
-    Order { id: text(root, "id"), alias: None, updated_at: time(root, "updated_at"), refunds: Refunds::Unknown, raw }
+fn order(root: &Value<'_>, raw: Raw) -> FetchedOrder {
+    FetchedOrder {
+        id: text(root, "id"),
+        alias: None,
+        updated_at: time(root, "updated_at"),
+        refunds: Refunds::Unknown,
+        raw,
+    }
 }

@@ -7,28 +7,10 @@
 use webhook::json::{Kind, Value};
 
 use crate::account::Account;
-use crate::error::Error;
-use crate::order::{Order, Refunds};
-use crate::platform::{Platform, ShopMember, allowance};
+use crate::error::ApiError;
+use crate::order::{FetchedOrder, Refunds};
 use crate::raw::{Raw, text, time};
 use crate::transport::{Call, Http, Settings};
-
-/// Scalev.
-pub const SCALEV: Platform = Platform {
-    name: "scalev",
-    base_url: "https://api.scalev.com",
-    credential: "api_key",
-    // Which business is meant, where the credential is of several.
-    shop: Some(ShopMember { name: "business", required: false }),
-    credential_from: "the dashboard, Settings > Developers > API Keys: a key with the scope order:read",
-    allowances: &[allowance(100, 10), allowance(10_000, 3_600)],
-    by_hand: Some(
-        "Set the Webhook URL and tick the events in Scalev's dashboard, Settings > Developers > Webhooks; saving sends \
-         a test event.",
-    ),
-    failures_max: None,
-    topics: Vec::new,
-};
 
 /// How deep an order may stand in an answer whose form is not published.
 const DEPTH_MAX: u8 = 4;
@@ -42,12 +24,12 @@ pub struct Scalev {
 
 impl Scalev {
     /// The API of an account.
-    pub fn new(account: &Account, settings: Settings) -> Result<Self, Error> {
+    pub fn new(account: &Account, settings: Settings) -> Result<Self, ApiError> {
         Ok(Scalev { http: Http::new(account, settings, None)?, business: account.shop.clone() })
     }
 
     /// `GET /v3/orders/{id}`, the id being `data.id` of a webhook: a UUID, or an older order's number.
-    pub async fn order(&self, id: &str) -> Result<Order, Error> {
+    pub async fn order(&self, id: &str) -> Result<FetchedOrder, ApiError> {
         let answer = self.http.send(&self.of_business(Call::get("read order", &["v3", "orders", id]))).await?;
         answer.read(|root| {
             // An older order is found by its number, and told with its UUID; it is the only one in the answer.
@@ -58,7 +40,7 @@ impl Scalev {
 
     /// `GET /v3/orders?search_field=order_id`, for webhooks that tell the order's number alone.
     /// The form of the list is not published, so the answer is looked through for the one order of that number.
-    pub async fn order_by_number(&self, number: &str) -> Result<Option<Order>, Error> {
+    pub async fn order_by_number(&self, number: &str) -> Result<Option<FetchedOrder>, ApiError> {
         let call = Call::get("find order", &["v3", "orders"]).query("search_field", "order_id").query("search", number);
         let answer = self.http.send(&self.of_business(call)).await?;
         answer.read(|root| {
@@ -89,7 +71,7 @@ fn find<'v, 'a>(value: &'v Value<'a>, depth: u8, wanted: &dyn Fn(&Value<'a>) -> 
 }
 
 /// The number is the id, as in webhooks; the API's own id is the alias. Refunds are documented nowhere.
-fn order(root: &Value<'_>, raw: Raw) -> Order {
+fn order(root: &Value<'_>, raw: Raw) -> FetchedOrder {
     let updated_at = time(root, "last_updated_at");
-    Order { id: text(root, "order_id"), alias: text(root, "id"), updated_at, refunds: Refunds::Unknown, raw }
+    FetchedOrder { id: text(root, "order_id"), alias: text(root, "id"), updated_at, refunds: Refunds::Unknown, raw }
 }

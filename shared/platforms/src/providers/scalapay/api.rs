@@ -4,35 +4,15 @@
 //! `get_v1-reporting-refunds`, `get_v1-reporting-payouts-token-refunds`, `api-architecture`.
 //! Webhooks are set up in the portal; nothing here changes anything: paying back is the shop's own decision.
 
-use std::collections::BTreeMap;
-
 use jiff::civil::Date;
 use webhook::json::{Kind, Value};
 use webhook::money::Amount;
 
 use crate::account::Account;
-use crate::error::{Cause, Error};
-use crate::order::{Cursor, Order, Page, Refund, Refunds};
-use crate::platform::Platform;
+use crate::error::{ApiError, Cause};
+use crate::order::{Cursor, FetchedOrder, Page, RefundAmount, RefundRow, Refunds};
 use crate::raw::{Raw, items, text};
 use crate::transport::{Answer, Call, Http, Settings};
-
-/// Scalapay. The sandbox is at `https://integration.api.scalapay.com`, with keys of its own.
-pub const SCALAPAY: Platform = Platform {
-    name: "scalapay",
-    base_url: "https://api.scalapay.com",
-    credential: "api_key",
-    shop: None,
-    credential_from: "the Partner Portal, Developers: the API key of the environment",
-    // Not published.
-    allowances: &[],
-    by_hand: Some(
-        "Set the Webhook Url in Scalapay's Partner Portal, Developers: one for the account and environment; every \
-         status is sent.",
-    ),
-    failures_max: None,
-    topics: Vec::new,
-};
 
 /// The most refunds a page has, which is the provider's default too.
 const ROWS_A_PAGE: usize = 5_000;
@@ -52,41 +32,9 @@ pub struct Reference {
     pub raw: Raw,
 }
 
-/// One row of a report on refunds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefundRow {
-    /// The provider's id of the transfer that paid it back, the only id of a refund in a report.
-    pub id: Option<String>,
-    /// The last characters of the payment's token: reports mask the rest.
-    pub token_end: Option<String>,
-    /// The merchant's reference of the order.
-    pub reference: Option<String>,
-    /// The refund; none in a row that names no refunded amount.
-    pub refund: Option<Refund>,
-    /// The row.
-    pub raw: Raw,
-}
-
-impl RefundRow {
-    /// Whether it may be of this payment: the token's end is the same, and the reference where both have one.
-    /// Two payments can share both, so this is no proof.
-    pub fn may_be_of(&self, token: &str, reference: Option<&str>) -> bool {
-        let end = self.token_end.as_deref().is_some_and(|end| !end.is_empty() && token.ends_with(end));
-        end && self.reference.as_deref().zip(reference).is_none_or(|(this, that)| this == that)
-    }
-}
-
-/// The refunds of one payment, out of reports: those rows that may be of it and name an id.
-/// Without any they stay unknown, since a report covers a time, not a payment.
-pub fn refunds_of(rows: &[RefundRow], token: &str, reference: Option<&str>) -> Refunds {
-    let of_it = rows.iter().filter(|row| row.may_be_of(token, reference));
-    let told: BTreeMap<String, Refund> = of_it.filter_map(|row| row.id.clone().zip(row.refund.clone())).collect();
-    if told.is_empty() { Refunds::Unknown } else { Refunds::Told(told) }
-}
-
 /// The rows that are of a payment: those that may be, name an id, and have the reference that the payment has. The
 /// token's end alone is shared by one payment in a million, which is one too many to give it another's refund.
-pub fn rows_of<'a>(rows: &'a [RefundRow], payment: &Order) -> Vec<&'a RefundRow> {
+pub(super) fn rows_of<'a>(rows: &'a [RefundRow], payment: &FetchedOrder) -> Vec<&'a RefundRow> {
     let reference = webhook::json::parse(payment.raw.bytes()).ok().and_then(|document| {
         let root = &document.root;
         text(root, "merchantReference").or_else(|| text(root.get("orderDetails")?, "merchantReference"))
@@ -100,20 +48,20 @@ pub fn rows_of<'a>(rows: &'a [RefundRow], payment: &Order) -> Vec<&'a RefundRow>
 
 impl Scalapay {
     /// The API of an account.
-    pub fn new(account: &Account, settings: Settings) -> Result<Self, Error> {
+    pub fn new(account: &Account, settings: Settings) -> Result<Self, ApiError> {
         Ok(Scalapay { http: Http::new(account, settings, None)? })
     }
 
     /// `GET /v2/payments/{token}`: where it stands now. It tells neither a time of change nor refunds.
-    pub async fn payment(&self, token: &str) -> Result<Order, Error> {
+    pub async fn payment(&self, token: &str) -> Result<FetchedOrder, ApiError> {
         let call = Call::get("read payment", &["v2", "payments", token]);
         let answer = self.http.send(&call).await.map_err(no_such_token)?;
         let id = answer.read(|root| text(root, "token").ok_or("\"token\""))?;
-        Ok(Order { id: Some(id), alias: None, updated_at: None, refunds: Refunds::Unknown, raw: answer.raw })
+        Ok(FetchedOrder { id: Some(id), alias: None, updated_at: None, refunds: Refunds::Unknown, raw: answer.raw })
     }
 
     /// `GET /v2/payments/references` by the merchant's reference: at most 100, the newest first.
-    pub async fn payments_of(&self, reference: &str) -> Result<Vec<Reference>, Error> {
+    pub async fn payments_of(&self, reference: &str) -> Result<Vec<Reference>, ApiError> {
         let call = Call::get("find payments", &["v2", "payments", "references"]);
         let answer = self.http.send(&call.query("merchantOrderReference", reference)).await?;
         answer.read(|root| {
@@ -128,27 +76,61 @@ impl Scalapay {
 
     /// `GET /v1/reporting/refunds`: the refunds that were transferred on these days, one page; without a cursor the
     /// first. The documented example shows rows of orders, with no refunded amount: such rows are kept, unread.
-    pub async fn refunds(&self, from: Date, to: Date, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, Error> {
+    pub async fn refunds(&self, from: Date, to: Date, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, ApiError> {
         let call = Call::get("report refunds", &["v1", "reporting", "refunds"]);
         self.rows(call.query("startDate", from).query("endDate", to), cursor).await
     }
 
     /// `GET /v1/reporting/payouts/{token}/refunds`: the refunds that a payout was lessened by. Here the documented
     /// example has the refunded amount and the id of its transfer.
-    pub async fn refunds_of_payout(&self, payout: &str, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, Error> {
+    pub async fn refunds_of_payout(&self, payout: &str, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, ApiError> {
         let call = Call::get("report refunds", &["v1", "reporting", "payouts", payout, "refunds"]);
         self.rows(call, cursor).await
     }
 
     /// `GET /v1/reporting/payouts`: the tokens of the payouts on these days.
-    pub async fn payouts(&self, from: Date, to: Date, cursor: Option<&Cursor>) -> Result<Page<String>, Error> {
+    pub async fn payouts(&self, from: Date, to: Date, cursor: Option<&Cursor>) -> Result<Page<String>, ApiError> {
         let call = Call::get("report payouts", &["v1", "reporting", "payouts"]);
         let call = call.query("startDate", from).query("endDate", to);
         let read = |item: &Value<'_>, _: &Answer| text(item, "merchantPayoutToken").ok_or("\"merchantPayoutToken\"");
         self.page(call, cursor, read).await
     }
 
-    async fn rows(&self, call: Call, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, Error> {
+    /// Every row of every report on these days: refunds that were transferred, and those that payouts were lessened by.
+    pub(super) async fn all_refunds(&self, from: Date, to: Date) -> Result<Vec<RefundRow>, ApiError> {
+        let refunds = |cursor: Option<Cursor>| async move { self.refunds(from, to, cursor.as_ref()).await };
+        let mut rows = self.all_pages("list refunds", refunds).await?;
+        let payouts = |cursor: Option<Cursor>| async move { self.payouts(from, to, cursor.as_ref()).await };
+        for payout in &self.all_pages("list payouts", payouts).await? {
+            let of_it = |cursor: Option<Cursor>| async move { self.refunds_of_payout(payout, cursor.as_ref()).await };
+            rows.extend(self.all_pages("list a payout's refunds", of_it).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn all_pages<T, F>(
+        &self,
+        operation: &'static str,
+        page: impl Fn(Option<Cursor>) -> F,
+    ) -> Result<Vec<T>, ApiError>
+    where
+        F: Future<Output = Result<Page<T>, ApiError>>,
+    {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        // A server that ignores the page would be asked for ever.
+        for _ in 0..self.http.limits().pages_max {
+            let Page { items, next } = page(cursor).await?;
+            all.extend(items);
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
+        // Half a list would pass for the whole.
+        Err(ApiError::endless("scalapay", operation))
+    }
+
+    async fn rows(&self, call: Call, cursor: Option<&Cursor>) -> Result<Page<RefundRow>, ApiError> {
         self.page(call, cursor, |item, answer| Ok(row(item, answer.bytes_of(item)))).await
     }
 
@@ -157,7 +139,7 @@ impl Scalapay {
         call: Call,
         cursor: Option<&Cursor>,
         read: impl Fn(&Value<'_>, &Answer) -> Result<T, &'static str>,
-    ) -> Result<Page<T>, Error> {
+    ) -> Result<Page<T>, ApiError> {
         let operation = call.operation;
         let page = match cursor {
             None => 0,
@@ -177,10 +159,10 @@ impl Scalapay {
 }
 
 /// 422 `invalid_token` is how Scalapay says that there is no such payment.
-fn no_such_token(error: Error) -> Error {
+fn no_such_token(error: ApiError) -> ApiError {
     let named = error.said.as_deref().is_some_and(|said| said.starts_with("invalid_token"));
     match error.cause {
-        Cause::Refused { status: 422 } if named => Error { cause: Cause::NotFound, ..error },
+        Cause::Refused { status: 422 } if named => ApiError { cause: Cause::NotFound, ..error },
         _ => error,
     }
 }
@@ -188,11 +170,11 @@ fn no_such_token(error: Error) -> Error {
 fn row(root: &Value<'_>, raw: Raw) -> RefundRow {
     let amount = |told: &Value<'_>| text(told, "amount").as_deref().and_then(Amount::with_comma);
     let refund = root.get("refundAmount").filter(|told| matches!(told.kind, Kind::Object(_)));
-    let refund = refund.map(|told| Refund { amount: amount(told), currency: text(told, "currency") });
+    let refund = refund.map(|told| RefundAmount { amount: amount(told), currency: text(told, "currency") });
     RefundRow {
         // In a row of an order the transfer is that of its payment.
         id: text(root, "transferId").filter(|_| refund.is_some()),
-        token_end: text(root, "orderTokenLast4").map(|masked| masked.trim_start_matches('*').to_owned()),
+        payment_end: text(root, "orderTokenLast4").map(|masked| masked.trim_start_matches('*').to_owned()),
         reference: text(root, "merchantReference"),
         refund,
         raw,

@@ -9,48 +9,18 @@ use serde_json::json;
 use webhook::json::Value;
 
 use crate::account::Account;
-use crate::address::Address;
-use crate::error::{Cause, Error};
-use crate::order::{Cursor, Order, Page, Refunds, Window};
-use crate::platform::{Platform, ShopMember, allowance};
+use crate::address::WebhookAddress;
+use crate::error::{ApiError, Cause};
+use crate::order::{Cursor, FetchedOrder, Page, Refunds, Window};
 use crate::raw::{Raw, count, items, text, time};
 use crate::subscription::{Activity, Subscription};
 use crate::transport::{Answer, Call, Http, Repeat, Settings};
-
-/// SHOPLINE.
-pub const SHOPLINE: Platform = Platform {
-    name: "shopline",
-    base_url: "https://open.shopline.io",
-    credential: "token",
-    shop: Some(ShopMember { name: "handle", required: true }),
-    credential_from: "the shop's admin, API Auth: a token with the permissions Webhook and Orders",
-    allowances: &[allowance(20, 1)],
-    by_hand: None,
-    failures_max: None,
-    topics,
-};
 
 /// More on a page is allowed, up to 999; the provider advises 50.
 const ORDERS_A_PAGE: usize = 50;
 
 /// The largest page whose size the documents show is the default, 24; webhooks are few.
 const WEBHOOKS_A_PAGE: usize = 24;
-
-/// Topics that only an app can subscribe to, in the Developer Center; a merchant's are made through the API.
-const OF_APPS: &[&str] = &[
-    "customer/",
-    "application/",
-    "access_token/",
-    "app_installation_token/",
-    "application_subscription/",
-    "subscription_record/",
-];
-
-/// What a merchant's webhook can be for, of what the mapping knows.
-fn topics() -> Vec<&'static str> {
-    let of_apps = |topic: &&str| !OF_APPS.iter().any(|start| topic.starts_with(start));
-    (webhook::providers::SHOPLINE.topics)().into_iter().filter(of_apps).collect()
-}
 
 /// A shop's API.
 #[derive(Debug)]
@@ -60,12 +30,12 @@ pub struct Shopline {
 
 impl Shopline {
     /// The API of an account.
-    pub fn new(account: &Account, settings: Settings) -> Result<Self, Error> {
+    pub fn new(account: &Account, settings: Settings) -> Result<Self, ApiError> {
         Ok(Shopline { http: Http::new(account, settings, account.shop.as_deref())? })
     }
 
     /// `GET /v1/webhooks`, all pages of it.
-    pub async fn webhooks(&self) -> Result<Vec<Subscription>, Error> {
+    pub async fn webhooks(&self) -> Result<Vec<Subscription>, ApiError> {
         let mut all: Vec<Subscription> = Vec::new();
         for page in 1..=self.http.limits().pages_max {
             let call = Call::get("list webhooks", &["v1", "webhooks"]);
@@ -86,18 +56,23 @@ impl Shopline {
                 return Ok(all);
             }
         }
-        Err(Error::endless("shopline", "list webhooks"))
+        Err(ApiError::endless("shopline", "list webhooks"))
     }
 
     /// `GET /v1/webhooks/:id`.
-    pub async fn webhook(&self, id: &str) -> Result<Subscription, Error> {
+    pub async fn webhook(&self, id: &str) -> Result<Subscription, ApiError> {
         self.one(Call::get("read webhook", &["v1", "webhooks", id])).await
     }
 
     /// `POST /v1/webhooks`. Not repeated: it would make a second one.
     ///
     /// `version` is `webhook_version`, such as `v0`, whose meaning is not published.
-    pub async fn create(&self, to: &Address, topics: &[String], version: Option<&str>) -> Result<Subscription, Error> {
+    pub async fn create(
+        &self,
+        to: &WebhookAddress,
+        topics: &[String],
+        version: Option<&str>,
+    ) -> Result<Subscription, ApiError> {
         let call = Call::new("create webhook", Method::POST, &["v1", "webhooks"], Repeat::Never);
         self.one(call.body(body(to, topics, version))).await
     }
@@ -106,32 +81,32 @@ impl Shopline {
     pub async fn update(
         &self,
         id: &str,
-        to: &Address,
+        to: &WebhookAddress,
         topics: &[String],
         version: Option<&str>,
-    ) -> Result<Subscription, Error> {
+    ) -> Result<Subscription, ApiError> {
         let call = Call::new("update webhook", Method::PUT, &["v1", "webhooks", id], Repeat::Allowed);
         self.one(call.body(body(to, topics, version))).await
     }
 
     /// `DELETE /v1/webhooks/:id`. What it answers is not documented.
-    pub async fn delete(&self, id: &str) -> Result<(), Error> {
+    pub async fn delete(&self, id: &str) -> Result<(), ApiError> {
         let call = Call::new("delete webhook", Method::DELETE, &["v1", "webhooks", id], Repeat::Allowed);
         self.http.send(&call.any_answer()).await.map(|_| ())
     }
 
     /// `GET /v1/orders/:id`. An archived order is [`Cause::Gone`].
-    pub async fn order(&self, id: &str) -> Result<Order, Error> {
+    pub async fn order(&self, id: &str) -> Result<FetchedOrder, ApiError> {
         let answer = self.http.send(&Call::get("read order", &["v1", "orders", id])).await.map_err(archived)?;
         let read = answer.read(|root| Ok(order(root, Raw::default())))?;
-        Ok(Order { raw: answer.raw, ..read })
+        Ok(FetchedOrder { raw: answer.raw, ..read })
     }
 
     /// `GET /v1/orders/search` by time of change, one page; without a cursor the first.
     ///
     /// Orders come by the time of their creation, the newest first. A change of a delivery alone does not touch its
     /// order's time, and orders over two years old, or archived, are not found.
-    pub async fn orders(&self, window: Window, cursor: Option<&Cursor>) -> Result<Page<Order>, Error> {
+    pub async fn orders(&self, window: Window, cursor: Option<&Cursor>) -> Result<Page<FetchedOrder>, ApiError> {
         let utc = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M:%S").to_string();
         let mut call = Call::get("search orders", &["v1", "orders", "search"])
             .query("updated_after", utc(window.after))
@@ -143,30 +118,30 @@ impl Shopline {
             call = call.query("previous_id", previous);
         }
         let answer = self.http.send(&call).await?;
-        let found: Vec<Order> = answer.read(|root| {
+        let found: Vec<FetchedOrder> = answer.read(|root| {
             let found = items(root, "items").ok_or("\"items\"")?;
             Ok(found.iter().map(|item| order(item, answer.bytes_of(item))).collect())
         })?;
         // A page may be shorter than asked for, so only an empty one is the end.
         let next = match found.last() {
             None => None,
-            Some(Order { id: Some(id), .. }) if cursor.is_some_and(|cursor| cursor.0 == *id) => {
+            Some(FetchedOrder { id: Some(id), .. }) if cursor.is_some_and(|cursor| cursor.0 == *id) => {
                 return Err(answer.formless("another page after its cursor"));
             }
-            Some(Order { id: Some(id), .. }) => Some(Cursor(id.clone())),
-            Some(Order { id: None, .. }) => return Err(answer.formless("\"id\" of the last order")),
+            Some(FetchedOrder { id: Some(id), .. }) => Some(Cursor(id.clone())),
+            Some(FetchedOrder { id: None, .. }) => return Err(answer.formless("\"id\" of the last order")),
         };
         Ok(Page { items: found, next })
     }
 
-    async fn one(&self, call: Call) -> Result<Subscription, Error> {
+    async fn one(&self, call: Call) -> Result<Subscription, ApiError> {
         let answer = self.http.send(&call).await?;
         let read = answer.read(|root| subscription(root, &answer))?;
         Ok(Subscription { raw: answer.raw, ..read })
     }
 }
 
-fn body(to: &Address, topics: &[String], version: Option<&str>) -> serde_json::Value {
+fn body(to: &WebhookAddress, topics: &[String], version: Option<&str>) -> serde_json::Value {
     let mut body = json!({ "address": to.reveal(), "topics": topics });
     if let (Some(version), Some(members)) = (version, body.as_object_mut()) {
         members.insert("webhook_version".to_owned(), json!(version));
@@ -174,10 +149,10 @@ fn body(to: &Address, topics: &[String], version: Option<&str>) -> serde_json::V
     body
 }
 
-fn archived(error: Error) -> Error {
+fn archived(error: ApiError) -> ApiError {
     let said = "archived: the shop's admin or the archived-orders API has it";
     match error.cause {
-        Cause::Gone => Error { said: Some(said.to_owned()), ..error },
+        Cause::Gone => ApiError { said: Some(said.to_owned()), ..error },
         _ => error,
     }
 }
@@ -187,7 +162,7 @@ fn subscription(root: &Value<'_>, answer: &Answer) -> Result<Subscription, &'sta
     let topics = items(root, "topics").unwrap_or_default();
     Ok(Subscription {
         id: id(root).ok_or("\"id\"")?,
-        address: text(root, "address").map(Address::new),
+        address: text(root, "address").map(WebhookAddress::new),
         topics: topics.iter().filter_map(Value::text).map(|topic| topic.into_owned()).collect(),
         activity: match text(root, "status") {
             Some(word) if word == "active" => Activity::Active,
@@ -205,8 +180,8 @@ fn subscription(root: &Value<'_>, answer: &Answer) -> Result<Subscription, &'sta
 }
 
 /// What was refunded stands in no documented field: a payment's status tells only that something was.
-fn order(root: &Value<'_>, raw: Raw) -> Order {
-    Order { id: id(root), alias: None, updated_at: time(root, "updated_at"), refunds: Refunds::Unknown, raw }
+fn order(root: &Value<'_>, raw: Raw) -> FetchedOrder {
+    FetchedOrder { id: id(root), alias: None, updated_at: time(root, "updated_at"), refunds: Refunds::Unknown, raw }
 }
 
 /// `id` here, `_id` in webhooks.

@@ -1,0 +1,57 @@
+//! Scalapay: payments read one by one, and reports on refunds.
+
+use jiff::civil::Date;
+
+use crate::client::{Calling, Client};
+use crate::order::{FetchedOrder, OrderName, RefundRow};
+use crate::platform::Platform;
+
+mod api;
+
+pub use api::{Reference, Scalapay};
+
+/// Scalapay. The sandbox is at `https://integration.api.scalapay.com`, with keys of its own.
+pub const SCALAPAY: Platform = Platform {
+    name: "scalapay",
+    title: "Scalapay",
+    base_url: "https://api.scalapay.com",
+    credential: "api_key",
+    shop: None,
+    credential_from: "the Partner Portal, Developers: the API key of the environment",
+    // Not published.
+    allowances: &[],
+    by_hand: Some(
+        "Set the Webhook Url in Scalapay's Partner Portal, Developers: one for the account and environment; every \
+         status is sent.",
+    ),
+    topics: Vec::new,
+    several_topics: false,
+    order_kinds: &[],
+    order_lists: &[],
+    unlisted: Some(
+        "Scalapay lists no payments: those whose events were received in the range are read one by one, and one of \
+         which no webhook came has to be named: --order TOKEN.",
+    ),
+    // Neither webhooks nor answers do.
+    answers_have_times: false,
+    timeless_scheme: None,
+    client: |account, settings| Ok(Box::new(Scalapay::new(account, settings)?)),
+};
+
+impl Client for Scalapay {
+    fn platform(&self) -> &'static Platform {
+        &SCALAPAY
+    }
+
+    fn order<'a>(&'a self, name: &'a OrderName) -> Calling<'a, FetchedOrder> {
+        Box::pin(self.payment(&name.id))
+    }
+
+    fn refunds(&self, from: Date, to: Date) -> Calling<'_, Vec<RefundRow>> {
+        Box::pin(self.all_refunds(from, to))
+    }
+
+    fn refunds_of<'r>(&self, rows: &'r [RefundRow], order: &FetchedOrder) -> Vec<&'r RefundRow> {
+        api::rows_of(rows, order)
+    }
+}

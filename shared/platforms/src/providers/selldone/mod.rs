@@ -1,0 +1,98 @@
+//! Selldone: a webhook for each event, and orders of five kinds, of which one is listed.
+
+use crate::address::WebhookAddress;
+use crate::client::{Calling, Client};
+use crate::error::{ApiError, Cause};
+use crate::order::{Cursor, FetchedOrder, OrderList, OrderName, Page, Window};
+use crate::platform::{Platform, ShopMember, allowance};
+use crate::subscription::Subscription;
+
+mod api;
+
+pub use api::{OrderKind, Selldone};
+
+/// Selldone.
+pub const SELLDONE: Platform = Platform {
+    name: "selldone",
+    title: "Selldone",
+    base_url: "https://api.selldone.com",
+    credential: "token",
+    shop: Some(ShopMember { name: "shop_id", required: true, in_webhooks: true }),
+    credential_from: "https://selldone.com/auth/erp?scopes[]=backoffice:order:read&scopes[]=backoffice:shop:write",
+    allowances: &[allowance(80, 60)],
+    by_hand: None,
+    topics: webhook::providers::SELLDONE.topics,
+    several_topics: false,
+    order_kinds: &[ONLINE, "PosOrder", "AvocadoOrder", "HyperOrder", "FulfillmentOrder"],
+    order_lists: &[
+        OrderList { name: "PHYSICAL", kind: Some(ONLINE) },
+        OrderList { name: "VIRTUAL", kind: Some(ONLINE) },
+        OrderList { name: "SERVICE", kind: Some(ONLINE) },
+        OrderList { name: "FILE", kind: Some(ONLINE) },
+        OrderList { name: "SUBSCRIPTION", kind: Some(ONLINE) },
+    ],
+    unlisted: Some(
+        "Selldone lists online orders alone: of the other kinds, those whose events were received in the range are \
+         read one by one, and one of which no webhook came has to be named, such as --order PosOrder:17.",
+    ),
+    answers_have_times: true,
+    timeless_scheme: None,
+    client: |account, settings| Ok(Box::new(Selldone::new(account, settings)?)),
+};
+
+const ONLINE: &str = "OnlineOrder";
+
+impl Client for Selldone {
+    fn platform(&self) -> &'static Platform {
+        &SELLDONE
+    }
+
+    fn subscriptions(&self) -> Calling<'_, Vec<Subscription>> {
+        Box::pin(self.webhooks())
+    }
+
+    fn create<'a>(&'a self, to: &'a WebhookAddress, topics: &'a [String]) -> Calling<'a, Subscription> {
+        Box::pin(async move { Selldone::create(self, to, one("create webhook", topics)?).await })
+    }
+
+    fn update<'a>(&'a self, id: &'a str, to: &'a WebhookAddress, topics: &'a [String]) -> Calling<'a, Subscription> {
+        Box::pin(async move { Selldone::update(self, id, to, one("update webhook", topics)?).await })
+    }
+
+    fn delete<'a>(&'a self, id: &'a str) -> Calling<'a, ()> {
+        Box::pin(Selldone::delete(self, id))
+    }
+
+    fn order<'a>(&'a self, name: &'a OrderName) -> Calling<'a, FetchedOrder> {
+        let kind = OrderKind::of_event(name.kind.unwrap_or(ONLINE)).unwrap_or(OrderKind::Online);
+        Box::pin(Selldone::order(self, kind, &name.id))
+    }
+
+    fn orders<'a>(
+        &'a self,
+        list: &'static str,
+        window: Window,
+        cursor: Option<&'a Cursor>,
+    ) -> Calling<'a, Page<FetchedOrder>> {
+        Box::pin(Selldone::orders(self, list, window, cursor))
+    }
+}
+
+/// The one topic that a webhook is for.
+fn one<'t>(operation: &'static str, topics: &'t [String]) -> Result<&'t str, ApiError> {
+    let [topic] = topics else {
+        let what = "a webhook for none or several topics, where each is for one,";
+        return Err(ApiError::unsent(SELLDONE.name, operation, Cause::Argument { what }));
+    };
+    Ok(topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_order_has_a_path() {
+        assert!(SELLDONE.order_kinds.iter().all(|kind| OrderKind::of_event(kind).is_some()));
+    }
+}
