@@ -15,6 +15,10 @@ CARGO_FUZZ := .local/cargo/bin/cargo-fuzz
 MICROBURST := .local/microburst
 BENCH := .local/bench
 RUN := $(TOOLS)/bin/python -m
+# The local stack needs no more than the local AWS brings: its library for AWS, and what expands the template.
+RUN_STACK := $(MINISTACK)/bin/python -m
+# Of the end-to-end tests; each has a stack of its own. Much of a test is waiting, so one more than two cores.
+WORKERS ?= 3
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
 
 # The tools' folder comes first, so that SAM finds the pinned cargo-lambda and zig.
@@ -30,9 +34,9 @@ help: ## this list
 
 tools: $(TOOLS)/.done $(MINISTACK)/.done ## install the pinned tools into .local/
 
-# Two environments, because SAM and MiniStack want different versions of one library.
+# Two environments, because SAM and MiniStack want different versions of one library. `make run` needs the second alone.
 $(TOOLS)/.done: tests/requirements/tools.txt
-	@echo "Installing SAM, cargo-lambda and pytest into $(TOOLS) (once, one or two minutes) …"
+	@echo "Installing SAM, cargo-lambda and pytest into $(TOOLS) (once, about a minute, 0.8 GB) …"
 	@$(PYTHON) -m venv --clear $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements/tools.txt
 	@touch $@
@@ -53,31 +57,34 @@ $(MICROBURST)/.done: tests/requirements/proxy.txt
 
 # What is built is what is deployed, and the features that tests add to its dependencies, so that `make test` builds
 # none of them again.
-LOCAL := $(foreach function,$(notdir $(wildcard functions/*)),-p $(function)) -p hookmill -p features
+FUNCTIONS := $(shell awk -F '"' '/^\[/ {table = $$0} table == "[package]" && /^name/ {print $$2}' functions/*/Cargo.toml)
+LOCAL := $(addprefix -p ,$(FUNCTIONS) hookmill features)
 
 binaries: # the functions and the tool, for the local stack
 	cargo build --locked $(LOCAL)
 
-run: tools binaries ## start the local stack, send every sample, show what became of it
-	@$(RUN) tests.local.run --port $(PORT) $(ARGS)
+run: ## the whole pipe here, one order followed through it: make run [ARGS=--all]; the first time about 5 minutes
+	@test -x target/debug/hookmill || echo "The first time this compiles about 250 crates: 5 minutes on two cores, 2.5 GB of disk. After that it takes seconds."
+	@$(MAKE) --no-print-directory -j2 $(MINISTACK)/.done binaries
+	@$(RUN_STACK) tests.local.run --port $(PORT) $(ARGS)
 
 stop: ## stop the local stack; its data goes with it
-	@if [ -x $(TOOLS)/bin/python ]; then $(RUN) tests.local.stack down --port $(PORT); \
+	@if [ -x $(MINISTACK)/bin/python ]; then $(RUN_STACK) tests.local.stack down --port $(PORT); \
 	else echo "No local stack was running."; fi
 
-status: tools ## where the local stack's things are
-	@$(RUN) tests.local.stack status --port $(PORT)
+status: $(MINISTACK)/.done ## where the local stack's things are
+	@$(RUN_STACK) tests.local.stack status --port $(PORT)
 
 sign: tools ## print a sample signed for the local stack's sources: make sign CASE=scalev/order.created.2026
 	@test -f .local/stack-$(PORT)/sources.json || { echo "Start the local stack first: make run" >&2; exit 1; }
-	@$(RUN) tests.local.signing events/$(CASE).json --sources .local/stack-$(PORT)/sources.json
+	@$(RUN_STACK) tests.local.signing events/$(CASE).json --sources .local/stack-$(PORT)/sources.json
 
-test: test-rust test-simulator test-python ## unit, property, template and end-to-end tests
+test: test-rust test-python ## unit, property, template and end-to-end tests
 
-test-rust: ## the tests that need no stack
+test-rust: ## the tests that need no stack, the short form of the simulation among them
 	cargo test --workspace --locked
 
-test-simulator: ## the short form of the simulation: about 20,000 deliveries and every single crash
+test-simulator: ## the short form of the simulation alone: about 20,000 deliveries and every single crash
 	cargo test -p simulator --locked
 
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
@@ -93,8 +100,9 @@ $(CARGO_FUZZ):
 fuzz: $(CARGO_FUZZ) ## fuzzing: make fuzz FUZZ_SECONDS=600 [TARGETS="admit read_scalev"] [ARGS=--json]
 	@PATH="$(CURDIR)/.local/cargo/bin:$$PATH" $(PYTHON) -m tests.local.fuzz --seconds $(FUZZ_SECONDS) $(ARGS) $(TARGETS)
 
-test-python: tools proxy binaries ## the template's tests, and end to end through a stack of their own
-	$(RUN) pytest tests $(ARGS)
+# A worker takes whole files, in the order that `tests/conftest.py` gives them.
+test-python: tools proxy binaries ## the template's tests, and end to end through stacks of their own: make test-python WORKERS=3
+	$(RUN) pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: tools proxy binaries ## five minutes of load, faults and kills; every delivery accounted for: make soak [ARGS="--seconds 60"]
 	@$(RUN) tests.soak $(ARGS)

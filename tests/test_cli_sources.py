@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -134,3 +136,19 @@ def test_a_credential_is_set_and_never_shown(cli: Cli, pipe: e2e.Pipe) -> None:
 def test_what_cannot_be_done_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
     ran = cli.run(*arguments)
     assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+
+
+def test_another_make_run_keeps_what_was_added_and_rotated(cli: Cli, pipe: e2e.Pipe, tmp_path: Path) -> None:
+    (added,) = cli.json("sources", "add", "selldone/of-mine", "--merchant", "1")
+    cli.json("sources", "rotate", "selldone/main")
+    before = current(pipe, "SelldoneSecret")
+    # `make run` has the sample sources, with other keys than the secret holds by now.
+    samples = sources.sample_sources(tmp_path / "sources.json")
+    samples["selldone"]["sources"]["of-the-samples"] = samples["selldone"]["sources"]["main"]
+    again = dataclasses.replace(pipe.stack, sources=samples)
+    sources.fill_secrets(again, lambda _: None)
+    after = current(pipe, "SelldoneSecret")
+    assert added["fingerprint"] in cli.json("sources", "list", "--source", "selldone/of-mine")[0]["keys"]
+    assert after["sources"].pop("of-the-samples") == samples["selldone"]["sources"]["of-the-samples"]
+    assert after == before
+    assert again.sources["selldone"]["sources"]["main"] == before["sources"]["main"]

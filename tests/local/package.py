@@ -7,10 +7,10 @@ its policies spell out batch calls (`spell_out_batch_calls`).
 
 from __future__ import annotations
 
-import filecmp
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
@@ -84,11 +84,15 @@ def functions(template: dict) -> list[dict]:
 
 
 def copy_binary(built: Path, bootstrap: Path) -> Path:
-    """Copies a binary to where Lambda looks for it, unless it is there already."""
+    """Copies a binary to where Lambda looks for it, stripped as a release is, unless it is there already."""
     if not built.is_file():
         raise MissingBinary(f"{built} is missing. Build it with: make binaries")
     bootstrap.parent.mkdir(parents=True, exist_ok=True)
-    if not (bootstrap.exists() and filecmp.cmp(built, bootstrap, shallow=False)):
-        shutil.copyfile(built, bootstrap)
-        bootstrap.chmod(0o755)
+    if bootstrap.exists() and bootstrap.stat().st_mtime_ns == built.stat().st_mtime_ns:
+        return bootstrap
+    shutil.copyfile(built, bootstrap)
+    if strip := shutil.which("strip"):
+        subprocess.run([strip, bootstrap], check=True)
+    bootstrap.chmod(0o755)
+    shutil.copystat(built, bootstrap)
     return bootstrap

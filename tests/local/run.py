@@ -1,6 +1,6 @@
-"""Sends every sample delivery through the local stack and shows what became of each.
+"""Sends every sample delivery through the local stack, and follows one order from its deliveries to its view.
 
-    python -m tests.local.run [--port 4566] [--only 'scalev/*'] [--json]
+    python -m tests.local.run [--port 4566] [--only 'scalev/*'] [--all] [--json]
 
 The operator's tool sends: `hookmill send` signs each case of `events/` with this stack's keys, posts it to
 its receiver's function URL and looks for what was kept.  Bodies and their timestamps stay as they are, so
@@ -34,6 +34,8 @@ NOT_SENT = ("host", "content-length", "connection", "via")
 NOT_SENT_PREFIXES = ("x-forwarded-", "x-amzn-", "x-amz-")
 # What `hookmill send` calls a delivery that made a row.
 KEPT = ("new", "conflict", "revision", "possiblyrepeated")
+# The order whose story is told, if it was sent: a payment from its creation to its refunds.
+STORY = "scalapay/it/21KLT3YDWT"
 ORDER_COLUMNS = ("pk", "order_state", "payment_state", "fulfillment_state", "total", "currency", "refunded")
 
 
@@ -215,33 +217,85 @@ def table(heads: tuple[str, ...], rows: list[tuple]) -> str:
     return "\n".join(lines)
 
 
-def show(stack: Stack, tool: Path, deliveries: list[Sent], views: list[dict], totals: dict) -> None:
-    """Prints the tables, and where to go from here."""
-    heads = ("provider", "case", "answer", "outcome", "type", "event")
-    print("\n" + table(heads, [tuple(getattr(sent, head) for head in heads) for sent in deliveries]))
-    columns = ORDER_COLUMNS + tuple(name for name in ("events",) if any(name in view for view in views))
-    print("\n" + table(columns, [tuple(view.get(name) for name in columns) for view in views]))
+def show(stack: Stack, tool: Path, deliveries: list[Sent], views: list[dict], totals: dict, every: bool) -> None:
+    """Prints one order's story or every delivery and order, the totals, and where to go from here."""
+    if every:
+        heads = ("provider", "case", "answer", "outcome", "type", "event")
+        print("\n" + table(heads, [tuple(getattr(sent, head) for head in heads) for sent in deliveries]))
+        columns = ORDER_COLUMNS + tuple(name for name in ("events",) if any(name in view for view in views))
+        print("\n" + table(columns, [tuple(view.get(name) for name in columns) for view in views]))
+    else:
+        print(story(stack, tool, deliveries, views))
     print("\n" + table(("count", "value"), [item for item in totals.items() if item[1] is not None]))
     print(further(stack, tool))
 
 
+def story(stack: Stack, tool: Path, deliveries: list[Sent], views: list[dict]) -> str:
+    """Returns one order's way: its deliveries, a message that a consumer gets, and its view."""
+    of_order = functools.partial(events_of, deliveries)
+    chosen = max((view["pk"] for view in views), key=lambda pk: (pk == STORY, len(of_order(pk))), default=None)
+    sent = of_order(chosen) if chosen else []
+    if not sent:
+        return "\nNone of these deliveries belongs to an order."
+    provider = sent[0].provider
+    latest = sent[-1].event
+    message = json.dumps(stack.invoke("ReadFunction", {"id": latest}), indent=2, ensure_ascii=False)
+    lines = [
+        f"\nOne order's way, {chosen}",
+        f"\n1. {provider} posts deliveries to its function URL. Each is checked, kept once, and answered:\n",
+        indented(table(("case", "answer", "outcome", "type"), [(s.case, s.answer, s.outcome, s.type) for s in sent])),
+        "\n2. The relay sends each kept event to your queue, WorkQueue, as one message; the last of these:\n",
+        indented(message),
+        f"\n3. The order's events together are its view:  hookmill orders show {chosen}\n",
+        indented(run_tool(stack, tool, "orders", "show", chosen)),
+    ]
+    return "\n".join(lines)
+
+
+def events_of(deliveries: list[Sent], order: str) -> list[Sent]:
+    """Returns the deliveries whose events belong to an order."""
+    return [sent for sent in deliveries if (sent.event or "").startswith(order + "/")]
+
+
+def run_tool(stack: Stack, tool: Path, *arguments: str) -> str:
+    """Returns what the operator's tool prints."""
+    ran = subprocess.run(
+        [tool, f"--local={stack.port}", *arguments],
+        env=clean_environment(stack.port),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (ran.stdout if ran.returncode == 0 else ran.stdout + ran.stderr).rstrip()
+
+
+def indented(text: str) -> str:
+    """Returns the text with every line moved in."""
+    return "\n".join(f"   {line}".rstrip() for line in text.splitlines())
+
+
 def further(stack: Stack, tool: Path) -> str:
-    """How to use the stack that is left running."""
+    """Returns the next commands for a stack that is left running."""
     state = stack.state.relative_to(ROOT) if stack.state.is_relative_to(ROOT) else stack.state
     port = "" if stack.port == 4566 else f" PORT={stack.port}"
     tool = tool.relative_to(ROOT) if tool.is_relative_to(ROOT) else tool
+    hookmill = f"{tool} --local{'' if stack.port == 4566 else f'={stack.port}'}"
     variables = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1"
     return f"""
 The stack stays up: {stack.endpoint}
-  send them again        make run{port}            (every one must be a repeat)
+  every delivery         make run{port} ARGS=--all    (sends them again: each must be a repeat)
+  latest events          {hookmill} events list
+  orders                 {hookmill} orders list
+  a source of your own   {hookmill} sources add selldone/shop --any-merchant
+  everything else        {hookmill} --help
   names and URLs         make status{port}
   one signed delivery    make sign{port} CASE=scalev/order.created.2026
-  the operator's tool    {tool} --local{"" if stack.port == 4566 else f"={stack.port}"} --help
   by hand                curl -i -X POST {stack.local_url("scalev")}<source>
   any AWS client         AWS_ENDPOINT_URL={stack.endpoint} {variables}
   keys and URL tokens    {state}/sources.json
   log                    {state}/ministack.log
-  stop                   make stop{port}           (its data goes with it)"""
+  stop                   make stop{port}              (its data goes with it)"""
 
 
 # --- The command -----------------------------------------------------------
@@ -280,7 +334,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Send every sample through the local stack.")
     add_arguments(parser)
     parser.add_argument("--only", default="*", help="a pattern of cases, such as 'scalev/order.*'")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--all", action="store_true", help="show every delivery and order, not one order's story")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     options = parser.parse_args(arguments)
     say = functools.partial(print, file=sys.stderr, flush=True)
     try:
@@ -295,7 +350,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(as_json(deliveries, views, totals))
     else:
-        show(stack, tool, deliveries, views, totals)
+        show(stack, tool, deliveries, views, totals, options.all)
     return 0 if well else 1
 
 

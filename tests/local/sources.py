@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.local.ministack import StackError
+
 if TYPE_CHECKING:
     from tests.local.stack import Stack
 
@@ -16,30 +18,33 @@ SAMPLE_SOURCES = ROOT / "events" / "sources.json"
 
 
 def sample_sources(kept: Path) -> dict[str, dict]:
-    """The sample sources with keys and tokens of this stack's own, the same at every `up`.
+    """Returns the sample sources with keys and tokens of this stack's own, those of the file `kept` where it has some.
 
     The ones in `events/sources.json` are published, and so are worth nothing as secrets.
     """
     sample = json.loads(SAMPLE_SOURCES.read_text())
     earlier = json.loads(kept.read_text()) if kept.exists() else {}
-    fresh = {
+    return {
         provider: {
             "sources": {
                 name: with_own_keys(source, earlier.get(provider, {}).get("sources", {}).get(name, {}))
                 for name, source in secret["sources"].items()
             },
-            # What refused bodies are sealed with; none is published.
+            # Seals refused bodies; none is published.
             "quarantine_key": earlier.get(provider, {}).get("quarantine_key") or secrets.token_urlsafe(32),
         }
         for provider, secret in sample.items()
     }
+
+
+def keep(fresh: dict[str, dict], kept: Path) -> None:
+    """Writes sources into a file that only its owner can read, for the next command to find."""
     kept.touch(mode=0o600)
     kept.write_text(json.dumps(fresh, indent=2) + "\n")
-    return fresh
 
 
 def with_own_keys(source: dict, earlier: dict) -> dict:
-    """The source with every key and token replaced: by the earlier ones while there are enough."""
+    """Returns the source with every key and token replaced: by the earlier ones while there are enough."""
     own = dict(source)
     for kind in ("signing_keys", "url_tokens"):
         if kind in source:
@@ -50,18 +55,34 @@ def with_own_keys(source: dict, earlier: dict) -> dict:
 
 
 def fill_secrets(stack: Stack, say: Callable[[str], None]) -> None:
-    """Puts each provider's sources into its secret, where they are not there already."""
+    """Adds the stack's sources to its secrets, and reads into `stack.sources` what the secrets hold afterwards.
+
+    A secret belongs to whoever uses the stack: a source that is there already stays as it is.
+    """
     client = stack.client("secretsmanager")
-    for provider, value in stack.sources.items():
+    for provider, samples in stack.sources.items():
         secret = stack.outputs[f"{provider.capitalize()}Secret"]
-        if read_secret(client, secret) != value:
-            client.put_secret_value(SecretId=secret, SecretString=json.dumps(value))
-            say(f"  secret of {provider}: {', '.join(value['sources'])}")
+        held = read_secret(client, secret) or {}
+        merged = merge(samples, held)
+        if merged != held:
+            client.put_secret_value(SecretId=secret, SecretString=json.dumps(merged))
+            added = [name for name in samples["sources"] if name not in held.get("sources", {})]
+            say(f"  sources of {provider}: {', '.join(added) or 'none new'}")
+        stack.sources[provider] = merged
+
+
+def merge(samples: dict, held: dict) -> dict:
+    """Returns what a secret holds, with the sources and the quarantine key of `samples` that it lacks."""
+    return samples | held | {"sources": samples["sources"] | held.get("sources", {})}
 
 
 def read_secret(client, secret: str) -> dict | None:
-    """The secret's value, or None for the empty secret that the template makes."""
+    """Returns the secret's value, or None for the empty secret that the template makes."""
     try:
-        return json.loads(client.get_secret_value(SecretId=secret).get("SecretString") or "null")
+        text = client.get_secret_value(SecretId=secret).get("SecretString") or "null"
     except client.exceptions.ResourceNotFoundException:
         return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise StackError(f"The secret {secret} is not JSON. Correct it, or start again from nothing: make stop") from None

@@ -15,7 +15,6 @@ import argparse
 import http.client
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -29,9 +28,9 @@ from botocore.config import Config
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.local import ministack, package, sources
+from tests.local.deploy import deploy
 from tests.local.ministack import REGION, ROOT, StackError
 
-SAM = Path(sys.executable).with_name("sam")
 STACK_NAME = "hookmill"
 
 Say = Callable[[str], None]
@@ -130,11 +129,15 @@ def up(
         say("The template and the functions are deployed already.")
         stack.outputs = read_outputs(stack)
     else:
-        deploy(stack, template, parameters or {}, say)
+        say("Deploying template.yaml …")
+        began = time.monotonic()
+        deploy(stack, STACK_NAME, template, parameters or {})
         stack.outputs = read_outputs(stack)
         complete(stack)
+        say(f"  deployed after {time.monotonic() - began:.1f} s")
     stack.sources = sources.sample_sources(state / "sources.json")
     sources.fill_secrets(stack, say)
+    sources.keep(stack.sources, state / "sources.json")
     save(stack, digest)
     return stack
 
@@ -166,34 +169,6 @@ def start(stack: Stack, say: Say, functions_port: int | None = None) -> None:
 
 
 # --- Deployment ------------------------------------------------------------
-
-
-def deploy(stack: Stack, template: Path, parameters: dict[str, str], say: Say) -> None:
-    """Runs `sam deploy`, the same command that deploys to AWS."""
-    say("Deploying template.yaml (sam deploy) …")
-    began = time.monotonic()
-    command = [
-        SAM, "deploy", "--template-file", template, "--stack-name", STACK_NAME, "--resolve-s3",
-        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
-        "--region", REGION,
-    ]  # fmt: skip
-    if parameters:
-        command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
-    # Another directory, so that no samconfig.toml of the user's has a say.
-    result = subprocess.run(
-        command,
-        env=ministack.clean_environment(stack.port),
-        cwd=stack.state,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    (stack.state / "deploy.log").write_text(result.stdout)
-    if result.returncode != 0:
-        raise StackError("sam deploy failed:\n" + result.stdout[-4000:])
-    say(f"  deployed after {time.monotonic() - began:.1f} s")
 
 
 def complete(stack: Stack) -> None:
