@@ -26,7 +26,8 @@ class Ran:
     @property
     def lines(self) -> list[dict]:
         """The documents of a command with `--json`, one a line."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        # Only \n ends a document: texts in it may hold other separators of lines.
+        return [json.loads(line) for line in self.out.split("\n") if line]
 
     @property
     def error(self) -> dict:

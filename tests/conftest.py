@@ -1,4 +1,7 @@
-"""What the end-to-end tests share: a local stack of their own, apart from that of `make run`."""
+"""Fixtures of the end-to-end tests: a local stack for each worker, apart from that of `make run`.
+
+`make test` runs several workers side by side; each takes whole files, so a file's tests share one stack.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import cli as tool
-from tests import e2e
+from tests import e2e, e2e_logs
 from tests.local import stack as local
 
 
@@ -24,7 +27,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
-    """`template.yaml`, deployed to a MiniStack of this test run's own; stopped at the end.
+    """`template.yaml`, deployed to a MiniStack of the worker's own; stopped at the end.
 
     See `tests.local.stack.Stack` for what it offers: `client`, `physical`, `invoke`, `outputs`, `sources`.
     HOOKMILL_BINARIES names another folder of built functions.
@@ -40,9 +43,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
 
 
 @pytest.fixture(scope="session")
-def pipe(stack: local.Stack) -> e2e.Pipe:
-    """The session's stack with sources for every file of tests, and everything that came off its WorkQueue."""
-    return e2e.open_pipe(stack)
+def pipe(stack: local.Stack) -> Iterator[e2e.Pipe]:
+    """The worker's stack with sources for every file of tests, and everything that came off its WorkQueue.
+
+    At the end its logs are checked: they hold the lines of all the tests that ran on it.
+    """
+    opened = e2e.open_pipe(stack)
+    yield opened
+    e2e_logs.check(opened)
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +65,22 @@ def told_to_strangers(pipe: e2e.Pipe) -> e2e.Answer:
     return pipe.request("scalev", "/who", b"{}", [("content-type", "application/json")])
 
 
+# Files that take longest start first, so that no worker is left with one of them at the end.
+LONGEST_FIRST = (
+    *("test_operators.py", "test_soak.py", "test_e2e_watch.py", "test_e2e_bad_input.py", "test_e2e_concurrent.py"),
+    *("test_cli_forward.py", "test_cli_doctor.py", "test_e2e_claims.py", "test_cli_reconcile.py", "test_e2e_samples.py"),
+)
+LAST = "test_e2e_logs.py"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is to be in no log is looked for when everything has been sent; alone it sends its own."""
-    items.sort(key=lambda item: item.path.name == "test_e2e_logs.py")
+    """Orders the files: the longest first; the logs when everything has been sent."""
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        name = item.path.name
+        return name == LAST, LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ FORGOTTEN = "scalapay/it-forgotten"
 TOKEN = "21KLT3YDWT"
 ORDER = f"{FORGOTTEN}/{TOKEN}"
 CASES = ("created", "authorized.after_created", "refunded")
+EMAIL = "consumer@example.com"
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,14 @@ def said(pipe: e2e.Pipe) -> str:
 
 
 def test_a_dry_run_erases_nothing(cli: Cli, pipe: e2e.Pipe) -> None:
+    # Deliveries that other tests sent to sources that nobody set up may be of the same person.
+    refused = cli.json("forget", "person", "--source", SOURCE, "--email", EMAIL)[-1]["refused"]
     ids = cli.send(pipe, CASES, SOURCE)
     email, before = email_of(pipe, ids[0]), pipe.rows("scalapay", "it-forget")
+    assert email == EMAIL
     lines = cli.json("forget", "person", "--source", SOURCE, "--email", email.upper())
     assert lines[0] == {"order": f"{SOURCE}/{TOKEN}", "events": 1, "fields": ["customer.email"]}
-    assert lines[-1] == {"orders": 1, "events": len(ids), "refused": 0, "failed": 0}
+    assert lines[-1] == {"orders": 1, "events": len(ids), "refused": refused, "failed": 0}
     assert pipe.rows("scalapay", "it-forget") == before
 
 

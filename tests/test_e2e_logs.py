@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
-from tests import e2e, e2e_checks
+from tests import e2e
+from tests.e2e_logs import NUMBERS, check_counts, check_credentials, check_lines, check_personal_data
+from tests.e2e_logs import check_secrets_of_bodies, own_lines, read_logs
 from tests.local import run, signing
 
-DIMENSIONS = [["provider", "outcome"]]
-# The watch's numbers are of the whole stack.
-STACK = [["stack"]]
-NUMBERS = {"Silence", "Drift", "Subscriptions", "OldKeys", "Swept"}
-# The one metric that calls somebody has no dimension, so that one alarm hears all of it.
-ATTENTION = "Attention"
-# Refusals are told in batches of this many at most; a process may end with a batch untold.
-REFUSALS_A_LINE = 20
-# Lambda's own lines around ours.
-LAMBDAS_OWN = re.compile(r"(?:START|END|REPORT) RequestId: ")
 REPEATED = 3
 FORGED = 25
-
-# Where bodies tell of people, and which of their members do.
-PEOPLE = re.compile(
-    r"customer\w*|consumer|buyer|user|receiver_info|billing|shipping|\w*address|recipient\w*|payment_account_holder"
-)
-PERSONAL = re.compile(
-    r"(?:\w+_)?(?:e_?mail|phone\w*|mobile\w*|name|surname|givenNames|address(?:_?\d)?|line\d|birthday)"
-)
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-LENGTH_MIN = 6
-WORD = re.compile(r"[^\W_]+")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +37,7 @@ def logged(pipe: e2e.Pipe) -> dict[str, list[str]]:
 
 
 def test_a_delivery_is_one_line(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
-    lines = [line for line in told(logged) if "Deliveries" in line and str(line.get("source")).endswith("-logs")]
+    lines = [line for line in own_lines(logged) if "Deliveries" in line and str(line.get("source")).endswith("-logs")]
     kept = [line for line in lines if line["outcome"] == "kept"]
     assert len(kept) == len(run.cases())
     assert {line["id"] for line in kept} == {
@@ -67,21 +47,7 @@ def test_a_delivery_is_one_line(pipe: e2e.Pipe, logged: dict[str, list[str]]) ->
 
 
 def test_every_line_of_ours_is_one_object(logged: dict[str, list[str]]) -> None:
-    for line in told(logged):
-        assert line["level"] in ("INFO", "WARN", "ERROR") and line["message"]
-        if "Deliveries" in line:
-            assert line["provider"] in signing.PROVIDERS and line["outcome"]
-        if "_aws" not in line:
-            continue
-        assert isinstance(line["_aws"]["Timestamp"], int)
-        for directive in line["_aws"]["CloudWatchMetrics"]:
-            names = [metric["Name"] for metric in directive["Metrics"]]
-            assert directive["Namespace"] == "hookmill"
-            of_watch = STACK if set(names) <= NUMBERS else DIMENSIONS
-            assert directive["Dimensions"] == ([[]] if names == [ATTENTION] else of_watch)
-            assert ATTENTION not in names or names == [ATTENTION]
-            assert {name for dimension in directive["Dimensions"] for name in dimension} <= line.keys()
-            assert all(isinstance(line[name], (int, float)) for name in names)
+    check_lines(logged)
 
 
 def test_the_watch_tells_its_numbers(logged: dict[str, list[str]]) -> None:
@@ -91,62 +57,20 @@ def test_the_watch_tells_its_numbers(logged: dict[str, list[str]]) -> None:
 
 
 def test_every_delivery_is_counted_and_refusals_in_few_lines(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
-    for provider in signing.PROVIDERS:
-        own = [json.loads(line) for line in logged[provider] if line.startswith("{")]
-        answered = sum(line.startswith("START ") for line in logged[provider])
-        counted = sum(line.get("Deliveries", 0) for line in own)
-        function = pipe.stack.outputs[f"{provider.capitalize()}Function"]
-        spawned = sum("spawned" in line and function in line for line in logged["ministack.log"])
-        assert counted <= answered <= counted + spawned * REFUSALS_A_LINE, provider
-        assert all(line["Deliveries"] == 1 for line in own if "Deliveries" in line and line["outcome"] != "refused")
+    check_counts(pipe, logged)
 
 
 def test_no_log_holds_a_credential(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
-    known = {
-        value
-        for secret in pipe.stack.sources.values()
-        for source in secret["sources"].values()
-        for value in source["signing_keys"] + source["url_tokens"]
-    }
-    known |= {secret["quarantine_key"] for secret in pipe.stack.sources.values()}
-    assert len(known) > 40 and len(pipe.credentials) > 100
-    assert found(logged, known | pipe.credentials) == {}
+    assert len(pipe.credentials) > 100
+    check_credentials(pipe, logged)
 
 
 def test_no_log_holds_a_secret_of_a_body(logged: dict[str, list[str]]) -> None:
-    secrets = set()
-    for file in run.cases():
-        body = signing.body_bytes(json.loads(file.read_text(encoding="utf-8")))
-        for text in e2e_checks.without_secrets(file.parent.name, body)[1]:
-            secrets |= {value for value in strings(json.loads(text)) if len(value) >= LENGTH_MIN}
-    assert len(secrets) > 3
-    assert found(logged, secrets) == {}
+    check_secrets_of_bodies(logged)
 
 
 def test_no_log_holds_personal_data(logged: dict[str, list[str]]) -> None:
-    personal = set()
-    for file in run.cases():
-        body = signing.body_bytes(json.loads(file.read_text(encoding="utf-8"))).decode()
-        personal |= set(EMAIL.findall(body)) | set(personal_values(json.loads(body), in_person=False))
-    personal = {value for value in personal if len(value) >= LENGTH_MIN or not value.isascii()}
-    assert {"buyer@example.com", "Example Buyer", "15550100", "陳小明"} <= personal
-    assert found(logged, personal) == {}
-
-
-# --- The logs --------------------------------------------------------------
-
-
-def read_logs(pipe: e2e.Pipe) -> dict[str, list[str]]:
-    """The lines of every log group, receivers' under their providers' names, and of MiniStack's own log."""
-    client = pipe.stack.client("logs")
-    logs: dict[str, list[str]] = {}
-    for page in client.get_paginator("describe_log_groups").paginate():
-        for group in (group["logGroupName"] for group in page["logGroups"]):
-            short = group.rsplit("/", 1)[-1].removesuffix("Logs").lower()
-            pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
-            logs[short] = [event["message"] for page in pages for event in page["events"]]
-    logs["ministack.log"] = (pipe.stack.state / "ministack.log").read_text(errors="replace").splitlines()
-    return logs
+    check_personal_data(logged)
 
 
 def wait_for_lines(pipe: e2e.Pipe, relayed: int) -> None:
@@ -158,27 +82,6 @@ def wait_for_lines(pipe: e2e.Pipe, relayed: int) -> None:
     e2e.wait_until(all_there, "the relay's lines are not all there", seconds=20)
 
 
-def told(logged: dict[str, list[str]]) -> list[dict]:
-    """Our own lines; whatever is neither ours nor Lambda's, such as a panic's text, is no JSON and fails here."""
-    lines = [line for log, lines in logged.items() if log != "ministack.log" for line in lines]
-    return [json.loads(line) for line in lines if line.strip() and not LAMBDAS_OWN.match(line)]
-
-
-def found(logged: dict[str, list[str]], values: set[str]) -> dict[str, str]:
-    """Which of the values stand in which log, as words of their own: digits stand in many a hash."""
-    hits: dict[str, str] = {}
-    for log, lines in logged.items():
-        text = "\n".join(lines)
-        words = set(WORD.findall(text))
-        for value in values:
-            for form in {value, json.dumps(value)[1:-1]}:
-                # Most words of most values are nowhere, which is soon seen.
-                if all(word in words for word in WORD.findall(form)):
-                    if re.search(r"(?<![0-9A-Za-z])" + re.escape(form) + r"(?![0-9A-Za-z])", text):
-                        hits[value] = log
-    return hits
-
-
 def logs_sources(pipe: e2e.Pipe) -> list[tuple[str, str]]:
     return [
         (provider, name)
@@ -186,32 +89,3 @@ def logs_sources(pipe: e2e.Pipe) -> list[tuple[str, str]]:
         for name in secret["sources"]
         if name.endswith("-logs")
     ]
-
-
-# --- What must not be there --------------------------------------------------
-
-
-def personal_values(value: object, in_person: bool) -> list[str]:
-    """Names, addresses and numbers of the people in a body."""
-    if isinstance(value, list):
-        return [found for item in value for found in personal_values(item, in_person)]
-    if not isinstance(value, dict):
-        return []
-    values = []
-    for name, member in value.items():
-        about = in_person or bool(PEOPLE.fullmatch(name))
-        if isinstance(member, (str, int)) and not isinstance(member, bool):
-            if about and PERSONAL.fullmatch(name):
-                values.append(str(member))
-        else:
-            values += personal_values(member, about)
-    return values
-
-
-def strings(value: object) -> list[str]:
-    """Every text in a value."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return [text for item in value for text in strings(item)]
-    return [value] if isinstance(value, str) else []

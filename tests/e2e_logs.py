@@ -1,0 +1,179 @@
+"""The logs of the functions, and checks of all their lines: no log holds what it must not hold.
+
+Each stack's logs are checked when its tests have ended (`conftest.py`); `test_e2e_logs.py` sends what they must show.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests import e2e, e2e_checks
+from tests.local import run, signing
+
+DIMENSIONS = [["provider", "outcome"]]
+# The watch's numbers are of the whole stack.
+STACK = [["stack"]]
+NUMBERS = {"Silence", "Drift", "Subscriptions", "OldKeys", "Swept"}
+# The one metric that calls somebody has no dimension, so that one alarm hears all of it.
+ATTENTION = "Attention"
+# Refusals are told in batches of this many at most; a process may end with a batch untold.
+REFUSALS_A_LINE = 20
+# Lambda's own lines around ours.
+LAMBDAS_OWN = re.compile(r"(?:START|END|REPORT) RequestId: ")
+
+# Where bodies tell of people, and which of their members do.
+PEOPLE = re.compile(
+    r"customer\w*|consumer|buyer|user|receiver_info|billing|shipping|\w*address|recipient\w*|payment_account_holder"
+)
+PERSONAL = re.compile(
+    r"(?:\w+_)?(?:e_?mail|phone\w*|mobile\w*|name|surname|givenNames|address(?:_?\d)?|line\d|birthday)"
+)
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+LENGTH_MIN = 6
+WORD = re.compile(r"[^\W_]+")
+
+
+# --- The checks --------------------------------------------------------------
+
+
+def check(pipe: e2e.Pipe) -> None:
+    """Checks every line that the pipe's functions have written so far."""
+    logged = read_logs(pipe)
+    check_lines(logged)
+    check_counts(pipe, logged)
+    check_credentials(pipe, logged)
+    check_secrets_of_bodies(logged)
+    check_personal_data(logged)
+
+
+def check_lines(logged: dict[str, list[str]]) -> None:
+    """Every line of ours is one object, with metrics as the alarms expect them."""
+    for line in own_lines(logged):
+        assert line["level"] in ("INFO", "WARN", "ERROR") and line["message"]
+        if "Deliveries" in line:
+            assert line["provider"] in signing.PROVIDERS and line["outcome"]
+        if "_aws" not in line:
+            continue
+        assert isinstance(line["_aws"]["Timestamp"], int)
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            names = [metric["Name"] for metric in directive["Metrics"]]
+            assert directive["Namespace"] == "hookmill"
+            of_watch = STACK if set(names) <= NUMBERS else DIMENSIONS
+            assert directive["Dimensions"] == ([[]] if names == [ATTENTION] else of_watch)
+            assert ATTENTION not in names or names == [ATTENTION]
+            assert {name for dimension in directive["Dimensions"] for name in dimension} <= line.keys()
+            assert all(isinstance(line[name], (int, float)) for name in names)
+
+
+def check_counts(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
+    """Every delivery is counted once, refusals in few lines."""
+    for provider in signing.PROVIDERS:
+        own = [json.loads(line) for line in logged[provider] if line.startswith("{")]
+        answered = sum(line.startswith("START ") for line in logged[provider])
+        counted = sum(line.get("Deliveries", 0) for line in own)
+        function = pipe.stack.outputs[f"{provider.capitalize()}Function"]
+        spawned = sum("spawned" in line and function in line for line in logged["ministack.log"])
+        assert counted <= answered <= counted + spawned * REFUSALS_A_LINE, provider
+        assert all(line["Deliveries"] == 1 for line in own if "Deliveries" in line and line["outcome"] != "refused")
+
+
+def check_credentials(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
+    """No log holds a credential."""
+    known = {
+        value
+        for secret in pipe.stack.sources.values()
+        for source in secret["sources"].values()
+        for value in source["signing_keys"] + source["url_tokens"]
+    }
+    known |= {secret["quarantine_key"] for secret in pipe.stack.sources.values()}
+    assert len(known) > 40
+    assert found_in(logged, known | pipe.credentials) == {}
+
+
+def check_secrets_of_bodies(logged: dict[str, list[str]]) -> None:
+    """No log holds a secret of a body."""
+    secrets = set()
+    for file in run.cases():
+        body = signing.body_bytes(json.loads(file.read_text(encoding="utf-8")))
+        for text in e2e_checks.without_secrets(file.parent.name, body)[1]:
+            secrets |= {value for value in strings(json.loads(text)) if len(value) >= LENGTH_MIN}
+    assert len(secrets) > 3
+    assert found_in(logged, secrets) == {}
+
+
+def check_personal_data(logged: dict[str, list[str]]) -> None:
+    """No log holds personal data."""
+    personal = set()
+    for file in run.cases():
+        body = signing.body_bytes(json.loads(file.read_text(encoding="utf-8"))).decode()
+        personal |= set(EMAIL.findall(body)) | set(personal_values(json.loads(body), in_person=False))
+    personal = {value for value in personal if len(value) >= LENGTH_MIN or not value.isascii()}
+    assert {"buyer@example.com", "Example Buyer", "15550100", "陳小明"} <= personal
+    assert found_in(logged, personal) == {}
+
+
+# --- The logs --------------------------------------------------------------
+
+
+def read_logs(pipe: e2e.Pipe) -> dict[str, list[str]]:
+    """The lines of every log group, receivers' under their providers' names, and of MiniStack's own log."""
+    client = pipe.stack.client("logs")
+    logs: dict[str, list[str]] = {}
+    for page in client.get_paginator("describe_log_groups").paginate():
+        for group in (group["logGroupName"] for group in page["logGroups"]):
+            short = group.rsplit("/", 1)[-1].removesuffix("Logs").lower()
+            pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
+            logs[short] = [event["message"] for page in pages for event in page["events"]]
+    logs["ministack.log"] = (pipe.stack.state / "ministack.log").read_text(errors="replace").splitlines()
+    return logs
+
+
+def own_lines(logged: dict[str, list[str]]) -> list[dict]:
+    """Our own lines; whatever is neither ours nor Lambda's, such as a panic's text, is no JSON and fails here."""
+    lines = [line for log, lines in logged.items() if log != "ministack.log" for line in lines]
+    return [json.loads(line) for line in lines if line.strip() and not LAMBDAS_OWN.match(line)]
+
+
+def found_in(logged: dict[str, list[str]], values: set[str]) -> dict[str, str]:
+    """Which of the values stand in which log, as words of their own: digits stand in many a hash."""
+    hits: dict[str, str] = {}
+    for log, lines in logged.items():
+        text = "\n".join(lines)
+        words = set(WORD.findall(text))
+        for value in values:
+            for form in {value, json.dumps(value)[1:-1]}:
+                # Most words of most values are nowhere, which is soon seen.
+                if all(word in words for word in WORD.findall(form)):
+                    if re.search(r"(?<![0-9A-Za-z])" + re.escape(form) + r"(?![0-9A-Za-z])", text):
+                        hits[value] = log
+    return hits
+
+
+# --- What must not be there --------------------------------------------------
+
+
+def personal_values(value: object, in_person: bool) -> list[str]:
+    """Names, addresses and numbers of the people in a body."""
+    if isinstance(value, list):
+        return [name for item in value for name in personal_values(item, in_person)]
+    if not isinstance(value, dict):
+        return []
+    values = []
+    for name, member in value.items():
+        about = in_person or bool(PEOPLE.fullmatch(name))
+        if isinstance(member, (str, int)) and not isinstance(member, bool):
+            if about and PERSONAL.fullmatch(name):
+                values.append(str(member))
+        else:
+            values += personal_values(member, about)
+    return values
+
+
+def strings(value: object) -> list[str]:
+    """Every text in a value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for item in value for text in strings(item)]
+    return [value] if isinstance(value, str) else []
