@@ -5,15 +5,19 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::patient::Figure;
-use super::{Finding, Patient, span};
+use super::{Finding, Patient, State, span};
 use crate::aws::failed_for;
 use crate::context::Context;
 use crate::deployment::Queue;
 use crate::error::Error;
 
+/// Consumers that run ask their queue within this long, even if it is empty.
+const READ_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// A figure of the last while.
 const LATELY: Duration = Duration::from_secs(15 * 60);
 const ORDERS_SECONDS_MAX: i64 = 5 * 60;
+/// Messages that nobody has asked for in this long have no reader.
+const SILENT_SECONDS: i64 = 60 * 60;
 const WORK_SECONDS_ODD: i64 = 24 * 60 * 60;
 /// Messages end by themselves after 14 days.
 const WORK_SECONDS_MAX: i64 = 10 * WORK_SECONDS_ODD;
@@ -38,15 +42,51 @@ pub(super) async fn queues(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
         findings.push(Finding::unknown(error.clone()).about("ages"));
     }
     let ages = ages.unwrap_or_default();
+    let reads = reads(patient, deployment.queue(Queue::Work)).await;
     for (number, (name, queue, url)) in there.iter().enumerate() {
         let age = ages.get(number).copied().flatten().map(seconds);
         let finding = match depth(patient.context, url).await {
+            Ok(messages) if *queue == Queue::Work => judge_work(messages, age, reads),
             Ok(messages) => judge(*queue, messages, age),
             Err(error) => Finding::unknown(error),
         };
         findings.push(finding.about(*name));
     }
     Ok(findings)
+}
+
+/// How often a queue was asked for messages within the last hour; `None` if CloudWatch has no value.
+async fn reads(patient: &Patient<'_>, url: Option<&str>) -> Option<i64> {
+    let name = url?.rsplit('/').next()?.to_owned();
+    let figure = |figure: &'static str| Figure {
+        namespace: "AWS/SQS",
+        name: figure,
+        dimension: Some(("QueueName", name.clone())),
+        statistic: "Sum",
+    };
+    let figures = [figure("NumberOfMessagesReceived"), figure("NumberOfEmptyReceives")];
+    let found: Vec<f64> = patient.figures(&figures, READ_WITHIN).await.ok()?.into_iter().flatten().collect();
+    (!found.is_empty()).then(|| seconds(found.iter().sum()))
+}
+
+/// The work queue may have no reader at all, which its age shows only after a day.
+fn judge_work(messages: u64, oldest_seconds: Option<i64>, reads: Option<i64>) -> Finding {
+    let judged = judge(Queue::Work, messages, oldest_seconds);
+    let waits_long = oldest_seconds.is_some_and(|age| age > SILENT_SECONDS);
+    if judged.state != State::Ok || messages == 0 || reads.is_some_and(|reads| reads > 0) {
+        return judged;
+    }
+    let next = "Messages end after 14 days; their events stay kept. Start a consumer of the queue, \
+                or deploy with WorkQueueEnabled=false.";
+    match (waits_long, reads, oldest_seconds) {
+        (true, ..) => {
+            Finding::warning(format!("{}, and nobody has asked for any within the last hour", judged.message))
+                .next(next)
+        }
+        // The age comes minutes after the messages, and a local stack has no figures at all.
+        (false, None, None) => Finding::notice(format!("{}, and no sign of a reader", judged.message)).next(next),
+        (false, ..) => judged,
+    }
 }
 
 fn age_of(url: &str) -> Figure {
@@ -111,8 +151,26 @@ fn judge(queue: Queue, messages: u64, oldest_seconds: Option<i64>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
     use super::*;
+
+    #[test]
+    fn a_work_queue_without_a_reader_is_reported() {
+        const HOUR: i64 = 60 * 60;
+        for (messages, age, reads, state) in [
+            (3, Some(2 * HOUR), None, State::Warning),
+            (3, Some(2 * HOUR), Some(0), State::Warning),
+            (3, Some(2 * HOUR), Some(9), State::Ok),
+            (3, Some(60), None, State::Ok),
+            (3, None, None, State::Notice),
+            (3, None, Some(1), State::Ok),
+            (0, None, None, State::Ok),
+            (3, Some(300 * HOUR), Some(9), State::Problem),
+        ] {
+            let finding = judge_work(messages, age, reads);
+            assert_eq!(finding.state, state, "{messages} {age:?} {reads:?}");
+            assert_eq!(finding.next.is_none(), state == State::Ok);
+        }
+    }
 
     #[test]
     fn dead_letters_and_old_messages_are_told() {
