@@ -43,6 +43,8 @@ const LOOK_MAX: usize = 1_000;
 /// The first wait before another try; each further one is twice as long.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Tries of one event with --once, which has to end.
+const TRIES_ONCE: u32 = 4;
 
 /// Arguments of `forward`.
 #[derive(Debug, Clone, Args)]
@@ -167,7 +169,7 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
     let target = Target::of(context, args, &sources, other.as_ref()).await?;
     let path = match &args.position {
         Some(path) => path.clone(),
-        None => position::default_path(context, &target).await?,
+        None => position::default_path(context, &target, &args.sources).await?,
     };
     let file = PositionFile::open(&path, context.deployment().await?.events_table()?, target.name())?;
     let position = begin(context, args, &sources, &file).await?;
@@ -267,7 +269,7 @@ impl Run<'_> {
                 Ok(0) if self.args.once => return Ok(()),
                 Ok(_) => wait = WAIT_FIRST,
                 // This machine may be offline for as long as it likes: what comes meanwhile is kept over there.
-                Err(error) if error.exit == Exit::Service => {
+                Err(error) if error.exit == Exit::Service && !self.args.once => {
                     if wait == WAIT_FIRST {
                         self.context.output.note(&format!("{error}; looking again until it can be done"));
                     }
@@ -428,7 +430,16 @@ async fn forward_one(
             Ok(status) => format!("it answers {status}"),
             Err(why) => why.clone(),
         };
-        shared.lock().await.tell_failing(&line.event.id, Some(&why));
+        let mut run = shared.lock().await;
+        if run.args.once && line.tries >= TRIES_ONCE {
+            let told =
+                format!("{} does not take {}: {why}, tried {TRIES_ONCE} times", run.target.name(), line.event.id);
+            return Err(Error::service(told).next(
+                "Nothing is lost. Is the target up, and the URL right? Then the same command again goes on from here.",
+            ));
+        }
+        run.tell_failing(&line.event.id, Some(&why));
+        drop(run);
         pause(context, &mut stop, wait).await;
         wait = (wait * 2).min(WAIT_MAX);
     }

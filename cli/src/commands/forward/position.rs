@@ -13,6 +13,7 @@ use super::target::Target;
 use crate::context::Context;
 use crate::error::Error;
 use crate::index::Entry;
+use crate::sources::SourceArgs;
 use crate::time::{Instant, instant};
 
 /// Everything received before a time is through, and of what was received since, what is named.
@@ -163,8 +164,9 @@ impl PositionFile {
     }
 }
 
-/// A position of this stack and target in the user's state folder.
-pub async fn default_path(context: &Context, target: &Target) -> Result<PathBuf, Error> {
+/// The file of this stack, target and selection of sources in the user's state folder: what one source's run has
+/// forwarded says nothing of another's.
+pub async fn default_path(context: &Context, target: &Target, sources: &SourceArgs) -> Result<PathBuf, Error> {
     let deployment = context.deployment().await?;
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = set("XDG_STATE_HOME")
@@ -178,9 +180,16 @@ pub async fn default_path(context: &Context, target: &Target) -> Result<PathBuf,
         .chain_update(deployment.events_table()?.as_bytes())
         .chain_update(b"\0")
         .chain_update(target.name().as_bytes())
+        .chain_update(selected(sources).as_bytes())
         .finalize();
     let mark = hex::encode(digest.get(..6).unwrap_or_default());
     Ok(folder.join("hookmill").join("forward").join(format!("{}-{mark}.json", deployment.stack())))
+}
+
+/// The selected sources in words; empty for all, whichever they are by then.
+fn selected(sources: &SourceArgs) -> String {
+    let source = sources.source.as_ref().map(|source| format!("\0{source}"));
+    source.or_else(|| sources.provider.map(|provider| format!("\0{}", provider.0.name))).unwrap_or_default()
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -223,6 +232,15 @@ mod tests {
         position.done(&late);
         assert_eq!(position.from_ms(), 290_000);
         assert!(position.has(&late) && position.has(&all[2]));
+    }
+
+    #[test]
+    fn a_selection_of_sources_has_a_position_of_its_own() {
+        let source = SourceArgs { source: Some("scalev/main".parse().unwrap()), provider: None };
+        let provider = SourceArgs { source: None, provider: Some("scalev".parse().unwrap()) };
+        assert_eq!(selected(&source), "\0scalev/main");
+        assert_eq!(selected(&provider), "\0scalev");
+        assert_eq!(selected(&SourceArgs::default()), "");
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Target {
             return Ok(Target { name, shape, sender });
         }
         let url = args.to.as_ref().or(args.to_receiver.as_ref()).ok_or_else(|| Error::usage("there is no target"))?;
+        let url = &with_scheme(url);
         check_url(url, args.allow_http)?;
         refuse_loop(context, url).await?;
         let shape = if args.to.is_some() {
@@ -202,6 +203,12 @@ fn there(args: &ForwardArgs, name: &SourceName) -> Result<SourceName, Error> {
     }
 }
 
+/// Adds the scheme to a URL of this machine that has none: `localhost:3000`.
+fn with_scheme(url: &str) -> String {
+    let plain = !url.contains("://") && is_loopback(host(url));
+    if plain { format!("http://{url}") } else { url.to_owned() }
+}
+
 /// Events hold personal data: without TLS they go to this machine only, unless somebody says so.
 fn check_url(url: &str, allow_http: bool) -> Result<(), Error> {
     let rest = match url.split_once("://") {
@@ -281,6 +288,11 @@ mod tests {
             assert_eq!(check_url(url, false).is_ok(), allowed, "{url}");
         }
         assert!(check_url("http://10.0.0.1/", true).is_ok());
+        assert_eq!(with_scheme("localhost:3000/hook"), "http://localhost:3000/hook");
+        assert_eq!(with_scheme("[::1]:3000"), "http://[::1]:3000");
+        for url in ["example.com", "https://localhost", "10.0.0.1:80"] {
+            assert_eq!(with_scheme(url), url);
+        }
     }
 
     #[test]
