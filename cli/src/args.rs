@@ -1,13 +1,16 @@
 //! The command line.
 
-use clap::{Args, Parser};
+use std::ffi::{OsStr, OsString};
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::Command;
-use crate::error::EXIT_CODES;
+use crate::error::{EXIT_CODES, Error};
 
 /// Look up, send and follow the webhooks of a hookmill stack, with your own AWS credentials.
 #[derive(Debug, Parser)]
-#[command(name = "hookmill", version, after_help = exit_codes(), disable_help_subcommand = true)]
+#[command(name = "hookmill", version, after_help = exit_codes())]
 pub struct Cli {
     /// Which stack, and how to talk.
     #[command(flatten)]
@@ -42,6 +45,65 @@ pub struct Global {
     /// One JSON document a line instead of text
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Cli {
+    /// Reads a command line, the program's name first. Without a word it asks for help.
+    pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut words = with_port_joined(words);
+        if words.len() < 2 {
+            words.push("--help".into());
+        }
+        Cli::from_arg_matches(&Cli::command().try_get_matches_from(words)?)
+    }
+}
+
+/// Makes `--local 4575` into `--local=4575`. To clap a value that may be left out has to stand behind a `=`, or every
+/// command behind a bare `--local` would be its value.
+fn with_port_joined(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let is_number = |word: &OsString| {
+        let bytes = word.as_encoded_bytes();
+        !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit)
+    };
+    let mut words = words.into_iter().peekable();
+    let mut joined: Vec<OsString> = Vec::new();
+    while let Some(mut word) = words.next() {
+        if word == "--" {
+            joined.push(word);
+            joined.extend(words);
+            break;
+        }
+        if word == "--local"
+            && let Some(port) = words.next_if(is_number)
+        {
+            word.push("=");
+            word.push(port);
+        }
+        joined.push(word);
+    }
+    joined
+}
+
+/// Returns whether a command line asks for JSON, where it cannot be read otherwise.
+pub fn asks_for_json<T: AsRef<OsStr>>(words: &[T]) -> bool {
+    words.iter().map(AsRef::as_ref).take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+/// Returns a mistake on the command line as an error like any other.
+pub fn mistake(error: &clap::Error) -> Error {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::usage("a command or an argument is missing").next("hookmill --help shows what there is.");
+    }
+    let text = error.to_string();
+    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let message = parts.next().unwrap_or_default();
+    let next: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    Error::usage(message.trim_start_matches("error: ")).next(next.join(" "))
+}
+
+/// Reads a count of one or more.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number from 1 on is needed".to_owned())
 }
 
 impl Global {
@@ -80,5 +142,48 @@ mod tests {
         assert_eq!(parse(&["hookmill", "--local", "completions", "bash"]).unwrap(), Some(4566));
         assert_eq!(parse(&["hookmill", "completions", "bash", "--local=4666"]).unwrap(), Some(4666));
         assert!(parse(&["hookmill", "--local=0x", "completions", "bash"]).is_err());
+        let parse = |line: &str| Cli::from_words(line.split(' ').map(OsString::from)).map(|cli| cli.global.local);
+        assert_eq!(parse("hookmill --local 4575 doctor").unwrap(), Some(4575));
+        assert_eq!(parse("hookmill doctor --local 4575").unwrap(), Some(4575));
+        assert_eq!(parse("hookmill --local=4575 doctor").unwrap(), Some(4575));
+        assert_eq!(parse("hookmill --local doctor").unwrap(), Some(4566));
+        assert_eq!(parse("hookmill events show 4575 --local").unwrap(), Some(4566));
+        assert!(parse("hookmill --local 99999 doctor").is_err());
+    }
+
+    #[test]
+    fn help_is_asked_for_in_four_ways() {
+        for line in ["hookmill", "hookmill help", "hookmill --help", "hookmill help events"] {
+            let error = Cli::from_words(line.split(' ').map(OsString::from)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{line}");
+            assert!(!error.use_stderr(), "{line}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_errors_like_others() {
+        for (line, message) in [
+            ("hookmill --json evnts", "unrecognized subcommand 'evnts'"),
+            (
+                "hookmill events list --limit 0 --json",
+                "invalid value '0' for '--limit <N>': a number from 1 on is needed",
+            ),
+            (
+                "hookmill events tail --count 0 --json",
+                "invalid value '0' for '--count <N>': a number from 1 on is needed",
+            ),
+            (
+                "hookmill events tail --every 0s --json",
+                "invalid value '0s' for '--every <SPAN>': a span must be longer than zero: 1s or more",
+            ),
+            ("hookmill events --json", "a command or an argument is missing"),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(asks_for_json(&words));
+            let error = mistake(&Cli::from_words(words).unwrap_err());
+            assert_eq!((error.exit, error.message.as_str()), (crate::Exit::Usage, message));
+            assert!(error.next.is_some_and(|next| next.contains("help")), "{line}");
+        }
+        assert!(!asks_for_json(&["hookmill", "send", "--", "--json"]));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use hookmill::{Cli, Exit, Output};
+use hookmill::{Cli, Exit, Output, args};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_words(std::env::args_os()) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && args::asks_for_json(&std::env::args_os().collect::<Vec<_>>()) => {
+            return Output::of_process(true).failed(&args::mistake(&error)).into();
+        }
         Err(error) => {
-            // Help and versions are no mistakes; clap knows which goes where.
+            // Help and versions are not mistakes; clap knows which goes where.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
         }

@@ -98,11 +98,10 @@ impl FromStr for Span {
             _ => return Err(bad()),
         };
         let number: u64 = number.and_then(|number| number.parse().ok()).ok_or_else(bad)?;
-        number
-            .checked_mul(seconds)
-            .filter(|total| *total > 0)
-            .map(|total| Span(Duration::from_secs(total)))
-            .ok_or_else(bad)
+        if number == 0 {
+            return Err("a span must be longer than zero: 1s or more".to_owned());
+        }
+        number.checked_mul(seconds).map(|total| Span(Duration::from_secs(total))).ok_or_else(bad)
     }
 }
 
