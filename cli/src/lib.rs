@@ -3,7 +3,7 @@
 //! [`args`] is the command line, [`commands`] one file a group; a command finds its stack through [`context`] and
 //! [`deployment`], tells what it found through [`output`], and ends through [`error`].
 //! What commands share: [`aws`] failed calls in words, [`sources`] who sends, [`time`] spans of time, [`index`] events
-//! by time of receipt, [`history`] kept events as this build reads them, [`provenance`] and [`timeline`] what they tell of
+//! by time of receipt, [`ids`] what is named on the command line, [`history`] kept events as this build reads them, [`provenance`] and [`timeline`] what they tell of
 //! themselves, [`signing`] and [`sending`] deliveries of one's own, [`kept`] and [`quarantine`] what came of deliveries,
 //! [`destination`] and [`run_file`] what is sent again, [`journal`] long work that can go on, [`difference`] and
 //! [`deployed`] two builds' readings of one event, [`letters`] what could not be sent, [`keys`] and [`secret`] changes of
@@ -18,6 +18,7 @@ pub mod deployment;
 pub mod sources;
 pub mod time;
 pub mod index;
+pub mod ids;
 pub mod history;
 pub mod provenance;
 pub mod timeline;

@@ -214,6 +214,36 @@ pub fn table(heading: &[&str], rows: &[Vec<String>], paint: Paint) -> String {
     lines.join("\n")
 }
 
+/// A count with its noun: `1 event`, `2 events`.
+pub fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}
+
+/// A count with its noun and `is` or `are`, or `was` or `were`.
+pub fn counted_with(count: usize, noun: &str, (one, several): (&str, &str)) -> String {
+    format!("{} {}", counted(count, noun), if count == 1 { one } else { several })
+}
+
+/// In the place of what was left out of an id.
+pub const ELLIPSIS: char = '…';
+
+/// Shortens text in the middle, so that both ends can be read.
+pub fn shortened(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width {
+        return text.to_owned();
+    }
+    let tail = width.saturating_sub(1) / 3;
+    let head = width.saturating_sub(1) - tail;
+    let head: String = text.chars().take(head).collect();
+    let tail: String = text.chars().skip(count - tail).collect();
+    format!("{head}{ELLIPSIS}{tail}")
+}
+
 /// Characters that take room: not those of colour.
 fn visible(text: &str) -> usize {
     let mut colour = false;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::args::at_least_one;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::letters::{DeadLetters, Letter, Says};
@@ -29,7 +30,7 @@ pub struct ListArgs {
     #[arg(long = "queue", value_name = "QUEUE", value_enum)]
     pub queues: Vec<DeadLetters>,
     /// At most so many of each
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
     pub limit: usize,
 }
 

@@ -10,12 +10,12 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::orders::rebuild::orders_in;
-use super::orders::show::order_of;
 use crate::aws::store_failed;
 use crate::context::Context;
 use crate::error::{Error, Exit};
+use crate::ids;
 use crate::journal::{Journal, Work};
-use crate::output::Paint;
+use crate::output::{Paint, counted};
 use crate::quarantine;
 use crate::sources::SourceArgs;
 use crate::time::{Instant, RangeArgs, Span, instant};
@@ -146,7 +146,11 @@ pub struct Counts {
 pub async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Error> {
     match args.command {
         Some(Forget::Order(args)) => {
-            let planned = args.ids.iter().map(|id| order_of(id)).collect::<Result<Vec<_>, _>>()?;
+            // An order that is not there must not leave a file that records its erasure.
+            let mut planned = Vec::new();
+            for id in &args.ids {
+                planned.push(ids::order(context, id).await?);
+            }
             carry_out(context, "forget order", &args.how, planned, None).await
         }
         Some(Forget::Person(args)) => person::run(context, args).await,
@@ -287,10 +291,20 @@ impl Counts {
 
 fn totals(counts: &Counts, write: bool) -> String {
     let verb = if write { "erased" } else { "would be erased" };
-    let refused =
-        if counts.refused > 0 { format!(" and {} refused deliveries", counts.refused) } else { String::new() };
-    let failed = if counts.failed > 0 { format!("; {} orders failed", counts.failed) } else { String::new() };
-    format!("{} events of {} orders and subjects{refused} {verb}{failed}", counts.events, counts.orders)
+    let refused = if counts.refused > 0 {
+        format!(" and {}", counted(counts.refused, "refused delivery"))
+    } else {
+        String::new()
+    };
+    let failed =
+        if counts.failed > 0 { format!("; {} failed", counted(counts.failed, "order")) } else { String::new() };
+    let of = orders_and_subjects(counts.orders);
+    format!("{} of {of}{refused} {verb}{failed}", counted(counts.events, "event"))
+}
+
+/// Orders and other subjects are counted together.
+fn orders_and_subjects(count: usize) -> String {
+    if count == 1 { "1 order or subject".to_owned() } else { format!("{count} orders and subjects") }
 }
 
 fn text(line: &ForgetLine, paint: Paint) -> String {
@@ -301,7 +315,7 @@ fn text(line: &ForgetLine, paint: Paint) -> String {
         Outcome::Failed => paint.bad("failed      "),
     };
     let told = [
-        (line.events, "events"),
+        (line.events, if line.events == 1 { "event" } else { "events" }),
         (line.erased_before, "erased before"),
         (line.younger, "younger"),
         (line.shared, "have a body that a younger one needs"),

@@ -9,11 +9,11 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 
 use super::events::EventFilter;
-use super::events::show::{key_of, unknown};
 use crate::context::Context;
 use crate::destination::{Destination, Onto};
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
+use crate::ids;
 use crate::index::{Order, Walk};
 use crate::interrupt::until_stopped;
 use crate::output::{Paint, table};
@@ -146,9 +146,7 @@ async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Res
 }
 
 async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Error> {
-    let key = key_of(id)?;
-    let found = fetch(context, std::slice::from_ref(&key)).await?;
-    let kept = found.first().ok_or_else(|| unknown(id))?;
+    let kept = &ids::event(context, id).await?;
     let mut plan = Plan::default();
     plan.add(kept, to);
     if plan.planned.is_empty() {

@@ -18,7 +18,7 @@ use crate::difference::{FieldChange, changes, kind, shown};
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
 use crate::index::{Order, Walk};
-use crate::output::{Paint, table};
+use crate::output::{Paint, counted, counted_with, table};
 use crate::sources::{SourceArgs, chosen};
 use crate::time::RangeArgs;
 
@@ -234,8 +234,8 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     if let (Some(out), Some(path)) = (out, &args.out) {
         out.finish(context, totals.changed).await?;
         context.output.note(&format!(
-            "{} events are planned in {}; next: hookmill reread publish {}",
-            totals.changed,
+            "{} planned in {}; next: hookmill reread publish {}",
+            counted_with(totals.changed, "event", ("is", "are")),
             path.display(),
             path.display()
         ));
@@ -356,8 +356,9 @@ fn totals_text(totals: &Totals, paint: Paint) -> String {
         .map(|(provider, all)| format!("{provider} {}", all.iter().map(version).collect::<Vec<_>>().join(", ")))
         .collect();
     let mut lines = vec![match totals.changed {
+        0 if totals.events == 1 => paint.good("The one event reads the same"),
         0 => paint.good(&format!("All {} events read the same", totals.events)),
-        changed => format!("{changed} of {} events read otherwise", totals.events),
+        changed => format!("{changed} of {} read otherwise", counted(totals.events, "event")),
     }];
     if let Some(first) = lines.first_mut().filter(|_| !versions.is_empty()) {
         first.push_str(&format!("; mapping versions: {}", versions.join("; ")));

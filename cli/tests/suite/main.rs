@@ -4,6 +4,7 @@
 mod queues;
 mod vault;
 mod harness;
+mod ids;
 mod events;
 mod orders;
 mod replay;

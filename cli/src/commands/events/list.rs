@@ -4,9 +4,11 @@ use clap::Args;
 use webhook::claim::EventKey;
 
 use super::{EventFilter, EventLine, lines};
+use crate::args::at_least_one;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
+use crate::ids;
 use crate::index::{Entry, Order, Walk};
 use crate::output::{Paint, table};
 use crate::quarantine::{RefusedLine, refused};
@@ -32,7 +34,7 @@ pub struct ListArgs {
     #[arg(long, conflicts_with_all = ["types", "conflict", "unrecognised", "revision", "repeated", "after"])]
     pub quarantined: bool,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]
     pub limit: usize,
     /// The earliest first
     #[arg(long)]
@@ -116,11 +118,9 @@ pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], ra
 
 /// Where an event stands in the index.
 pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
-    let key = super::show::key_of(id)?;
-    let found = fetch(context, std::slice::from_ref(&key)).await?;
-    let event = found.first().ok_or_else(|| super::show::unknown(id))?;
+    let event = ids::event(context, id).await?;
     let received_ms = event.received().as_millisecond();
-    Ok((received_ms, Entry { received_at: instant(received_ms), key }))
+    Ok((received_ms, Entry { received_at: instant(received_ms), key: event.key }))
 }
 
 async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {

@@ -4,14 +4,15 @@ use clap::Args;
 use edge::keep::item::KeptBody;
 use serde::Serialize;
 use webhook::claim::EventKey;
-use webhook::event::{Event, corrected};
+use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::secret::Secret;
 
 use super::{EventLine, marks};
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch, of_order};
+use crate::history::{KeptEvent, of_order};
+use crate::ids;
 use crate::output::Paint;
 use crate::provenance::{Origin, origins};
 use crate::sources::of_provider;
@@ -92,38 +93,17 @@ pub struct Neighbours {
 
 /// Shows an event.
 pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
-    let key = key_of(&args.id)?;
-    let found = fetch(context, std::slice::from_ref(&key)).await?;
-    let kept = found.first().ok_or_else(|| unknown(&args.id))?;
+    let kept = &ids::event(context, &args.id).await?;
     if args.raw {
         let stored = kept.stored.as_ref().filter(|stored| stored.body != KeptBody::Gone && !stored.is_erased());
-        let stored = stored.ok_or_else(|| Error::not_found(format!("the body of {} is no longer kept", args.id)))?;
+        let stored =
+            stored.ok_or_else(|| Error::not_found(format!("the body of {} is no longer kept", kept.key.id())))?;
         context.output.bytes(&stored.row.body)?;
         return Ok(Exit::Ok);
     }
     let shown = shown(context, kept, args.fields).await?;
     context.output.tell(&shown, text)?;
     Ok(Exit::Ok)
-}
-
-/// The key of an id that was typed.
-pub fn key_of(id: &str) -> Result<EventKey, Error> {
-    // A correction's row is that of the event that it corrects.
-    let id = corrected(id).map_or(id, |(event, _)| event);
-    let key = EventKey::from_id(id).ok_or_else(|| {
-        Error::usage(format!("{id} is not an event id"))
-            .next("An id has five parts: provider/source/subject/word/identity; hookmill events list shows some.")
-    })?;
-    match Provider::of(&key) {
-        Some(_) => Ok(key),
-        None => Err(Error::usage(format!("{id} begins with no provider's name"))),
-    }
-}
-
-/// Nothing is kept under an id.
-pub fn unknown(id: &str) -> Error {
-    Error::not_found(format!("no event {id} is kept"))
-        .next("hookmill events list shows what there is; was it refused? hookmill events list --quarantined")
 }
 
 async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Shown, Error> {

@@ -11,6 +11,7 @@ use clap::Args;
 use webhook::claim::EventKey;
 
 use super::{EventFilter, EventLine};
+use crate::args::at_least_one;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::history::fetch;
@@ -45,7 +46,7 @@ pub struct TailArgs {
     #[arg(long, value_name = "SPAN", default_value = "60s")]
     pub overlap: Span,
     /// End after so many events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub count: Option<usize>,
 }
 

@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 use webhook::claim::EventKey;
 
-use super::{HowArgs, carry_out};
+use super::{HowArgs, carry_out, orders_and_subjects};
 use crate::context::Context;
 use crate::difference::kind;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
 use crate::index::{Order, Walk};
-use crate::output::{Paint, table};
+use crate::output::{Paint, counted, table};
 use crate::provenance::flatten;
 use crate::quarantine;
 use crate::sources::{SourceName, check_known};
@@ -78,9 +78,11 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
     let (searched, found) = search(context, source, &person).await?;
     let slots = quarantine::slots(context, source, |body| person.is_in(body)).await?;
     context.output.note(&format!(
-        "{searched} events of {source} were searched: {} orders and subjects speak of this person, and {} refused deliveries",
-        found.len(),
-        slots.len()
+        "{} of {source} {} searched: {} speak of this person, and {}",
+        counted(searched, "event"),
+        if searched == 1 { "was" } else { "were" },
+        orders_and_subjects(found.len()),
+        counted(slots.len(), "refused delivery")
     ));
     context.output.tell_all(&found, text)?;
     let planned = found.into_iter().map(|line| line.order).chain(slots).collect();

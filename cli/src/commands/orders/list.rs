@@ -7,9 +7,11 @@ use clap::Args;
 use edge::keep::item::{Item, text};
 use serde::Serialize;
 
+use crate::args::at_least_one;
 use crate::aws::failed;
 use crate::context::Context;
 use crate::error::{Error, Exit};
+use crate::ids;
 use crate::output::{Paint, table};
 use crate::sources::{SourceArgs, check_known};
 
@@ -20,7 +22,7 @@ pub struct ListArgs {
     #[command(flatten)]
     pub sources: SourceArgs,
     /// At most so many; the order is the table's own
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]
     pub limit: usize,
     /// Go on behind this order: the last one of the page before
     #[arg(long, value_name = "ID")]
@@ -50,8 +52,9 @@ const ATTRIBUTES: &str = "pk, order_state, payment_state, fulfillment_state, #to
 
 /// Lists orders.
 pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
+    let mut args = args;
     if let Some(after) = &args.after {
-        super::show::order_of(after)?;
+        args.after = Some(ids::order(context, after).await?);
     }
     if let Some(source) = &args.sources.source {
         check_known(context, source).await?;

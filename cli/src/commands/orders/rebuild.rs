@@ -14,13 +14,13 @@ use serde_json::Value;
 use webhook::personal::is_kept;
 use webhook::view::{Register, View};
 
-use super::show::order_of;
 use crate::aws::store_failed;
 use crate::context::Context;
 use crate::error::{Error, Exit};
+use crate::ids;
 use crate::index::{Order, Walk};
 use crate::journal::{Journal, Work};
-use crate::output::Paint;
+use crate::output::{Paint, counted};
 use crate::sources::{SourceArgs, chosen};
 use crate::time::RangeArgs;
 
@@ -224,7 +224,10 @@ pub async fn orders_in(context: &Context, sources: &SourceArgs, range: &RangeArg
 
 async fn planned(context: &Context, args: &RebuildArgs) -> Result<Vec<String>, Error> {
     if !args.ids.is_empty() {
-        let mut orders = args.ids.iter().map(|id| order_of(id)).collect::<Result<Vec<_>, _>>()?;
+        let mut orders = Vec::new();
+        for id in &args.ids {
+            orders.push(ids::order(context, id).await?);
+        }
         let mut seen = HashSet::new();
         orders.retain(|pk| seen.insert(pk.clone()));
         return Ok(orders);
@@ -322,7 +325,7 @@ impl Counts {
 
 /// The counts in words.
 pub fn totals(counts: &Counts, paint: Paint) -> String {
-    let mut parts = vec![format!("{} orders", counts.orders), format!("{} as their events tell", counts.same)];
+    let mut parts = vec![counted(counts.orders, "order"), format!("{} as their events tell", counts.same)];
     let mut part = |count: usize, text: String| {
         if count > 0 {
             parts.push(text);
@@ -331,7 +334,7 @@ pub fn totals(counts: &Counts, paint: Paint) -> String {
     part(counts.would_change, paint.odd(&format!("{} would change", counts.would_change)));
     part(counts.rebuilt, paint.good(&format!("{} rebuilt", counts.rebuilt)));
     part(counts.failed, paint.bad(&format!("{} failed", counts.failed)));
-    part(counts.unreadable, paint.bad(&format!("{} events cannot be read", counts.unreadable)));
+    part(counts.unreadable, paint.bad(&format!("{} cannot be read", counted(counts.unreadable, "event"))));
     parts.join(", ")
 }
 
@@ -343,8 +346,12 @@ fn text(line: &RebuildLine, paint: Paint) -> String {
         Outcome::Failed => paint.bad("failed      "),
     };
     let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
-    let mut lines =
-        vec![format!("{outcome}  {}  {} of {} events{reason}", line.order, fields(line.fields), line.events)];
+    let mut lines = vec![format!(
+        "{outcome}  {}  {} of {}{reason}",
+        line.order,
+        fields(line.fields),
+        counted(line.events, "event")
+    )];
     for field in &line.diff {
         let change = match field.same {
             true => format!("{} (the same, told by another reading)", field.new),

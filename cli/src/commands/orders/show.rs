@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use webhook::claim::{EventKey, Part};
-use webhook::providers::Provider;
+use webhook::claim::Part;
 use webhook::view::{Refunded, Summary, View};
 
 use crate::aws::store_failed;
@@ -14,6 +13,7 @@ use crate::commands::events::{EventLine, marks};
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, of_order};
+use crate::ids;
 use crate::output::{Paint, table};
 use crate::sources::{SourceArgs, chosen};
 use crate::timeline::{Moment, timeline};
@@ -60,13 +60,9 @@ pub struct Link {
 
 /// Shows an order.
 pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
-    let pk = order_of(&args.id)?;
+    let pk = ids::order(context, &args.id).await?;
     let events = of_order(context, &pk).await?;
     let view = context.orders().await?.view(&pk).await.map_err(|error| store_failed(&error))?;
-    if events.is_empty() && view.is_none() {
-        return Err(Error::not_found(format!("no order {pk} is kept"))
-            .next("hookmill orders list shows what there is; subjects are percent-encoded as in event ids."));
-    }
     let (moments, whole) = timeline(&events, view.as_ref());
     let links = links(context, &pk, &events, view.as_ref().unwrap_or(&whole)).await?;
     let current = view.as_ref().map_or(whole.is_empty(), |view| !view.clone().merge(whole));
@@ -80,23 +76,6 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     };
     context.output.tell(&shown, text)?;
     Ok(if current { Exit::Ok } else { Exit::Problems })
-}
-
-/// The order that an order's or an event's id names.
-pub fn order_of(id: &str) -> Result<String, Error> {
-    let parts: Vec<&str> = id.split('/').collect();
-    let whole = parts.iter().all(|part| !part.is_empty());
-    let pk = match (parts.len(), EventKey::from_id(id)) {
-        (3, _) if whole => id.to_owned(),
-        (_, Some(key)) => key.pk,
-        (_, None) => {
-            return Err(Error::usage(format!("{id} is not an order's id"))
-                .next("An order's id has three parts: provider/source/subject; hookmill orders list shows some."));
-        }
-    };
-    let provider = parts.first().copied().unwrap_or_default();
-    Provider::named(provider).ok_or_else(|| Error::usage(format!("{id} begins with no provider's name")))?;
-    Ok(pk)
 }
 
 /// The other names in an order's rows and view, and whose they are where that can be told: a payment's reference is

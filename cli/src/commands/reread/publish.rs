@@ -20,6 +20,7 @@ use crate::error::{Error, Exit};
 use crate::history::{KeptEvent, fetch};
 use crate::interrupt::until_stopped;
 use crate::journal::{Journal, Work};
+use crate::output::counted;
 use crate::run_file::{Head, Planned, Run, RunFile};
 
 /// Arguments of `reread publish`.
@@ -61,8 +62,9 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
         context.output.tell_all(&counts, text)?;
         let total: usize = counts.iter().map(|line| line.events).sum();
         context.output.note(&format!(
-            "Nothing was sent. {total} corrections would be, and {} orders be rebuilt: add --yes",
-            orders.len()
+            "Nothing was sent. {} would be, and {} be rebuilt: add --yes",
+            counted(total, "correction"),
+            counted(orders.len(), "order")
         ));
         return Ok(Exit::Ok);
     }
