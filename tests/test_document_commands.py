@@ -1,0 +1,201 @@
+"""The commands that the documents show, typed on a stack of their own; what they print is what the documents show.
+
+Times, ports, keys and column widths are of no account, and a line or a part of one that is `…` is anything.
+`UPDATE_DOCUMENTS=1` writes what was printed where it differs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests import cli as tool
+from tests import e2e
+from tests.conftest import free_port
+from tests.documents import PAGES, Example, examples
+from tests.local import run, signing
+from tests.local import stack as local
+from tests.local.stack import ROOT
+from tests.test_e2e_secrets import restart
+from tests.test_story_mapping import misread, without_version
+
+ORDER = "scalapay/it/21KLT3YDWT"
+EXAMPLES = [(page, examples(page)) for page in PAGES]
+# What differs from run to run, and what stands for it.
+OWN = (
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
+    (r"127\.0\.0\.1:\d+", "<host>"),
+    (r"lambda-url/[0-9a-z]+", "lambda-url/<function>"),
+    (r"(?<![\w-])[\w-]{43}(?![\w-])", "<token>"),
+    (r"(?<![\w-])[0-9a-f]{12}(?![\w-])", "<key>"),
+    (r"\b\d+ ms\b", "<duration>"),
+    (r"(?<=\S) {2,}", "  "),
+)
+
+
+@dataclass
+class Shell:
+    """Where the commands are typed: a folder with the samples, and the exit code of the last command."""
+
+    pipe: e2e.Pipe
+    folder: Path
+    code: int = 0
+    # What stands for `NAME=…` before a command.
+    values: dict[str, str] = field(default_factory=dict)
+
+    def run(self, command: str) -> list[str]:
+        """Types a command and returns what it prints, notes and errors included."""
+        if command == "echo $?":
+            return [str(self.code)]
+        words = shlex.split(command)
+        own = {}
+        while "=" in words[0]:
+            name = words.pop(0).split("=")[0]
+            own[name] = self.values[name]
+        assert words[0] == "hookmill", f"only the tool is run here: {command}"
+        arguments = [word for word in words[1:] if word != "--local"]
+        ran = subprocess.run(
+            [tool.binary(), f"--local={self.pipe.stack.port}", *arguments],
+            env=tool.environment(self.folder, **own),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=tool.SECONDS_MAX,
+            check=False,
+        )
+        self.code = ran.returncode
+        return ran.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A stack with Scalapay's samples in it, and nothing else."""
+    state, folder = tmp_path_factory.mktemp("stack"), tmp_path_factory.mktemp("documents")
+    (folder / "events").symlink_to(ROOT / "events")
+    binaries = Path(os.environ.get("HOOKMILL_BINARIES", local.default_binaries()))
+    try:
+        shell = Shell(e2e.Pipe(local.up(free_port(), state, binaries)), folder)
+        # One after the other, since the order of receipt is shown.
+        sent = shell.run("hookmill --json send events/scalapay --concurrency 1")
+        kept = [json.loads(line)["kept"] for line in sent if line.startswith("{") and "kept" in json.loads(line)]
+        assert run.wait_until_drained(shell.pipe.stack, kept.count("new")), "the samples are not through"
+        yield shell
+    finally:
+        local.down(state)
+
+
+# --- What has to be there before a block ------------------------------------
+
+
+def refused_deliveries(shell: Shell) -> None:
+    """A source that was added with another key than the provider's, and three deliveries of the provider."""
+    shell.values["RIGHT"] = secrets.token_urlsafe(32)
+    shell.values["WRONG"] = "a mistyped key"
+    added = shell.run("WRONG=… hookmill sources add scalev/late --any-merchant --key-env WRONG")
+    assert shell.code == 0, added
+    restart(shell.pipe, "scalev")
+    source = {"scheme": "signed", "signing_keys": [shell.values["RIGHT"]], "url_tokens": [], "merchants": "any"}
+    for case in ("order.created.2026", "order.status_changed.2026", "payment.failed"):
+        event = e2e.sample("scalev", case) | {"rawPath": "/late"}
+        assert shell.pipe.send("scalev", signing.sign("scalev", event, source)).status == 401
+
+
+def older_build(shell: Shell) -> None:
+    """The readings of a build that took a total for cents, and the view that it left."""
+    shell.run("hookmill reread --source scalapay/it --save today.jsonl")
+    events = [json.loads(line) for line in (shell.folder / "today.jsonl").read_text(encoding="utf-8").splitlines()]
+    wrong = misread(next(event for event in events if event["id"] == f"{ORDER}/created/~"))
+    older = [wrong if event["id"] == wrong["id"] else without_version(event) for event in events]
+    lines = "".join(json.dumps(event) + "\n" for event in older)
+    (shell.folder / "mapping-0.jsonl").write_text(lines, encoding="utf-8")
+    shell.pipe.stack.client("sqs").send_message(
+        QueueUrl=shell.pipe.stack.outputs["OrdersQueueUrl"],
+        MessageBody=json.dumps(wrong),
+        MessageGroupId=ORDER,
+        MessageDeduplicationId="the older build",
+    )
+    e2e.wait_until(lambda: shell.pipe.views("scalapay", "it")[ORDER].get("total") == "4070", "the view is not wrong")
+
+
+BEFORE = {
+    "deliveries signed with another key": refused_deliveries,
+    "readings and a view of an older build": older_build,
+}
+
+
+# --- Comparing ---------------------------------------------------------------
+
+
+def normal(line: str) -> str:
+    """A line without what differs from run to run."""
+    for pattern, stand_in in OWN:
+        line = re.sub(pattern, stand_in, line)
+    return line.rstrip()
+
+
+def matches(shown: tuple[str, ...] | list[str], printed: list[str]) -> bool:
+    """Whether the printed lines are the shown ones."""
+    pattern = ""
+    for line in shown:
+        if line.strip() == "…":
+            pattern += r"(?:[^\n]*\n)*?"
+        else:
+            pattern += ".*".join(re.escape(part) for part in normal(line).split("…")) + "\n"
+    return re.fullmatch(pattern, "".join(normal(line) + "\n" for line in printed)) is not None
+
+
+def correct(page: Path, example: Example, printed: list[str]) -> None:
+    """Writes what was printed into the page."""
+    old, new = ("\n".join([f"$ {example.command}", *lines]) + "\n" for lines in (example.output, printed))
+    text = page.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{example.place} cannot be found again"
+    page.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_what_the_documents_show_is_printed(shell: Shell) -> None:
+    wrong = []
+    for page, shown in EXAMPLES:
+        for example in shown:
+            if example.before:
+                BEFORE[example.before](shell)
+            printed = shell.run(example.command)
+            if not matches(example.output, printed):
+                wrong.append("\n".join([f"{example.place}: $ {example.command}", *printed]))
+                if os.environ.get("UPDATE_DOCUMENTS"):
+                    correct(page, example, printed)
+    assert not wrong, "\n\n".join(wrong)
+
+
+def test_the_pages_show_commands() -> None:
+    """Nothing is compared if nothing is found."""
+    assert sum(len(shown) for _, shown in EXAMPLES) >= 15
+    assert {example.before for _, shown in EXAMPLES for example in shown} == {"", *BEFORE}
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        (["1 sent"], ["1 sent"], True),
+        (["1 sent"], ["2 sent"], False),
+        (["1 sent"], ["1 sent", "more"], False),
+        (["first", "…", "last"], ["first", "between", "last"], True),
+        (["first", "…"], ["second", "first"], False),
+        (["at 2026-01-01T00:00:00Z  kept"], ["at 2027-05-05T01:02:03.456Z     kept"], True),
+        (["key 8dd6bd62285b"], ["key 8dd6bd62285c"], True),
+        (["scalapay/it/…/created/~"], ["scalapay/it/1/created/~"], True),
+        (["total  40.7 EUR"], ["total  40.8 EUR"], False),
+    ],
+)
+def test_a_wrong_output_is_noticed(shown: list[str], printed: list[str], same: bool) -> None:
+    assert matches(shown, printed) is same
