@@ -4,7 +4,8 @@ use aws_sdk_secretsmanager::error::SdkError;
 use platforms::address::WebhookAddress;
 use platforms::{Account, Accounts, ApiError, Cause, Client, Clock, Limits, Platform, Settings};
 use webhook::providers::Provider;
-use webhook::source::{SchemeName, Source};
+use webhook::scheme::SchemeName;
+use webhook::source::Source;
 
 use crate::aws::failed;
 use crate::context::Context;

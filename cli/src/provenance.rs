@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use webhook::json::{self, Kind};
 use webhook::providers::Provider;
-use webhook::row::{Row, read};
+use webhook::row::Row;
 
 use crate::output::{Paint, table};
 
@@ -80,7 +80,7 @@ fn changed(whole: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> 
 
 fn fields(provider: &Provider, row: &Row) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
-    flatten(serde_json::to_value(read(provider, row)).unwrap_or_default(), String::new(), &mut found);
+    flatten(serde_json::to_value(provider.read(row)).unwrap_or_default(), String::new(), &mut found);
     found
 }
 

@@ -180,7 +180,7 @@ fn verdict(refused: &Refused, sources: &Sources) -> Result<Now, Fails> {
     let source = refused.source_now(sources)?;
     let delivery = refused.delivery(sources.quarantine_key())?;
     let verified = refused.verify(source, &delivery)?;
-    let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim(&verified));
+    let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim_of(&verified));
     Ok(Now::Passes { id: key.id(), fingerprint: verified.fingerprint().to_owned() })
 }
 

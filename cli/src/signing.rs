@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use webhook::json::{self, canonical};
 use webhook::providers::Provider;
 use webhook::request::{Delivery, percent_decode};
+use webhook::scheme::Encoding;
+use webhook::scheme::Message;
+use webhook::scheme::Place;
+use webhook::scheme::Scheme;
+use webhook::scheme::SchemeName;
+use webhook::scheme::Signature;
 use webhook::secret::Secret;
-use webhook::signature::{Encoding, Message, Place, Scheme, Signature};
-use webhook::source::SchemeName;
-use webhook::{canonical_json, json};
 
 /// Providers whose timestamps count milliseconds; the others' count seconds.
 const IN_MILLISECONDS: &[&str] = &["scalapay"];
@@ -43,7 +47,7 @@ pub fn sign(
     fresh: bool,
 ) -> Result<(), Unsigned> {
     take_away(provider, delivery);
-    match provider.scheme(scheme).ok_or(Unsigned::NoScheme)? {
+    match provider.admission.scheme(scheme).ok_or(Unsigned::NoScheme)? {
         Scheme::UrlToken => delivery.url_token = Some(secret.clone()),
         Scheme::Signed(signature) => {
             if let Some(name) = signature.timestamp_header
@@ -85,7 +89,7 @@ fn digest(signature: &Signature, key: &Secret, delivery: &Delivery) -> Result<[u
         Message::PrefixTimestampBody(prefix) => key.hmac(&[prefix.as_bytes(), b":", stamp, b":", &delivery.body]),
         Message::TimestampSortedJson => {
             let document = json::parse(&delivery.body).map_err(|_| Unsigned::NotJson)?;
-            let texts = canonical_json::candidates(&document.root);
+            let texts = canonical::candidates(&document.root);
             key.hmac(&[stamp, b":", texts.first().ok_or(Unsigned::NotJson)?.as_bytes()])
         }
     })
@@ -94,7 +98,7 @@ fn digest(signature: &Signature, key: &Secret, delivery: &Delivery) -> Result<[u
 /// Removes whatever credential another scheme or another key has left.
 fn take_away(provider: &Provider, delivery: &mut Delivery) {
     delivery.url_token = None;
-    for (_, scheme) in provider.schemes {
+    for (_, scheme) in provider.admission.schemes {
         match scheme {
             Scheme::Signed(Signature { place: Place::Header(name), .. }) => {
                 delivery.headers.remove(*name);

@@ -67,7 +67,7 @@ pub async fn of_provider(context: &Context, provider: &'static Provider) -> Resu
     if text.is_empty() {
         return Ok(Sources::default());
     }
-    Sources::parse(provider, text).map_err(|defect| {
+    Sources::parse(&provider.admission, text).map_err(|defect| {
         Error::problems(format!("the secret of {} cannot be used: {defect}", provider.name))
             .next("Until it is put right, every delivery of this provider is answered 503.")
     })

@@ -8,9 +8,10 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
+use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::signature::admit;
-use webhook::source::{Merchants, SchemeName, Source, Sources};
+use webhook::source::{Merchants, Source, Sources};
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -175,8 +176,8 @@ async fn prepare(
             .map_err(|unsigned| Error::usage(format!("{} cannot be signed: {unsigned}", case.name)))?;
         let base = context.reachable(context.deployment().await?.url(provider)?);
         let url = format!("{base}{}", path(&source.name, &case.delivery));
-        let name = admit(provider, &source, &case.delivery).ok().map(|verified| {
-            let key = EventKey::of(provider.name, &source.name, &provider.claim(&verified));
+        let name = admit(&provider.admission, &source, &case.delivery).ok().map(|verified| {
+            let key = EventKey::of(provider.name, &source.name, &provider.claim_of(&verified));
             (key, verified.signed_at().map(str::to_owned))
         });
         ready.push(Ready { case, url, name });
@@ -232,7 +233,7 @@ pub(super) fn given_source(
 
 /// The scheme of a provider that has one only.
 pub(super) fn only_scheme(provider: &Provider) -> Option<SchemeName> {
-    match provider.schemes {
+    match provider.admission.schemes {
         [(only, _)] => Some(*only),
         _ => None,
     }

@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use webhook::providers::Provider;
+use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
-use webhook::source::{SchemeName, Source, Sources as Known};
+use webhook::source::{Source, Sources as Known};
 
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -75,7 +76,7 @@ fn accept(provider: &Provider, usable: Option<&str>, text: &str) -> Result<(), E
     let refuse = |why: String| {
         Error::problems(why).next("Nothing was changed. Mend the secret by hand where the rest of it is at fault.")
     };
-    let known = Known::parse(provider, text)
+    let known = Known::parse(&provider.admission, text)
         .map_err(|defect| refuse(format!("{} would not be usable: {defect}", called(provider))))?;
     let Some(name) = usable else { return Ok(()) };
     match known.defective().find(|(source, _)| *source == name) {

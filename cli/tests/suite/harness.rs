@@ -21,10 +21,10 @@ use hookmill::{Context, Error, Exit, Output};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
-use webhook::row::read;
+use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::signature::admit;
-use webhook::source::{Merchants, SchemeName, Source};
+use webhook::source::{Merchants, Source};
 
 use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, Queues, RELAY_DEAD_LETTERS, Switch, WORK, WORK_DEAD_LETTERS};
 use crate::vault::Vault;
@@ -197,7 +197,8 @@ impl World {
     ) -> (EventKey, Kept) {
         let mut found = sample(provider, case);
         found.delivery.body = change(&String::from_utf8(found.delivery.body).unwrap()).into_bytes();
-        let scheme = if found.delivery.url_token.is_some() { SchemeName::UrlToken } else { provider.schemes[0].0 };
+        let scheme =
+            if found.delivery.url_token.is_some() { SchemeName::UrlToken } else { provider.admission.schemes[0].0 };
         let secret = Secret::new(KEY);
         let source = Source {
             name: found.source.source,
@@ -208,7 +209,7 @@ impl World {
             several_merchants: false,
         };
         hookmill::signing::sign(provider, scheme, &secret, &mut found.delivery, received_ms, false).unwrap();
-        let verified = admit(provider, &source, &found.delivery).unwrap();
+        let verified = admit(&provider.admission, &source, &found.delivery).unwrap();
         let outcome = self.context.store().await.unwrap().keep(provider, &verified, received_ms).await.unwrap();
         (outcome.key, outcome.kept)
     }
@@ -227,7 +228,7 @@ impl World {
     pub(crate) async fn join(&self, key: &EventKey) {
         let stored = self.context.store().await.unwrap().load(key).await.unwrap().unwrap();
         let provider = Provider::named(key.parts().unwrap().0).unwrap();
-        let body = read(provider, &stored.row).to_json().unwrap();
+        let body = provider.read(&stored.row).to_json().unwrap();
         let batch = json!({"Records": [{"messageId": "1", "body": body}]});
         let failures = self.context.orders().await.unwrap().apply(serde_json::from_value(batch).unwrap()).await;
         assert_eq!(json!(failures)["batchItemFailures"], json!([]));

@@ -25,7 +25,8 @@ fn secret(source: &str, scheme: &str, key_or_token: &str) -> Value {
 /// Refuses a sample as its receiver would, under a key that it had not.
 async fn refuse(world: &World, provider: &'static Provider, case: &str, refusal: Refusal, received_ms: i64) -> Vec<u8> {
     let mut found = sample(provider, case);
-    sign(provider, provider.schemes[0].0, &Secret::new(KEY), &mut found.delivery, received_ms, false).unwrap();
+    sign(provider, provider.admission.schemes[0].0, &Secret::new(KEY), &mut found.delivery, received_ms, false)
+        .unwrap();
     let body = found.delivery.body.clone();
     let arrived = Arrived { source: found.source.source, delivery: found.delivery };
     let quarantine = Quarantine::new(world.context.dynamodb(), "EventsTable".to_owned(), provider);

@@ -33,7 +33,7 @@ pub(crate) async fn misread(world: &World, id: &str, change: impl Fn(&mut Value)
     let key = EventKey::from_id(id).unwrap();
     let stored = world.context.store().await.unwrap().load(&key).await.unwrap().unwrap();
     let provider = webhook::providers::Provider::of(&key).unwrap();
-    let mut event = json!(webhook::row::read(provider, &stored.row));
+    let mut event = json!(provider.read(&stored.row));
     event["mappingversion"] = 0.into();
     event["sequence"] = format!("3.{:020}.{:020}.00000.00000.00", u64::MAX, 0).into();
     change(&mut event);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use webhook::source::SchemeName;
+use webhook::scheme::SchemeName;
 
 use crate::account::Account;
 use crate::client::Client;

@@ -62,7 +62,7 @@ pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (Secrets, BTreeM
         };
         let read = match value(client, &receiver.secret_id).await {
             Ok(None) => Ok(Sources::default()),
-            Ok(Some(text)) => Sources::parse(provider, &text).map_err(|defect| defect.to_string()),
+            Ok(Some(text)) => Sources::parse(&provider.admission, &text).map_err(|defect| defect.to_string()),
             Err(reason) => Err(reason),
         };
         match read {

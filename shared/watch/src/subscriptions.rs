@@ -13,8 +13,9 @@ use platforms::check::{Severity, SubscriptionFinding, check};
 use platforms::subscription::Subscription;
 use platforms::{Account, Accounts, ApiError, Cause, Limits, PLATFORMS, Platform, Settings};
 use webhook::request::split_path;
+use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
-use webhook::source::{SchemeName, Source};
+use webhook::source::Source;
 
 use crate::finding::{Finding, FindingKind};
 use crate::sources::Secrets;

@@ -1,29 +1,19 @@
-//! Commerce webhooks, authenticated, named for ever and normalised.
+//! Commerce webhooks: authenticated, given a permanent name, and translated into one vocabulary.
 //!
 //! This crate is pure: it has no clock, no environment and no network, and takes time as an argument.
-//! In the order in which a delivery passes through:
-//! [`request`] what arrived; [`signature`] who sent it; [`claim`] its name for ever; [`row`] what it says;
-//! [`view`] where the order stands; [`personal`] what stays of it when a buyer is forgotten.
-//! [`read_back`] is the other way in: orders that were asked for.
+//! Its folders are the steps of a delivery, and each imports only those above it:
+//! `json` parses; `receive` authenticates the sender; `keep` names the event and makes its row; `read` translates a row
+//! into a canonical event; `view` joins an order's events. A [`provider`] is the value that all steps are functions of.
 
-pub mod request;
-pub mod secret;
-pub mod source;
 pub mod json;
-pub mod canonical_json;
-pub mod signature;
-pub mod claim;
-pub mod cut;
-pub mod read_back;
-pub mod row;
-pub mod position;
-pub mod fields;
-pub mod field;
-pub mod money;
-pub mod status;
-pub mod event;
-pub mod order;
-pub mod party;
+mod receive;
+mod keep;
+mod read;
 pub mod view;
-pub mod personal;
+pub mod provider;
 pub mod providers;
+
+pub use keep::{claim, redact, row};
+pub use read::{body_reader, checkout, event, mapping, money, order, party, position, presence, snapshot, status};
+pub use receive::{request, scheme, secret, signature, source};
+pub use view::personal;

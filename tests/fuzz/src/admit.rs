@@ -44,9 +44,9 @@ fn request(data: &[u8]) -> Request {
 
 fn check(registered: &Registered, request: &Request, was_proved: bool) {
     let delivery = request.delivery();
-    let admitted = webhook::signature::admit(registered.provider, &registered.source, &delivery);
+    let admitted = webhook::signature::admit(&registered.provider.admission, &registered.source, &delivery);
     let is_proved = registered.is_proved(request);
-    if registered.provider.foreign_headers.iter().any(|name| request.headers.contains_key(*name)) {
+    if registered.provider.admission.foreign_headers.iter().any(|name| request.headers.contains_key(*name)) {
         assert_eq!(admitted.err(), Some(Refusal::OtherProduct));
         return;
     }

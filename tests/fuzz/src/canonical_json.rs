@@ -1,7 +1,7 @@
 //! The text that SHOPLINE signs, against a JavaScript engine (QuickJS): what it parses, and what it prints.
 
 use rquickjs::{CatchResultExt, Context, Function, Runtime};
-use webhook::canonical_json::{Keys, Numbers, candidates, print};
+use webhook::json::canonical::{Keys, Numbers, candidates, print};
 use webhook::json::{self, Error};
 
 thread_local! {

@@ -16,7 +16,7 @@
 mod sources;
 mod admit;
 mod reading;
-mod read_back;
+mod snapshot;
 mod canonical_json;
 mod view;
 mod http;
@@ -33,11 +33,11 @@ pub use canonical_json::canonical_json;
 pub use http::http;
 pub use mutation::Mutator;
 pub use queue_record::queue_record;
-pub use read_back::read_back;
 pub use reading::{read_scalapay, read_scalev, read_selldone, read_shopline};
 pub use row_decompress::row_decompress;
 pub use secret::secret;
 pub use seeds::dictionary;
+pub use snapshot::snapshot;
 pub use stream_record::stream_record;
 pub use view::view;
 
@@ -61,7 +61,7 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "read_scalev", run: read_scalev, bytes_max: 4_096, seeds: seeds::read_scalev },
     Target { name: "read_selldone", run: read_selldone, bytes_max: 4_096, seeds: seeds::read_selldone },
     Target { name: "read_shopline", run: read_shopline, bytes_max: 4_096, seeds: seeds::read_shopline },
-    Target { name: "read_back", run: read_back, bytes_max: 4_096, seeds: seeds::read_back },
+    Target { name: "snapshot", run: snapshot, bytes_max: 4_096, seeds: seeds::snapshot },
     Target { name: "canonical_json", run: canonical_json, bytes_max: 8_192, seeds: seeds::canonical_json },
     Target { name: "view", run: view, bytes_max: 16_384, seeds: seeds::view },
     Target { name: "http", run: http, bytes_max: 16_384, seeds: seeds::http },

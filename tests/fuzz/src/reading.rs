@@ -1,14 +1,15 @@
 //! What it says: a genuine body, whatever it is, has one stable name and reads as one legal event.
 
-use webhook::claim::{Claim, Decision, EventKey, Standing};
-use webhook::cut::{SecretPath, cut};
+use webhook::claim::{Claim, Decision, EventKey, Existing};
 use webhook::event::Event;
+use webhook::json::{self, canonical};
 use webhook::providers::Provider;
-use webhook::row::{Mark, Row, read};
+use webhook::redact::{SecretPath, redact};
+use webhook::row::{Mark, Row};
+use webhook::scheme::SchemeName;
 use webhook::signature::{Refusal, admit};
-use webhook::source::{Merchants, SchemeName, Source};
+use webhook::source::{Merchants, Source};
 use webhook::view::View;
-use webhook::{canonical_json, json};
 
 use crate::admit::is_hex;
 use crate::sources::{REGISTERED, Registered, Request, SCALAPAY_TIME, SHOPLINE_TIME, texts};
@@ -57,7 +58,7 @@ fn reading(provider: &str, data: &[u8]) {
     let rows: Vec<Row> = rows.map(|row| Row { mark, ..row }).collect();
     let events: Vec<Event> = rows.iter().map(|row| event(registered.provider, row)).collect();
     if mark.is_some() {
-        let again: Vec<Event> = rows.iter().map(|row| read(registered.provider, row)).collect();
+        let again: Vec<Event> = rows.iter().map(|row| registered.provider.read(row)).collect();
         assert_eq!(again, events, "a reading is not stable");
     }
     let views: Vec<View> = events.iter().map(View::of).collect();
@@ -78,7 +79,7 @@ pub(crate) fn keep(registered: &Registered, time: &str, body: &[u8]) -> Option<R
     }
     registered.prove(&mut request);
     let delivery = request.delivery();
-    let verified = match admit(provider, &source, &delivery) {
+    let verified = match admit(&provider.admission, &source, &delivery) {
         Ok(verified) => verified,
         Err(refusal) => {
             let excuse = provider.name == "shopline" && source.scheme == SchemeName::Signed;
@@ -86,16 +87,20 @@ pub(crate) fn keep(registered: &Registered, time: &str, body: &[u8]) -> Option<R
             return None;
         }
     };
-    let claim = provider.claim(&verified);
-    assert_eq!(claim, provider.claim(&admit(provider, &source, &delivery).unwrap()), "a name is not stable");
+    let claim = provider.claim_of(&verified);
+    assert_eq!(
+        claim,
+        provider.claim_of(&admit(&provider.admission, &source, &delivery).unwrap()),
+        "a name is not stable"
+    );
     let key = EventKey::of(provider.name, &source.name, &claim);
     check_name(&key, &claim);
     check_repeat(&claim, verified.signed_at());
     if verified.signed_text().is_some() {
         check_respelled(registered, &source, &request, &claim);
     }
-    let secretless = cut(body, &verified.body, provider.secrets);
-    check_cut(provider.secrets, body, &secretless.body);
+    let secretless = redact(body, &verified.body, provider.secrets);
+    check_redacted(provider.secrets, body, &secretless.body);
     Some(Row {
         key,
         received_ms: RECEIVED_MS,
@@ -133,32 +138,32 @@ fn is_encoded(part: &str) -> bool {
 /// The very same delivery again is a repeat.
 fn check_repeat(claim: &Claim, signed_at: Option<&str>) {
     let standing =
-        Standing { content: claim.content, signed_at: signed_at.map(str::to_owned), received_ms: RECEIVED_MS };
+        Existing { content: claim.content, signed_at: signed_at.map(str::to_owned), received_ms: RECEIVED_MS };
     assert_eq!(claim.decide(&standing, RECEIVED_MS + 1), Decision::Repeat);
 }
 
 /// A body written otherwise under the same signature has the same name.
 fn check_respelled(registered: &Registered, source: &Source, request: &Request, claim: &Claim) {
     let document = json::parse(&request.body).unwrap();
-    let text = canonical_json::candidates(&document.root).remove(0);
+    let text = canonical::candidates(&document.root).remove(0);
     let mut respelled = Request { body: text.into_bytes(), ..request.clone() };
     registered.prove(&mut respelled);
     assert_eq!(respelled.query, request.query, "another signature");
     let delivery = respelled.delivery();
-    let verified = admit(registered.provider, source, &delivery).unwrap();
-    assert_eq!(&registered.provider.claim(&verified), claim, "another name");
+    let verified = admit(&registered.provider.admission, source, &delivery).unwrap();
+    assert_eq!(&registered.provider.claim_of(&verified), claim, "another name");
 }
 
 /// What was cut stays cut, and a body stays as readable as it was.
-pub(crate) fn check_cut(secrets: &[SecretPath], body: &[u8], kept: &[u8]) {
+pub(crate) fn check_redacted(secrets: &[SecretPath], body: &[u8], kept: &[u8]) {
     let (before, after) = (json::parse(body), json::parse(kept));
     assert_eq!(before.is_ok(), after.is_ok(), "cutting changed what can be read");
-    assert!(after.is_err() || cut(kept, &after, secrets).body == kept, "a second cut finds more");
+    assert!(after.is_err() || redact(kept, &after, secrets).body == kept, "a second cut finds more");
 }
 
 /// Reads a row, and holds the event to the contract.
 pub(crate) fn event(provider: &Provider, row: &Row) -> Event {
-    let event = read(provider, row);
+    let event = provider.read(row);
     assert_eq!(event.id, row.key.id());
     for attribute in [Some(&event.providerevent), event.merchant.as_ref()].into_iter().flatten() {
         assert!(attribute.chars().count() <= 200 && attribute.chars().all(is_attribute), "{attribute:?}");

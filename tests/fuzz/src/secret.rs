@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 use webhook::providers::{PROVIDERS, Provider};
-use webhook::source::{Merchants, SIGNING_KEY_LENGTH_MIN, SchemeName, Source, Sources, URL_TOKEN_LENGTH_MIN};
+use webhook::scheme::SchemeName;
+use webhook::source::{Merchants, SIGNING_KEY_LENGTH_MIN, Source, Sources, URL_TOKEN_LENGTH_MIN};
 
 /// The secret's text.
 pub fn secret(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for provider in PROVIDERS {
-        match Sources::parse(provider, text) {
+        match Sources::parse(&provider.admission, text) {
             Ok(sources) => check(provider, text, &sources),
             Err(defect) => assert!(defect.to_string().starts_with("the secret is not of the documented form at line ")),
         }
@@ -43,7 +44,7 @@ fn check(provider: &Provider, text: &str, sources: &Sources) {
 fn check_source(provider: &Provider, name: &str, told: &Value, source: &Source) {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     assert!((1..=64).contains(&name.len()) && name.bytes().all(plain) && source.name == name, "{name:?}");
-    assert!(provider.scheme(source.scheme).is_some(), "no such scheme");
+    assert!(provider.admission.scheme(source.scheme).is_some(), "no such scheme");
     let (field, length_min, count) = match source.scheme {
         SchemeName::Signed => ("signing_keys", SIGNING_KEY_LENGTH_MIN, source.signing_keys.len()),
         SchemeName::UrlToken => ("url_tokens", URL_TOKEN_LENGTH_MIN, source.url_tokens.len()),

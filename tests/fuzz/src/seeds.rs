@@ -74,7 +74,7 @@ pub(crate) fn read_shopline() -> Vec<Vec<u8>> {
 }
 
 /// The answers of the providers' APIs in `events/<provider>/readback/`.
-pub(crate) fn read_back() -> Vec<Vec<u8>> {
+pub(crate) fn snapshot() -> Vec<Vec<u8>> {
     let answers = PROVIDERS.iter().enumerate().flat_map(|(place, provider)| {
         let folder = fs::read_dir(events(provider.name).join("readback")).unwrap();
         let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();

@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
+use webhook::json::{self, canonical};
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::request::{Delivery, split_path};
-use webhook::source::{SchemeName, Source, Sources};
-use webhook::{canonical_json, json};
+use webhook::scheme::SchemeName;
+use webhook::source::{Source, Sources};
 
 /// The header of the signed time, where a test makes one up.
 pub(crate) const SHOPLINE_TIME: &str = "x-shopline-developer-event-timestamp";
@@ -38,7 +39,7 @@ pub(crate) fn secrets() -> String {
 }
 
 fn of_provider(provider: &'static Provider, secret: &Value) -> Vec<Registered> {
-    let sources = Sources::parse(provider, &secret.to_string()).unwrap();
+    let sources = Sources::parse(&provider.admission, &secret.to_string()).unwrap();
     let registered = |(name, json): (&String, &Value)| {
         let credential = [&json["signing_keys"][0], &json["url_tokens"][0]].into_iter().find_map(Value::as_str);
         Registered { provider, source: sources.get(name).unwrap().clone(), credential: credential.unwrap().to_owned() }
@@ -135,7 +136,7 @@ fn timed(request: &mut Request, name: &str) -> String {
 /// What SHOPLINE may have signed; nothing where the signed text cannot be told.
 pub(crate) fn texts(body: &[u8]) -> Vec<String> {
     let document = json::parse(body).ok().filter(|document| !document.duplicate_keys);
-    document.map_or_else(Vec::new, |document| canonical_json::candidates(&document.root))
+    document.map_or_else(Vec::new, |document| canonical::candidates(&document.root))
 }
 
 /// `%XX` undone; text that is not UTF-8 behind it stays as it was.

@@ -6,7 +6,6 @@ use edge::relay::stream::StreamBatch;
 use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::Provider;
-use webhook::row::read;
 
 use crate::reading::{RECEIVED_MS, check_message};
 
@@ -37,7 +36,7 @@ fn event(mut stored: StoredRow) -> Event {
         }
     }
     let provider = Provider::of(&stored.row.key);
-    provider.map_or_else(|| unreadable(&stored.row.key, "unknown"), |provider| read(provider, &stored.row))
+    provider.map_or_else(|| unreadable(&stored.row.key, "unknown"), |provider| provider.read(&stored.row))
 }
 
 fn unreadable(key: &EventKey, reason: &str) -> Event {

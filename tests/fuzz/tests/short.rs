@@ -79,6 +79,6 @@ macro_rules! shorts {
 }
 
 shorts! {
-    admit read_scalapay read_scalev read_selldone read_shopline read_back canonical_json view http secret row_decompress
+    admit read_scalapay read_scalev read_selldone read_shopline snapshot canonical_json view http secret row_decompress
     stream_record queue_record
 }

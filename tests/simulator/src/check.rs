@@ -11,7 +11,6 @@ use serde_json::json;
 use webhook::claim::Strength;
 use webhook::event::Event;
 use webhook::providers::Provider;
-use webhook::row::read;
 use webhook::view::View;
 
 use crate::assumptions::{MESSAGE_BYTES_MAX, TABLE_ORDERS};
@@ -98,7 +97,7 @@ impl Checker<'_> {
                 _ => self.found("kept byte for byte", id),
             }
             let provider = Provider::named(sending.provider.name).unwrap();
-            kept.push(Kept { event: read(provider, &stored.row), stored });
+            kept.push(Kept { event: provider.read(&stored.row), stored });
         }
         kept
     }
@@ -250,7 +249,7 @@ impl Checker<'_> {
             expected
                 .entry(kept.stored.row.key.pk.as_str())
                 .or_default()
-                .merge(View::of(&read(mended, &kept.stored.row)));
+                .merge(View::of(&mended.read(&kept.stored.row)));
         }
         // A correction without its data is read by the functions' own mapping, and changes nothing.
         for (pk, event) in self.ledger.corrections.iter().filter(|(_, event)| event.dataref.is_none()) {

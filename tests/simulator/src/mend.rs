@@ -8,7 +8,6 @@ use std::sync::LazyLock;
 use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::{PROVIDERS, Provider};
-use webhook::row::read;
 
 use crate::assumptions::MESSAGE_BYTES_MAX;
 use crate::check::{Bodies, events, stored};
@@ -37,7 +36,7 @@ pub fn read_again(cloud: &mut Cloud, now_ms: u64) -> Vec<(String, Event)> {
     for item in events(cloud) {
         let Some((mut stored, body)) = stored(item).zip(bodies.body(item)) else { continue };
         stored.row.body = body;
-        let event = read(mended(&stored.row.key), &stored.row);
+        let event = mended(&stored.row.key).read(&stored.row);
         if orders.takes(event.event_type.name()) {
             let correction = event.into_correction();
             let is_long = correction.to_json().unwrap().len() > MESSAGE_BYTES_MAX;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use webhook::claim::{EventKey, Strength};
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::request::{Delivery, split_path};
-use webhook::row::{Row, read};
+use webhook::row::Row;
 use webhook::source::Sources;
 
 use crate::random::Random;
@@ -68,7 +68,7 @@ pub fn histories() -> Vec<History> {
 
 fn of_provider(provider: &'static Provider) -> Vec<History> {
     let sources = sources(provider.name);
-    let parsed = Sources::parse(provider, &sources.to_string()).unwrap();
+    let parsed = Sources::parse(&provider.admission, &sources.to_string()).unwrap();
     let mut found: BTreeMap<String, (String, Vec<(String, Template)>)> = BTreeMap::new();
     let mut names: BTreeSet<EventKey> = BTreeSet::new();
     for path in case_paths(provider) {
@@ -77,9 +77,9 @@ fn of_provider(provider: &'static Provider) -> Vec<History> {
         let (source, _) = split_path(event["rawPath"].as_str().unwrap());
         let credential = Credential::current(&sources["sources"][source.as_ref()]);
         let delivery = delivery(provider, &source, &template, &credential);
-        let verified =
-            webhook::signature::admit(provider, parsed.get(&source).unwrap(), &delivery).expect("a sample passes");
-        let claim = provider.claim(&verified);
+        let verified = webhook::signature::admit(&provider.admission, parsed.get(&source).unwrap(), &delivery)
+            .expect("a sample passes");
+        let claim = provider.claim_of(&verified);
         template.strength = claim.strength.clone();
         let key = EventKey::of(provider.name, &source, &claim);
         // A second body under one name is made by the workload, where it is wanted.
@@ -184,7 +184,7 @@ fn sequence(provider: &Provider, key: &EventKey, delivery: &Delivery) -> String 
         signed_at: None,
         mark: None,
     };
-    read(provider, &row).sequence
+    provider.read(&row).sequence
 }
 
 fn case_paths(provider: &Provider) -> Vec<PathBuf> {

@@ -93,7 +93,7 @@ pub fn sign(
         _ => {
             let time = header("x-shopline-developer-event-timestamp");
             let document = webhook::json::parse(body).unwrap();
-            let sorted = webhook::canonical_json::candidates(&document.root).remove(0);
+            let sorted = webhook::json::canonical::candidates(&document.root).remove(0);
             signed.query = format!("sign={}", hex::encode(hmac(key, &[time.as_bytes(), b":", sorted.as_bytes()])));
         }
     }

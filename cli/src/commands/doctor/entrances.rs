@@ -151,7 +151,7 @@ mod tests {
             "main": {"scheme": "signed", "signing_keys": ["q8Vq2b7xGkP4mZ1s"], "merchants": "any"},
             "old": {"scheme": "signed", "signing_keys": ["hookmill-sample-hunter2"], "merchants": "any"},
             "odd": {"scheme": "signed", "signing_keys": ["hunter2hunter2"], "merchants": []}}}"#;
-        let findings = judge_sources("scalev", &Sources::parse(&SCALEV, secret).unwrap());
+        let findings = judge_sources("scalev", &Sources::parse(&SCALEV.admission, secret).unwrap());
         assert_eq!(findings.iter().filter(|finding| finding.state == State::Problem).count(), 2, "{findings:?}");
         assert!(!format!("{findings:?}").contains("hunter"));
         let rotate = "hookmill sources rotate scalev/old";

@@ -67,9 +67,9 @@ async fn test(
     sign(provider, source.scheme, secret, &mut delivery, context.clock.now_ms(), false)
         .map_err(|unsigned| Error::problems(format!("the test event cannot be signed: {unsigned}")))?;
     let key = {
-        let verified = admit(provider, source, &delivery)
+        let verified = admit(&provider.admission, source, &delivery)
             .map_err(|refusal| Error::problems(format!("the test event is not valid here: {}", refusal.word())))?;
-        EventKey::of(provider.name, &source.name, &provider.claim(&verified))
+        EventKey::of(provider.name, &source.name, &provider.claim_of(&verified))
     };
     let store = context.store().await?;
     let before = store.load(&key).await.map_err(|error| store_failed(&error))?;

@@ -146,7 +146,7 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
 /// Which of the source's keys or tokens has a fingerprint, in words. The secret may be out of reach: the event is
 /// shown all the same.
 async fn which_key(context: &Context, key: &EventKey, fingerprint: &str) -> String {
-    if key.is_read_back() {
+    if key.is_snapshot() {
         return "none: read back from the provider".to_owned();
     }
     let Some((name, source, _)) = key.parts() else { return "not known".to_owned() };

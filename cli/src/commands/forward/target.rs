@@ -113,7 +113,7 @@ impl Target {
                 Ok(Prepared { url: url.clone(), headers, body: body.into_bytes() })
             }
             Shape::Deliveries { receivers } => {
-                if kept.key.is_read_back() {
+                if kept.key.is_snapshot() {
                     return Err("it was read back from the provider's API, and is no delivery".to_owned());
                 }
                 let provider = Provider::of(&kept.key).ok_or("this build knows no such provider")?;

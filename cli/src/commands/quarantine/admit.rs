@@ -132,7 +132,7 @@ async fn kept_as(refused: &Refused, sources: &Sources, store: Option<&Store>) ->
     let delivery = refused.delivery(sources.quarantine_key())?;
     let verified = refused.verify(source, &delivery)?;
     let Some(store) = store else {
-        let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim(&verified));
+        let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim_of(&verified));
         return Ok(Ok(("due", key.id())));
     };
     let kept = store.keep(refused.provider, &verified, refused.received_ms).await;

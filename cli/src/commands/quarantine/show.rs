@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use edge::receive::quarantine::{Refused, RefusedBody};
 use serde::Serialize;
-use webhook::{cut, json};
+use webhook::json;
+use webhook::redact::redact;
 
 use super::list::CheckedLine;
 use crate::context::Context;
@@ -90,7 +91,7 @@ fn body(refused: &Refused, present: &Present) -> Option<Vec<u8>> {
             let sources = present.sources(refused.provider).ok()?;
             let original = refused.original(sources.quarantine_key()).ok()?;
             let readable = json::parse(&original);
-            Some(cut::cut(&original, &readable, refused.provider.secrets).body)
+            Some(redact(&original, &readable, refused.provider.secrets).body)
         }
     }
 }

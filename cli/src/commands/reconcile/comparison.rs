@@ -10,8 +10,7 @@ use platforms::Cause;
 use platforms::order::{FetchedOrder, OrderName, RefundRow, Refunds};
 use platforms::reconcile::{Standing, standing};
 use webhook::claim::Part;
-use webhook::read_back::Snapshot;
-use webhook::row::read;
+use webhook::snapshot::Snapshot;
 use webhook::source::Source;
 
 use super::ours::{concerns_an_order, held, is_forgotten, of_webhooks, timeless};
@@ -238,7 +237,7 @@ impl<'a> Comparison<'a> {
         let answers = std::iter::once(&order.raw).chain(rows.iter().map(|row| &row.raw));
         let (provider, source) = (self.api.name.provider, &self.api.name.source);
         let snapshots: Vec<Snapshot> =
-            answers.map(|raw| Snapshot::new(provider, source, subject.clone(), raw.bytes(), timeless)).collect();
+            answers.map(|raw| provider.snapshot(source, subject.clone(), raw.bytes(), timeless)).collect();
         let is_kept = |snapshot: &Snapshot| known.iter().any(|event| event.key == snapshot.key);
         let ours = held(known);
         // Where no time tells, the bodies do. What was forgotten is not fetched again by itself.
@@ -253,7 +252,7 @@ impl<'a> Comparison<'a> {
         }
         let now_ms = self.context.clock.now_ms();
         let unrecognised = snapshots.iter().any(|snapshot| {
-            let event = read(provider, &snapshot.row(now_ms));
+            let event = provider.read(&snapshot.row(now_ms));
             event.unrecognised || event.unreadable.is_some()
         });
         self.summary.unrecognised += usize::from(unrecognised);

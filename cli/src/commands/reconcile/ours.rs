@@ -7,7 +7,7 @@ use platforms::Platform;
 use platforms::reconcile::Held;
 use webhook::claim::EventKey;
 use webhook::request::percent_decode;
-use webhook::source::SchemeName;
+use webhook::scheme::SchemeName;
 use webhook::view::View;
 
 use crate::context::Context;
@@ -96,7 +96,7 @@ pub async fn timeless(
 
 /// Whether the webhooks among some events tell no times; none where no webhook is about an order.
 pub fn of_webhooks(events: &[KeptEvent]) -> Option<bool> {
-    let mut webhooks = concerning(events).filter(|kept| !kept.key.is_read_back()).peekable();
+    let mut webhooks = concerning(events).filter(|kept| !kept.key.is_snapshot()).peekable();
     webhooks.peek()?;
     Some(!webhooks.any(|kept| kept.event.sequence.starts_with("3.")))
 }

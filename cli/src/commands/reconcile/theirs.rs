@@ -8,8 +8,8 @@ use platforms::order::{FetchedOrder, OrderName, RefundRow, Window};
 use platforms::{ApiError, Cause, Client, Platform};
 use webhook::claim::Part;
 use webhook::json;
-use webhook::read_back::Asked;
 use webhook::request::percent_decode;
+use webhook::snapshot::SnapshotContext;
 use webhook::source::{Merchants, Source};
 
 use crate::apis::Api;
@@ -71,9 +71,9 @@ pub fn subject(api: &Api, source: &Source, order: &FetchedOrder, kind: Option<&s
     };
     let is_account_shop = api.account.platform.shop.is_some_and(|member| member.in_webhooks);
     let shop = if is_account_shop { api.account.shop.as_deref() } else { one_merchant };
-    let asked = Asked { scheme: source.scheme, several_merchants: source.several_merchants, shop, kind };
+    let asked = SnapshotContext { scheme: source.scheme, several_merchants: source.several_merchants, shop, kind };
     let document = json::parse(order.raw.bytes()).ok()?;
-    (api.name.provider.read_back.subject)(&asked, &document.root)
+    (api.name.provider.snapshots.subject)(&asked, &document.root)
 }
 
 /// Returns the refunds that a provider accounts for since the beginning of a range, until now: refunds are paid out

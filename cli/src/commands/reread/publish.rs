@@ -133,7 +133,7 @@ fn check_versions(correction: &Correction) -> Result<(), Error> {
         return Err(Error::usage(format!(
             "the readings of {name} differ, but the mapping's version was not raised: {old}, and now {new}"
         ))
-        .next(format!("Raise mapping_version in shared/webhook/src/providers/{name}.rs, build, deploy, reread.")));
+        .next(format!("Raise mapping_version in shared/webhook/src/providers/{name}/, build, deploy, reread.")));
     }
     if new != provider.mapping_version {
         return Err(Error::usage(format!(

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use webhook::scheme::SchemeName;
 use webhook::secret::{QuarantineKey, Secret};
-use webhook::source::SchemeName;
 
 use super::steps::enter;
 use super::{KeyArgs, credentials_of, edit, entries, key, told, url, word};
@@ -78,8 +78,8 @@ pub async fn run(context: &Context, args: AddArgs) -> Result<Exit, Error> {
 fn scheme(args: &AddArgs) -> Result<SchemeName, Error> {
     let provider = args.name.provider;
     match (args.scheme.map(SchemeName::from), only_scheme(provider)) {
-        (Some(scheme), _) if provider.scheme(scheme).is_none() => {
-            let known: Vec<&str> = provider.schemes.iter().map(|(known, _)| word(*known)).collect();
+        (Some(scheme), _) if provider.admission.scheme(scheme).is_none() => {
+            let known: Vec<&str> = provider.admission.schemes.iter().map(|(known, _)| word(*known)).collect();
             Err(Error::usage(format!("{} has no scheme {}", provider.name, word(scheme)))
                 .next(format!("It has: {}", known.join(", "))))
         }

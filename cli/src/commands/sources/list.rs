@@ -3,7 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 use webhook::providers::PROVIDERS;
-use webhook::source::{Merchants, SchemeName, Sources};
+use webhook::scheme::SchemeName;
+use webhook::source::{Merchants, Sources};
 
 use super::{unknown, url, word};
 use crate::context::Context;

@@ -10,8 +10,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use webhook::claim::EventKey;
+use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
-use webhook::source::{SchemeName, Source};
+use webhook::source::Source;
 
 use super::steps::change;
 use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};

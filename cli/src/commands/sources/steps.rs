@@ -1,7 +1,7 @@
 //! What to do at the provider, in the order that works.
 
 use webhook::providers::Provider;
-use webhook::source::SchemeName;
+use webhook::scheme::SchemeName;
 
 /// Why the source comes first: a receiver asks for its secret anew when a check fails, but once a minute at most.
 pub const WAIT: &str = "Wait a minute: by then every running receiver takes what is new.";
@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn every_scheme_of_every_provider_has_its_steps() {
         for provider in PROVIDERS {
-            for (scheme, _) in provider.schemes {
+            for (scheme, _) in provider.admission.schemes {
                 let entered = enter(provider, *scheme, "https://u/x");
                 assert!(entered.len() >= 2 && entered.iter().any(|step| step.contains("https://u/x")), "{entered:?}");
                 assert!(change(provider, *scheme, "https://u/x").len() >= 2, "{}", provider.name);
             }
         }
-        assert_eq!(ENTER.len(), PROVIDERS.iter().map(|provider| provider.schemes.len()).sum::<usize>());
+        assert_eq!(ENTER.len(), PROVIDERS.iter().map(|provider| provider.admission.schemes.len()).sum::<usize>());
         assert_eq!(CHANGE.len(), ENTER.len());
     }
 }

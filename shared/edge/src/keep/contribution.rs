@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use webhook::event::Event;
 use webhook::personal::without_personal;
 use webhook::providers::Provider;
-use webhook::row::read;
 use webhook::view::View;
 
 use crate::keep::compression;
@@ -27,7 +26,7 @@ impl Contribution {
         match &stored.body {
             KeptBody::Erased(erased) => Contribution::from_remainder(stored, &erased.remainder),
             KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Of(_) | KeptBody::Gone => {
-                let event = read(provider, &stored.row);
+                let event = provider.read(&stored.row);
                 Ok(Contribution { view: View::of(&event), event })
             }
         }

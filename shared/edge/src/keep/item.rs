@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use webhook::claim::{EventKey, Standing};
-use webhook::read_back::ORIGIN;
+use webhook::claim::ORIGIN;
+use webhook::claim::{EventKey, Existing};
 use webhook::row::{Mark, Row};
 
 /// An item's attributes by name.
@@ -118,7 +118,7 @@ impl StoredRow {
         put("content", (self.content != row.hash).then(|| bytes(self.content.to_vec())));
         put("signed_at", row.signed_at.as_deref().map(text));
         put("mark", row.mark.map(|mark| text(mark.word())));
-        put("origin", row.key.is_read_back().then(|| text(ORIGIN)));
+        put("origin", row.key.is_snapshot().then(|| text(ORIGIN)));
         put("alias", self.alias.as_deref().map(text));
         put("headers", (!row.headers.is_empty()).then(|| header_map(&row.headers)));
         put("cut", (!self.cut.is_empty()).then(|| AttributeValue::L(self.cut.iter().map(|path| text(path)).collect())));
@@ -210,8 +210,8 @@ impl StoredRow {
     }
 
     /// What this row tells a delivery that claims its name.
-    pub fn standing(&self) -> Standing {
-        Standing { content: self.content, signed_at: self.row.signed_at.clone(), received_ms: self.row.received_ms }
+    pub fn standing(&self) -> Existing {
+        Existing { content: self.content, signed_at: self.row.signed_at.clone(), received_ms: self.row.received_ms }
     }
 }
 
@@ -295,7 +295,7 @@ mod tests {
             // What was read back says so where whoever looks at the table sees it.
             let mut read_back = stored;
             assert!(!read_back.to_item().contains_key("origin"));
-            read_back.row.key.sk = format!("{}/ab", webhook::claim::Part::read_back());
+            read_back.row.key.sk = format!("{}/ab", webhook::claim::Part::snapshot());
             assert_eq!(read_back.to_item()["origin"], text("reconcile"));
             assert_eq!(StoredRow::from_item(&read_back.to_item()).unwrap(), read_back);
         }

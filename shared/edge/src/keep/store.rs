@@ -5,12 +5,13 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use sha2::{Digest, Sha256};
-use webhook::claim::{Claim, Decision, EventKey, OtherBody, Variant};
-use webhook::cut::cut;
-use webhook::providers::{CLAIM_VERSION, Provider};
-use webhook::read_back::{ORIGIN, Snapshot};
+use webhook::claim::ORIGIN;
+use webhook::claim::{self, Claim, Decision, EventKey, OtherBody, Variant};
+use webhook::providers::Provider;
+use webhook::redact::redact;
 use webhook::row::{Mark, Row};
 use webhook::signature::Verified;
+use webhook::snapshot::Snapshot;
 
 use crate::keep::compression::{compress_body, decompress};
 use crate::keep::error::StoreError;
@@ -66,10 +67,10 @@ impl Store {
         verified: &Verified<'_>,
         received_ms: i64,
     ) -> Result<Outcome, StoreError> {
-        let claim = provider.claim(verified);
+        let claim = provider.claim_of(verified);
         let key = EventKey::of(provider.name, &verified.source.name, &claim);
         let delivery = verified.delivery;
-        let secretless = cut(&delivery.body, &verified.body, provider.secrets);
+        let secretless = redact(&delivery.body, &verified.body, provider.secrets);
         let compressed = compress_body(provider.name, &secretless.body).map_err(StoreError::Compression)?;
         let body = self.place(&key, compressed).await?;
         let row = StoredRow {
@@ -84,7 +85,7 @@ impl Store {
             },
             body,
             content: claim.content,
-            claim_version: CLAIM_VERSION,
+            claim_version: claim::VERSION,
             fingerprint: verified.fingerprint().to_owned(),
             cut: secretless.paths,
             alias: claim.alias.clone(),
@@ -101,9 +102,9 @@ impl Store {
             row: Row { body: Vec::new(), ..snapshot.row(received_ms) },
             body,
             content: snapshot.claim.content,
-            claim_version: CLAIM_VERSION,
+            claim_version: claim::VERSION,
             fingerprint: ORIGIN.to_owned(),
-            cut: snapshot.cut.clone(),
+            cut: snapshot.redacted.clone(),
             alias: None,
         };
         self.claim(&snapshot.claim, row).await

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::event::corrected;
 use webhook::providers::Provider;
-use webhook::row::read;
 
 use crate::aws::client::{PATIENT, sdk_config};
 use crate::aws::clock::Clock;
@@ -94,7 +93,7 @@ impl Reader {
         if let KeptBody::Erased(erased) = stored.body {
             return Err(ReadError::Erased(erased.at));
         }
-        let event = read(provider, &stored.row);
+        let event = provider.read(&stored.row);
         Ok(json!(if correction.is_some() { event.into_correction() } else { event }))
     }
 

@@ -147,7 +147,7 @@ impl Quarantine {
         place: &[u8],
     ) -> Result<impl Iterator<Item = (&'static str, Vec<u8>)> + use<>, StoreError> {
         let readable = webhook::json::parse(&delivery.body);
-        let cut = webhook::cut::cut(&delivery.body, &readable, self.provider.secrets);
+        let cut = webhook::redact::redact(&delivery.body, &readable, self.provider.secrets);
         let compress = |body: &[u8]| compression::compress(body).map_err(StoreError::Compression);
         let sealed = match key.filter(|_| !cut.paths.is_empty()) {
             // Without it the delivery is kept as it would be without a key.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
+use webhook::scheme::SchemeName;
 use webhook::secret::QuarantineKey;
 use webhook::signature::{Refusal, Verified, admit};
-use webhook::source::{Merchants, SchemeName, Source, Sources};
+use webhook::source::{Merchants, Source, Sources};
 
 use crate::aws::client::{HASTY, sdk_config};
 use crate::aws::clock::Clock;
@@ -85,7 +86,7 @@ impl Receiver {
             store: Store::new(dynamodb.clone(), config.events_table.clone()),
             quarantine: Quarantine::new(dynamodb, config.events_table, provider),
             clock,
-            decoys: provider.schemes.iter().map(|(scheme, _)| decoy(*scheme)).collect(),
+            decoys: provider.admission.schemes.iter().map(|(scheme, _)| decoy(*scheme)).collect(),
             refusals: Mutex::default(),
         }
     }
@@ -125,14 +126,14 @@ impl Receiver {
             return End::Failed("source_defective", "the source's settings cannot be used".to_owned());
         }
         let source = sources.get(&arrived.source);
-        let refusal = match source.map(|source| admit(self.provider, source, &arrived.delivery)) {
+        let refusal = match source.map(|source| admit(&self.provider.admission, source, &arrived.delivery)) {
             Some(Ok(verified)) => return self.keep(&verified, received_ms).await,
             Some(Err(refusal)) => refusal,
             None => Refusal::UnknownSource,
         };
         // Every refusal costs one try of each scheme, so that its time tells nothing of the source.
         for decoy in self.decoys.iter().filter(|decoy| source.is_none_or(|source| source.scheme != decoy.scheme)) {
-            let _ = admit(self.provider, decoy, &arrived.delivery);
+            let _ = admit(&self.provider.admission, decoy, &arrived.delivery);
         }
         End::Refused(refusal)
     }

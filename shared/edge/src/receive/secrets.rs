@@ -98,7 +98,7 @@ impl Secrets {
         let parsed = match &fetched {
             Ok(output) => {
                 let text = output.secret_string().unwrap_or_default();
-                Sources::parse(self.provider, text).map_err(|defect| defect.to_string())
+                Sources::parse(&self.provider.admission, text).map_err(|defect| defect.to_string())
             }
             Err(error) => Err(CallFailure::of(error).to_string()),
         };

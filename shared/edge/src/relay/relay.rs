@@ -8,7 +8,6 @@ use serde_json::json;
 use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::Provider;
-use webhook::row::read;
 
 use crate::aws::client::{CallFailure, PATIENT, sdk_config};
 use crate::aws::clock::Clock;
@@ -182,7 +181,7 @@ impl Relay {
         }
         let provider = Provider::of(&key);
         let outgoing = match provider {
-            Some(provider) => Outgoing { event: read(provider, &stored.row), pk: key.pk },
+            Some(provider) => Outgoing { event: provider.read(&stored.row), pk: key.pk },
             None => self.unreadable_row(key, "no provider has this name"),
         };
         Ok(Some((outgoing, stored.row.body.len())))

@@ -271,7 +271,7 @@ pub(crate) fn sign(provider: &str, mut event: Value) -> Value {
         _ => {
             let time = header("x-shopline-developer-event-timestamp");
             let document = webhook::json::parse(&body).unwrap();
-            let sorted = webhook::canonical_json::candidates(&document.root).remove(0);
+            let sorted = webhook::json::canonical::candidates(&document.root).remove(0);
             let sign = hex::encode(mac(&[time.as_bytes(), b":", sorted.as_bytes()]));
             event["rawQueryString"] = format!("sign={sign}").into();
         }

@@ -5,7 +5,6 @@ use edge::{Orders, ViewConfig};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider, SCALEV};
-use webhook::row::read;
 
 pub(crate) fn view_config() -> ViewConfig {
     ViewConfig { events_table: EVENTS.to_owned(), orders_table: ORDERS.to_owned() }
@@ -41,7 +40,7 @@ pub(crate) async fn messages(world: &World, provider: &'static Provider) -> Vec<
     for item in world.items(EVENTS).await {
         let key = EventKey { pk: text_of(&item, "pk"), sk: text_of(&item, "sk") };
         let stored = store.load(&key).await.unwrap().unwrap();
-        messages.push(read(provider, &stored.row).to_json().unwrap());
+        messages.push(provider.read(&stored.row).to_json().unwrap());
     }
     messages
 }

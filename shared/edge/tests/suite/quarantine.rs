@@ -26,7 +26,7 @@ fn secret(provider: &str, key: Option<&QuarantineKey>, right: bool) -> String {
 }
 
 fn sources(provider: &Provider, key: Option<&QuarantineKey>) -> Sources {
-    Sources::parse(provider, &secret(provider.name, key, true)).unwrap()
+    Sources::parse(&provider.admission, &secret(provider.name, key, true)).unwrap()
 }
 
 /// The one item that a receiver makes of a delivery under such a secret.
@@ -162,7 +162,7 @@ async fn a_source_that_was_unknown_may_be_known_later() {
     let refused = Refused::from_item(&item).unwrap();
     assert!(refused.unknown && refused.source.as_deref() == Some("main"));
     assert!(refused.name().starts_with("selldone/~/"));
-    let unknown = Sources::parse(&SELLDONE, &nothing).unwrap();
+    let unknown = Sources::parse(&SELLDONE.admission, &nothing).unwrap();
     let still = admit(&world, &refused, &unknown).await;
     assert_eq!(still, Err(Fails::Again(Refusal::UnknownSource)));
     assert_eq!(admit(&world, &refused, &sources(&SELLDONE, Some(&key()))).await, Ok(Kept::New));

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::{PROVIDERS, Provider, SCALAPAY, SCALEV};
-use webhook::row::read;
 use webhook::view::View;
 
 use crate::harness::*;
@@ -203,7 +202,7 @@ fn one_more(pk: &str) -> (Item, String) {
         cut: Vec::new(),
         alias: None,
     };
-    let read = read(&SCALAPAY, &webhook::row::Row { body: body.to_string().into_bytes(), ..row.row.clone() });
+    let read = SCALAPAY.read(&webhook::row::Row { body: body.to_string().into_bytes(), ..row.row.clone() });
     (row.to_item(), read.to_json().unwrap())
 }
 
@@ -277,10 +276,10 @@ async fn a_view_of_nothing_goes() {
     let world = world().await;
     let messages = messages(&world, &SCALAPAY).await;
     apply(&orders(&world), &messages).await;
-    fn silent(kept: webhook::row::Kept<'_>) -> webhook::row::Reading {
-        webhook::row::Reading { event_type: None, data: webhook::event::Data::Other {}, ..(SCALAPAY.read)(kept) }
+    fn silent(kept: webhook::mapping::MappingInput<'_>) -> webhook::mapping::Mapped {
+        webhook::mapping::Mapped { event_type: None, data: webhook::event::Data::Other {}, ..(SCALAPAY.mapping)(kept) }
     }
-    let mute = Provider { mapping_version: 2, read: silent, ..SCALAPAY };
+    let mute = Provider { mapping_version: 2, mapping: silent, ..SCALAPAY };
     let mapping: &'static [&'static Provider] = Box::leak(Box::new([&*Box::leak(Box::new(mute))]));
     for item in views(&world).await {
         let rebuilt = orders(&world).with_mapping(mapping).rebuild(&pk_of(&item)).await.unwrap();

@@ -313,9 +313,9 @@ fn write_units(item: &edge::keep::item::Item) -> usize {
 async fn cost_of(world: &World, provider: &'static webhook::providers::Provider, event: &Value) -> f64 {
     let request: edge::receive::http::Request = serde_json::from_value(event.clone()).unwrap();
     let arrived = request.open(1024 * 1024).unwrap();
-    let sources = webhook::source::Sources::parse(provider, &secret_of(provider.name)).unwrap();
+    let sources = webhook::source::Sources::parse(&provider.admission, &secret_of(provider.name)).unwrap();
     let source = sources.get(&arrived.source).unwrap();
-    let verified = webhook::signature::admit(provider, source, &arrived.delivery).unwrap();
+    let verified = webhook::signature::admit(&provider.admission, source, &arrived.delivery).unwrap();
     let store = edge::keep::store::Store::new(world.dynamodb.clone(), EVENTS.to_owned());
     store.keep(provider, &verified, START_MS).await.unwrap().write_units
 }

@@ -13,9 +13,10 @@ use webhook::claim::{Claim, EventKey};
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::request::{Delivery, split_path};
 use webhook::row::Row;
+use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::signature::Verified;
-use webhook::source::{Merchants, SchemeName, Source};
+use webhook::source::{Merchants, Source};
 
 /// When every sample is received, for readings that do not change.
 pub(crate) const RECEIVED_MS: i64 = 1_767_225_600_000;
@@ -109,11 +110,11 @@ pub(crate) fn source_of(name: &str, json: &Value) -> Source {
 
 impl Case {
     pub(crate) fn admit(&self) -> Result<Verified<'_>, webhook::signature::Refusal> {
-        webhook::signature::admit(self.provider, &self.source, &self.delivery)
+        webhook::signature::admit(&self.provider.admission, &self.source, &self.delivery)
     }
 
     pub(crate) fn claim(&self) -> Claim {
-        self.provider.claim(&self.admit().unwrap())
+        self.provider.claim_of(&self.admit().unwrap())
     }
 
     pub(crate) fn key(&self) -> EventKey {
@@ -123,8 +124,8 @@ impl Case {
     /// The row as the edge would keep it.
     pub(crate) fn row(&self) -> Row {
         let verified = self.admit().unwrap();
-        let claim = self.provider.claim(&verified);
-        let secretless = webhook::cut::cut(&self.delivery.body, &verified.body, self.provider.secrets);
+        let claim = self.provider.claim_of(&verified);
+        let secretless = webhook::redact::redact(&self.delivery.body, &verified.body, self.provider.secrets);
         Row {
             key: EventKey::of(self.provider.name, &self.source.name, &claim),
             received_ms: RECEIVED_MS,

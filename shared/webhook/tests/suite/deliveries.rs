@@ -7,16 +7,16 @@ use crate::cases::{self, Case, RECEIVED_MS, all, events_folder, one};
 use webhook::claim::Strength;
 use webhook::event::Event;
 use webhook::request::{Delivery, RefusedDelivery};
-use webhook::row::read;
+use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::signature::{Refusal, admit_again};
-use webhook::source::{Merchants, SchemeName};
+use webhook::source::Merchants;
 
 #[test]
 fn every_sample_reads_as_recorded() {
     let mut wrong = Vec::new();
     for case in all() {
-        let event = read(case.provider, &case.row());
+        let event = case.provider.read(&case.row());
         let reading = serde_json::to_string_pretty(&event).unwrap() + "\n";
         let path = case.path.with_file_name(format!("{}.event.json", case.name));
         if cases::updating() {
@@ -51,7 +51,7 @@ fn every_sample_has_its_origin() {
     let origins = cases::read_json(&events_folder().join("origins.json"));
     let told: BTreeSet<_> = origins.as_object().unwrap().keys().cloned().collect();
     let deliveries = all().into_iter().map(|case| format!("{}/{}", case.provider.name, case.name));
-    let there: BTreeSet<_> = deliveries.chain(crate::read_back::all().into_iter().map(|answer| answer.label)).collect();
+    let there: BTreeSet<_> = deliveries.chain(crate::snapshots::all().into_iter().map(|answer| answer.label)).collect();
     assert_eq!(told, there);
 }
 
@@ -161,13 +161,13 @@ fn a_refused_delivery_is_checked_again_without_its_token() {
     let again = |case: &Case, digest: Option<[u8; 32]>| {
         let Delivery { headers, query, body, .. } = case.delivery.clone();
         let refused = RefusedDelivery::new(headers, query, digest, body);
-        let verified = admit_again(case.provider, &case.source, &refused);
-        verified.map(|verified| (verified.fingerprint().to_owned(), case.provider.claim(&verified)))
+        let verified = admit_again(&case.provider.admission, &case.source, &refused);
+        verified.map(|verified| (verified.fingerprint().to_owned(), case.provider.claim_of(&verified)))
     };
     for case in all() {
         let digest = case.delivery.url_token.as_ref().map(Secret::digest);
         let first = case.admit().unwrap();
-        let expected = Ok((first.fingerprint().to_owned(), case.provider.claim(&first)));
+        let expected = Ok((first.fingerprint().to_owned(), case.provider.claim_of(&first)));
         assert_eq!(again(&case, digest), expected, "{}", case.name);
         if case.source.scheme == SchemeName::Signed {
             // A digest proves nothing where the provider signs.
@@ -210,7 +210,7 @@ fn another_providers_delivery_is_refused() {
     let cases = all();
     for case in &cases {
         for other in cases.iter().filter(|other| other.provider.name != case.provider.name) {
-            let verdict = webhook::signature::admit(other.provider, &other.source, &case.delivery);
+            let verdict = webhook::signature::admit(&other.provider.admission, &other.source, &case.delivery);
             assert!(verdict.is_err(), "{} as {}", case.name, other.provider.name);
         }
     }
@@ -241,7 +241,7 @@ fn a_body_cut_anywhere_is_kept_under_a_stable_name() {
             assert!(verified.body.is_err(), "{} cut at {length} is still JSON", case.name);
             let key = cut.key();
             assert_eq!(key, cut.key());
-            let event = read(cut.provider, &cut.row());
+            let event = cut.provider.read(&cut.row());
             assert!(event.unreadable.is_some() && event.unrecognised);
             assert_eq!(event.id, key.id());
         }
@@ -279,7 +279,7 @@ fn odd_bodies_are_kept_and_read_as_something() {
                 assert_eq!(odd.provider.name, "shopline", "{}", String::from_utf8_lossy(&odd.delivery.body));
                 continue;
             }
-            let json = read(odd.provider, &odd.row()).to_json().unwrap();
+            let json = odd.provider.read(&odd.row()).to_json().unwrap();
             assert!(!json.contains(['\u{fffe}', '\u{ffff}', '\0']));
             let event: Event = serde_json::from_str(&json).unwrap();
             assert_eq!(event.id, odd.key().id());
@@ -292,7 +292,7 @@ fn secrets_are_nowhere_in_rows_or_readings() {
     let mut found = 0;
     for case in all() {
         let row = case.row();
-        let reading = read(case.provider, &row).to_json().unwrap();
+        let reading = case.provider.read(&row).to_json().unwrap();
         let body = String::from_utf8_lossy(&case.delivery.body).into_owned();
         for path in case.provider.secrets {
             let name = format!("\"{}\":\"", path.last().unwrap());
@@ -314,7 +314,7 @@ fn secrets_are_nowhere_in_rows_or_readings() {
 fn readings_do_not_depend_on_the_cut() {
     for case in all() {
         let uncut = webhook::row::Row { body: case.delivery.body.clone(), ..case.row() };
-        assert_eq!(read(case.provider, &uncut), read(case.provider, &case.row()), "{}", case.name);
+        assert_eq!(case.provider.read(&uncut), case.provider.read(&case.row()), "{}", case.name);
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod cases;
 mod deliveries;
-mod read_back;
+mod snapshots;
 mod view_properties;
 mod schema;
 mod tidy;

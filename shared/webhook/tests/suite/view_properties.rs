@@ -7,7 +7,7 @@ use crate::cases;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use webhook::event::Event;
-use webhook::row::{Mark, read};
+use webhook::row::Mark;
 use webhook::view::{Refunded, View};
 
 /// Every order of the samples with its events: real histories, of all providers.
@@ -15,12 +15,12 @@ static HISTORIES: LazyLock<Vec<Vec<Event>>> = LazyLock::new(|| {
     let mut histories: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     for case in cases::all() {
         let row = case.row();
-        let event = read(case.provider, &row);
+        let event = case.provider.read(&row);
         histories.entry(row.key.pk).or_default().push(event);
     }
-    for answer in crate::read_back::all() {
+    for answer in crate::snapshots::all() {
         let row = answer.snapshot().row(cases::RECEIVED_MS);
-        histories.entry(row.key.pk.clone()).or_default().push(read(answer.provider, &row));
+        histories.entry(row.key.pk.clone()).or_default().push(answer.provider.read(&row));
     }
     histories.into_values().filter(|events| events.iter().any(|event| !View::of(event).is_empty())).collect()
 });
@@ -140,7 +140,7 @@ fn a_possible_repeat_is_never_added_to_a_sum() {
     again.key.sk.push_str("~t5");
     again.mark = Some(Mark::PossiblyRepeated);
     let refunded =
-        |rows: &[_]| joined(&rows.iter().map(|row| read(case.provider, row)).collect::<Vec<_>>()).summary().refunded;
+        |rows: &[_]| joined(&rows.iter().map(|row| case.provider.read(row)).collect::<Vec<_>>()).summary().refunded;
     let once = refunded(std::slice::from_ref(&first));
     assert!(matches!(once, Refunded::Amount(_)), "{once:?}");
     assert_eq!(refunded(&[first, again]), once);
@@ -149,16 +149,16 @@ fn a_possible_repeat_is_never_added_to_a_sum() {
 #[test]
 fn a_better_mapping_overrides_an_older_one_at_the_same_place() {
     let case = cases::one("scalev", "order.updated.2025");
-    let old = read(case.provider, &case.row());
+    let old = case.provider.read(&case.row());
     let newer = webhook::providers::Provider {
         mapping_version: case.provider.mapping_version + 1,
         ..webhook::providers::SCALEV
     };
-    let mut new = read(&newer, &case.row());
+    let mut new = newer.read(&case.row());
     assert_eq!(old.id, new.id, "a mapping has no say in a name");
     assert!(new.sequence > old.sequence);
     let Some(webhook::event::Data::Order(order)) = &mut new.data else { panic!() };
-    order.notes = webhook::field::Field::Value("read better".into());
+    order.notes = webhook::presence::Presence::Value("read better".into());
     for events in [[&old, &new], [&new, &old]] {
         assert_eq!(joined(events).render()["order"]["notes"], "read better");
     }

@@ -189,7 +189,7 @@ impl Refused {
 
     /// Checks it again. `delivery` is its own, `source` what [`Refused::source_now`] gives.
     pub fn verify<'a>(&self, source: &'a Source, delivery: &'a RefusedDelivery) -> Result<Verified<'a>, Fails> {
-        admit_again(self.provider, source, delivery).map_err(Fails::Again)
+        admit_again(&self.provider.admission, source, delivery).map_err(Fails::Again)
     }
 
     /// Frees its slot, unless another delivery has taken it. Gives whether it was still there.

@@ -1,6 +1,6 @@
 //! SHOPLINE: webhooks for several topics each, and orders listed by time of change.
 
-use webhook::source::SchemeName;
+use webhook::scheme::SchemeName;
 
 use crate::address::WebhookAddress;
 use crate::client::{Calling, Client};

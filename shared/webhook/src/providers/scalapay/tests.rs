@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::request::Delivery;
-use crate::secret::Secret;
-use crate::signature::admit;
-use crate::source::{Merchants, Source};
+use crate::receive::request::Delivery;
+use crate::receive::secret::Secret;
+use crate::receive::signature::admit;
+use crate::receive::source::{Merchants, Source};
 
 fn name_of(body: &str) -> (String, String, bool) {
     let key = Secret::new("an api key of the tests");
@@ -23,7 +23,7 @@ fn name_of(body: &str) -> (String, String, bool) {
         merchants: Merchants::Any,
         several_merchants: false,
     };
-    let claim = SCALAPAY.claim(&admit(&SCALAPAY, &source, &delivery).unwrap());
+    let claim = SCALAPAY.claim_of(&admit(&SCALAPAY.admission, &source, &delivery).unwrap());
     let identity = claim.identity.to_string().replace(&hex::encode(claim.content), "HASH");
     (format!("{}/{}", claim.subject, claim.word), identity, claim.strength == Strength::Strong)
 }

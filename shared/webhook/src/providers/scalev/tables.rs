@@ -1,7 +1,7 @@
 //! Scalev's words and ours.
 
-use crate::event::EventType;
-use crate::status::{CheckoutState, FulfillmentState, OrderState, PaymentState, Table};
+use crate::read::event::EventType;
+use crate::read::status::{CheckoutState, FulfillmentState, OrderState, PaymentState, Table};
 
 /// What an event's `data` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! What the mapping must not fall for.
 
 use super::*;
-use crate::claim::EventKey;
-use crate::event::Event;
-use crate::request::Delivery;
-use crate::row::{self, Row};
-use crate::secret::Secret;
-use crate::signature::admit;
-use crate::source::{Merchants, Source};
+use crate::keep::claim::EventKey;
+use crate::keep::row::Row;
+use crate::read::event::Event;
+use crate::receive::request::Delivery;
+use crate::receive::secret::Secret;
+use crate::receive::signature::admit;
+use crate::receive::source::{Merchants, Source};
 use base64::Engine;
 
 fn claim_of(body: &str, app: Option<&str>) -> Claim {
@@ -24,7 +24,7 @@ fn claim_of(body: &str, app: Option<&str>) -> Claim {
         merchants: Merchants::Any,
         several_merchants: app.is_some(),
     };
-    SCALEV.claim(&admit(&SCALEV, &source, &delivery).unwrap())
+    SCALEV.claim_of(&admit(&SCALEV.admission, &source, &delivery).unwrap())
 }
 
 fn event_of(body: &str) -> Event {
@@ -37,7 +37,7 @@ fn event_of(body: &str) -> Event {
         signed_at: None,
         mark: None,
     };
-    row::read(&SCALEV, &row)
+    SCALEV.read(&row)
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_status_decides_the_type() {
     let read = event_of(r#"{"event":"order.status_changed","data":{"status":"on_hold"}}"#);
     let Some(Data::Order(order)) = read.data else { panic!() };
     let unknown = Status { state: OrderState::Unknown, word: "on_hold".to_owned() };
-    assert_eq!((order.status, order.fulfillments), (Field::Value(unknown), Vec::new()));
+    assert_eq!((order.status, order.fulfillments), (Presence::Value(unknown), Vec::new()));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn payment_status_is_trusted_over_its_times() {
         let Some(Data::Payment(payment)) = event_of(&body).data else { panic!() };
         assert_eq!(payment.status.value().unwrap().state, state);
         assert_eq!(payment.paid_at.value().is_some(), has_paid_at);
-        assert_eq!(payment.order_alias_id, Field::Value("7".to_owned()));
+        assert_eq!(payment.order_alias_id, Presence::Value("7".to_owned()));
         let entered: Vec<_> =
             payment.status_times.iter().map(|(word, time)| (word.as_str(), time.value().is_some())).collect();
         assert_eq!(entered, [("paid", true), ("settled", false), ("unpaid", true)]);

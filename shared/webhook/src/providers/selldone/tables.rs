@@ -1,7 +1,7 @@
 //! Selldone's words and ours.
 
-use crate::event::EventType;
-use crate::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Table};
+use crate::read::event::EventType;
+use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Table};
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,14 @@
 //! What the mapping must not fall for.
 
 use super::*;
-use crate::claim::EventKey;
-use crate::event::Event;
-use crate::request::Delivery;
-use crate::row::{self, Row};
-use crate::secret::Secret;
-use crate::signature::admit;
-use crate::source::{Merchants, Source};
-use crate::status::FulfillmentState;
+use crate::keep::claim::EventKey;
+use crate::keep::row::Row;
+use crate::read::event::Event;
+use crate::read::status::FulfillmentState;
+use crate::receive::request::Delivery;
+use crate::receive::secret::Secret;
+use crate::receive::signature::admit;
+use crate::receive::source::{Merchants, Source};
 
 fn name_of(body: &str) -> (String, String, String) {
     let token = Secret::new("a token of 128 random bits");
@@ -22,7 +22,7 @@ fn name_of(body: &str) -> (String, String, String) {
         merchants: Merchants::Any,
         several_merchants: false,
     };
-    let claim = SELLDONE.claim(&admit(&SELLDONE, &source, &delivery).unwrap());
+    let claim = SELLDONE.claim_of(&admit(&SELLDONE.admission, &source, &delivery).unwrap());
     assert_eq!(claim.strength, Strength::Horizon(72 * HOUR_MS));
     let identity = claim.identity.to_string().replace(&hex::encode(claim.content), "HASH");
     (claim.subject.to_string(), claim.word.to_string(), identity)
@@ -38,7 +38,7 @@ fn event_of(body: &str) -> Event {
         signed_at: None,
         mark: None,
     };
-    row::read(&SELLDONE, &row)
+    SELLDONE.read(&row)
 }
 
 fn order_of(event: &str, action: &str, basket: &str) -> Order {
@@ -169,7 +169,7 @@ fn actions_say_more_than_states() {
     assert_eq!(asked[0].status.value().unwrap().state, ReturnState::Requested);
     let rejected = order_of("OnlineOrder", "CancelProduct", r#""status":"Payed","reject":"PricingFault""#);
     let status = Status { state: OrderState::Cancelled, word: "PricingFault".to_owned() };
-    assert_eq!(rejected.status, Field::Value(status));
+    assert_eq!(rejected.status, Presence::Value(status));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_paid_order_is_the_shops_when_the_shop_confirms_it() {
         ("FulfillmentOrder", r#""status":"ACCEPT","delivery_state":"CheckQueue""#, OrderState::Confirmed, "ACCEPT"),
     ] {
         let told = order_of(event, "PaymentOrder", basket).status;
-        assert_eq!(told, Field::Value(Status { state, word: word.to_owned() }), "{event} {basket}");
+        assert_eq!(told, Presence::Value(Status { state, word: word.to_owned() }), "{event} {basket}");
     }
 }
 
@@ -206,7 +206,7 @@ fn odd_types_are_no_trouble() {
         let event = event_of(&body);
         assert_eq!((event.event_type, event.unreadfields), (EventType::OrderCreated, None), "{odd}");
         let Some(Data::Order(order)) = event.data else { panic!() };
-        assert_eq!(order.shipping_address.value().unwrap().name, Field::Value("N".to_owned()));
+        assert_eq!(order.shipping_address.value().unwrap().name, Presence::Value("N".to_owned()));
     }
 }
 
@@ -214,7 +214,7 @@ fn odd_types_are_no_trouble() {
 fn only_a_quote_has_a_final_price() {
     for (event, subtotal, total) in [("OnlineOrder", Some("75.5"), None), ("AvocadoOrder", None, Some("75.5"))] {
         let totals = order_of(event, "CheckoutOrder", r#""price":75.50,"currency":"USD""#).totals;
-        let text = |money: Field<crate::money::Money>| money.value().map(|money| money.amount.to_string());
+        let text = |money: Presence<crate::read::money::Money>| money.value().map(|money| money.amount.to_string());
         assert_eq!((text(totals.subtotal).as_deref(), text(totals.total).as_deref()), (subtotal, total), "{event}");
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::topics::{DELIVERY_STATES, LOGISTICS_STATES, PAYMENT_STATES};
 use super::values::{id, joined, money, translated};
-use crate::field::Field;
-use crate::fields::Node;
-use crate::order::{Fulfillment, Line, Payment, Refund, Totals};
-use crate::party::{Address, Customer};
-use crate::status::{FulfillmentState, Status};
+use crate::read::body_reader::Node;
+use crate::read::order::{Fulfillment, Line, Payment, Refund, Totals};
+use crate::read::party::{Address, Customer};
+use crate::read::presence::Presence;
+use crate::read::status::{FulfillmentState, Status};
 
 pub(super) fn totals(order: &Node<'_>) -> Totals {
     Totals {
@@ -40,7 +40,7 @@ pub(super) fn line(item: &Node<'_>) -> Line {
     }
 }
 
-pub(super) fn order_customer(order: &Node<'_>) -> Field<Customer> {
+pub(super) fn order_customer(order: &Node<'_>) -> Presence<Customer> {
     let customer = Customer {
         id: order.text_or_none("customer_id"),
         name: order.text("customer_name"),
@@ -48,7 +48,7 @@ pub(super) fn order_customer(order: &Node<'_>) -> Field<Customer> {
         phone: order.text("customer_phone"),
         ..Customer::default()
     };
-    if customer == Customer::default() { Field::Absent } else { Field::Value(customer) }
+    if customer == Customer::default() { Presence::Absent } else { Presence::Value(customer) }
 }
 
 pub(super) fn address(address: &Node<'_>) -> Address {
@@ -70,7 +70,7 @@ pub(super) fn address(address: &Node<'_>) -> Address {
 /// When an order entered a status, by that status's word.
 const STATUS_TIMES: &[(&str, &str)] = &[("confirmed", "confirmed_at"), ("completed", "completed_at")];
 
-pub(super) fn status_times(order: &Node<'_>) -> BTreeMap<String, Field<jiff::Timestamp>> {
+pub(super) fn status_times(order: &Node<'_>) -> BTreeMap<String, Presence<jiff::Timestamp>> {
     let told = STATUS_TIMES.iter().map(|(word, name)| ((*word).to_owned(), order.time(name)));
     told.filter(|(_, time)| !time.is_absent()).collect()
 }
@@ -88,7 +88,7 @@ const REFERENCES: &[&str] = &[
     "combined_order_ids",
 ];
 
-pub(super) fn references(order: &Node<'_>) -> BTreeMap<String, Field<String>> {
+pub(super) fn references(order: &Node<'_>) -> BTreeMap<String, Presence<String>> {
     let told = REFERENCES.iter().map(|name| ((*name).to_owned(), joined(order, name)));
     told.filter(|(_, reference)| !reference.is_absent()).collect()
 }
@@ -115,7 +115,7 @@ pub(super) fn refund(payment: &Node<'_>) -> Option<Refund> {
         id: payment.text_or_none("refund_id"),
         amount: money(payment, "refund_amount"),
         refunded_at: payment.time("refunded_at"),
-        reported: Field::Absent,
+        reported: Presence::Absent,
     };
     (refund.id.is_some() || refund.amount.value().is_some()).then_some(refund)
 }
@@ -136,15 +136,15 @@ pub(super) fn fulfillment(node: &Node<'_>) -> Fulfillment {
     }
 }
 
-pub(super) fn delivery_status(node: &Node<'_>) -> Field<Status<FulfillmentState>> {
+pub(super) fn delivery_status(node: &Node<'_>) -> Presence<Status<FulfillmentState>> {
     match node.status("status", DELIVERY_STATES) {
-        Field::Value(status) => Field::Value(status),
-        told @ (Field::Absent | Field::Null) => node.status("delivery_status", LOGISTICS_STATES).or(told),
+        Presence::Value(status) => Presence::Value(status),
+        told @ (Presence::Absent | Presence::Null) => node.status("delivery_status", LOGISTICS_STATES).or(told),
     }
 }
 
 /// The API calls the address `url`.
-pub(super) fn tracking(node: &Node<'_>) -> (Field<String>, Field<String>) {
+pub(super) fn tracking(node: &Node<'_>) -> (Presence<String>, Presence<String>) {
     let told = node.get("delivery_data");
     (told.text("tracking_number").or(node.text("tracking_number")), told.text("tracking_url").or(told.text("url")))
 }

@@ -2,10 +2,11 @@
 
 use super::orders::line;
 use super::values::{id, money, texts, translated};
-use crate::field::Field;
-use crate::fields::Node;
-use crate::party::{App, Checkout, Customer, Product};
-use crate::status::{CheckoutState, Status};
+use crate::read::body_reader::Node;
+use crate::read::checkout::Checkout;
+use crate::read::party::{App, Customer, Product};
+use crate::read::presence::Presence;
+use crate::read::status::{CheckoutState, Status};
 
 /// Birthday, gender and the shop's own fields stay in the kept body: nobody who works on orders needs them.
 pub(super) fn customer(node: &Node<'_>) -> Customer {
@@ -15,7 +16,7 @@ pub(super) fn customer(node: &Node<'_>) -> Customer {
         id: id(node),
         name: node.text("name"),
         email: node.text("email"),
-        phone: if mobile.value().is_some() { mobile } else { first().map_or(mobile, Field::Value) },
+        phone: if mobile.value().is_some() { mobile } else { first().map_or(mobile, Presence::Value) },
         status: node.text("status"),
         tier_id: node.text("membership_tier_id"),
         order_count: node.integer("order_count"),
@@ -29,7 +30,7 @@ pub(super) fn customer(node: &Node<'_>) -> Customer {
 
 pub(super) fn product(node: &Node<'_>) -> Product {
     // The quantity of a product without limit is whatever was last entered.
-    let unlimited = node.flag("unlimited_quantity") == Field::Value(true);
+    let unlimited = node.flag("unlimited_quantity") == Presence::Value(true);
     Product {
         id: node.text_or_none("product_id").or_else(|| id(node)),
         variant_id: node.text("variation_id"),
@@ -41,7 +42,7 @@ pub(super) fn product(node: &Node<'_>) -> Product {
         product_type: node.text("type"),
         status: node.text("status"),
         price: money(node, "price"),
-        quantity: if unlimited { Field::Null } else { node.integer("quantity") },
+        quantity: if unlimited { Presence::Null } else { node.integer("quantity") },
         created_at: node.time("created_at"),
         updated_at: node.time("updated_at"),
         ..Product::default()
@@ -69,8 +70,8 @@ pub(super) fn checkout(node: &Node<'_>) -> Checkout {
     };
     Checkout {
         id: id(node),
-        status: Field::Value(Status { state: CheckoutState::Abandoned, word: "abandoned_cart".to_owned() }),
-        customer: if customer == Customer::default() { Field::Absent } else { Field::Value(customer) },
+        status: Presence::Value(Status { state: CheckoutState::Abandoned, word: "abandoned_cart".to_owned() }),
+        customer: if customer == Customer::default() { Presence::Absent } else { Presence::Value(customer) },
         lines: node.list("items", line),
         estimated_total: money(node, "total"),
         started_at: node.time("created_at"),

@@ -12,11 +12,11 @@ use super::topics::{
     About, DELIVERY_STATES, ORDER_STATES, ORDER_TOPICS, PAYMENT_STATES, PAYMENT_TOPICS, RETURN_STATES, RETURN_TOPICS,
 };
 use super::values::{id, money, texts};
-use crate::event::Data;
-use crate::field::Field;
-use crate::fields::Node;
-use crate::order::{Fulfillment, Order, Payment, Return};
-use crate::status::{OrderState, PaymentState, ReturnState, Status, Table, Unknown, lookup};
+use crate::read::body_reader::Node;
+use crate::read::event::Data;
+use crate::read::order::{Fulfillment, Order, Payment, Return};
+use crate::read::presence::Presence;
+use crate::read::status::{OrderState, PaymentState, ReturnState, Status, Table, Unknown, lookup};
 
 /// A resource and the topic that it came under.
 #[derive(Debug, Clone, Copy)]
@@ -54,29 +54,29 @@ impl Resource<'_, '_> {
         }
     }
 
-    fn order_status(self) -> Field<Status<OrderState>> {
+    fn order_status(self) -> Presence<Status<OrderState>> {
         self.status(ORDER_STATES, ORDER_TOPICS)
     }
 
     /// `payment_status` is not read: in the provider's own example it says pending beside a completed payment.
-    fn payment_status(self) -> Field<Status<PaymentState>> {
+    fn payment_status(self) -> Presence<Status<PaymentState>> {
         self.status(PAYMENT_STATES, PAYMENT_TOPICS)
     }
 
-    fn return_status(self) -> Field<Status<ReturnState>> {
+    fn return_status(self) -> Presence<Status<ReturnState>> {
         self.status(RETURN_STATES, RETURN_TOPICS)
     }
 
     /// The resource's status; the topic tells it where the resource does not, or in a word that no table has.
-    fn status<T: Copy + Unknown + PartialEq>(self, words: Table<T>, topics: Table<T>) -> Field<Status<T>> {
+    fn status<T: Copy + Unknown + PartialEq>(self, words: Table<T>, topics: Table<T>) -> Presence<Status<T>> {
         let told = self.node.status("status", words);
         let Some(state) = lookup(topics, self.topic) else {
             return told;
         };
         match told {
-            Field::Value(status) if status.state == T::UNKNOWN => Field::Value(Status { state, ..status }),
-            Field::Value(status) => Field::Value(status),
-            Field::Absent | Field::Null => Field::Value(Status { state, word: self.topic.to_owned() }),
+            Presence::Value(status) if status.state == T::UNKNOWN => Presence::Value(Status { state, ..status }),
+            Presence::Value(status) => Presence::Value(status),
+            Presence::Absent | Presence::Null => Presence::Value(Status { state, word: self.topic.to_owned() }),
         }
     }
 
@@ -145,7 +145,7 @@ impl Resource<'_, '_> {
     }
 }
 
-fn rank<T: PartialEq>(words: Table<T>, status: &Field<Status<T>>) -> u16 {
+fn rank<T: PartialEq>(words: Table<T>, status: &Presence<Status<T>>) -> u16 {
     let place = status.value().and_then(|status| words.iter().position(|(_, state)| *state == status.state));
     place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
 }

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::claim::{Decision, Standing, Variant};
-use crate::request::Delivery;
-use crate::secret::Secret;
-use crate::signature::{Refusal, admit};
-use crate::source::{Merchants, Source};
+use crate::keep::claim::{Decision, Existing, Variant};
+use crate::receive::request::Delivery;
+use crate::receive::secret::Secret;
+use crate::receive::signature::{Refusal, admit};
+use crate::receive::source::{Merchants, Source};
 
 mod reading;
 
@@ -45,17 +45,17 @@ fn signed(body: &str, timestamp: &str, sign: &str) -> Delivery {
 fn claimed(body: &str) -> Claim {
     let source = source(SchemeName::UrlToken, "");
     let delivery = by_token(body);
-    SHOPLINE.claim(&admit(&SHOPLINE, &source, &delivery).unwrap())
+    SHOPLINE.claim_of(&admit(&SHOPLINE.admission, &source, &delivery).unwrap())
 }
 
 /// The claim of a body signed here, which tells nothing of the signature's recipe.
 fn claimed_by_app(body: &str, timestamp: &str) -> Claim {
     let key = Secret::new("a-secret-of-the-tests");
-    let printed = canonical_json::candidates(&crate::json::parse(body.as_bytes()).unwrap().root);
+    let printed = canonical::candidates(&crate::json::parse(body.as_bytes()).unwrap().root);
     let sign = hex::encode(key.hmac(&[timestamp.as_bytes(), b":", printed[0].as_bytes()]));
     let source = source(SchemeName::Signed, "a-secret-of-the-tests");
     let delivery = signed(body, timestamp, &sign);
-    SHOPLINE.claim(&admit(&SHOPLINE, &source, &delivery).unwrap())
+    SHOPLINE.claim_of(&admit(&SHOPLINE.admission, &source, &delivery).unwrap())
 }
 
 fn event(topic: &str, resource: &Json) -> String {
@@ -75,10 +75,10 @@ fn signatures_made_elsewhere_are_admitted() {
         let text = |name: &str| vector[name].as_str().unwrap();
         let source = source(SchemeName::Signed, text("app_secret"));
         let delivery = signed(text("raw_body"), text("timestamp"), text("sign"));
-        let verified = admit(&SHOPLINE, &source, &delivery).unwrap();
+        let verified = admit(&SHOPLINE.admission, &source, &delivery).unwrap();
         assert_eq!(verified.signed_at(), Some(text("timestamp")));
         let later = signed(text("raw_body"), "1618994179", text("sign"));
-        assert_eq!(admit(&SHOPLINE, &source, &later).err(), Some(Refusal::Mismatch));
+        assert_eq!(admit(&SHOPLINE.admission, &source, &later).err(), Some(Refusal::Mismatch));
     }
 }
 
@@ -86,7 +86,7 @@ fn signatures_made_elsewhere_are_admitted() {
 fn the_other_product_is_refused() {
     let mut delivery = by_token("{}");
     delivery.headers.insert("x-shopline-topic".to_owned(), "orders/create".to_owned());
-    let refused = admit(&SHOPLINE, &source(SchemeName::UrlToken, ""), &delivery).err();
+    let refused = admit(&SHOPLINE.admission, &source(SchemeName::UrlToken, ""), &delivery).err();
     assert_eq!(refused, Some(Refusal::OtherProduct));
 }
 
@@ -130,7 +130,7 @@ fn a_trace_id_names_an_event() {
     // Keys in another order, white space and escapes are the same event; another amount is a contradiction.
     let again = "{ \"ts\":\"1680495048530128777\",\"resource\":{\"total\":1,\"_id\":\"\\u006f1\"},\n\
                  \"trace_id\":\"t1\",\"topic\":\"order/create\",\"merchant_id\":\"m1\"}";
-    let standing = Standing { content: claims[0].content, signed_at: None, received_ms: 0 };
+    let standing = Existing { content: claims[0].content, signed_at: None, received_ms: 0 };
     assert_eq!(claimed(again).decide(&standing, 1), Decision::Repeat);
     let other = claimed(&again.replace("\"total\":1", "\"total\":1.5"));
     assert_eq!(other.identity, claims[0].identity);
@@ -149,7 +149,7 @@ fn without_a_trace_id_the_body_names_an_event_for_a_while() {
     let spaced = claimed(&event("order/cancel", &one).replace(':', ": "));
     assert_eq!((&spaced.identity, &spaced.content), (&claims[3].identity, &claims[3].content));
     // Back to an earlier state, days later: the same bytes, another event.
-    let standing = Standing { content: claims[2].content, signed_at: None, received_ms: 0 };
+    let standing = Existing { content: claims[2].content, signed_at: None, received_ms: 0 };
     assert_eq!(claims[2].decide(&standing, 48 * HOUR_MS + 1), Decision::LaterGeneration);
     let by_app = claimed_by_app(&event("order/update", &one), "1618994178");
     assert_eq!(by_app.strength, Strength::SignedTime("1618994178".to_owned()));

@@ -4,8 +4,8 @@
 //! shopline-developers.readme.io/docs/2-webhook-topics-tabs (apps' webhooks); the status words of
 //! open-api.docs.shoplineapp.com/docs/get-order. The provider adds topics without notice.
 
-use crate::event::EventType;
-use crate::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Table};
+use crate::read::event::EventType;
+use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Table};
 
 /// What the resource of a topic is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! How SHOPLINE writes ids, money and translated texts.
 
-use crate::field::Field;
-use crate::fields::Node;
-use crate::money::{Amount, Money};
+use crate::read::body_reader::Node;
+use crate::read::money::{Amount, Money};
+use crate::read::presence::Presence;
 
 /// `_id` in webhooks; `id` in the API, and in the webhooks of categories.
 pub(super) fn id(node: &Node<'_>) -> Option<String> {
@@ -11,13 +11,13 @@ pub(super) fn id(node: &Node<'_>) -> Option<String> {
 
 /// `{cents, currency_symbol, currency_iso, label, dollars}`: `dollars` are major units, and `cents` are smallest units
 /// as SHOPLINE counts them, which for NT$260 is 260. So the exponent is told by the two, never by ISO 4217.
-pub(super) fn money(node: &Node<'_>, name: &str) -> Field<Money> {
+pub(super) fn money(node: &Node<'_>, name: &str) -> Presence<Money> {
     let told =
         node.object(name, |money| (money.amount("dollars"), money.amount("cents"), money.text_or_none("currency_iso")));
     match told {
-        Field::Value((Field::Value(amount), cents, currency)) => {
+        Presence::Value((Presence::Value(amount), cents, currency)) => {
             let exponent = cents.value().and_then(|cents| amount.exponent_to(*cents));
-            Field::Value(Money {
+            Presence::Value(Money {
                 // Nothing is nothing in every unit, so it tells no exponent.
                 exponent: exponent.filter(|_| amount != Amount::ZERO),
                 contradicting_smallest_units: cents.value().copied().filter(|_| exponent.is_none()),
@@ -25,32 +25,32 @@ pub(super) fn money(node: &Node<'_>, name: &str) -> Field<Money> {
             })
         }
         // Smallest units alone are no amount: how many make a major unit is not told.
-        Field::Value((_, Field::Value(_), _)) => node.get(name).unreadable(),
-        Field::Null | Field::Value((Field::Null, ..)) => Field::Null,
-        Field::Absent | Field::Value((Field::Absent, ..)) => Field::Absent,
+        Presence::Value((_, Presence::Value(_), _)) => node.get(name).unreadable(),
+        Presence::Null | Presence::Value((Presence::Null, ..)) => Presence::Null,
+        Presence::Absent | Presence::Value((Presence::Absent, ..)) => Presence::Absent,
     }
 }
 
 /// The provider's languages; the first that is told names a thing, its home market's before all others.
 const LANGUAGES: &[&str] = &["zh-hant", "en", "zh-cn", "ja", "vi", "th", "ms", "id", "de", "fr"];
 
-pub(super) fn translated(node: &Node<'_>, name: &str) -> Field<String> {
+pub(super) fn translated(node: &Node<'_>, name: &str) -> Presence<String> {
     let texts = node.get(name);
     LANGUAGES.iter().map(|language| texts.text(language)).find(|text| text.value().is_some()).unwrap_or_default()
 }
 
-pub(super) fn texts(node: &Node<'_>, name: &str) -> Field<Vec<String>> {
+pub(super) fn texts(node: &Node<'_>, name: &str) -> Presence<Vec<String>> {
     let texts = node.list(name, Node::as_text);
     texts.map(|texts| texts.iter().filter_map(|text| text.value().cloned()).collect())
 }
 
 /// A text, or a list of texts joined by commas; null where the list is empty.
-pub(super) fn joined(node: &Node<'_>, name: &str) -> Field<String> {
+pub(super) fn joined(node: &Node<'_>, name: &str) -> Presence<String> {
     if node.get(name).is_scalar() {
         return node.text(name);
     }
     match texts(node, name) {
-        Field::Value(texts) if texts.is_empty() => Field::Null,
+        Presence::Value(texts) if texts.is_empty() => Presence::Null,
         told => told.map(|texts| texts.join(",")),
     }
 }

@@ -1,21 +1,17 @@
 use super::*;
-use crate::claim::EventKey;
-use crate::row;
+use crate::keep::claim::EventKey;
 
 fn read_at(body: &str, signed_at: Option<&str>) -> Json {
     let claim = claimed(body);
-    let event = row::read(
-        &SHOPLINE,
-        &Row {
-            key: EventKey::of("shopline", "tw", &claim),
-            received_ms: 1_700_000_000_000,
-            body: body.as_bytes().to_vec(),
-            hash: Sha256::digest(body.as_bytes()).into(),
-            headers: BTreeMap::new(),
-            signed_at: signed_at.map(str::to_owned),
-            mark: None,
-        },
-    );
+    let event = SHOPLINE.read(&Row {
+        key: EventKey::of("shopline", "tw", &claim),
+        received_ms: 1_700_000_000_000,
+        body: body.as_bytes().to_vec(),
+        hash: Sha256::digest(body.as_bytes()).into(),
+        headers: BTreeMap::new(),
+        signed_at: signed_at.map(str::to_owned),
+        mark: None,
+    });
     serde_json::to_value(&event).unwrap()
 }
 

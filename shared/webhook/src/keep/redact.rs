@@ -1,0 +1,176 @@
+//! Cutting values that are secrets themselves out of a body before it is kept.
+
+use std::ops::Range;
+
+use crate::json::{Document, Error, Kind, Value};
+
+/// What stands in a cut value's place, quotes included.
+pub const REDACTED: &str = "\"~cut\"";
+
+/// What stands there in a body that is no JSON. It is no JSON either: a body whose one flaw stood in a secret would
+/// otherwise be read as if nothing were wrong, under a name that says nothing of it.
+pub const REDACTED_IN_TEXT: &str = "~cut";
+
+/// Where a provider's bodies carry secrets. `*` stands for every item of an array or member of an object.
+pub type SecretPath = &'static [&'static str];
+
+/// A body without its secrets.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Redacted {
+    /// The body, each secret value replaced by [`REDACTED`] or [`REDACTED_IN_TEXT`], every other byte as received.
+    pub body: Vec<u8>,
+    /// The paths that were cut; empty where the body is untouched.
+    pub paths: Vec<String>,
+}
+
+/// Cuts the values at the given paths; null values stay.
+///
+/// A body that is no JSON is searched for the same names as text, so that a truncated one cannot carry a token in.
+pub fn redact(body: &[u8], document: &Result<Document<'_>, Error>, secrets: &[SecretPath]) -> Redacted {
+    let mut found: Vec<(Range<usize>, String)> = Vec::new();
+    match document {
+        Ok(document) => secrets.iter().for_each(|path| find(&document.root, path, path, &mut found)),
+        Err(_) => {
+            for name in secrets.iter().filter_map(|path| path.last()) {
+                find_text(body, name, &mut found);
+            }
+        }
+    }
+    found.sort_by_key(|(span, _)| span.start);
+    let mark = if document.is_ok() { REDACTED } else { REDACTED_IN_TEXT };
+    let mut kept = Vec::with_capacity(body.len());
+    let mut paths: Vec<String> = Vec::new();
+    let mut at = 0;
+    for (span, path) in found {
+        if span.start < at {
+            continue;
+        }
+        kept.extend(body.get(at..span.start).unwrap_or_default());
+        kept.extend(mark.as_bytes());
+        at = span.end;
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    kept.extend(body.get(at..).unwrap_or_default());
+    Redacted { body: kept, paths }
+}
+
+fn find(value: &Value<'_>, rest: &[&str], path: SecretPath, found: &mut Vec<(Range<usize>, String)>) {
+    let Some((name, rest)) = rest.split_first() else {
+        if !matches!(value.kind, Kind::Null) {
+            found.push((value.span(), path.join(".")));
+        }
+        return;
+    };
+    match &value.kind {
+        Kind::Object(members) => {
+            // Every member of the name, not the last alone: a key may stand twice.
+            for (_, member) in members.iter().filter(|(key, _)| *name == "*" || key.decode() == *name) {
+                find(member, rest, path, found);
+            }
+        }
+        Kind::Array(values) if *name == "*" => values.iter().for_each(|item| find(item, rest, path, found)),
+        Kind::Array(_) | Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => {}
+    }
+}
+
+fn find_text(body: &[u8], name: &str, found: &mut Vec<(Range<usize>, String)>) {
+    let quoted = format!("\"{name}\"");
+    let mut from = 0;
+    while let Some(offset) = body.get(from..).and_then(|rest| position(rest, quoted.as_bytes())) {
+        let after_name = from + offset + quoted.len();
+        from = after_name;
+        let skip = |from: usize, skipped: &[u8]| {
+            let rest = body.get(from..).unwrap_or_default();
+            from + rest.iter().take_while(|byte| skipped.contains(byte)).count()
+        };
+        let start = skip(after_name, b" \t\r\n:");
+        if start == after_name {
+            continue;
+        }
+        let rest = body.get(start..).unwrap_or_default();
+        let length = match rest.first() {
+            Some(b'"') => string_length(rest),
+            _ => rest.iter().take_while(|byte| !b",}] \t\r\n".contains(byte)).count(),
+        };
+        // What lies inside a value is cut with it: looking there again would take quadratic time.
+        from = start + length;
+        if length > 0 && rest.get(..length) != Some(b"null") {
+            found.push((start..start + length, name.to_owned()));
+        }
+    }
+}
+
+fn position(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+/// The length of the string that begins here, closing quote included; to the end where it is not closed.
+fn string_length(text: &[u8]) -> usize {
+    let mut escaped = false;
+    for (index, byte) in text.iter().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return index + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRETS: &[SecretPath] = &[&["resource", "token"], &["tokens", "*", "code"]];
+
+    fn check(body: &str, expected: &str, paths: &[&str]) {
+        let document = crate::json::parse(body.as_bytes());
+        let redacted = redact(body.as_bytes(), &document, SECRETS);
+        assert_eq!(String::from_utf8_lossy(&redacted.body), expected);
+        assert_eq!(redacted.paths, paths);
+    }
+
+    #[test]
+    fn values_are_cut_and_nothing_else() {
+        check(
+            r#"{ "resource": {"a":1, "token" : "x\"y"}}"#,
+            r#"{ "resource": {"a":1, "token" : "~cut"}}"#,
+            &["resource.token"],
+        );
+        check(r#"{"resource":{"token":12}}"#, r#"{"resource":{"token":"~cut"}}"#, &["resource.token"]);
+        check(r#"{"resource":{"token":null},"token":"x"}"#, r#"{"resource":{"token":null},"token":"x"}"#, &[]);
+        check(
+            r#"{"tokens":[{"code":1},{"code":{"a":[2]}}]}"#,
+            r#"{"tokens":[{"code":"~cut"},{"code":"~cut"}]}"#,
+            &["tokens.*.code"],
+        );
+        check(
+            r#"{"resource":{"tok\u0065n":"x","token":"y"}}"#,
+            r#"{"resource":{"tok\u0065n":"~cut","token":"~cut"}}"#,
+            &["resource.token"],
+        );
+    }
+
+    #[test]
+    fn a_hostile_body_takes_linear_time() {
+        // Quadratic time would be minutes here.
+        let body = "\"token\":x".repeat(200_000);
+        let redacted = redact(body.as_bytes(), &crate::json::parse(body.as_bytes()), SECRETS);
+        assert_eq!(redacted.body, br#""token":~cut"#);
+    }
+
+    #[test]
+    fn broken_bodies_lose_their_secrets_too() {
+        check(r#"{"resource":{"token":"abc"#, r#"{"resource":{"token":~cut"#, &["token"]);
+        check(r#"{"token" : "a\"b", "x""#, r#"{"token" : ~cut, "x""#, &["token"]);
+        check(r#"{"code":12345"#, r#"{"code":~cut"#, &["code"]);
+        // A flaw that stands in the secret itself: what is left must not look whole.
+        check("{\"token\":\"a\nb\"}", r#"{"token":~cut}"#, &["token"]);
+        check(r#"{"token":0ull,"a":1}"#, r#"{"token":~cut,"a":1}"#, &["token"]);
+        check(r#"{"token":"#, r#"{"token":"#, &[]);
+        check(r#"{"token""#, r#"{"token""#, &[]);
+    }
+}

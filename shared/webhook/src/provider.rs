@@ -1,0 +1,78 @@
+//! A provider: a value, so that nothing can fail open by being left out.
+
+use crate::json::{self, Value};
+use crate::keep::claim::{Claim, OtherBody, Part, Strength};
+use crate::keep::redact::{SecretPath, redact};
+use crate::keep::row::Row;
+use crate::read::event::Event;
+use crate::read::mapping::{self, Mapping};
+use crate::read::snapshot::{Snapshot, SnapshotMapping};
+use crate::receive::scheme::Admission;
+use crate::receive::signature::Verified;
+
+/// Everything that differs from one provider to another.
+#[derive(Debug)]
+pub struct Provider {
+    /// The name in keys, logs and paths.
+    pub name: &'static str,
+    /// What it requires of a delivery before anything acts on it.
+    pub admission: Admission,
+    /// Headers that a reading or a later check of the signature needs.
+    pub kept_headers: &'static [&'static str],
+    /// Where bodies carry values that are secrets themselves.
+    pub secrets: &'static [SecretPath],
+    /// How long an equal body without a time is a repeat, in milliseconds.
+    pub horizon_ms: i64,
+    /// Raised with every change of what `mapping` makes of a body.
+    pub mapping_version: u32,
+    /// The events that the mapping has a word for, as the provider names them where one subscribes to them.
+    pub topics: fn() -> Vec<&'static str>,
+    /// The name of a readable delivery.
+    pub claim: fn(&Verified<'_>, &Value<'_>) -> Claim,
+    /// What a readable delivery says.
+    pub mapping: Mapping,
+    /// How its API tells an order.
+    pub snapshots: SnapshotMapping,
+}
+
+impl Provider {
+    /// Returns an event's permanent name.
+    pub fn claim_of(&self, verified: &Verified<'_>) -> Claim {
+        match &verified.body {
+            Ok(document) => (self.claim)(verified, &document.root),
+            Err(_) => {
+                let content = verified.body_hash();
+                Claim {
+                    subject: Part::missing(),
+                    word: Part::missing(),
+                    identity: Part::hash(&content),
+                    strength: self.weak(verified),
+                    other_body: OtherBody::Conflict,
+                    content,
+                    alias: None,
+                }
+            }
+        }
+    }
+
+    /// Reads the canonical event out of a row: a pure function of the row and this build's mapping.
+    pub fn read(&self, row: &Row) -> Event {
+        let mapping = if row.key.is_snapshot() { self.snapshots.mapping } else { self.mapping };
+        mapping::event(row, mapping, self.mapping_version)
+    }
+
+    /// Makes a snapshot of an API's answer about a subject of a source. `timeless` says that the source's webhooks
+    /// carry no times.
+    pub fn snapshot(&self, source: &str, subject: Part, answer: &[u8], timeless: bool) -> Snapshot {
+        let redacted = redact(answer, &json::parse(answer), self.snapshots.secrets);
+        Snapshot::new((self.name, source), subject, answer, redacted, timeless)
+    }
+
+    /// The strength of a name that is only a hash.
+    pub(crate) fn weak(&self, verified: &Verified<'_>) -> Strength {
+        match verified.signed_at() {
+            Some(time) => Strength::SignedTime(time.to_owned()),
+            None => Strength::Horizon(self.horizon_ms),
+        }
+    }
+}

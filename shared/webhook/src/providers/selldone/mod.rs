@@ -1,0 +1,418 @@
+//! Selldone: shops whose webhooks carry no signature. One URL a shop and kind of event, with a secret in it.
+//!
+//! Source: doc.webhook.selldone.com, pages `orders/*` and `inventory/change-inventory`; event types and models in
+//! github.com/selldone/core; order fields and states in github.com/selldone/erp.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::prelude::*;
+use crate::read::body_reader::Node;
+use crate::read::event::{Data, EventType};
+use crate::read::order::{Fulfillment, Line, Order, Payment, Return, Totals};
+use crate::read::party::{Address, Customer, Product};
+use crate::read::position::Position;
+use crate::read::presence::Presence;
+use crate::read::status::{OrderState, PaymentState, ReturnState, Status, Table, lookup};
+use tables::*;
+
+mod snapshot;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+/// Selldone.
+pub const SELLDONE: Provider = Provider {
+    name: "selldone",
+    admission: Admission { schemes: &[(SchemeName::UrlToken, Scheme::UrlToken)], foreign_headers: &[], merchant },
+    // Shop webhooks are documented without any header; should one appear, it is kept to be recognised, not relied on.
+    kept_headers: &["selldone-sign-id", "selldone-sign-hash", "x-selldone-signature"],
+    // A guest's code and a quote's hash open the order's page; the session holds addresses of machines.
+    secrets: &[&["basket", "code"], &["basket", "hash"], &["basket", "session"]],
+    horizon_ms: 72 * HOUR_MS,
+    mapping_version: 1,
+    // A subscription is to an event, never to one of its actions.
+    topics: || words(ABOUT),
+    claim,
+    mapping: read,
+    snapshots: snapshot::SNAPSHOTS,
+};
+
+fn merchant(root: &Value<'_>) -> Option<String> {
+    root.at(&["shop", "id"]).and_then(Value::text).map(Cow::into_owned)
+}
+
+fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
+    let text = |path: &[&str]| root.at(path).and_then(Value::text);
+    let content = verified.body_hash();
+    let (shop, event, action) = (text(&["shop", "id"]), text(&["event"]), text(&["action"]));
+    let about = event.as_deref().and_then(|event| lookup(ABOUT, event));
+    let subject = |kind: Option<&str>, path| Part::of(&[shop.as_deref(), kind, text(path).as_deref()]);
+    Claim {
+        // What the body holds tells what an event is about that no table has, so that learning it gives no new name.
+        subject: match about.or_else(|| held(root)) {
+            // Every kind of order has a table of ids of its own.
+            Some(About::Order) => subject(event.as_deref(), &["basket", "id"]),
+            Some(About::Product) => subject(Some("Inventory"), &["product", "id"]),
+            Some(About::Customer) => subject(Some("Customer"), &["customer", "id"]),
+            None => Part::of(&[shop.as_deref()]),
+        },
+        word: match &action {
+            Some(action) => Part::of(&[event.as_deref(), Some(action)]),
+            None => Part::of(&[event.as_deref()]),
+        },
+        identity: identity(about, action.as_deref(), root, &content),
+        strength: SELLDONE.weak(verified),
+        // Whether a redelivery is the old body or a fresh snapshot is not documented.
+        other_body: OtherBody::Revision,
+        content,
+        alias: None,
+    }
+}
+
+/// What a body is about, by its members: an order has its customer beside it.
+fn held(root: &Value<'_>) -> Option<About> {
+    let has_id = |name| root.at(&[name, "id"]).and_then(Value::text).is_some();
+    let members = [("basket", About::Order), ("product", About::Product), ("customer", About::Customer)];
+    members.into_iter().find(|(name, _)| has_id(name)).map(|(_, about)| about)
+}
+
+/// What tells two events of one subject and word apart: there is no id of any kind.
+fn identity(about: Option<About>, action: Option<&str>, root: &Value<'_>, content: &[u8; 32]) -> Part {
+    let text = |path: &[&str]| root.at(path).and_then(Value::text);
+    let hash = hex::encode(content);
+    match about {
+        Some(About::Order) if text(&["basket", "id"]).is_some() => {
+            let updated_at = text(&["basket", "updated_at"]);
+            match (action.and_then(|action| lookup(IDENTITIES, action)), updated_at) {
+                (Some(Identity::OnceAnOrder), _) => Part::missing(),
+                (Some(Identity::Version), Some(updated_at)) => Part::one(&updated_at),
+                (Some(Identity::VersionAndBody), updated_at) => Part::of(&[updated_at.as_deref(), Some(&hash)]),
+                (Some(Identity::Version), None) | (None, _) => Part::hash(content),
+            }
+        }
+        Some(About::Product) => {
+            let updated_at = text(&["variant", "updated_at"]).or_else(|| text(&["product", "updated_at"]));
+            Part::of(&[text(&["variant", "id"]).as_deref(), updated_at.as_deref(), Some(&hash)])
+        }
+        Some(About::Order | About::Customer) | None => Part::hash(content),
+    }
+}
+
+fn read(kept: MappingInput<'_>) -> Mapped {
+    let root = kept.reader.root(kept.root);
+    let (event, action) = (root.text_or_none("event").unwrap_or_default(), root.text_or_none("action"));
+    let about = lookup(ABOUT, &event);
+    let time = updated_at(&root, about);
+    let known = about.and_then(|about| known(about, &event, action.as_deref()));
+    let rank = known.and_then(|(_, rank)| rank);
+    Mapped {
+        event_type: known.map(|(event_type, _)| event_type),
+        time,
+        position: match (time, rank) {
+            (Some(version), rank) => Position::Time { version, event: None, rank: rank.unwrap_or(0) },
+            (None, Some(rank)) => Position::Rank(rank),
+            (None, None) => Position::Arrival,
+        },
+        merchant: merchant(kept.root),
+        test: false,
+        data: data(&root, about, &event, action.as_deref()),
+        word: action.map_or_else(|| event.clone(), |action| format!("{event}.{action}")),
+    }
+}
+
+/// Our type and the place among the steps of an order, if it has one.
+fn known(about: About, event: &str, action: Option<&str>) -> Option<(EventType, Option<u16>)> {
+    match about {
+        About::Order => lookup(ORDER_ACTIONS, action?),
+        About::Product => lookup(INVENTORY_ACTIONS, action?).map(|event_type| (event_type, None)),
+        About::Customer => lookup(CUSTOMER_EVENTS, event).map(|event_type| (event_type, None)),
+    }
+}
+
+/// When the thing that the event is about last changed. An order's customer has a time too, which is not the order's.
+fn updated_at(root: &Node<'_>, about: Option<About>) -> Option<Timestamp> {
+    let told = |name| root.get(name).time("updated_at").value().copied();
+    match about {
+        Some(About::Order) | None => told("basket"),
+        Some(About::Product) => told("variant").or_else(|| told("product")),
+        Some(About::Customer) => told("customer"),
+    }
+}
+
+fn data(root: &Node<'_>, about: Option<About>, event: &str, action: Option<&str>) -> Data {
+    let data = match about {
+        Some(About::Order) => root.object("basket", |basket| {
+            let (own, sender) = (basket.text_or_none("shop_id"), root.get("shop").text_or_none("id"));
+            if own.zip(sender).is_some_and(|(own, sender)| own != sender) {
+                // Another shop's order: the contradiction is noted among the unread fields.
+                basket.get("shop_id").unreadable::<()>();
+            }
+            let order = Order { customer: buyer(root, basket), ..order(basket, event, action) };
+            let returns = returns(basket.list("basket_item_returns", item_return), action);
+            Data::Order(Box::new(Order { returns, ..order }))
+        }),
+        Some(About::Product) => root.object("product", |_| Data::Product(Box::new(product(root)))),
+        Some(About::Customer) => root.object("customer", |told| {
+            let registered_through = root.text("source");
+            Data::Customer(Box::new(Customer { registered_through, ..customer(told) }))
+        }),
+        None => Presence::Absent,
+    };
+    data.value().cloned().unwrap_or(Data::Other {})
+}
+
+fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
+    let currency = basket.text_or_none("currency");
+    let (payment, fulfillment) = (payment(basket, event, action), fulfillment(basket, action));
+    let reserved_at = basket.time("reserved_at");
+    Order {
+        id: basket.text_or_none("id"),
+        number: basket.text("label"),
+        status: order_status(basket, event),
+        order_type: basket.text("type"),
+        channel: Presence::Value(event.to_owned()),
+        totals: totals(basket, event, currency.as_deref()),
+        lines: basket
+            .list("items", |item| line(item, currency.as_deref()))
+            // A drop-shipping order has the bare contents.
+            .or(basket.list("contents", |item| line(item, currency.as_deref()))),
+        shipping_address: basket.object("receiver_info", address),
+        billing_address: basket.object("billing", address),
+        cancelled_reason: basket.text("reject"),
+        cancelled_at: first(basket.time("reject_at"), basket.time("cancel_at")),
+        status_times: told_as("Reserved", reserved_at),
+        created_at: basket.time("created_at"),
+        updated_at: basket.time("updated_at"),
+        references: told_as(
+            "reseller_order",
+            if is_dropship(event) { basket.text("basket_id") } else { Presence::Absent },
+        ),
+        payments: if payment == Payment::default() { Vec::new() } else { vec![payment] },
+        fulfillments: if fulfillment == Fulfillment::default() { Vec::new() } else { vec![fulfillment] },
+        ..Order::default()
+    }
+}
+
+/// A rejected order is called off whatever its status. One that is placed is the shop's only when the shop confirmed
+/// it, which `delivery_state` tells and not the money: in CheckQueue a paid order still waits for that.
+fn order_status(basket: &Node<'_>, event: &str) -> Presence<Status<OrderState>> {
+    if let Some(word) = basket.text_or_none("reject") {
+        return Presence::Value(Status { state: OrderState::Cancelled, word });
+    }
+    let told: Presence<Status<OrderState>> = basket.status("status", ORDER_STATES);
+    let Presence::Value(status) = &told else { return told };
+    // The status of a drop-shipping order is the supplier's own answer.
+    let is_placed = matches!(status.state, OrderState::Pending | OrderState::Confirmed) && !is_dropship(event);
+    let delivery = basket.text_or_none("delivery_state").filter(|_| is_placed);
+    match delivery.and_then(|word| Some(Status { state: lookup(TAKING_UP, &word)?, word })) {
+        Some(delivery) if delivery.state != status.state => Presence::Value(delivery),
+        Some(_) | None => told,
+    }
+}
+
+fn is_dropship(event: &str) -> bool {
+    event.eq_ignore_ascii_case(DROPSHIP)
+}
+
+/// What the buyer pays in all is told for quotes only, whose `price` is final and includes shipping.
+/// For every other kind the provider's pages contradict each other on what `price` contains, so nothing is summed up.
+fn totals(basket: &Node<'_>, event: &str, currency: Option<&str>) -> Totals {
+    let money = |name| basket.money(name, currency);
+    let price = money("price");
+    let (subtotal, total) =
+        if event.eq_ignore_ascii_case(QUOTE) { (Presence::Absent, price) } else { (price, Presence::Absent) };
+    Totals {
+        total,
+        subtotal,
+        discount: money("discount"),
+        shipping: money("delivery_price"),
+        tax: money("tax"),
+        shipping_tax: money("tax_shipping"),
+        tax_included: basket.flag("tax_included"),
+        ..Totals::default()
+    }
+}
+
+fn line(item: &Node<'_>, currency: Option<&str>) -> Line {
+    let own = item.text_or_none("currency");
+    let currency = own.as_deref().or(currency);
+    let (product, variant) = (item.get("product"), item.get("variant"));
+    let either = |name| first(variant.text(name), product.text(name));
+    Line {
+        id: item.text("id"),
+        product_id: item.text("product_id"),
+        variant_id: item.text("variant_id"),
+        sku: either("sku"),
+        gtin: either("gtin"),
+        mpn: either("mpn"),
+        // A quote's lines are not of the catalogue.
+        name: product.text("title").or(item.text("title")),
+        quantity: item.integer("count"),
+        unit_price: item.money("price", currency),
+        discount: item.money("dis", currency),
+        message: plain_text(item, "message"),
+        ..Line::default()
+    }
+}
+
+fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
+    // The status of a drop-shipping order is the supplier's answer, not the money's.
+    let told: Presence<Status<PaymentState>> =
+        if is_dropship(event) { Presence::Absent } else { basket.status("status", PAYMENT_STATES) };
+    let settled = told.value().is_some_and(|status| matches!(status.state, PaymentState::Paid | PaymentState::Voided));
+    Payment {
+        // The row of the provider's own table; the gateway's reference is told on read-back only.
+        id: basket.text_or_none("payment_id"),
+        status: match by_action(PAYING_ACTIONS, action) {
+            Some(status) if !settled => Presence::Value(status),
+            Some(_) | None => told,
+        },
+        gateway: basket.text("payment_type"),
+        paid_at: basket.time("pay_at").or(basket.time("payment_at")),
+        ..Payment::default()
+    }
+}
+
+/// `delivery_at` is an estimate: it never says that anything was delivered.
+fn fulfillment(basket: &Node<'_>, action: Option<&str>) -> Fulfillment {
+    let status = match by_action(DELIVERING_ACTIONS, action) {
+        Some(status) => Presence::Value(status),
+        None => first(basket.status("delivery_state", DELIVERY_STATES), by_action(DELIVERY_STATES, action).into()),
+    };
+    let delivery = |name| basket.object("delivery_info", |info| info.text(name)).flatten();
+    let estimate = basket.object("delivery_info", |info| info.time("delivery_at")).flatten();
+    Fulfillment {
+        status,
+        service: delivery("type"),
+        tracking_number: delivery("tracking_code"),
+        tracking_url: delivery("tracking_url"),
+        expected_at: first(basket.time("delivery_at"), estimate),
+        ..Fulfillment::default()
+    }
+}
+
+/// The rows as told; a buyer who wants to return something has asked for it even where no row is there.
+fn returns(rows: Presence<Vec<Return>>, action: Option<&str>) -> Vec<Return> {
+    let rows = rows.value().cloned().unwrap_or_default();
+    match by_action(RETURNING_ACTIONS, action) {
+        Some(status) if rows.is_empty() => vec![Return { status: Presence::Value(status), ..Return::default() }],
+        Some(_) | None => rows,
+    }
+}
+
+fn item_return(row: &Node<'_>) -> Return {
+    let line = Line { id: row.text("item_id"), quantity: row.integer("count"), ..Line::default() };
+    Return {
+        id: row.text_or_none("id"),
+        status: row.status::<ReturnState>("state", RETURN_STATES),
+        reason: row.text("reason"),
+        lines: if line == Line::default() { Presence::Absent } else { Presence::Value(vec![line]) },
+        created_at: row.time("created_at"),
+        updated_at: row.time("updated_at"),
+        ..Return::default()
+    }
+}
+
+/// The shop's customer, else the account that bought, else their ids in the order; a guest has none of them.
+fn buyer(root: &Node<'_>, basket: &Node<'_>) -> Presence<Customer> {
+    let id = basket.text_or_none("customer_id");
+    let user_id = first(basket.text("user_id"), basket.text("buyer_id"));
+    let told = root.object("customer", customer);
+    let user = root.object("user", |user| Customer {
+        id: id.clone(),
+        user_id: user.text("id"),
+        name: user.text("name"),
+        email: user.text("email"),
+        phone: user.text("phone"),
+        ..Customer::default()
+    });
+    match first(told, user) {
+        Presence::Value(customer) => Presence::Value(customer),
+        _ if id.is_some() || user_id.value().is_some() => {
+            Presence::Value(Customer { id, user_id, ..Customer::default() })
+        }
+        nobody => nobody,
+    }
+}
+
+/// Notes, birthday and the like are not for passing on.
+fn customer(customer: &Node<'_>) -> Customer {
+    Customer {
+        id: customer.text_or_none("id"),
+        user_id: customer.text("user_id"),
+        name: customer.text("name"),
+        email: customer.text("email"),
+        phone: customer.text("phone"),
+        tier_id: customer.text("level"),
+        created_at: customer.time("created_at"),
+        updated_at: customer.time("updated_at"),
+        ..Customer::default()
+    }
+}
+
+/// `location` comes in two shapes, neither of which is part of a postal address.
+fn address(address: &Node<'_>) -> Address {
+    let rest: Vec<String> = ["no", "unit"].iter().filter_map(|name| address.text_or_none(name)).collect();
+    Address {
+        name: address.text("name"),
+        company: address.text("business"),
+        phone: address.text("phone"),
+        email: address.text("email"),
+        line1: address.text("address"),
+        line2: if rest.is_empty() { Presence::Absent } else { Presence::Value(rest.join(", ")) },
+        city: address.text("city"),
+        province: first(address.text("state"), address.text("state_code")),
+        postal_code: address.text("postal"),
+        country: address.text("country"),
+        tax_id: address.text("tax_id"),
+        notes: plain_text(address, "message"),
+        ..Address::default()
+    }
+}
+
+fn product(root: &Node<'_>) -> Product {
+    let (product, variant) = (root.get("product"), root.get("variant"));
+    let either = |name| first(variant.text(name), product.text(name));
+    // A variant without `pricing` is sold at the product's price.
+    let priced = if variant.flag("pricing") == Presence::Value(true) { &variant } else { &product };
+    let currency = priced.text_or_none("currency");
+    Product {
+        id: product.text_or_none("id"),
+        variant_id: variant.text("id"),
+        title: product.text("title"),
+        sku: either("sku"),
+        mpn: either("mpn"),
+        gtin: either("gtin"),
+        brand: product.text("brand"),
+        product_type: product.text("type"),
+        status: product.text("status"),
+        price: priced.money("price", currency.as_deref()),
+        discount: priced.money("discount", currency.as_deref()),
+        quantity: first(variant.integer("quantity"), product.integer("quantity")),
+        created_at: first(variant.time("created_at"), product.time("created_at")),
+        updated_at: first(variant.time("updated_at"), product.time("updated_at")),
+        ..Product::default()
+    }
+}
+
+/// The status that an action alone tells, under the action's word.
+fn by_action<T: Copy>(table: Table<T>, action: Option<&str>) -> Option<Status<T>> {
+    action.and_then(|word| Some(Status { state: lookup(table, word)?, word: word.to_owned() }))
+}
+
+/// The first field that has a value, else whatever is told.
+fn first<T>(preferred: Presence<T>, other: Presence<T>) -> Presence<T> {
+    if preferred.value().is_some() { preferred } else { other.or(preferred) }
+}
+
+/// Text where the provider also writes an object; the object is left to the kept body.
+fn plain_text(node: &Node<'_>, name: &str) -> Presence<String> {
+    if node.get(name).is_scalar() { node.text(name) } else { Presence::Absent }
+}
+
+fn told_as<T>(name: &str, field: Presence<T>) -> BTreeMap<String, Presence<T>> {
+    if field.is_absent() { BTreeMap::new() } else { BTreeMap::from([(name.to_owned(), field)]) }
+}

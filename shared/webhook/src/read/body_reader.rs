@@ -1,0 +1,232 @@
+//! Mapped typed fields out of a body, noting what was there but could not be read.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use jiff::Timestamp;
+
+use crate::json::{Kind, Value};
+use crate::read::money::{Amount, Money};
+use crate::read::presence::Presence;
+use crate::read::status::{Status, Table, Unknown};
+
+/// Longer lists are not read: of empty items, typed, they would take hundreds of times the body's memory.
+/// The kept body has them, and a megabyte of real order lines is half as many.
+const ITEMS_MAX: usize = 20_000;
+
+/// More unread fields than this are not listed: the kept body has them all.
+const UNREAD_MAX: usize = 32;
+
+/// Collects the paths of fields that could not be read.
+#[derive(Debug, Default)]
+pub struct BodyReader {
+    unread: RefCell<Vec<String>>,
+}
+
+impl BodyReader {
+    /// Starts reading at a body's outermost value.
+    pub fn root<'a>(&'a self, value: &'a Value<'a>) -> Node<'a> {
+        Node { reader: self, value: Some(value), path: Path::Root }
+    }
+
+    /// The paths noted so far, comma-separated.
+    pub fn unread(&self) -> Option<String> {
+        let unread = self.unread.borrow();
+        (!unread.is_empty()).then(|| unread.join(","))
+    }
+}
+
+/// A place in a body: perhaps nothing stands there.
+#[derive(Debug, Clone)]
+pub struct Node<'a> {
+    reader: &'a BodyReader,
+    value: Option<&'a Value<'a>>,
+    path: Path,
+}
+
+#[derive(Debug, Clone)]
+enum Path {
+    Root,
+    At(String),
+}
+
+impl<'a> Node<'a> {
+    /// The member of this name, if this is an object that has it.
+    pub fn get(&self, name: &str) -> Node<'a> {
+        let path = match &self.path {
+            Path::Root => name.to_owned(),
+            Path::At(path) => format!("{path}.{name}"),
+        };
+        Node { reader: self.reader, value: self.value.and_then(|value| value.get(name)), path: Path::At(path) }
+    }
+
+    /// Whether anything stands here, `null` included.
+    pub fn is_present(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// Whether a text or a number stands here.
+    pub fn is_scalar(&self) -> bool {
+        matches!(self.value.map(|value| &value.kind), Some(Kind::String(_) | Kind::Number(_)))
+    }
+
+    /// A member's text. Numbers are taken as their token, `""` as null.
+    pub fn text(&self, name: &str) -> Presence<String> {
+        self.get(name).as_text()
+    }
+
+    /// A member's text where a missing and a blank one come to the same.
+    pub fn text_or_none(&self, name: &str) -> Option<String> {
+        self.get(name).value?.text().map(Cow::into_owned)
+    }
+
+    /// A member's whole number, written as a number or as text.
+    pub fn integer(&self, name: &str) -> Presence<i64> {
+        self.get(name).parsed(|text| text.parse().ok())
+    }
+
+    /// A member's truth value.
+    pub fn flag(&self, name: &str) -> Presence<bool> {
+        let node = self.get(name);
+        match node.value.map(|value| &value.kind) {
+            None => Presence::Absent,
+            Some(Kind::Null) => Presence::Null,
+            Some(Kind::Bool(flag)) => Presence::Value(*flag),
+            Some(Kind::Number(_) | Kind::String(_) | Kind::Array(_) | Kind::Object(_)) => node.unreadable(),
+        }
+    }
+
+    /// A member's instant, RFC 3339 with any offset and precision.
+    pub fn time(&self, name: &str) -> Presence<Timestamp> {
+        self.get(name).parsed(instant)
+    }
+
+    /// A member's amount, as text or number.
+    pub fn amount(&self, name: &str) -> Presence<Amount> {
+        self.get(name).parsed(|text| text.parse().ok())
+    }
+
+    /// A member's amount in a currency that is told elsewhere, or nowhere.
+    pub fn money(&self, name: &str, currency: Option<&str>) -> Presence<Money> {
+        self.amount(name).map(|amount| Money::new(amount, currency.map(str::to_owned)))
+    }
+
+    /// A member's status word through a table.
+    pub fn status<T: Copy + Unknown>(&self, name: &str, table: Table<T>) -> Presence<Status<T>> {
+        self.text(name).map(|word| Status::of(table, &word))
+    }
+
+    /// A member's items; null where it is null, absent where it is missing.
+    pub fn items(&self, name: &str) -> Presence<Vec<Node<'a>>> {
+        let node = self.get(name);
+        match node.value.map(|value| &value.kind) {
+            None => Presence::Absent,
+            Some(Kind::Null) => Presence::Null,
+            Some(Kind::Array(values)) if values.len() > ITEMS_MAX => node.unreadable(),
+            Some(Kind::Array(values)) => Presence::Value(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(index, value)| Node {
+                        reader: self.reader,
+                        value: Some(value),
+                        path: Path::At(format!("{}.{index}", node.path_text())),
+                    })
+                    .collect(),
+            ),
+            Some(Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Object(_)) => node.unreadable(),
+        }
+    }
+
+    /// A member's items, each read; what is no list reads as nothing.
+    pub fn list<T>(&self, name: &str, read: impl Fn(&Node<'a>) -> T) -> Presence<Vec<T>> {
+        self.items(name).map(|items| items.iter().map(read).collect())
+    }
+
+    /// A member object, read as a whole; null where it is null, absent where it is missing or no object.
+    pub fn object<T>(&self, name: &str, read: impl FnOnce(&Node<'a>) -> T) -> Presence<T> {
+        let node = self.get(name);
+        match node.value.map(|value| &value.kind) {
+            None => Presence::Absent,
+            Some(Kind::Null) => Presence::Null,
+            Some(Kind::Object(_)) => Presence::Value(read(&node)),
+            // PHP writes an empty object as an empty list.
+            Some(Kind::Array(values)) if values.is_empty() => Presence::Null,
+            Some(Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Array(_)) => node.unreadable(),
+        }
+    }
+
+    /// The text that stands here.
+    pub fn as_text(&self) -> Presence<String> {
+        match self.value.map(|value| &value.kind) {
+            None => Presence::Absent,
+            Some(Kind::Null) => Presence::Null,
+            Some(Kind::String(text)) if text.raw().is_empty() => Presence::Null,
+            Some(Kind::String(text)) => Presence::Value(text.decode().into_owned()),
+            Some(Kind::Number(token)) => Presence::Value((*token).to_owned()),
+            Some(Kind::Bool(_) | Kind::Array(_) | Kind::Object(_)) => self.unreadable(),
+        }
+    }
+
+    /// Reads text by a function; what it refuses is noted.
+    pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Presence<T> {
+        match self.as_text() {
+            Presence::Absent => Presence::Absent,
+            Presence::Null => Presence::Null,
+            Presence::Value(text) => parse(&text).map_or_else(|| self.unreadable(), Presence::Value),
+        }
+    }
+
+    /// Notes that what stands here cannot be read.
+    pub fn unreadable<T>(&self) -> Presence<T> {
+        let mut unread = self.reader.unread.borrow_mut();
+        let path = self.path_text();
+        if unread.len() < UNREAD_MAX && !unread.iter().any(|noted| noted == path) {
+            unread.push(path.to_owned());
+        }
+        Presence::Absent
+    }
+
+    fn path_text(&self) -> &str {
+        match &self.path {
+            Path::Root => "",
+            Path::At(path) => path,
+        }
+    }
+}
+
+/// An instant of the years 1 to 9999: RFC 3339, as it is told on, has no others.
+fn instant(text: &str) -> Option<Timestamp> {
+    const YEAR_1_SECONDS: i64 = -62_135_596_800;
+    text.parse().ok().filter(|time: &Timestamp| time.as_second() >= YEAR_1_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_null_and_unreadable_are_three_things() {
+        let body = br#"{"a":null,"b":"","c":"x","d":{},"e":[1],"n":1.50,"t":"2021-01-26T08:10:58.448+00:00","f":"x"}"#;
+        let document = crate::json::parse(body).unwrap();
+        let reader = BodyReader::default();
+        let root = reader.root(&document.root);
+        assert_eq!(root.text("missing"), Presence::Absent);
+        assert_eq!(root.text("a"), Presence::Null);
+        assert_eq!(root.text("b"), Presence::Null);
+        assert_eq!(root.text("c"), Presence::Value("x".to_owned()));
+        assert_eq!(root.money("n", Some("EUR")).value().unwrap().amount.to_string(), "1.5");
+        assert_eq!(root.time("t").value().unwrap().to_string(), "2021-01-26T08:10:58.448Z");
+        assert_eq!(reader.unread(), None);
+        assert_eq!(root.text("d"), Presence::Absent);
+        assert_eq!(root.integer("n"), Presence::Absent);
+        assert_eq!(root.flag("f"), Presence::Absent);
+        assert_eq!(root.items("e").value().unwrap()[0].text("x"), Presence::Absent);
+        assert_eq!(reader.unread().unwrap(), "d,n,f");
+        for (text, read) in
+            [("0001-01-01T00:00:00Z", true), ("-009999-01-02T01:59:59Z", false), ("0000-12-31T23:59:59Z", false)]
+        {
+            assert_eq!(instant(text).is_some(), read, "{text}");
+        }
+    }
+}

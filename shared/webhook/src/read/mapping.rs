@@ -1,0 +1,122 @@
+//! The reading of a row by a provider's mapping.
+
+use jiff::Timestamp;
+
+use crate::json::{self, Value};
+use crate::keep::claim::ORIGIN;
+use crate::keep::row::{Mark, Row};
+use crate::read::body_reader::BodyReader;
+use crate::read::event::{DATA_SCHEMA, Data, Event, EventType};
+use crate::read::position::{Position, TieBreak};
+
+/// What a provider's mapping makes of a body.
+#[derive(Debug)]
+pub struct Mapped {
+    /// The provider's word for what happened.
+    pub word: String,
+    /// Our word; none where no table has the provider's.
+    pub event_type: Option<EventType>,
+    /// When it happened, where the provider tells.
+    pub time: Option<Timestamp>,
+    /// Where it stands among its subject's events.
+    pub position: Position,
+    /// The shop, by the provider's id.
+    pub merchant: Option<String>,
+    /// A test delivery or a development shop's.
+    pub test: bool,
+    /// What it says.
+    pub data: Data,
+}
+
+/// What a mapping reads from: the body and what was kept beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct MappingInput<'a> {
+    /// The row.
+    pub row: &'a Row,
+    /// The body's outermost value.
+    pub root: &'a Value<'a>,
+    /// Collects what cannot be read.
+    pub reader: &'a BodyReader,
+}
+
+/// A provider's mapping: a pure function of a row.
+pub type Mapping = for<'a> fn(MappingInput<'a>) -> Mapped;
+
+/// Reads the canonical event out of a row with a mapping of this version.
+pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
+    let reader = BodyReader::default();
+    let document = json::parse(&row.body);
+    let mapped = match &document {
+        Ok(document) => mapping(MappingInput { row, root: &document.root, reader: &reader }),
+        Err(_) => Mapped {
+            word: String::new(),
+            event_type: None,
+            time: None,
+            position: Position::Arrival,
+            merchant: None,
+            test: false,
+            data: Data::Other {},
+        },
+    };
+    let (name, source, subject) = row.key.parts().unwrap_or_default();
+    let id = row.key.id();
+    let place = TieBreak { received_ms: row.received_ms, mapping: version, hash: &row.hash };
+    Event {
+        specversion: "1.0".to_owned(),
+        source: format!("/hookmill/{name}/{source}"),
+        event_type: mapped.event_type.unwrap_or(EventType::Other),
+        subject: subject.to_owned(),
+        time: mapped.time,
+        datacontenttype: "application/json".to_owned(),
+        dataschema: DATA_SCHEMA.to_owned(),
+        providerevent: attribute(mapped.word),
+        mappingversion: version,
+        receivedtime: Timestamp::from_millisecond(row.received_ms).unwrap_or_default(),
+        sequence: mapped.position.sequence(&place),
+        merchant: mapped.merchant.map(attribute),
+        unreadfields: reader.unread(),
+        unreadable: document.err().map(|error| error.to_string()),
+        conflict: row.mark == Some(Mark::Conflict),
+        revision: row.mark == Some(Mark::Revision),
+        possiblyrepeated: row.mark == Some(Mark::PossiblyRepeated),
+        replay: false,
+        test: mapped.test,
+        unrecognised: mapped.event_type.is_none(),
+        origin: row.key.is_snapshot().then(|| ORIGIN.to_owned()),
+        correctionof: None,
+        dataref: None,
+        data: Some(mapped.data),
+        id,
+    }
+}
+
+/// A longer attribute is cut: a queue must be able to take an event's envelope whatever a body says.
+const ATTRIBUTE_CHARACTERS_MAX: usize = 200;
+
+/// A text as a CloudEvents attribute may hold it: no control characters, no non-characters, not without end.
+/// What stood there is in the kept body.
+fn attribute(text: String) -> String {
+    let text: String = text.chars().take(ATTRIBUTE_CHARACTERS_MAX).collect();
+    let forbidden = |character: char| {
+        let code = u32::from(character);
+        character.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
+    };
+    if text.contains(forbidden) { text.replace(forbidden, "\u{fffd}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_hold_what_cloudevents_allows() {
+        for (text, expected) in [
+            ("order.created", "order.created"),
+            ("a\0b\u{7f}\u{9f}", "a\u{fffd}b\u{fffd}\u{fffd}"),
+            (&"x".repeat(300), &"x".repeat(200)),
+            ("\u{fffe}\u{fdd0}\u{1ffff}é😀", "\u{fffd}\u{fffd}\u{fffd}é😀"),
+        ] {
+            assert_eq!(attribute(text.to_owned()), expected);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What an event says of an order, its payments, fulfilments and returns.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::read::contract::{Silent, record};
+use crate::read::money::Money;
+use crate::read::party::{Address, Customer};
+use crate::read::presence::Presence;
+use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Status};
+
+record! {
+    /// An order, as far as one event tells it.
+    pub struct Order {
+        /// The provider's id of the order.
+        pub id: Option<String>,
+        /// Another id that the provider uses for it.
+        pub alias_id: Presence<String>,
+        /// The number that people use.
+        pub number: Presence<String>,
+        /// Where it stands.
+        pub status: Presence<Status<OrderState>>,
+        /// The provider's kind of order (Selldone: PHYSICAL, VIRTUAL …, or the till it came from).
+        pub order_type: Presence<String>,
+        /// Where it was placed, in the provider's words.
+        pub channel: Presence<String>,
+        /// The shop's store or brand.
+        pub store: Presence<String>,
+        /// Its sums, each as the provider told it; none is computed.
+        pub totals: Totals,
+        /// What was bought.
+        pub lines: Presence<Vec<Line>>,
+        /// Units in all lines.
+        pub quantity: Presence<i64>,
+        /// Weight in grams.
+        pub weight_grams: Presence<i64>,
+        /// Discounts by name.
+        pub discounts: Presence<Vec<Discount>>,
+        /// The buyer.
+        pub customer: Presence<Customer>,
+        /// Where it goes.
+        pub shipping_address: Presence<Address>,
+        /// Who is billed.
+        pub billing_address: Presence<Address>,
+        /// Where it is sent from.
+        pub origin_address: Presence<Address>,
+        /// The warehouse it is sent from.
+        pub warehouse: Presence<String>,
+        /// Whether the provider thinks it spam, and who marked it.
+        pub risk: Presence<Risk>,
+        /// The buyer's or shop's notes.
+        pub notes: Presence<String>,
+        /// The shop's tags.
+        pub tags: Presence<Vec<String>>,
+        /// Why it was called off, in the provider's words.
+        pub cancelled_reason: Presence<String>,
+        /// When each status was last entered, by the provider's word.
+        pub status_times: BTreeMap<String, Presence<Timestamp>>,
+        /// When it was placed.
+        pub created_at: Presence<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Presence<Timestamp>,
+        /// When it was called off or rejected.
+        pub cancelled_at: Presence<Timestamp>,
+        /// How long it is valid from its creation, in milliseconds.
+        pub expires_in_ms: Presence<i64>,
+        /// What ties it to other things, by kind of reference.
+        pub references: BTreeMap<String, Presence<String>>,
+        /// Its payments, as far as this event tells them.
+        pub payments: Vec<Payment>,
+        /// Its fulfilments, as far as this event tells them.
+        pub fulfillments: Vec<Fulfillment>,
+        /// Its returns, as far as this event tells them.
+        pub returns: Vec<Return>,
+    }
+}
+
+record! {
+    /// An order's sums. A discount is told as a positive amount.
+    pub struct Totals {
+        /// What the buyer pays.
+        pub total: Presence<Money>,
+        /// What is left for the shop, as the provider counts it.
+        pub net: Presence<Money>,
+        /// Goods before shipping, as the provider counts them.
+        pub subtotal: Presence<Money>,
+        /// Discount on goods.
+        pub discount: Presence<Money>,
+        /// Discount by code.
+        pub code_discount: Presence<Money>,
+        /// The few units taken off so that a bank transfer can be told by its amount (Scalev).
+        pub unique_code_discount: Presence<Money>,
+        /// Shipping.
+        pub shipping: Presence<Money>,
+        /// Discount on shipping.
+        pub shipping_discount: Presence<Money>,
+        /// Tax on goods.
+        pub tax: Presence<Money>,
+        /// Tax on shipping.
+        pub shipping_tax: Presence<Money>,
+        /// Whether prices contain the tax.
+        pub tax_included: Presence<bool>,
+        /// What the payment costs.
+        pub payment_fee: Presence<Money>,
+        /// Income besides goods and shipping.
+        pub other_income: Presence<Money>,
+        /// What that income is called.
+        pub other_income_name: Presence<String>,
+        /// Income through the payment link (Scalev).
+        pub payment_link_income: Presence<Money>,
+        /// What the goods cost the shop.
+        pub cost_of_goods: Presence<Money>,
+    }
+}
+
+record! {
+    /// One line of an order.
+    pub struct Line {
+        /// The provider's id of the line.
+        pub id: Presence<String>,
+        /// Product id.
+        pub product_id: Presence<String>,
+        /// Variant id.
+        pub variant_id: Presence<String>,
+        /// Stock keeping unit.
+        pub sku: Presence<String>,
+        /// Trade item number.
+        pub gtin: Presence<String>,
+        /// Manufacturer's part number.
+        pub mpn: Presence<String>,
+        /// What it is called.
+        pub name: Presence<String>,
+        /// Brand.
+        pub brand: Presence<String>,
+        /// Categories, widest first.
+        pub categories: Presence<Vec<String>>,
+        /// Units.
+        pub quantity: Presence<i64>,
+        /// Price of one unit, as told.
+        pub unit_price: Presence<Money>,
+        /// Price of the line, as told.
+        pub line_total: Presence<Money>,
+        /// Discount on the line.
+        pub discount: Presence<Money>,
+        /// Discount by code on the line.
+        pub code_discount: Presence<Money>,
+        /// What it costs the shop.
+        pub cost_of_goods: Presence<Money>,
+        /// Weight in grams.
+        pub weight_grams: Presence<i64>,
+        /// Whether it is taken from stock.
+        pub is_inventory: Presence<bool>,
+        /// The product's page.
+        pub page_url: Presence<String>,
+        /// The product's picture.
+        pub image_url: Presence<String>,
+        /// The buyer's message on the line.
+        pub message: Presence<String>,
+    }
+}
+
+record! {
+    /// A discount by name.
+    pub struct Discount {
+        /// What it is called.
+        pub name: Presence<String>,
+        /// How much is taken off.
+        pub amount: Presence<Money>,
+    }
+}
+
+record! {
+    /// Whether the provider thinks an order spam.
+    pub struct Risk {
+        /// It probably is.
+        pub is_spam: Presence<bool>,
+        /// Who said so, in the provider's words.
+        pub marked_by: Presence<String>,
+    }
+}
+
+record! {
+    /// A payment, as far as one event tells it.
+    pub struct Payment {
+        /// The provider's id of the payment; none where an order has one payment without an id.
+        pub id: Option<String>,
+        /// The order it pays, where the provider names it.
+        pub order_id: Presence<String>,
+        /// Another id that the provider uses for that order.
+        pub order_alias_id: Presence<String>,
+        /// The merchant's own reference, which may be another platform's order number, and may change.
+        pub merchant_reference: Presence<String>,
+        /// Where it stands.
+        pub status: Presence<Status<PaymentState>>,
+        /// The whole payment, not what was captured or refunded.
+        pub amount: Presence<Money>,
+        /// How it is paid, in the provider's words.
+        pub method: Presence<String>,
+        /// The method's kind within its family, in the provider's words.
+        pub sub_method: Presence<String>,
+        /// Who carries it out.
+        pub gateway: Presence<String>,
+        /// The gateway's reference.
+        pub gateway_reference: Presence<String>,
+        /// The bank's name.
+        pub bank: Presence<String>,
+        /// Why it failed or expired, in the provider's words.
+        pub failure_reason: Presence<String>,
+        /// Where the capture stands, in the provider's words.
+        pub capture_status: Presence<String>,
+        /// When it was created.
+        pub created_at: Presence<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Presence<Timestamp>,
+        /// When it was paid.
+        pub paid_at: Presence<Timestamp>,
+        /// The transfer date that the buyer declared.
+        pub transferred_at: Presence<Timestamp>,
+        /// When each status was last entered, by the provider's word.
+        pub status_times: BTreeMap<String, Presence<Timestamp>>,
+        /// Its refunds, as far as this event tells them.
+        pub refunds: Vec<Refund>,
+    }
+}
+
+record! {
+    /// A refund, as far as one event tells it.
+    pub struct Refund {
+        /// The provider's or merchant's id of the refund; none where the event has none.
+        pub id: Option<String>,
+        /// How much; absent means unknown, never zero and never the total.
+        pub amount: Presence<Money>,
+        /// When.
+        pub refunded_at: Presence<Timestamp>,
+        /// Told by the provider's own account of its refunds, which has each one once; a webhook's mention of the same
+        /// refund may stand beside it under another id, so the two kinds are never added to each other.
+        pub reported: Presence<bool>,
+    }
+}
+
+record! {
+    /// A fulfilment, as far as one event tells it.
+    pub struct Fulfillment {
+        /// The provider's id of the delivery; none where an order has one without an id.
+        pub id: Option<String>,
+        /// The order it fulfils, where the provider names it.
+        pub order_id: Presence<String>,
+        /// Where it stands.
+        pub status: Presence<Status<FulfillmentState>>,
+        /// The carrier's own state, in its words.
+        pub carrier_status: Presence<String>,
+        /// Who carries it.
+        pub carrier: Presence<String>,
+        /// The carrier's service.
+        pub service: Presence<String>,
+        /// The carrier's number.
+        pub tracking_number: Presence<String>,
+        /// Where to follow it.
+        pub tracking_url: Presence<String>,
+        /// When it was created.
+        pub created_at: Presence<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Presence<Timestamp>,
+        /// When it is expected.
+        pub expected_at: Presence<Timestamp>,
+    }
+}
+
+record! {
+    /// A return, as far as one event tells it.
+    pub struct Return {
+        /// The provider's id of the return; none where an order has one without an id.
+        pub id: Option<String>,
+        /// The order whose goods come back, where the provider names it.
+        pub order_id: Presence<String>,
+        /// Where it stands.
+        pub status: Presence<Status<ReturnState>>,
+        /// Why, in the provider's words.
+        pub reason: Presence<String>,
+        /// What comes back.
+        pub lines: Presence<Vec<Line>>,
+        /// What it is worth, as told.
+        pub total: Presence<Money>,
+        /// When it was created.
+        pub created_at: Presence<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Presence<Timestamp>,
+    }
+}
+
+impl Silent for Totals {
+    fn is_silent(&self) -> bool {
+        *self == Totals::default()
+    }
+}

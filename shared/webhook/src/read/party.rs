@@ -1,0 +1,141 @@
+//! People and things around an order: customers, addresses, products, apps.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::read::contract::record;
+use crate::read::money::Money;
+use crate::read::presence::Presence;
+
+record! {
+    /// A buyer.
+    pub struct Customer {
+        /// The provider's id of the customer.
+        pub id: Option<String>,
+        /// The provider's id of the account behind several shops' customers.
+        pub user_id: Presence<String>,
+        /// Full name.
+        pub name: Presence<String>,
+        /// E-mail address.
+        pub email: Presence<String>,
+        /// Telephone number, as told.
+        pub phone: Presence<String>,
+        /// The provider's word for where the account stands.
+        pub status: Presence<String>,
+        /// How the account came to be, in the provider's words.
+        pub registered_through: Presence<String>,
+        /// Membership tier.
+        pub tier_id: Presence<String>,
+        /// Where goods go by default.
+        pub address: Presence<Address>,
+        /// Number of orders so far, as told.
+        pub order_count: Presence<i64>,
+        /// Sum of orders so far, as told.
+        pub orders_total: Presence<Money>,
+        /// Store credit, in the provider's units.
+        pub credit_balance: Presence<i64>,
+        /// When the account was created.
+        pub created_at: Presence<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Presence<Timestamp>,
+    }
+}
+
+record! {
+    /// A postal address and who lives there.
+    pub struct Address {
+        /// Full name.
+        pub name: Presence<String>,
+        /// Company.
+        pub company: Presence<String>,
+        /// Telephone number, as told.
+        pub phone: Presence<String>,
+        /// E-mail address.
+        pub email: Presence<String>,
+        /// Street, house and whatever else the provider has in one text.
+        pub line1: Presence<String>,
+        /// The rest of the street address.
+        pub line2: Presence<String>,
+        /// Part of a city.
+        pub district: Presence<String>,
+        /// City.
+        pub city: Presence<String>,
+        /// Province or state.
+        pub province: Presence<String>,
+        /// Postal code.
+        pub postal_code: Presence<String>,
+        /// Country, as told: a code or a name.
+        pub country: Presence<String>,
+        /// The merchant's tax number.
+        pub tax_id: Presence<String>,
+        /// Notes for the carrier.
+        pub notes: Presence<String>,
+    }
+}
+
+record! {
+    /// A product or one variant of it.
+    pub struct Product {
+        /// The provider's id of the product.
+        pub id: Option<String>,
+        /// The variant, where the event is about one.
+        pub variant_id: Presence<String>,
+        /// What it is called.
+        pub title: Presence<String>,
+        /// Stock keeping unit.
+        pub sku: Presence<String>,
+        /// Manufacturer's part number.
+        pub mpn: Presence<String>,
+        /// Trade item number.
+        pub gtin: Presence<String>,
+        /// Brand.
+        pub brand: Presence<String>,
+        /// The provider's kind of product.
+        pub product_type: Presence<String>,
+        /// The provider's word for where it stands.
+        pub status: Presence<String>,
+        /// Price of one unit.
+        pub price: Presence<Money>,
+        /// Discount on one unit.
+        pub discount: Presence<Money>,
+        /// Units in stock.
+        pub quantity: Presence<i64>,
+        /// The warehouse that these units are in, where the event is about one.
+        pub warehouse: Presence<String>,
+        /// When it was created.
+        pub created_at: Presence<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Presence<Timestamp>,
+    }
+}
+
+record! {
+    /// An app's installation or token. The token itself is never here.
+    pub struct App {
+        /// The provider's id of the installation or token.
+        pub id: Option<String>,
+        /// The app.
+        pub application_id: Presence<String>,
+        /// The app's version.
+        pub version: Presence<String>,
+        /// Who installed it, in the provider's words.
+        pub installed_by: Presence<String>,
+        /// What it may do.
+        pub scopes: Presence<Vec<String>>,
+        /// Whether the token is the installation's own.
+        pub is_installation_token: Presence<bool>,
+        /// When it was authorised.
+        pub authorized_at: Presence<Timestamp>,
+        /// When the token ends.
+        pub expires_at: Presence<Timestamp>,
+        /// When the token was revoked.
+        pub revoked_at: Presence<Timestamp>,
+        /// When the installation was removed.
+        pub deleted_at: Presence<Timestamp>,
+        /// When it was created.
+        pub created_at: Presence<Timestamp>,
+        /// When it last changed.
+        pub updated_at: Presence<Timestamp>,
+    }
+}

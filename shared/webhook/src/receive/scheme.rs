@@ -1,0 +1,84 @@
+//! Authentication schemes, as data.
+
+use serde::Deserialize;
+
+use crate::json::Value;
+
+/// What a provider requires of a delivery before anything acts on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Admission {
+    /// How its deliveries can prove themselves, by the name that a source states.
+    pub schemes: &'static [(SchemeName, Scheme)],
+    /// Headers that only another product of the same name sends.
+    pub foreign_headers: &'static [&'static str],
+    /// The shop that a body names.
+    pub merchant: fn(&Value<'_>) -> Option<String>,
+}
+
+impl Admission {
+    /// The scheme of this name, if the provider has it.
+    pub fn scheme(&self, name: SchemeName) -> Option<&Scheme> {
+        self.schemes.iter().find(|(known, _)| *known == name).map(|(_, scheme)| scheme)
+    }
+}
+
+/// How a source's deliveries prove themselves: stated, never inferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemeName {
+    /// The provider signs.
+    Signed,
+    /// The provider signs nothing; the URL holds a secret.
+    UrlToken,
+}
+
+/// How a provider's deliveries prove themselves.
+#[derive(Debug)]
+pub enum Scheme {
+    /// HMAC-SHA256 over a message made of the delivery.
+    Signed(Signature),
+    /// A secret in the URL; the provider signs nothing.
+    UrlToken,
+}
+
+/// An HMAC-SHA256 scheme, as data.
+#[derive(Debug)]
+pub struct Signature {
+    /// Where the digest stands.
+    pub place: Place,
+    /// How its 32 bytes are written.
+    pub encoding: Encoding,
+    /// The header whose text is part of the message, where there is one.
+    pub timestamp_header: Option<&'static str>,
+    /// What is signed.
+    pub message: Message,
+}
+
+/// Where a signature stands.
+#[derive(Debug)]
+pub enum Place {
+    /// In a header, by lower-case name.
+    Header(&'static str),
+    /// In a query parameter.
+    Query(&'static str),
+}
+
+/// How a signature's bytes are written.
+#[derive(Debug)]
+pub enum Encoding {
+    /// Standard alphabet, padded.
+    Base64,
+    /// Either case.
+    Hex,
+}
+
+/// What a signature covers.
+#[derive(Debug)]
+pub enum Message {
+    /// The body.
+    Body,
+    /// `<prefix>:<timestamp>:<body>`
+    PrefixTimestampBody(&'static str),
+    /// `<timestamp>:<body with sorted keys, as JavaScript prints it>`
+    TimestampSortedJson,
+}

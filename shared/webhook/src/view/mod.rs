@@ -1,0 +1,475 @@
+//! Where an order stands: a join of everything its events say, whatever order they come in.
+//!
+//! A view is a map of registers. Each holds the value of the event with the greatest sequence that told it, so
+//! merging is commutative, associative and idempotent: duplicates, reordering and replays cannot change where it ends.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::keep::claim::{EventKey, Part};
+use crate::read::event::{Data, Event, EventType};
+use crate::read::money::Amount;
+use crate::read::status::{FulfillmentState, OrderState, PaymentState};
+
+mod stored;
+pub mod personal;
+
+/// A register's value longer than this, in bytes of JSON, stays in its event; the view refers to it.
+pub const REGISTER_BYTES_MAX: usize = 32 * 1024;
+
+/// What payments, together, say of an order: the state of the payment that stands highest here.
+/// One attempt that failed or expired says nothing against another that succeeded.
+pub const PAYMENT_FOLD: &[PaymentState] = &[
+    PaymentState::Settled,
+    PaymentState::Paid,
+    PaymentState::Authorized,
+    PaymentState::Refunding,
+    PaymentState::Refunded,
+    PaymentState::Conflict,
+    PaymentState::Pending,
+    PaymentState::Unknown,
+    PaymentState::Failed,
+    PaymentState::Expired,
+    PaymentState::Voided,
+];
+
+/// What fulfilments, together, say of an order: the state that stands highest here, so that an order counts as
+/// delivered only when nothing of it is still under way.
+pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
+    FulfillmentState::Pending,
+    FulfillmentState::Preparing,
+    FulfillmentState::Ready,
+    FulfillmentState::Shipped,
+    FulfillmentState::Arrived,
+    FulfillmentState::Returning,
+    FulfillmentState::Delivered,
+    FulfillmentState::Returned,
+    FulfillmentState::Failed,
+    FulfillmentState::Cancelled,
+    FulfillmentState::Unknown,
+];
+
+/// The id of an entity that has none.
+const UNNAMED: &str = "~";
+
+/// The current state of one order, or of a payment that stands alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    registers: BTreeMap<String, Register>,
+}
+
+/// One field's current value and the event that told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// The value; null where the event told that there is none.
+    pub value: Value,
+    /// The event's sequence.
+    pub sequence: String,
+    /// The event's id.
+    pub event: String,
+}
+
+/// The three axes and the sums that a shop asks for first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Where the order stands; none where only its payment is known.
+    pub order_state: Option<OrderState>,
+    /// Where its payments stand, folded by [`PAYMENT_FOLD`].
+    pub payment_state: Option<PaymentState>,
+    /// Where its fulfilments stand, folded by [`FULFILLMENT_FOLD`].
+    pub fulfillment_state: Option<FulfillmentState>,
+    /// What the buyer pays, as told.
+    pub total: Option<Amount>,
+    /// The currency, as told.
+    pub currency: Option<String>,
+    /// What was refunded.
+    pub refunded: Refunded,
+}
+
+/// What was refunded in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refunded {
+    /// Nothing tells of a refund.
+    Nothing,
+    /// Something, but some refund's amount was not told.
+    Unknown,
+    /// The sum of all refunds, each counted once.
+    Amount(Amount),
+}
+
+impl View {
+    /// What one event says. Only order, payment, fulfilment and return events say anything here.
+    pub fn of(event: &Event) -> Self {
+        let mut view = View::default();
+        // What names no order would join unrelated ones.
+        let nameless = event.subject == UNNAMED || event.subject.ends_with(":~");
+        if nameless || !concerns_orders(event.event_type) {
+            return view;
+        }
+        let mut writer = Writer { view: &mut view, event };
+        match &event.data {
+            Some(Data::Order(order)) => writer.order(&to_map(order)),
+            Some(Data::Payment(payment)) => writer.entity("payments", &to_map(payment)),
+            Some(Data::Fulfillment(fulfillment)) => writer.entity("fulfillments", &to_map(fulfillment)),
+            Some(Data::Return(returned)) => writer.entity("returns", &to_map(returned)),
+            Some(Data::Customer(_) | Data::Product(_) | Data::Checkout(_) | Data::App(_) | Data::Other {}) | None => {}
+        }
+        view
+    }
+
+    /// Joins another view in. Returns whether anything changed.
+    pub fn merge(&mut self, other: View) -> bool {
+        let mut changed = false;
+        for (path, theirs) in other.registers {
+            let newer = self.registers.get(&path).is_none_or(|ours| ours.before(&theirs));
+            if newer {
+                self.registers.insert(path, theirs);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Whether nothing was ever told.
+    pub fn is_empty(&self) -> bool {
+        self.registers.is_empty()
+    }
+
+    /// Takes away every value that is not to be kept. The places stay taken: nothing older comes back, and neither does
+    /// the same event when it is sent again.
+    pub fn blank(&mut self, is_kept: impl Fn(&str) -> bool) {
+        let personal = self.registers.iter_mut().filter(|(path, _)| !is_kept(path));
+        personal.for_each(|(_, register)| register.value = Value::Null);
+    }
+
+    /// Leaves out what is not wanted of a view.
+    pub fn retain(&mut self, is_wanted: impl Fn(&Register) -> bool) {
+        self.registers.retain(|_, register| is_wanted(register));
+    }
+
+    /// The registers by path: `order/status`, `payments/<id>/status`, `payments/<id>/refunds/<id>/amount` …
+    pub fn registers(&self) -> impl Iterator<Item = (&str, &Register)> {
+        self.registers.iter().map(|(path, register)| (path.as_str(), register))
+    }
+
+    /// The whole view as nested JSON, without provenance.
+    pub fn render(&self) -> Value {
+        let mut root = Value::Object(Map::new());
+        for (path, register) in self.registers.iter().filter(|(path, register)| !self.is_superseded(path, register)) {
+            let mut place = &mut root;
+            for name in path.split('/') {
+                if !place.is_object() {
+                    *place = Value::Object(Map::new());
+                }
+                let Value::Object(members) = place else { break };
+                place = members.entry(name).or_insert(Value::Null);
+            }
+            *place = register.value.clone();
+        }
+        root
+    }
+
+    /// Whether a later event told the whole that a register is a part of: a customer that an order no longer has, an
+    /// amount in another currency.
+    fn is_superseded(&self, path: &str, register: &Register) -> bool {
+        let mut wholes = path.match_indices('/').filter_map(|(at, _)| self.registers.get(path.get(..at)?));
+        wholes.any(|whole| register.before(whole))
+    }
+
+    /// The axes and sums.
+    pub fn summary(&self) -> Summary {
+        let order_state = self.state("order/status");
+        let money = self.value("order/totals/total").cloned().or_else(|| self.payment_amount());
+        let text = |name: &str| money.as_ref().and_then(|money| money.get(name)).and_then(Value::as_str);
+        Summary {
+            order_state,
+            payment_state: fold(PAYMENT_FOLD, self.entity_states("payments")),
+            fulfillment_state: fold(FULFILLMENT_FOLD, self.entity_states("fulfillments")),
+            total: text("amount").and_then(|amount| amount.parse().ok()),
+            currency: text("currency").map(str::to_owned),
+            refunded: self.refunded(),
+        }
+    }
+
+    /// A payment's amount; one without a name counts only where no other tells any.
+    fn payment_amount(&self) -> Option<Value> {
+        let rendered = self.render();
+        let payments = rendered.get("payments")?.as_object()?;
+        let (unnamed, named): (Vec<_>, Vec<_>) = payments.iter().partition(|(id, _)| *id == UNNAMED);
+        let mut amounts = named.into_iter().chain(unnamed).filter_map(|(_, payment)| payment.get("amount"));
+        amounts.find(|amount| !amount.is_null()).cloned()
+    }
+
+    fn refunded(&self) -> Refunded {
+        let mut refunds: BTreeMap<&str, Option<Amount>> = BTreeMap::new();
+        for (path, register) in &self.registers {
+            let Some((refund, field)) = path.rsplit_once('/').filter(|(refund, _)| refund.contains("/refunds/")) else {
+                continue;
+            };
+            let amount = register.value.get("amount").and_then(Value::as_str).and_then(|text| text.parse().ok());
+            let known = refunds.entry(refund).or_default();
+            // Refunds without a name cannot be told apart, so their sum is not known.
+            if field == "amount" && !refund.ends_with("/~") {
+                *known = amount;
+            }
+        }
+        let refunded = [PaymentState::Refunded, PaymentState::Refunding];
+        if refunds.is_empty() {
+            let told = self.entity_states::<PaymentState>("payments").any(|state| refunded.contains(&state));
+            return if told { Refunded::Unknown } else { Refunded::Nothing };
+        }
+        // What webhooks mention and what the provider accounts for are the same money under different ids: each kind is
+        // a set of its own, and whichever has more refunds is the nearer to all of them.
+        let reported = |refund: &str| self.value(&format!("{refund}/reported")) == Some(&Value::Bool(true));
+        let (reported, mentioned): (Vec<_>, Vec<_>) = refunds.into_iter().partition(|(refund, _)| reported(refund));
+        let sum = |refunds: &[(&str, Option<Amount>)]| {
+            refunds.iter().try_fold(Amount::ZERO, |sum, (_, amount)| sum.checked_add((*amount)?))
+        };
+        let nearer = if reported.len() >= mentioned.len() { &reported } else { &mentioned };
+        sum(nearer).map_or(Refunded::Unknown, Refunded::Amount)
+    }
+
+    fn value(&self, path: &str) -> Option<&Value> {
+        self.registers.get(path).map(|register| &register.value).filter(|value| !value.is_null())
+    }
+
+    fn state<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Option<T> {
+        T::deserialize(self.value(path)?.get("state")?).ok()
+    }
+
+    /// The values of one field over all entities of a kind.
+    /// What an order says of its payment without naming it counts only until a payment is named, for it is the same
+    /// money, and again where an order that was read back says it later than any named one.
+    fn entity_values<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = &'a Value> {
+        let told = self.registers.iter().filter(|(_, register)| !register.value.is_null()).filter_map(
+            move |(path, register)| {
+                let mut parts = path.split('/');
+                let id = (parts.next() == Some(kind)).then(|| parts.next()).flatten()?;
+                (parts.next() == Some(field) && parts.next().is_none()).then_some((id, register))
+            },
+        );
+        let (unnamed, named): (Vec<_>, Vec<_>) = told.partition(|(id, _)| *id == UNNAMED);
+        // An order read back tells of all its payments together, and it is the truth until one of them tells more.
+        let is_last =
+            |unnamed: &Register| unnamed.is_snapshot() && named.iter().all(|(_, named)| named.before(unnamed));
+        let is_truth = named.is_empty() || unnamed.iter().any(|(_, register)| is_last(register));
+        let counted = if is_truth { unnamed } else { named };
+        counted.into_iter().map(|(_, register)| &register.value)
+    }
+
+    fn entity_states<'a, T: for<'de> Deserialize<'de>>(&'a self, kind: &'a str) -> impl Iterator<Item = T> + 'a {
+        self.entity_values(kind, "status").filter_map(|status| T::deserialize(status.get("state")?).ok())
+    }
+}
+
+impl Register {
+    fn is_snapshot(&self) -> bool {
+        EventKey::from_id(&self.event).is_some_and(|key| key.is_snapshot())
+    }
+
+    /// Whether another register is the later truth. The value decides last, so that the join is one in any case; of one
+    /// event nothing is greater than a value, so that what was erased stays erased.
+    fn before(&self, other: &Register) -> bool {
+        let place = (&self.sequence, &self.event).cmp(&(&other.sequence, &other.event));
+        let value = |register: &Register| (register.value.is_null(), register.value.to_string());
+        // Equal values are compared as such: how their members are ordered as text depends on who built the map.
+        let values = || if self.value == other.value { Ordering::Equal } else { value(self).cmp(&value(other)) };
+        place.then_with(values).is_lt()
+    }
+}
+
+/// Whether events of a type tell where an order stands.
+pub fn concerns_orders(event_type: EventType) -> bool {
+    let family = event_type.name().split('.').next().unwrap_or_default();
+    matches!(family, "order" | "payment" | "fulfillment" | "return")
+}
+
+fn fold<T: Copy + PartialEq>(table: &[T], states: impl Iterator<Item = T>) -> Option<T> {
+    let found: Vec<T> = states.collect();
+    table.iter().find(|state| found.contains(state)).copied()
+}
+
+fn to_map<T: Serialize>(data: &T) -> Map<String, Value> {
+    match serde_json::to_value(data) {
+        Ok(Value::Object(members)) => members,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+struct Writer<'a> {
+    view: &'a mut View,
+    event: &'a Event,
+}
+
+impl Writer<'_> {
+    fn order(&mut self, order: &Map<String, Value>) {
+        for (name, value) in order {
+            match (name.as_str(), value) {
+                ("payments" | "fulfillments" | "returns", Value::Array(entities)) => {
+                    entities.iter().filter_map(Value::as_object).for_each(|entity| self.entity(name, entity));
+                }
+                _ => self.field("order", name, value),
+            }
+        }
+    }
+
+    fn entity(&mut self, parent: &str, entity: &Map<String, Value>) {
+        let path = format!("{parent}/{}", Part::of(&[entity.get("id").and_then(Value::as_str)]));
+        for (name, value) in entity {
+            match (name.as_str(), value) {
+                ("refunds", Value::Array(refunds)) => {
+                    let parent = format!("{path}/refunds");
+                    refunds.iter().filter_map(Value::as_object).for_each(|refund| self.entity(&parent, refund));
+                }
+                // Scalapay tells the currency once: an event that leaves it out does not take it away.
+                ("amount", Value::Object(money))
+                    if parent == "payments" && money.get("currency").is_some_and(Value::is_null) =>
+                {
+                    let path = format!("{path}/amount");
+                    money.get("amount").into_iter().for_each(|amount| self.set(&path, "amount", amount));
+                }
+                _ => self.field(&path, name, value),
+            }
+        }
+    }
+
+    fn field(&mut self, parent: &str, name: &str, value: &Value) {
+        match (name, value) {
+            // Groups of fields that each have their own register.
+            ("totals" | "status_times" | "references" | "customer", Value::Object(members)) => {
+                let parent = format!("{parent}/{name}");
+                members.iter().for_each(|(name, value)| self.set(&parent, &Part::one(name).to_string(), value));
+            }
+            _ => self.set(parent, name, value),
+        }
+    }
+
+    fn set(&mut self, parent: &str, name: &str, value: &Value) {
+        // A correction is what its event says under a better mapping: the sequence tells which.
+        let id = self.event.correctionof.as_ref().unwrap_or(&self.event.id);
+        let too_large = value.to_string().len() > REGISTER_BYTES_MAX;
+        let value = if too_large { serde_json::json!({"dataref": id}) } else { value.clone() };
+        let register = Register { value, sequence: self.event.sequence.clone(), event: id.clone() };
+        self.view.registers.insert(format!("{parent}/{name}"), register);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: &str, sequence: &str, event_type: &str, data: Value) -> Event {
+        serde_json::from_value(serde_json::json!({
+            "specversion": "1.0", "id": id, "source": "/hookmill/shopline/tw", "type": event_type, "subject": "o",
+            "datacontenttype": "application/json", "dataschema": "urn:hookmill:event:1", "providerevent": "x",
+            "mappingversion": 1, "receivedtime": "2026-01-01T00:00:00Z", "sequence": sequence, "data": data,
+        }))
+        .unwrap()
+    }
+
+    fn view(events: &[Event]) -> View {
+        let mut view = View::default();
+        events.iter().for_each(|event| {
+            view.merge(View::of(event));
+        });
+        view
+    }
+
+    fn payment(id: &str, sequence: &str, payment: &str, state: &str) -> Event {
+        let data = serde_json::json!({"kind": "payment", "id": payment, "status": {"state": state, "word": state}});
+        event(id, sequence, "payment.updated", data)
+    }
+
+    #[test]
+    fn a_late_expiry_does_not_undo_a_second_attempt_that_paid() {
+        let events =
+            [payment("a", "1", "p1", "pending"), payment("b", "2", "p2", "paid"), payment("c", "9", "p1", "expired")];
+        assert_eq!(view(&events).summary().payment_state, Some(PaymentState::Paid));
+    }
+
+    #[test]
+    fn absent_is_not_null() {
+        let told = event("a", "1", "order.updated", serde_json::json!({"kind": "order", "notes": "x", "lines": []}));
+        let silent = event("b", "2", "order.updated", serde_json::json!({"kind": "order"}));
+        let blanked = event("c", "3", "order.updated", serde_json::json!({"kind": "order", "notes": null}));
+        let notes = |events: &[Event]| view(events).render()["order"]["notes"].clone();
+        assert_eq!(notes(&[told.clone(), silent.clone()]), "x");
+        assert_eq!(notes(&[blanked, silent, told]), Value::Null);
+    }
+
+    #[test]
+    fn a_whole_that_is_told_later_supersedes_its_parts() {
+        let told = serde_json::json!({"kind": "order", "customer": {"name": "N", "phone": "1"}});
+        let (told, moved) = (event("a", "1", "order.updated", told.clone()), event("c", "3", "order.updated", told));
+        let nobody = event("b", "2", "order.updated", serde_json::json!({"kind": "order", "customer": null}));
+        let customer = |events: &[Event]| view(events).render()["order"]["customer"].clone();
+        assert_eq!(customer(&[nobody.clone(), told.clone()]), Value::Null);
+        assert_eq!(customer(&[moved, told, nobody]), serde_json::json!({"name": "N", "phone": "1"}));
+    }
+
+    #[test]
+    fn an_amount_without_a_currency_keeps_the_currency() {
+        let paid = |id: &str, sequence: &str, money: Value| {
+            event(id, sequence, "payment.captured", serde_json::json!({"kind": "payment", "id": "p", "amount": money}))
+        };
+        let created = paid("a", "1", serde_json::json!({"amount": "40.7", "currency": "EUR"}));
+        let charged = paid("b", "2", serde_json::json!({"amount": "41", "currency": null}));
+        let later = paid("c", "3", serde_json::json!({"amount": "42", "currency": "CHF"}));
+        for (events, amount, currency) in [
+            (vec![&charged, &created], "41", Some("EUR")),
+            (vec![&charged], "41", None),
+            (vec![&later, &charged, &created], "42", Some("CHF")),
+        ] {
+            let summary = view(&events.into_iter().cloned().collect::<Vec<_>>()).summary();
+            assert_eq!((summary.total, summary.currency.as_deref()), (amount.parse().ok(), currency));
+        }
+    }
+
+    #[test]
+    fn refunds_are_sets_and_unknown_amounts_stay_unknown() {
+        let refund = |id: &str, sequence: &str, refund: Value| {
+            event(
+                id,
+                sequence,
+                "payment.refunded",
+                serde_json::json!({"kind": "payment", "id": "p", "refunds": [refund]}),
+            )
+        };
+        let ten = |refund_id| serde_json::json!({"id": refund_id, "amount": {"amount": "10.5", "currency": "EUR"}});
+        let twice = [refund("a", "1", ten("r1")), refund("b", "2", ten("r1")), refund("c", "3", ten("r2"))];
+        assert_eq!(view(&twice).summary().refunded, Refunded::Amount("21".parse().unwrap()));
+        let unknown = [refund("a", "1", ten("r1")), refund("b", "2", serde_json::json!({"id": "r2"}))];
+        assert_eq!(view(&unknown).summary().refunded, Refunded::Unknown);
+        assert_eq!(view(&[payment("a", "1", "p", "refunded")]).summary().refunded, Refunded::Unknown);
+        assert_eq!(view(&[payment("a", "1", "p", "paid")]).summary().refunded, Refunded::Nothing);
+    }
+
+    #[test]
+    fn storing_and_reading_back_is_the_same_view() {
+        let events = [payment("a", "1", "p/1", "pending"), payment("b", "2", "p2", "paid")];
+        let stored = serde_json::to_string(&view(&events)).unwrap();
+        assert_eq!(serde_json::from_str::<View>(&stored).unwrap(), view(&events));
+    }
+
+    #[test]
+    fn oversized_values_stay_in_their_event() {
+        let notes = "x".repeat(REGISTER_BYTES_MAX);
+        let large = event("a", "1", "order.updated", serde_json::json!({"kind": "order", "notes": notes}));
+        assert_eq!(view(&[large]).render()["order"]["notes"], serde_json::json!({"dataref": "a"}));
+    }
+
+    #[test]
+    fn every_state_has_its_place_in_its_fold() {
+        let variants = |schema: schemars::Schema| schema.to_value()["oneOf"].as_array().unwrap().len();
+        assert_eq!(variants(schemars::schema_for!(PaymentState)), PAYMENT_FOLD.len());
+        assert_eq!(variants(schemars::schema_for!(FulfillmentState)), FULFILLMENT_FOLD.len());
+        let distinct: std::collections::BTreeSet<_> = PAYMENT_FOLD.iter().collect();
+        assert_eq!(distinct.len(), PAYMENT_FOLD.len());
+        let distinct: std::collections::BTreeSet<_> = FULFILLMENT_FOLD.iter().collect();
+        assert_eq!(distinct.len(), FULFILLMENT_FOLD.len());
+    }
+}

@@ -1,0 +1,40 @@
+//! What it says when it is asked: an answer, whatever it is, has one stable name and reads as one legal event.
+
+use webhook::claim::Part;
+use webhook::json;
+use webhook::providers::PROVIDERS;
+use webhook::scheme::SchemeName;
+use webhook::snapshot::SnapshotContext;
+use webhook::view::View;
+
+use crate::reading::{RECEIVED_MS, check_name, check_redacted, event};
+
+/// One byte that picks the provider and what was asked, and the answer.
+pub fn snapshot(data: &[u8]) {
+    let Some((choice, answer)) = data.split_first() else { return };
+    let choice = usize::from(*choice);
+    let provider = PROVIDERS[choice % PROVIDERS.len()];
+    let flag = |at: usize| (choice / PROVIDERS.len()) >> at & 1 == 1;
+    let asked = SnapshotContext {
+        scheme: if flag(0) { SchemeName::Signed } else { SchemeName::UrlToken },
+        several_merchants: flag(1),
+        shop: flag(2).then_some("1"),
+        kind: flag(3).then_some("OnlineOrder"),
+    };
+    let document = json::parse(answer).ok();
+    let named = document.and_then(|document| (provider.snapshots.subject)(&asked, &document.root));
+    let snapshot = provider.snapshot("main", named.unwrap_or_else(Part::missing), answer, flag(4));
+    check_name(&snapshot.key, &snapshot.claim);
+    check_redacted(provider.snapshots.secrets, answer, &snapshot.body);
+    assert!(snapshot.key.is_snapshot());
+    if json::parse(answer).is_ok() {
+        // What was cut says nothing: the kept body has the same name.
+        let again = provider.snapshot("main", snapshot.claim.subject.clone(), &snapshot.body, flag(4));
+        assert_eq!(again.key, snapshot.key, "a name is not stable");
+    }
+    let later = event(provider, &snapshot.row(RECEIVED_MS + 1));
+    let event = event(provider, &snapshot.row(RECEIVED_MS));
+    assert_eq!(event.origin.as_deref(), Some("reconcile"));
+    assert!(event.sequence <= later.sequence, "an earlier answer stands later");
+    crate::view::laws(&[View::of(&event), View::of(&later)]);
+}
