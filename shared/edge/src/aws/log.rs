@@ -103,6 +103,8 @@ impl Line {
             // No dimension at all, so that one alarm hears all of it.
             directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics}));
         }
+        // Lambda takes a line of its JSON format without a time for INFO, whatever its level says.
+        self.fields.insert("timestamp".to_owned(), json!(time(now_ms)));
         if !directives.is_empty() {
             self.fields.insert("_aws".to_owned(), json!({"Timestamp": now_ms, "CloudWatchMetrics": directives}));
         }
@@ -120,6 +122,11 @@ impl Line {
     }
 }
 
+/// RFC 3339 with milliseconds, as Lambda reads it.
+fn time(now_ms: i64) -> String {
+    format!("{:.3}", jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +139,8 @@ mod tests {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["provider", "outcome"]]));
         assert_eq!((&line["Deliveries"], &line["_aws"]["Timestamp"]), (&json!(1), &json!(5)));
         assert!(!Line::info("x").render(0).contains("_aws"));
+        let plain: Value = serde_json::from_str(&Line::warn("x").render(1_767_225_600_040)).unwrap();
+        assert_eq!(plain, json!({"level": "WARN", "message": "x", "timestamp": "2026-01-01T00:00:00.040Z"}));
         let line: Value = serde_json::from_str(&Line::error("x").attention().render(5)).unwrap();
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
         let line = Line::info("x").with("stack", "s").stack_metric("Silence", 0);

@@ -4,3 +4,4 @@ pub mod config;
 pub mod client;
 pub mod clock;
 pub mod log;
+pub mod serve;
