@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::Command;
-use crate::error::{EXIT_CODES, Error};
+use crate::terminal::error::{EXIT_CODES, Error};
 
 /// Look up, send and follow the webhooks of a hookmill stack, with your own AWS credentials.
 #[derive(Debug, Parser)]

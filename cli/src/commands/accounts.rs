@@ -6,12 +6,12 @@ use platforms::{PLATFORMS, Platform};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::keys::given;
-use crate::output::{Paint, table};
-use crate::secret::{self, Place};
-use crate::sources::SourceName;
+use crate::stack::context::Context;
+use crate::stack::secret::{self, Place};
+use crate::stack::sources::SourceName;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::keys::given;
+use crate::terminal::output::{Paint, table};
 
 /// Commands about accounts.
 #[derive(Debug, Subcommand)]

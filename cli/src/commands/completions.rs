@@ -1,11 +1,10 @@
 //! `hookmill completions`: what a shell needs to complete command lines.
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-use crate::args::Cli;
-use crate::error::{Error, Exit};
-use crate::output::Output;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Output;
 
 /// Arguments of `completions`.
 #[derive(Debug, Clone, Args)]
@@ -26,14 +25,14 @@ pub enum ShellName {
 }
 
 /// Prints the completions; needs no stack.
-pub fn run(args: &CompletionsArgs, output: &Output) -> Result<Exit, Error> {
+pub fn run(args: &CompletionsArgs, mut command: clap::Command, output: &Output) -> Result<Exit, Error> {
     let shell = match args.shell {
         ShellName::Bash => Shell::Bash,
         ShellName::Zsh => Shell::Zsh,
         ShellName::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "hookmill", &mut script);
+    clap_complete::generate(shell, &mut command, "hookmill", &mut script);
     output.bytes(&script)?;
     Ok(Exit::Ok)
 }

@@ -9,10 +9,10 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::Paint;
-use crate::sources::SourceName;
+use crate::stack::context::Context;
+use crate::stack::sources::SourceName;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
 
 mod patient;
 mod infrastructure;

@@ -7,10 +7,10 @@ use edge::aws::config::takes;
 use serde::Serialize;
 use webhook::event::{Event, EventType};
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::history::KeptEvent;
-use crate::output::{Paint, table};
+use crate::stack::context::Context;
+use crate::stack::history::KeptEvent;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
 
 pub mod list;
 pub mod show;
@@ -136,7 +136,7 @@ impl EventLine {
         let event = &kept.event;
         EventLine {
             id: event.id.clone(),
-            received: crate::time::instant(kept.received().as_millisecond()),
+            received: crate::terminal::time::instant(kept.received().as_millisecond()),
             event_type: event.event_type.name(),
             providerevent: event.providerevent.clone(),
             time: event.time.map(|time| time.to_string()),

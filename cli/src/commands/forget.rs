@@ -10,15 +10,15 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::orders::rebuild::orders_in;
-use crate::aws::store_failed;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::ids;
-use crate::journal::{Journal, Work};
-use crate::output::{Paint, counted};
-use crate::quarantine;
-use crate::sources::SourceArgs;
-use crate::time::{Instant, RangeArgs, Span, instant};
+use crate::stack::aws::store_failed;
+use crate::stack::context::Context;
+use crate::stack::ids;
+use crate::stack::quarantine;
+use crate::stack::sources::SourceArgs;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, counted};
+use crate::terminal::time::{Instant, RangeArgs, Span, instant};
+use crate::work::journal::{Journal, Work};
 
 pub mod person;
 

@@ -18,14 +18,14 @@ use webhook::claim::EventKey;
 use crate::args::Global;
 use crate::commands::events::list::entry_of;
 use crate::commands::events::{EventFilter, EventLine};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch};
-use crate::index::{Entry, Order, Walk};
-use crate::interrupt::until_told;
-use crate::output::{Output, Paint};
-use crate::sources::{SourceArgs, SourceName, chosen};
-use crate::time::{Instant, LATEST_MS, Range, Span};
+use crate::stack::context::Context;
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::index::{Entry, Order, Walk};
+use crate::stack::sources::{SourceArgs, SourceName, chosen};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::interrupt::until_told;
+use crate::terminal::output::{Output, Paint};
+use crate::terminal::time::{Instant, LATEST_MS, Range, Span};
 
 pub mod position;
 pub mod target;
@@ -179,7 +179,7 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
         "Forwarding {} to {}, from {}. The position is in {}",
         names.join(", "),
         target.name(),
-        crate::time::instant(position.from_ms()),
+        crate::terminal::time::instant(position.from_ms()),
         path.display()
     ));
     if !args.once {

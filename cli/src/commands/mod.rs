@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
+use crate::stack::context::Context;
+use crate::terminal::error::{Error, Exit};
 
 pub mod accounts;
 pub mod completions;
@@ -94,7 +94,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Subscriptions(args) => subscriptions::run(context, args).await,
         Command::Reconcile(args) => reconcile::run(context, args).await,
-        Command::Completions(args) => completions::run(&args, &context.output),
+        // Needs no stack, so the caller has carried it out.
+        Command::Completions(_) => Ok(Exit::Ok),
     }
 }
 

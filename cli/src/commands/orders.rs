@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
+use crate::stack::context::Context;
+use crate::terminal::error::{Error, Exit};
 
 pub mod list;
 pub mod rebuild;

@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 use edge::receive::quarantine::Refused;
 use webhook::signature::Refusal;
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::quarantine::{of_partition, refused};
-use crate::sources::{SourceArgs, check_known, chosen};
-use crate::time::RangeArgs;
+use crate::stack::context::Context;
+use crate::stack::quarantine::{of_partition, refused};
+use crate::stack::sources::{SourceArgs, check_known, chosen};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::time::RangeArgs;
 
 pub mod admit;
 pub mod list;

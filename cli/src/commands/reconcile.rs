@@ -5,13 +5,13 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use crate::apis::{Api, registered};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::interrupt::until_stopped;
-use crate::output::{Paint, table};
-use crate::sources::SourceName;
-use crate::time::RangeArgs;
+use crate::stack::apis::{Api, registered};
+use crate::stack::context::Context;
+use crate::stack::sources::SourceName;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::interrupt::until_stopped;
+use crate::terminal::output::{Paint, table};
+use crate::terminal::time::RangeArgs;
 
 pub mod comparison;
 pub mod ours;

@@ -9,17 +9,17 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 
 use super::events::EventFilter;
-use crate::context::Context;
-use crate::destination::{Destination, Onto};
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch};
-use crate::ids;
-use crate::index::{Order, Walk};
-use crate::interrupt::until_stopped;
-use crate::output::{Paint, table};
-use crate::run_file::{Head, Planned, Run, RunFile};
-use crate::sources::{SourceArgs, chosen};
-use crate::time::{RangeArgs, instant};
+use crate::stack::context::Context;
+use crate::stack::destination::{Destination, Onto};
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::ids;
+use crate::stack::index::{Order, Walk};
+use crate::stack::sources::{SourceArgs, chosen};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::interrupt::until_stopped;
+use crate::terminal::output::{Paint, table};
+use crate::terminal::time::{RangeArgs, instant};
+use crate::work::run_file::{Head, Planned, Run, RunFile};
 
 pub mod sender;
 

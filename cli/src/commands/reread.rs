@@ -12,15 +12,15 @@ use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
 use super::events::EventFilter;
-use crate::context::Context;
-use crate::deployed::{self, Answer};
-use crate::difference::{FieldChange, changes, kind, shown};
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch};
-use crate::index::{Order, Walk};
-use crate::output::{Paint, counted, counted_with, table};
-use crate::sources::{SourceArgs, chosen};
-use crate::time::RangeArgs;
+use crate::stack::context::Context;
+use crate::stack::deployed_reader::{self, Answer};
+use crate::stack::difference::{FieldChange, changes, kind, shown};
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::index::{Order, Walk};
+use crate::stack::sources::{SourceArgs, chosen};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, counted, counted_with, table};
+use crate::terminal::time::RangeArgs;
 
 pub mod plan;
 pub mod publish;
@@ -258,7 +258,7 @@ impl Against {
         let id = kept.key.id();
         match self {
             Against::File(readings) => Ok(readings.get(&id).cloned()),
-            Against::Deployed => Ok(match deployed::read(context, &id).await? {
+            Against::Deployed => Ok(match deployed_reader::read(context, &id).await? {
                 Answer::Event(event) => Some(event),
                 Answer::Unknown | Answer::Erased => None,
             }),

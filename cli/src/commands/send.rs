@@ -13,14 +13,14 @@ use webhook::secret::Secret;
 use webhook::signature::admit;
 use webhook::source::{Merchants, Source, Sources};
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::kept::{Fates, look, look_again};
-use crate::keys::given;
-use crate::output::{Paint, table};
-use crate::sending::{Answer, Case, Reading, Sender, cases};
-use crate::signing::{path, sign};
-use crate::sources::{ProviderName, SourceName, of_provider, unknown};
+use crate::stack::context::Context;
+use crate::stack::kept::{Fates, look, look_again};
+use crate::stack::sources::{ProviderName, SourceName, of_provider, unknown};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::keys::given;
+use crate::terminal::output::{Paint, table};
+use crate::work::sending::{Answer, Case, Reading, Sender, cases};
+use crate::work::signing::{path, sign};
 
 /// Arguments of `send`.
 #[derive(Debug, Clone, Args)]

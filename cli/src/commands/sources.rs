@@ -7,13 +7,13 @@ use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::source::{Source, Sources as Known};
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::keys::{given, new_token};
-use crate::output::Paint;
-use crate::secret::{self, Place};
-use crate::signing;
-use crate::sources::SourceName;
+use crate::stack::context::Context;
+use crate::stack::secret::{self, Place};
+use crate::stack::sources::SourceName;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::keys::{given, new_token};
+use crate::terminal::output::Paint;
+use crate::work::signing;
 
 pub mod add;
 pub mod list;

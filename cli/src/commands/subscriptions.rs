@@ -6,11 +6,11 @@ use platforms::address::WebhookAddress;
 use platforms::subscription::{Activity, Subscription};
 use serde::Serialize;
 
-use crate::apis::{Api, address_of, api_failed, of_platform};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::{Paint, table};
-use crate::sources::{ProviderName, SourceArgs, SourceName};
+use crate::stack::apis::{Api, address_of, api_failed, of_platform};
+use crate::stack::context::Context;
+use crate::stack::sources::{ProviderName, SourceArgs, SourceName};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
 
 pub mod change;
 pub mod check;

@@ -3,7 +3,7 @@
 use crate::harness::{START_MS, World, world, world_in_text};
 use hookmill::Exit;
 use hookmill::commands::events::tail::Tail;
-use hookmill::sources::SourceName;
+use hookmill::stack::sources::SourceName;
 use serde_json::{Value, json};
 use webhook::providers::{SCALAPAY, SCALEV};
 

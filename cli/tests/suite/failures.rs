@@ -2,7 +2,7 @@
 
 use crate::harness::{START_MS, events_folder, world, world_at, world_with_secrets};
 use hookmill::args::Global;
-use hookmill::sending::{Reading, case, cases};
+use hookmill::work::sending::{Reading, case, cases};
 use hookmill::{Cli, Context, Exit, Output};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -16,7 +16,7 @@ use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_types::retry::RetryConfig;
 use edge::aws::clock::Clock;
 use edge::keep::store::Kept;
-use hookmill::deployment::Deployment;
+use hookmill::stack::deployment::Deployment;
 use hookmill::{Context, Error, Exit, Output};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
@@ -208,7 +208,7 @@ impl World {
             merchants: Merchants::Any,
             several_merchants: false,
         };
-        hookmill::signing::sign(provider, scheme, &secret, &mut found.delivery, received_ms, false).unwrap();
+        hookmill::work::signing::sign(provider, scheme, &secret, &mut found.delivery, received_ms, false).unwrap();
         let verified = admit(&provider.admission, &source, &found.delivery).unwrap();
         let outcome = self.context.store().await.unwrap().keep(provider, &verified, received_ms).await.unwrap();
         (outcome.key, outcome.kept)
@@ -239,9 +239,9 @@ impl World {
 pub(crate) const KEY: &str = "a key or token of these tests alone";
 
 /// A sample as its file has it.
-pub(crate) fn sample(provider: &Provider, case: &str) -> hookmill::sending::Case {
+pub(crate) fn sample(provider: &Provider, case: &str) -> hookmill::work::sending::Case {
     let file = events_folder().join(provider.name).join(format!("{case}.json"));
-    hookmill::sending::case(&file, &hookmill::sending::Reading::default()).unwrap()
+    hookmill::work::sending::case(&file, &hookmill::work::sending::Reading::default()).unwrap()
 }
 
 /// A file's path that no other test has; the file is gone with it.

@@ -4,7 +4,7 @@ use crate::harness::{KEY, START_MS, World, sample, world_with_secrets};
 use edge::receive::http::Arrived;
 use edge::receive::quarantine::{Quarantine, Quarantined};
 use hookmill::Exit;
-use hookmill::signing::sign;
+use hookmill::work::signing::sign;
 use serde_json::{Value, json};
 use webhook::providers::{Provider, SCALEV, SELLDONE};
 use webhook::secret::{QuarantineKey, Secret};

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use edge::keep::item::text;
 use hookmill::Exit;
 use hookmill::commands::orders::rebuild::{Telling, rebuild_all};
-use hookmill::journal::{Journal, Work};
+use hookmill::work::journal::{Journal, Work};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::event::Event;

@@ -12,13 +12,13 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
-use crate::aws::of_failure;
-use crate::context::Context;
-use crate::destination::Destination;
-use crate::error::{Error, Exit};
-use crate::history::fetch;
-use crate::letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
-use crate::output::{Paint, table};
+use crate::stack::aws::of_failure;
+use crate::stack::context::Context;
+use crate::stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
+use crate::stack::destination::Destination;
+use crate::stack::history::fetch;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
 
 /// Letters are hidden this long while they are sent and deleted, and no call begins when less than a third is left.
 const HIDDEN_SECONDS: i32 = 60;

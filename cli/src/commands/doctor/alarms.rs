@@ -3,8 +3,8 @@
 use aws_sdk_cloudwatch::types::{MetricAlarm, StateValue};
 
 use super::{Finding, Patient, listed};
-use crate::aws::failed_for;
-use crate::error::Error;
+use crate::stack::aws::failed_for;
+use crate::terminal::error::Error;
 
 /// A call describes this many at most.
 const A_CALL: usize = 100;

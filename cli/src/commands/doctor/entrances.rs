@@ -5,8 +5,8 @@ use aws_smithy_types::date_time::Format;
 use webhook::source::{Defect, Sources};
 
 use super::{Finding, Patient, listed, span};
-use crate::error::{Error, Exit};
-use crate::sending::Reply;
+use crate::terminal::error::{Error, Exit};
+use crate::work::sending::Reply;
 
 /// A receiver's answer to anything but POST.
 const NOT_POST: u16 = 405;

@@ -8,11 +8,11 @@ use webhook::view::{View, concerns_orders};
 
 use super::patient::Figure;
 use super::{Finding, Patient, span};
-use crate::aws::store_failed;
-use crate::error::Error;
-use crate::history::{KeptEvent, fetch};
-use crate::index::{Order, Walk};
-use crate::time::Range;
+use crate::stack::aws::store_failed;
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::index::{Order, Walk};
+use crate::terminal::error::Error;
+use crate::terminal::time::Range;
 
 /// The newest events that are looked for in their views.
 const NEWEST: usize = 20;
@@ -129,7 +129,7 @@ async fn newest(patient: &Patient<'_>, range: Range, most: usize) -> Result<(Vec
 
 pub(super) async fn events(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
     let now_ms = patient.context.clock.now_ms();
-    let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: crate::time::LATEST_MS };
+    let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: crate::terminal::time::LATEST_MS };
     let (events, more) = newest(patient, range, READ_MAX).await?;
     let count = |holds: fn(&KeptEvent) -> bool| events.iter().filter(|kept| holds(kept)).count();
     let strange = count(|kept| kept.event.unrecognised || kept.event.unreadable.is_some());

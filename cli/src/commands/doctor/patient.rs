@@ -9,12 +9,12 @@ use tokio::sync::OnceCell;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::Sources;
 
-use crate::aws::failed_for;
-use crate::context::Context;
-use crate::deployment::Deployment;
-use crate::error::Error;
-use crate::sending::{Reply, Sender};
-use crate::sources::{SourceName, of_provider};
+use crate::stack::aws::failed_for;
+use crate::stack::context::Context;
+use crate::stack::deployment::Deployment;
+use crate::stack::sources::{SourceName, of_provider};
+use crate::terminal::error::Error;
+use crate::work::sending::{Reply, Sender};
 
 /// A figure of CloudWatch's.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use platforms::check::{Severity, check};
 use webhook::providers::PROVIDERS;
 
 use super::{Finding, Patient, listed};
-use crate::apis::{Api, address_of, api_failed, of_platform};
-use crate::error::Error;
+use crate::stack::apis::{Api, address_of, api_failed, of_platform};
+use crate::terminal::error::Error;
 
 pub(super) async fn providers(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();

@@ -6,10 +6,10 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::patient::Figure;
 use super::{Finding, Patient, State, span};
-use crate::aws::failed_for;
-use crate::context::Context;
-use crate::deployment::Queue;
-use crate::error::Error;
+use crate::stack::aws::failed_for;
+use crate::stack::context::Context;
+use crate::stack::deployment::Queue;
+use crate::terminal::error::Error;
 
 /// Consumers that run ask their queue within this long, even if it is empty.
 const READ_WITHIN: Duration = Duration::from_secs(60 * 60);

@@ -6,12 +6,12 @@ use edge::receive::quarantine::{LIFE_MS, UNKNOWN};
 use webhook::signature::Refusal;
 
 use super::{Finding, Patient};
-use crate::context::Context;
-use crate::error::Error;
-use crate::index::{Order, Walk};
-use crate::quarantine::{RefusedLine, refused};
-use crate::sources::SourceName;
-use crate::time::{LATEST_MS, Range};
+use crate::stack::context::Context;
+use crate::stack::index::{Order, Walk};
+use crate::stack::quarantine::{RefusedLine, refused};
+use crate::stack::sources::SourceName;
+use crate::terminal::error::Error;
+use crate::terminal::time::{LATEST_MS, Range};
 
 /// From so many different bodies on, which nothing genuine came between, it is the key and no forger.
 const SURE: usize = 3;

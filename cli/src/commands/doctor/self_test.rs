@@ -10,13 +10,13 @@ use webhook::source::Source;
 
 use super::queues::depth;
 use super::{Finding, Patient};
-use crate::aws::store_failed;
-use crate::deployment::Queue;
-use crate::error::Error;
-use crate::history::fetch;
-use crate::sending::Sender;
-use crate::signing::{bare, path, sign};
-use crate::sources::SourceName;
+use crate::stack::aws::store_failed;
+use crate::stack::deployment::Queue;
+use crate::stack::history::fetch;
+use crate::stack::sources::SourceName;
+use crate::terminal::error::Error;
+use crate::work::sending::Sender;
+use crate::work::signing::{bare, path, sign};
 
 /// The providers that have a test event, and its body. Nothing in it names a shop.
 fn test_event(provider: &Provider) -> Option<Vec<u8>> {

@@ -5,15 +5,15 @@ use webhook::claim::EventKey;
 
 use super::{EventFilter, EventLine, lines};
 use crate::args::at_least_one;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch};
-use crate::ids;
-use crate::index::{Entry, Order, Walk};
-use crate::output::{Paint, table};
-use crate::quarantine::{RefusedLine, refused};
-use crate::sources::{SourceArgs, SourceName, chosen};
-use crate::time::{Range, RangeArgs, instant};
+use crate::stack::context::Context;
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::ids;
+use crate::stack::index::{Entry, Order, Walk};
+use crate::stack::quarantine::{RefusedLine, refused};
+use crate::stack::sources::{SourceArgs, SourceName, chosen};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
+use crate::terminal::time::{Range, RangeArgs, instant};
 
 /// Rows that are read at a time.
 const STRIDE: usize = 40;
@@ -143,8 +143,8 @@ async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName]
 
 fn received(range: Range) -> String {
     match (range.from_ms, range.to_ms) {
-        (0, crate::time::LATEST_MS) => "was received".to_owned(),
-        (from, crate::time::LATEST_MS) => format!("was received since {}", instant(from)),
+        (0, crate::terminal::time::LATEST_MS) => "was received".to_owned(),
+        (from, crate::terminal::time::LATEST_MS) => format!("was received since {}", instant(from)),
         (from, to) => format!("was received from {} to {}", instant(from), instant(to)),
     }
 }

@@ -9,13 +9,13 @@ use webhook::providers::Provider;
 use webhook::secret::Secret;
 
 use super::{EventLine, marks};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, of_order};
-use crate::ids;
-use crate::output::Paint;
-use crate::provenance::{Origin, origins};
-use crate::sources::of_provider;
+use crate::stack::context::Context;
+use crate::stack::history::{KeptEvent, of_order};
+use crate::stack::ids;
+use crate::stack::provenance::{Origin, origins};
+use crate::stack::sources::of_provider;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
 
 /// Arguments of `events show`.
 #[derive(Debug, Clone, Args)]
@@ -195,7 +195,7 @@ fn text(shown: &Shown, paint: Paint) -> String {
     lines.push(serde_json::to_string_pretty(&shown.event).unwrap_or_default());
     if let Some(fields) = &shown.fields {
         lines.push(String::new());
-        lines.push(crate::provenance::text(fields, paint));
+        lines.push(crate::stack::provenance::text(fields, paint));
     }
     lines.join("\n")
 }

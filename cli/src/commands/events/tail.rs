@@ -12,13 +12,13 @@ use webhook::claim::EventKey;
 
 use super::{EventFilter, EventLine};
 use crate::args::at_least_one;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::history::fetch;
-use crate::index::{Entry, Order, Walk};
-use crate::output::Paint;
-use crate::sources::{SourceArgs, SourceName, chosen};
-use crate::time::{Instant, LATEST_MS, Range, Span, instant};
+use crate::stack::context::Context;
+use crate::stack::history::fetch;
+use crate::stack::index::{Entry, Order, Walk};
+use crate::stack::sources::{SourceArgs, SourceName, chosen};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
+use crate::terminal::time::{Instant, LATEST_MS, Range, Span, instant};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;

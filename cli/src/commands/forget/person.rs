@@ -9,16 +9,16 @@ use serde_json::Value;
 use webhook::claim::EventKey;
 
 use super::{HowArgs, carry_out, orders_and_subjects};
-use crate::context::Context;
-use crate::difference::kind;
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch};
-use crate::index::{Order, Walk};
-use crate::output::{Paint, counted, table};
-use crate::provenance::flatten;
-use crate::quarantine;
-use crate::sources::{SourceName, check_known};
-use crate::time::RangeArgs;
+use crate::stack::context::Context;
+use crate::stack::difference::kind;
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::index::{Order, Walk};
+use crate::stack::provenance::flatten;
+use crate::stack::quarantine;
+use crate::stack::sources::{SourceName, check_known};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, counted, table};
+use crate::terminal::time::RangeArgs;
 
 /// Rows that are read at a time.
 const STRIDE: usize = 40;

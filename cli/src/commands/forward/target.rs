@@ -11,13 +11,13 @@ use webhook::source::Source;
 
 use super::ForwardArgs;
 use crate::commands::send::{given_source, known_source};
-use crate::context::Context;
-use crate::error::Error;
-use crate::history::KeptEvent;
-use crate::keys::given;
-use crate::sending::Sender;
-use crate::signing::{path, sign};
-use crate::sources::{SourceName, of_provider};
+use crate::stack::context::Context;
+use crate::stack::history::KeptEvent;
+use crate::stack::sources::{SourceName, of_provider};
+use crate::terminal::error::Error;
+use crate::terminal::keys::given;
+use crate::work::sending::Sender;
+use crate::work::signing::{path, sign};
 
 /// Where an order's events go.
 #[derive(Debug)]

@@ -8,12 +8,12 @@ use edge::keep::item::{Item, text};
 use serde::Serialize;
 
 use crate::args::at_least_one;
-use crate::aws::failed;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::ids;
-use crate::output::{Paint, table};
-use crate::sources::{SourceArgs, check_known};
+use crate::stack::aws::failed;
+use crate::stack::context::Context;
+use crate::stack::ids;
+use crate::stack::sources::{SourceArgs, check_known};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
 
 /// Arguments of `orders list`.
 #[derive(Debug, Clone, Args)]

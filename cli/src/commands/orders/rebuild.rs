@@ -14,15 +14,15 @@ use serde_json::Value;
 use webhook::personal::is_kept;
 use webhook::view::{Register, View};
 
-use crate::aws::store_failed;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::ids;
-use crate::index::{Order, Walk};
-use crate::journal::{Journal, Work};
-use crate::output::{Paint, counted};
-use crate::sources::{SourceArgs, chosen};
-use crate::time::RangeArgs;
+use crate::stack::aws::store_failed;
+use crate::stack::context::Context;
+use crate::stack::ids;
+use crate::stack::index::{Order, Walk};
+use crate::stack::sources::{SourceArgs, chosen};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, counted};
+use crate::terminal::time::RangeArgs;
+use crate::work::journal::{Journal, Work};
 
 /// Views that are made at once: each is a query of its order's events.
 const AT_ONCE: usize = 8;

@@ -8,15 +8,15 @@ use serde_json::Value;
 use webhook::claim::Part;
 use webhook::view::{Refunded, Summary, View};
 
-use crate::aws::store_failed;
 use crate::commands::events::{EventLine, marks};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, of_order};
-use crate::ids;
-use crate::output::{Paint, table};
-use crate::sources::{SourceArgs, chosen};
-use crate::timeline::{Moment, timeline};
+use crate::stack::aws::store_failed;
+use crate::stack::context::Context;
+use crate::stack::history::{KeptEvent, of_order};
+use crate::stack::ids;
+use crate::stack::sources::{SourceArgs, chosen};
+use crate::stack::timeline::{Moment, timeline};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
 
 /// Arguments of `orders show`.
 #[derive(Debug, Clone, Args)]

@@ -14,12 +14,12 @@ use webhook::claim::EventKey;
 use webhook::source::Sources;
 
 use super::{Query, find};
-use crate::aws::store_failed;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::Paint;
-use crate::quarantine::{Present, Slot, of_slot};
-use crate::time::instant;
+use crate::stack::aws::store_failed;
+use crate::stack::context::Context;
+use crate::stack::quarantine::{Present, Slot, of_slot};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
+use crate::terminal::time::instant;
 
 /// Arguments of `quarantine admit`.
 #[derive(Debug, Clone, Args)]

@@ -5,11 +5,11 @@ use edge::receive::quarantine::{Refused, RefusedBody};
 use serde::Serialize;
 
 use super::{Query, find};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::{Paint, table};
-use crate::quarantine::{Now, Present, RefusedLine};
-use crate::time::instant;
+use crate::stack::context::Context;
+use crate::stack::quarantine::{Now, Present, RefusedLine};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
+use crate::terminal::time::instant;
 
 /// Arguments of `quarantine list`.
 #[derive(Debug, Clone, Args)]

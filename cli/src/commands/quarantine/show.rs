@@ -11,10 +11,10 @@ use webhook::json;
 use webhook::redact::redact;
 
 use super::list::CheckedLine;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::Paint;
-use crate::quarantine::{Now, Present, Slot, of_slot};
+use crate::stack::context::Context;
+use crate::stack::quarantine::{Now, Present, Slot, of_slot};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
 
 /// Arguments of `quarantine show`.
 #[derive(Debug, Clone, Args)]

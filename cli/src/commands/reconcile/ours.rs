@@ -10,12 +10,12 @@ use webhook::request::percent_decode;
 use webhook::scheme::SchemeName;
 use webhook::view::View;
 
-use crate::context::Context;
-use crate::error::Error;
-use crate::history::{KeptEvent, fetch};
-use crate::index::{Order, Walk};
-use crate::sources::SourceName;
-use crate::time::{LATEST_MS, Range};
+use crate::stack::context::Context;
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::index::{Order, Walk};
+use crate::stack::sources::SourceName;
+use crate::terminal::error::Error;
+use crate::terminal::time::{LATEST_MS, Range};
 
 /// So many of a source's latest events tell whether its webhooks tell times.
 const EVENTS_LOOKED_AT: usize = 200;

@@ -9,14 +9,14 @@ use edge::relay::queue::{ENTRIES_MAX, Message, Unsent, deduplication_of, send_al
 use serde::Serialize;
 use webhook::claim::EventKey;
 
-use crate::aws::of_failure;
-use crate::context::Context;
-use crate::destination::Destination;
-use crate::difference::fingerprint;
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch};
-use crate::output::Paint;
-use crate::run_file::{Head, Line, Planned, Run, RunFile};
+use crate::stack::aws::of_failure;
+use crate::stack::context::Context;
+use crate::stack::destination::Destination;
+use crate::stack::difference::fingerprint;
+use crate::stack::history::{KeptEvent, fetch};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
+use crate::work::run_file::{Head, Line, Planned, Run, RunFile};
 
 /// After so many batches in a row of which a queue took nothing, there is no use in going on.
 const REFUSED_BATCHES_MAX: u32 = 2;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use webhook::event::Event;
 
-use crate::context::Context;
-use crate::difference::{fingerprint, fingerprint_of};
-use crate::error::Error;
-use crate::run_file::whole_lines;
+use crate::stack::context::Context;
+use crate::stack::difference::{fingerprint, fingerprint_of};
+use crate::terminal::error::Error;
+use crate::work::run_file::whole_lines;
 
 /// One reading of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,16 +12,16 @@ use super::plan::{Correction, Plan};
 use crate::commands::orders::rebuild::{Telling, rebuild_all, totals};
 use crate::commands::replay::sender::{Sender, how_to_go_on};
 use crate::commands::replay::{check_queues, counts, run_id, text};
-use crate::context::Context;
-use crate::deployed::{self, Answer};
-use crate::destination::{Destination, Onto};
-use crate::difference::{fingerprint, fingerprint_of};
-use crate::error::{Error, Exit};
-use crate::history::{KeptEvent, fetch};
-use crate::interrupt::until_stopped;
-use crate::journal::{Journal, Work};
-use crate::output::counted;
-use crate::run_file::{Head, Planned, Run, RunFile};
+use crate::stack::context::Context;
+use crate::stack::deployed_reader::{self, Answer};
+use crate::stack::destination::{Destination, Onto};
+use crate::stack::difference::{fingerprint, fingerprint_of};
+use crate::stack::history::{KeptEvent, fetch};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::interrupt::until_stopped;
+use crate::terminal::output::counted;
+use crate::work::journal::{Journal, Work};
+use crate::work::run_file::{Head, Planned, Run, RunFile};
 
 /// Arguments of `reread publish`.
 #[derive(Debug, Clone, Args)]
@@ -164,7 +164,7 @@ async fn check_deployed(context: &Context, run: &Run) -> Result<(), Error> {
 }
 
 async fn compare(context: &Context, provider: &str, kept: &KeptEvent) -> Result<(), Error> {
-    let same = match deployed::read(context, &kept.key.id()).await? {
+    let same = match deployed_reader::read(context, &kept.key.id()).await? {
         Answer::Event(event) => fingerprint_of(&event) == fingerprint(&kept.event),
         Answer::Unknown | Answer::Erased => false,
     };

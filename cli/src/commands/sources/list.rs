@@ -7,10 +7,10 @@ use webhook::scheme::SchemeName;
 use webhook::source::{Merchants, Sources};
 
 use super::{unknown, url, word};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::{Paint, table};
-use crate::sources::{SourceArgs, SourceName, of_provider};
+use crate::stack::context::Context;
+use crate::stack::sources::{SourceArgs, SourceName, of_provider};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
 
 /// Arguments of `sources list`.
 #[derive(Debug, Clone, Args)]

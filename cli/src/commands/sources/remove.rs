@@ -4,12 +4,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{edit, entries, unknown};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::index::{Order, Walk};
-use crate::output::Paint;
-use crate::sources::{SourceName, of_provider};
-use crate::time::{LATEST_MS, Range, Span};
+use crate::stack::context::Context;
+use crate::stack::index::{Order, Walk};
+use crate::stack::sources::{SourceName, of_provider};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
+use crate::terminal::time::{LATEST_MS, Range, Span};
 
 /// Arguments of `sources remove`.
 #[derive(Debug, Clone, Args)]

@@ -16,13 +16,13 @@ use webhook::source::Source;
 
 use super::steps::change;
 use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::history::fingerprints;
-use crate::index::{Order, Walk};
-use crate::output::{Paint, table};
-use crate::sources::{SourceName, of_provider};
-use crate::time::{LATEST_MS, Range, Span};
+use crate::stack::context::Context;
+use crate::stack::history::fingerprints;
+use crate::stack::index::{Order, Walk};
+use crate::stack::sources::{SourceName, of_provider};
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
+use crate::terminal::time::{LATEST_MS, Range, Span};
 
 /// Arguments of `sources rotate`.
 #[derive(Debug, Clone, Args)]

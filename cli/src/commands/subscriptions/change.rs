@@ -6,11 +6,11 @@ use platforms::subscription::{Created, Subscription};
 use serde::Serialize;
 
 use super::{OneArgs, WebhookLine, refuse_by_hand, text};
-use crate::apis::{Api, address_of, api_failed};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::Paint;
-use crate::sources::SourceName;
+use crate::stack::apis::{Api, address_of, api_failed};
+use crate::stack::context::Context;
+use crate::stack::sources::SourceName;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
 
 /// Arguments of `subscriptions create`.
 #[derive(Debug, Clone, Args)]

@@ -5,11 +5,11 @@ use platforms::check::{Severity, check};
 use serde::Serialize;
 
 use super::apis;
-use crate::apis::{Api, address_of, api_failed};
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::output::{Paint, table};
-use crate::sources::SourceArgs;
+use crate::stack::apis::{Api, address_of, api_failed};
+use crate::stack::context::Context;
+use crate::stack::sources::SourceArgs;
+use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::{Paint, table};
 
 /// Arguments of `subscriptions check`.
 #[derive(Debug, Clone, Args)]

@@ -14,9 +14,9 @@ use edge::receive::http::Request;
 use webhook::providers::Provider;
 use webhook::request::Delivery;
 
-use crate::error::Error;
-use crate::signing;
-use crate::sources::{ProviderName, SourceName};
+use crate::stack::sources::{ProviderName, SourceName};
+use crate::terminal::error::Error;
+use crate::work::signing;
 
 /// The largest body that Lambda takes; receivers have a limit of their own.
 const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;

@@ -3,9 +3,9 @@
 use aws_sdk_lambda::primitives::Blob;
 use serde_json::{Value, json};
 
-use crate::aws::failed;
-use crate::context::Context;
-use crate::error::Error;
+use crate::stack::aws::failed;
+use crate::stack::context::Context;
+use crate::terminal::error::Error;
 
 /// What the deployed reader says of an event.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,9 +11,9 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use serde_json::{Map, Value};
 use webhook::json;
 
-use crate::aws::failed;
-use crate::context::Context;
-use crate::error::Error;
+use crate::stack::aws::failed;
+use crate::stack::context::Context;
+use crate::terminal::error::Error;
 
 /// The label of versions that are not current yet.
 pub const STAGE: &str = "hookmill-edit";

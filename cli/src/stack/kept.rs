@@ -9,9 +9,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use webhook::claim::EventKey;
 use webhook::request::Delivery;
 
-use crate::aws::failed;
-use crate::context::Context;
-use crate::error::Error;
+use crate::stack::aws::failed;
+use crate::stack::context::Context;
+use crate::terminal::error::Error;
 
 /// Names that are looked at at once.
 const AT_ONCE: usize = 16;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use webhook::view::View;
 
 use crate::commands::events::EventLine;
-use crate::history::KeptEvent;
+use crate::stack::history::KeptEvent;
 
 /// An event on an order's timeline.
 #[derive(Debug, Clone, Serialize)]

@@ -7,11 +7,11 @@ use webhook::providers::Provider;
 use webhook::scheme::SchemeName;
 use webhook::source::Source;
 
-use crate::aws::failed;
-use crate::context::Context;
-use crate::error::{Error, Exit};
-use crate::signing;
-use crate::sources::{SourceName, of_provider};
+use crate::stack::aws::failed;
+use crate::stack::context::Context;
+use crate::stack::sources::{SourceName, of_provider};
+use crate::terminal::error::{Error, Exit};
+use crate::work::signing;
 
 /// One source's account with its provider.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use edge::aws::config::takes;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Deployment, Queue};
-use crate::error::Error;
+use crate::stack::deployment::{Deployment, Queue};
+use crate::terminal::error::Error;
 
 /// What the orders queue takes, as the template tells the relay.
 const TYPES_OF_ORDERS: [&str; 4] = ["order.*", "payment.*", "fulfillment.*", "return.*"];

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
-use crate::error::Error;
-use crate::run_file::{RunFile, whole_lines};
-use crate::time::instant;
+use crate::stack::context::Context;
+use crate::terminal::error::Error;
+use crate::terminal::time::instant;
+use crate::work::run_file::{RunFile, whole_lines};
 
 /// What holds for all of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

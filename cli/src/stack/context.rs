@@ -13,10 +13,10 @@ use edge::{Eraser, Orders, ViewConfig};
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
-use crate::aws::{in_words, no_credentials};
-use crate::deployment::Deployment;
-use crate::error::Error;
-use crate::output::Output;
+use crate::stack::aws::{in_words, no_credentials};
+use crate::stack::deployment::Deployment;
+use crate::terminal::error::Error;
+use crate::terminal::output::Output;
 
 /// A call may take this long with its retries, and one attempt this long.
 const CALL: Duration = Duration::from_secs(60);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{Error, Exit};
+use crate::terminal::error::{Error, Exit};
 
 /// Progress is told from here on, and on no terminal only this often.
 const QUIET: Duration = Duration::from_secs(1);

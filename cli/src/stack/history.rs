@@ -14,9 +14,9 @@ use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::view::View;
 
-use crate::aws::{failed, store_failed};
-use crate::context::Context;
-use crate::error::Error;
+use crate::stack::aws::{failed, store_failed};
+use crate::stack::context::Context;
+use crate::terminal::error::Error;
 
 /// Rows that one call asks for; with bodies inline an answer of 16 MB would hold forty of the largest.
 const ROWS_A_CALL: usize = 40;

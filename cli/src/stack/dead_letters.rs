@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde_json::Value;
 use webhook::event::Event;
 
-use crate::aws::failed;
-use crate::context::Context;
-use crate::deployment::{Deployment, Queue};
-use crate::destination::Destination;
-use crate::error::Error;
+use crate::stack::aws::failed;
+use crate::stack::context::Context;
+use crate::stack::deployment::{Deployment, Queue};
+use crate::stack::destination::Destination;
+use crate::terminal::error::Error;
 
 /// A call takes and gives this many letters at most.
 const LETTERS_A_CALL: i32 = 10;

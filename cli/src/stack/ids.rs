@@ -7,14 +7,14 @@ use webhook::claim::EventKey;
 use webhook::event::corrected;
 use webhook::providers::Provider;
 
-use crate::aws::{failed, store_failed};
-use crate::context::Context;
-use crate::error::Error;
-use crate::history::{KeptEvent, fetch};
-use crate::index::{Order, Walk};
-use crate::output::{ELLIPSIS, shortened};
-use crate::sources::SourceName;
-use crate::time::{LATEST_MS, Range};
+use crate::stack::aws::{failed, store_failed};
+use crate::stack::context::Context;
+use crate::stack::history::{KeptEvent, fetch};
+use crate::stack::index::{Order, Walk};
+use crate::stack::sources::SourceName;
+use crate::terminal::error::Error;
+use crate::terminal::output::{ELLIPSIS, shortened};
+use crate::terminal::time::{LATEST_MS, Range};
 
 /// The limits of DynamoDB: a longer key names nothing, and a request with one fails.
 const PK_BYTES_MAX: usize = 2_048;

@@ -7,11 +7,11 @@ use clap::Args;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::{Sources, is_source_name};
 
-use crate::aws::failed;
-use crate::context::Context;
-use crate::error::Error;
-use crate::index::{Order, Walk};
-use crate::time::{LATEST_MS, Range};
+use crate::stack::aws::failed;
+use crate::stack::context::Context;
+use crate::stack::index::{Order, Walk};
+use crate::terminal::error::Error;
+use crate::terminal::time::{LATEST_MS, Range};
 
 /// One source of one provider: `scalev/main`.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use webhook::secret::{QuarantineKey, Secret};
 
-use crate::error::Error;
+use crate::terminal::error::Error;
 
 /// The key in an environment variable or on standard input, where one of them is named. `what` is what it is called.
 pub fn given(variable: Option<&str>, stdin: bool, what: &str) -> Result<Option<Secret>, Error> {

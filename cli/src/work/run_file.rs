@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::destination::Destination;
-use crate::error::Error;
+use crate::stack::destination::Destination;
+use crate::terminal::error::Error;
 
 /// A replay as its file tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

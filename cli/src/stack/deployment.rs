@@ -6,8 +6,8 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use webhook::providers::Provider;
 
-use crate::aws::failed;
-use crate::error::Error;
+use crate::stack::aws::failed;
+use crate::terminal::error::Error;
 
 /// A stack and its outputs.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::pin::pin;
 
-use crate::context::Context;
-use crate::error::{Error, Exit};
+use crate::stack::context::Context;
+use crate::terminal::error::{Error, Exit};
 
 /// Carries work out that looks at the flag between its steps.
 pub async fn until_stopped<F>(context: &Context, work: F) -> Result<Exit, Error>

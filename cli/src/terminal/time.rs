@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use crate::error::Error;
+use crate::terminal::error::Error;
 
 /// A range of receive times.
 #[derive(Debug, Clone, Default, Args)]

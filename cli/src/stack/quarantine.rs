@@ -11,12 +11,12 @@ use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::{Sources, is_source_name};
 
-use crate::aws::{failed, store_failed};
-use crate::context::Context;
-use crate::error::Error;
-use crate::output::Paint;
-use crate::sources::{ProviderName, SourceName, of_provider};
-use crate::time::{Range, instant};
+use crate::stack::aws::{failed, store_failed};
+use crate::stack::context::Context;
+use crate::stack::sources::{ProviderName, SourceName, of_provider};
+use crate::terminal::error::Error;
+use crate::terminal::output::Paint;
+use crate::terminal::time::{Range, instant};
 
 /// A refused delivery on one line.
 #[derive(Debug, Clone, Serialize)]

@@ -9,7 +9,7 @@ use webhook::json::{self, Kind};
 use webhook::providers::Provider;
 use webhook::row::Row;
 
-use crate::output::{Paint, table};
+use crate::terminal::output::{Paint, table};
 
 /// Bodies of more values than this are not taken apart: each is a reading of the whole body.
 pub const VALUES_MAX: usize = 2_000;

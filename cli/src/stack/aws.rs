@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use edge::aws::client::CallFailure;
 use edge::keep::error::StoreError;
 
-use crate::error::Error;
+use crate::terminal::error::Error;
 
 /// Codes by which AWS says that it does not know who asks.
 const UNKNOWN_CALLER: &[&str] = &[

@@ -1,0 +1,6 @@
+//! Deliveries that the tool signs and sends itself, and long work that can be resumed.
+
+pub mod signing;
+pub mod sending;
+pub mod run_file;
+pub mod journal;
