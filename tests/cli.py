@@ -36,14 +36,14 @@ class Ran:
 
 
 def binary() -> Path:
-    """The tool, built beside the functions."""
+    """Returns the tool, built beside the functions."""
     built = Path(os.environ.get("HOOKMILL_BINARIES", local.default_binaries())) / "hookmill"
     assert built.is_file(), f"{built} is missing. Build it with: make binaries"
     return built
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """An environment without anybody's AWS settings."""
+    """Returns an environment without anybody's AWS settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1"} | more
 
@@ -74,13 +74,13 @@ class Cli:
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
     def raw(self, *arguments: str) -> bytes:
-        """What a command prints, byte by byte."""
+        """Returns what a command prints, byte by byte."""
         ran = self.run_bytes([f"--local={self.port}", *arguments], b"", {})
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
     def json(self, *arguments: str, **more: str) -> list[dict]:
-        """The documents that a command prints, which must have gone well."""
+        """Returns the documents that a command prints, which must have gone well."""
         ran = self.run("--json", *arguments, **more)
         assert ran.code == 0, ran
         return ran.lines

@@ -19,7 +19,7 @@ from tests.local import stack as local
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Returns a port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -60,15 +60,16 @@ def cli(pipe: e2e.Pipe, tmp_path_factory: pytest.TempPathFactory) -> tool.Cli:
 
 
 @pytest.fixture(scope="session")
-def told_to_strangers(pipe: e2e.Pipe) -> e2e.Answer:
-    """What a caller gets who knows nothing."""
+def answer_to_strangers(pipe: e2e.Pipe) -> e2e.Answer:
+    """The answer to a caller who knows nothing."""
     return pipe.request("scalev", "/who", b"{}", [("content-type", "application/json")])
 
 
 # Files that take longest start first, so that no worker is left with one of them at the end.
 LONGEST_FIRST = (
     *("test_operators.py", "test_soak.py", "test_e2e_watch.py", "test_e2e_bad_input.py", "test_e2e_concurrent.py"),
-    *("test_cli_forward.py", "test_cli_doctor.py", "test_e2e_claims.py", "test_cli_reconcile.py", "test_e2e_samples.py"),
+    *("test_cli_forward.py", "test_cli_doctor.py", "test_e2e_claims.py", "test_cli_reconcile.py"),
+    "test_e2e_samples.py",
 )
 LAST = "test_e2e_logs.py"
 
@@ -85,5 +86,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def region(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 and SAM's transform ask for a region, whatever the machine has set."""
+    """Sets a region, which boto3 and SAM's transform ask for, whatever the machine has set."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -44,7 +44,7 @@ class Example:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """The fenced blocks of a page, in their order."""
+    """Returns the fenced blocks of a page, in their order."""
     fence = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
     text = page.read_text(encoding="utf-8")
     for found in fence.finditer(text):
@@ -54,12 +54,12 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def prose(page: Path) -> str:
-    """A page without its fenced blocks."""
+    """Returns a page without its fenced blocks."""
     return re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
 def examples(page: Path) -> list[Example]:
-    """The commands of a page's console blocks with what they print; a comment belongs to the first one behind it."""
+    """Returns the commands of a page's console blocks with their output; a comment belongs to the command after it."""
     found: list[Example] = []
     for block in blocks(page):
         if block.language != "console":
@@ -73,13 +73,13 @@ def examples(page: Path) -> list[Example]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The names of a page's headings, as GitHub makes them."""
+    """Returns the names of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def commands(page: Path) -> Iterator[tuple[str, str]]:
-    """Every command that a page shows, in blocks or in its text, and where."""
+    """Returns every command that a page shows, in blocks or in its text, and where."""
     for block in blocks(page):
         if block.language in ("sh", "console"):
             joined = re.sub(r" *\\\n *", " ", "\n".join(block.lines))

@@ -193,14 +193,14 @@ class Pipe:
         return [answers[index] for index in range(len(jobs))]
 
     def signed(self, provider: str, event: Event, purpose: str | None = None) -> Event:
-        """The event for the purpose's copy of its source, with a valid credential."""
+        """Returns the event for the purpose's copy of its source, with a valid credential."""
         event = copy.deepcopy(event)
         name = signing.source_name(event) + (f"-{purpose}" if purpose else "")
         signing.set_path(event, f"/{name}")
         return signing.sign(provider, event, self.source(provider, name))
 
     def source(self, provider: str, name: str) -> dict:
-        """A source, keys and tokens included."""
+        """Returns a source, keys and tokens included."""
         return self.stack.sources[provider]["sources"][name]
 
     def _remember(self, path: str, headers: Iterable[tuple[str, str]], query: str) -> None:
@@ -212,14 +212,14 @@ class Pipe:
     # --- Out
 
     def rows(self, provider: str = "", source: str = "") -> dict[str, Row]:
-        """The rows of the events table by id, all of them or those of one source."""
+        """Returns the rows of the events table by id, all of them or those of one source."""
         prefix = f"{provider}/{source}/" if source else ""
         rows = self._scan("EventsTable", prefix)
         # The relay's notes and the watch's memory come by their own clocks.
         return {f"{row['pk']}/{row['sk']}": row for row in rows if row.get("kind") not in NOTES}
 
     def body(self, row: Row) -> bytes:
-        """A row's body, decompressed; from its chunks where it has some."""
+        """Returns a row's body, decompressed; from its chunks where it has some."""
         if "body" in row:
             compressed = row["body"]
         else:
@@ -229,7 +229,7 @@ class Pipe:
         return decompress(compressed)
 
     def views(self, provider: str = "", source: str = "") -> dict[str, Row]:
-        """The order views by partition key, their `view` as JSON text."""
+        """Returns the order views by partition key, their `view` as JSON text."""
         prefix = f"{provider}/{source}/" if source else ""
         rows = {row["pk"]: row for row in self._scan("OrdersTable", prefix)}
         for row in rows.values():
@@ -237,22 +237,22 @@ class Pipe:
         return rows
 
     def refused(self, provider: str, source: str) -> list[Row]:
-        """The quarantine's rows for a source; `~` for unknown ones."""
+        """Returns the quarantine's rows for a source; `~` for unknown ones."""
         return list(self._scan("EventsTable", f"refused/{provider}/{source}"))
 
     def tables(self) -> dict[str, dict[str, Row]]:
-        """Everything in both tables."""
+        """Returns everything in both tables."""
         return {
             "events": self.rows(),
             "orders": {row["pk"]: row for row in self._scan("OrdersTable", "")},
         }
 
     def read(self, event_id: str) -> dict:
-        """The event as the read function tells it."""
+        """Returns the event as the read function tells it."""
         return self.stack.invoke("ReadFunction", {"id": event_id})
 
     def received(self, prefix: str = "") -> dict[str, list[Message]]:
-        """The messages so far by event id; an event may have come more than once."""
+        """Returns the messages so far by event id; an event may have come more than once."""
         found: dict[str, list[Message]] = {}
         for message in self.messages:
             event_id = message.event["id"]
@@ -295,7 +295,7 @@ class Pipe:
         return messages
 
     def dead_letters(self) -> dict[str, int | None]:
-        """How many messages each dead letter queue of ours holds."""
+        """Returns how many messages each dead letter queue of ours holds."""
         return {
             name: run.messages(self.stack, name)
             for name in ("RelayDeadLetterQueueUrl", "OrdersDeadLetterQueueUrl")
@@ -318,7 +318,7 @@ class Pipe:
 
 
 def open_pipe(stack: Stack) -> Pipe:
-    """The pipe of a freshly deployed stack, with the tests' own sources added."""
+    """Returns the pipe of a freshly deployed stack, with the tests' own sources added."""
     for provider, secret in stack.sources.items():
         for name, sample in list(secret["sources"].items()):
             for purpose in PURPOSES:
@@ -332,7 +332,7 @@ def open_pipe(stack: Stack) -> Pipe:
 
 @contextmanager
 def stack_of_outputs(stack: Stack, name: str, outputs: dict[str, str]) -> Iterator[str]:
-    """A second stack's name, which has outputs and nothing behind them but what they name."""
+    """Gives a second stack's name, which has outputs and nothing behind them but what they name."""
     template = {
         "Resources": {"Nothing": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {output: {"Value": value} for output, value in outputs.items()},
@@ -350,17 +350,17 @@ def stack_of_outputs(stack: Stack, name: str, outputs: dict[str, str]) -> Iterat
 
 
 def sample(provider: str, case: str) -> Event:
-    """One of the sample deliveries."""
+    """Returns one of the sample deliveries."""
     return json.loads((run.EVENTS / provider / f"{case}.json").read_text(encoding="utf-8"))
 
 
 def reading(file: Path) -> dict:
-    """What is to be read in a sample delivery."""
+    """Returns what is to be read in a sample delivery."""
     return json.loads(file.with_suffix(".event.json").read_text(encoding="utf-8"))
 
 
 def request(provider: str, source: str, body: bytes, headers: dict[str, str] | None = None) -> Event:
-    """A request event with this body, not signed yet; its times are of 2026."""
+    """Returns a request event with this body, not signed yet; its times are of 2026."""
     timestamps = {
         "scalapay": {signing.SCALAPAY_TIMESTAMP: "1780000000000"},
         "shopline": {signing.SHOPLINE_TIMESTAMP: "1780000000"},
@@ -389,7 +389,7 @@ def wait_until(holds: Callable[[], bool], otherwise: str, seconds: float = WAIT_
 
 
 def plain(item: dict) -> Row:
-    """An item's attributes as Python values."""
+    """Returns an item's attributes as Python values."""
     values = {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
     return {name: bytes(value) if isinstance(value, Binary) else value for name, value in values.items()}
 

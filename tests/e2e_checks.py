@@ -21,7 +21,7 @@ SCHEMA = ROOT / "shared" / "webhook" / "event.schema.json"
 
 
 def schema() -> jsonschema.Draft202012Validator:
-    """The contract of what is on the queues."""
+    """Returns the contract of the queues' messages."""
     assert SCHEMA.exists(), f"{SCHEMA.relative_to(ROOT)} is missing"
     document = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(document)
@@ -29,7 +29,7 @@ def schema() -> jsonschema.Draft202012Validator:
 
 
 def schema_faults(messages: Iterable[Message]) -> list[str]:
-    """Where messages depart from the schema."""
+    """Returns where messages depart from the schema."""
     validator = schema()
     return [
         f"{message.event['id']}: {fault.json_path}: {fault.message[:200]}"
@@ -45,7 +45,7 @@ MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:;.*)?")
 
 
 def cloudevents_faults(event: dict) -> list[str]:
-    """What is wrong with a structured CloudEvent, by the text of version 1.0 and its JSON format."""
+    """Returns what is wrong with a structured CloudEvent, by the text of version 1.0 and its JSON format."""
     attributes = {name: value for name, value in event.items() if name not in ("data", "data_base64")}
     faults = [f"{name} is missing" for name in REQUIRED if not event.get(name)]
     if event.get("specversion") != "1.0":
@@ -96,7 +96,7 @@ def is_rfc3339(text: str) -> bool:
 
 
 def without_arrival(event: dict) -> dict:
-    """The event without the time of its arrival, which `sequence` holds too where the provider tells no order."""
+    """Returns the event without its time of arrival, which `sequence` has too where the provider gives no order."""
     sequence = event["sequence"]
     if is_ordered_by_arrival(event):
         sequence = sequence.replace(arrival(event), "(arrival)")
@@ -104,7 +104,7 @@ def without_arrival(event: dict) -> dict:
 
 
 def is_ordered_by_arrival(event: dict) -> bool:
-    """Whether the time of arrival decides where the event stands, if only among its like.
+    """Returns whether the time of arrival decides the event's place, if only among its like.
 
     In class 3 the times are the provider's.
     """
@@ -112,7 +112,7 @@ def is_ordered_by_arrival(event: dict) -> bool:
 
 
 def arrival(event: dict) -> str:
-    """When the delivery came, as it stands in a `sequence`: nanoseconds in twenty digits."""
+    """Returns when the delivery came, as its `sequence` has it: nanoseconds in twenty digits."""
     received = datetime.fromisoformat(event["receivedtime"].replace("Z", "+00:00"))
     since = received - datetime.fromtimestamp(0, timezone.utc)
     return f"{since // timedelta(microseconds=1) * 1_000:020}"
@@ -132,7 +132,7 @@ SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def without_secrets(provider: str, body: bytes) -> tuple[bytes, list[str]]:
-    """A JSON body with its secrets cut, every other byte as it was, and the secrets' texts."""
+    """Returns a JSON body with its secrets redacted, every other byte as it was, and the secrets' texts."""
     text, cut = body.decode(), []
     for path in SECRET_PATHS[provider]:
         found = span(text, 0, path)
@@ -144,7 +144,7 @@ def without_secrets(provider: str, body: bytes) -> tuple[bytes, list[str]]:
 
 
 def span(text: str, at: int, path: tuple[str, ...]) -> tuple[int, int] | None:
-    """Where the value at a path of member names stands."""
+    """Returns the place of the value at a path of member names."""
     at = SPACE.match(text, at).end()
     if not path:
         return at, DECODER.raw_decode(text, at)[1]

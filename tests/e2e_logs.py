@@ -48,7 +48,7 @@ def check(pipe: e2e.Pipe) -> None:
 
 
 def check_lines(logged: dict[str, list[str]]) -> None:
-    """Every line of ours is one object, with metrics as the alarms expect them."""
+    """Checks that every line of ours is one object, with metrics as the alarms expect them."""
     for line in own_lines(logged):
         assert line["level"] in ("INFO", "WARN", "ERROR") and line["message"]
         if "Deliveries" in line:
@@ -67,7 +67,7 @@ def check_lines(logged: dict[str, list[str]]) -> None:
 
 
 def check_counts(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
-    """Every delivery is counted once, refusals in few lines."""
+    """Checks that every delivery is counted once, refusals in few lines."""
     for provider in signing.PROVIDERS:
         own = [json.loads(line) for line in logged[provider] if line.startswith("{")]
         answered = sum(line.startswith("START ") for line in logged[provider])
@@ -79,7 +79,7 @@ def check_counts(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
 
 
 def check_credentials(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
-    """No log holds a credential."""
+    """Checks that no log holds a credential."""
     known = {
         value
         for secret in pipe.stack.sources.values()
@@ -92,7 +92,7 @@ def check_credentials(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
 
 
 def check_secrets_of_bodies(logged: dict[str, list[str]]) -> None:
-    """No log holds a secret of a body."""
+    """Checks that no log holds a secret of a body."""
     secrets = set()
     for file in run.cases():
         body = signing.body_bytes(json.loads(file.read_text(encoding="utf-8")))
@@ -103,7 +103,7 @@ def check_secrets_of_bodies(logged: dict[str, list[str]]) -> None:
 
 
 def check_personal_data(logged: dict[str, list[str]]) -> None:
-    """No log holds personal data."""
+    """Checks that no log holds personal data."""
     personal = set()
     for file in run.cases():
         body = signing.body_bytes(json.loads(file.read_text(encoding="utf-8"))).decode()
@@ -117,7 +117,7 @@ def check_personal_data(logged: dict[str, list[str]]) -> None:
 
 
 def read_logs(pipe: e2e.Pipe) -> dict[str, list[str]]:
-    """The lines of every log group, receivers' under their providers' names, and of MiniStack's own log."""
+    """Returns the lines of every log group, receivers' under their providers' names, and of MiniStack's own log."""
     client = pipe.stack.client("logs")
     logs: dict[str, list[str]] = {}
     for page in client.get_paginator("describe_log_groups").paginate():
@@ -130,13 +130,13 @@ def read_logs(pipe: e2e.Pipe) -> dict[str, list[str]]:
 
 
 def own_lines(logged: dict[str, list[str]]) -> list[dict]:
-    """Our own lines; whatever is neither ours nor Lambda's, such as a panic's text, is no JSON and fails here."""
+    """Returns our own lines; others than ours and Lambda's, such as a panic's text, are not JSON and fail here."""
     lines = [line for log, lines in logged.items() if log != "ministack.log" for line in lines]
     return [json.loads(line) for line in lines if line.strip() and not LAMBDAS_OWN.match(line)]
 
 
 def found_in(logged: dict[str, list[str]], values: set[str]) -> dict[str, str]:
-    """Which of the values stand in which log, as words of their own: digits stand in many a hash."""
+    """Returns the values that a log has as words of their own, and the log: many a hash has their digits in it."""
     hits: dict[str, str] = {}
     for log, lines in logged.items():
         text = "\n".join(lines)
@@ -154,7 +154,7 @@ def found_in(logged: dict[str, list[str]], values: set[str]) -> dict[str, str]:
 
 
 def personal_values(value: object, in_person: bool) -> list[str]:
-    """Names, addresses and numbers of the people in a body."""
+    """Returns names, addresses and numbers of the people in a body."""
     if isinstance(value, list):
         return [name for item in value for name in personal_values(item, in_person)]
     if not isinstance(value, dict):
@@ -171,7 +171,7 @@ def personal_values(value: object, in_person: bool) -> list[str]:
 
 
 def strings(value: object) -> list[str]:
-    """Every text in a value."""
+    """Returns every text in a value."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):

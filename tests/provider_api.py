@@ -94,7 +94,7 @@ class Api:
 
 
 def webhook(name: str, told: dict) -> dict:
-    """A webhook in SHOPLINE's documented form."""
+    """Returns a webhook in SHOPLINE's documented form."""
     return {
         "id": name,
         "format": "json",
@@ -109,7 +109,7 @@ def webhook(name: str, told: dict) -> dict:
 
 @contextmanager
 def serving() -> Iterator[Api]:
-    """A provider that answers while the block lasts."""
+    """Serves a provider's API while the block lasts."""
     api = Api()
 
     class Handler(BaseHTTPRequestHandler):
@@ -149,7 +149,7 @@ def serving() -> Iterator[Api]:
 
 @contextmanager
 def own_accounts(stack: Stack) -> Iterator[None]:
-    """The accounts' secret as it was, afterwards."""
+    """Restores the accounts' secret afterwards."""
     client, secret = stack.client("secretsmanager"), stack.outputs["AccountsSecret"]
     before = read_secret(client, secret) or {"accounts": {}}
     try:

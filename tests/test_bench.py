@@ -19,7 +19,7 @@ def warm(cpu_us: float, calls: dict[str, int], write_units: int, invocations: in
 
 
 def measured() -> dict:
-    """Each contender makes one put of two units a new delivery; `-send` and the sample one send more."""
+    """Returns figures: each contender makes one put of two units a delivery; `-send` and the sample one send more."""
     rows = []
     for contender in ("hookmill", "rust-sample", "python-send", "node-send"):
         sends = {} if contender == "hookmill" else {"SendMessage": 100}

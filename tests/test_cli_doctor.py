@@ -19,7 +19,7 @@ OWN = ("stack", "tables", "mappings", "functions", "alarms", "secrets", "urls", 
 
 
 def doctor(cli: Cli, *arguments: str) -> tuple[Ran, list[dict]]:
-    """What the doctor finds, and how it ends."""
+    """Returns what the doctor finds, and how it ends."""
     ran = cli.run("--json", "doctor", *arguments)
     return ran, ran.lines
 

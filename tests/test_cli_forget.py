@@ -34,7 +34,7 @@ class Forgotten:
 
 
 def email_of(pipe: e2e.Pipe, event_id: str) -> str:
-    """The buyer's address, as the event told it."""
+    """Returns the buyer's address, as the event has it."""
     return pipe.received()[event_id][0].event["data"]["customer"]["email"]
 
 
@@ -52,7 +52,7 @@ def forgotten(cli: Cli, pipe: e2e.Pipe, tmp_path_factory: pytest.TempPathFactory
 
 
 def said(pipe: e2e.Pipe) -> str:
-    """Everything that the tables say of the source whose person is forgotten, compressed values undone."""
+    """Returns everything that the tables say of the source whose person is forgotten, compressed values undone."""
     texts = [view["view"] for view in pipe.views("scalapay", "it-forgotten").values()]
     for row in pipe.rows("scalapay", "it-forgotten").values():
         packed = [row[name] for name in ("body", "residue") if name in row]

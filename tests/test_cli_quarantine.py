@@ -36,7 +36,7 @@ def late(cli: Cli, pipe: e2e.Pipe) -> Iterator[None]:
 
 
 def deliver(pipe: e2e.Pipe, source: dict, event: e2e.Event, name: str = "late") -> int:
-    """The answer to a delivery signed for the source."""
+    """Delivers to a source, signed for it, and returns the answer."""
     return pipe.send("scalev", signing.sign("scalev", copy.deepcopy(event) | {"rawPath": f"/{name}"}, source)).status
 
 

@@ -42,7 +42,7 @@ def minute(number: int, hour: int) -> str:
 
 
 def order(number: int, status: str, hour: int) -> dict:
-    """An order as the API tells it."""
+    """Returns an order as the API has it."""
     told = json.loads((RESPONSES / "shopline/order.json").read_text())
     told |= {"id": name(number), "status": status, "updated_at": minute(number, hour)}
     told["order_payment"] |= {"status": "completed", "updated_at": minute(number, hour)}
@@ -50,7 +50,7 @@ def order(number: int, status: str, hour: int) -> dict:
 
 
 def delivery(pipe: e2e.Pipe, number: int, status: str, hour: int, purpose: str = "reconcile") -> dict:
-    """A webhook about an order, signed for the purpose's copy of the source."""
+    """Returns a webhook about an order, signed for the purpose's copy of the source."""
     event = copy.deepcopy(e2e.sample("shopline", "order.update.new"))
     body = json.loads(event["body"])
     told = datetime.fromisoformat(minute(number, hour)).astimezone(UTC)

@@ -35,7 +35,7 @@ def drain(pipe: e2e.Pipe) -> None:
 
 
 def of_id(pipe: e2e.Pipe, event_id: str) -> list[e2e.Message]:
-    """The messages of one event so far."""
+    """Returns the messages of one event so far."""
     return pipe.received().get(event_id, [])
 
 

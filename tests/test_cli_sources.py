@@ -26,12 +26,12 @@ def own_secrets(pipe: e2e.Pipe) -> Iterator[None]:
 
 
 def current(pipe: e2e.Pipe, name: str) -> dict:
-    """A secret's value."""
+    """Returns a secret's value."""
     return sources.read_secret(pipe.stack.client("secretsmanager"), pipe.stack.outputs[name]) or {}
 
 
 def post(url: str, case: str) -> int:
-    """The answer to a sample's body, posted to a URL as an operator would enter it."""
+    """Posts a sample's body to a URL as an operator would enter it, and returns the answer."""
     request = urllib.request.Request(url, e2e.sample("selldone", case)["body"].encode(), method="POST")
     request.add_header("content-type", "application/json")
     try:

@@ -73,7 +73,7 @@ def failing(consumer: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 
 
 def record(number: int, event: dict | str, group: str) -> dict:
-    """A message as Lambda hands it over."""
+    """Returns a message as Lambda hands it over."""
     body = event if isinstance(event, str) else json.dumps(event)
     return {
         "messageId": f"message-{number}",
@@ -89,12 +89,12 @@ def batch(*messages: tuple[dict | str, str]) -> dict:
 
 
 def failed(answer: dict) -> list[int]:
-    """The numbers of the messages that have to come again."""
+    """Returns the numbers of the messages that have to come again."""
     return [int(failure["itemIdentifier"].removeprefix("message-")) for failure in answer["batchItemFailures"]]
 
 
 def recorded(name: str, **changes: object) -> dict:
-    """A recorded reading under an id of its own, so that no test meets another's."""
+    """Returns a recorded reading under an id of its own, so that no test meets another's."""
     event = json.loads((run.EVENTS / f"{name}.event.json").read_text(encoding="utf-8"))
     return event | changes
 
@@ -148,7 +148,7 @@ def queue(stack: Stack) -> Iterator[str]:
 
 
 def waiting(stack: Stack, queue: str) -> int:
-    """The number of messages in a queue, hidden ones included."""
+    """Returns the number of messages in a queue, hidden ones included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = stack.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
@@ -183,7 +183,7 @@ def test_the_polling_example_deletes_what_it_did_and_ends_on_sigterm(
 
 
 def shown(document: str) -> dict:
-    """The message that a document has as its example."""
+    """Returns the message that a document has as its example."""
     text = (ROOT / document).read_text(encoding="utf-8")
     return json.loads('{\n  "specversion"' + text.split('```json\n{\n  "specversion"', 1)[1].split("```", 1)[0])
 

@@ -16,7 +16,7 @@ MANIFESTS = [*ROOT.glob("shared/*/Cargo.toml"), *ROOT.glob("functions/*/Cargo.to
 
 @pytest.fixture(scope="module")
 def metadata() -> dict:
-    """What cargo resolved, dev-dependencies included."""
+    """The packages that cargo resolved, dev-dependencies included."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked"]
     return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
 
@@ -28,14 +28,14 @@ def rules() -> dict:
 
 
 def accepts(allowed: set[str], expression: str) -> bool:
-    """Whether an SPDX expression can be met with allowed licences. `/` is an old spelling of OR."""
+    """Returns whether an SPDX expression can be met with allowed licences. `/` is an old spelling of OR."""
     text = expression.replace("/", " OR ")
     words = re.sub(r"[A-Za-z0-9.\-]+(?: WITH [A-Za-z0-9.\-]+)?", lambda word: spell(allowed, word[0]), text)
     return bool(eval(words, {"__builtins__": {}}))  # noqa: S307 - only True, False, and, or, brackets are left
 
 
 def spell(allowed: set[str], word: str) -> str:
-    """A licence as a truth value, an operator as Python's."""
+    """Returns a licence as a truth value, an operator as Python's."""
     if word in ("AND", "OR"):
         return word.lower()
     return str(word.split(" WITH ")[0] in allowed)

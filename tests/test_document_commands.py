@@ -99,7 +99,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def refused_deliveries(shell: Shell) -> None:
-    """A source that was added with another key than the provider's, and three deliveries of the provider."""
+    """Returns a source that was added with another key than the provider's, and three deliveries of the provider."""
     shell.values["RIGHT"] = secrets.token_urlsafe(32)
     shell.values["WRONG"] = "a mistyped key"
     added = shell.run("WRONG=… hookmill sources add scalev/late --any-merchant --key-env WRONG")
@@ -112,7 +112,7 @@ def refused_deliveries(shell: Shell) -> None:
 
 
 def older_build(shell: Shell) -> None:
-    """The readings of a build that took a total for cents, and the view that it left."""
+    """Returns the readings of a build that took a total for cents, and the view that it left."""
     shell.run("hookmill reread --source scalapay/it --save today.jsonl")
     events = [json.loads(line) for line in (shell.folder / "today.jsonl").read_text(encoding="utf-8").splitlines()]
     wrong = misread(next(event for event in events if event["id"] == f"{ORDER}/created/~"))
@@ -138,14 +138,14 @@ BEFORE = {
 
 
 def normal(line: str) -> str:
-    """A line without what differs from run to run."""
+    """Returns a line without what differs from run to run."""
     for pattern, stand_in in OWN:
         line = re.sub(pattern, stand_in, line)
     return line.rstrip()
 
 
 def matches(shown: tuple[str, ...] | list[str], printed: list[str]) -> bool:
-    """Whether the printed lines are the shown ones."""
+    """Returns whether the printed lines are the shown ones."""
     pattern = ""
     for line in shown:
         if line.strip() == "…":

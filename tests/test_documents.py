@@ -61,7 +61,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def is_path(code: str) -> bool:
-    """Whether a piece of code in the text is meant as a path of this repository."""
+    """Returns whether a piece of code in the text is meant as a path of this repository."""
     first = code.split("/")[0]
     return "/" in code and re.fullmatch(r"[\w.\-/*]+", code) is not None and (ROOT / first).exists() and first != ".local"
 
@@ -77,7 +77,7 @@ def test_paths_exist(page: Path) -> None:
 
 
 def exists_in_rust(name: str) -> bool:
-    """Whether the last part of a Rust path is defined anywhere, and its second-last part is a module, type or crate."""
+    """Returns whether a Rust path's last part is defined anywhere, and the one before is a module, type or crate."""
     *before, last = name.split("::")
     defined = re.search(rf"\b(?:fn|mod|struct|enum|const|static|type|trait)\s+{last}\b", rust())
     variant = re.search(rf"^\s+{last}\b", rust(), re.MULTILINE) if last[0].isupper() else None
@@ -124,7 +124,7 @@ def test_a_line_is_a_sentence(page: Path) -> None:
 
 @functools.cache
 def usage(*words: str) -> str:
-    """The help of the tool or one of its commands."""
+    """Returns the help of the tool or one of its commands."""
     ran = subprocess.run([tool.binary(), *words, "--help"], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -137,7 +137,7 @@ def subcommands(*words: str) -> set[str]:
 
 
 def unknown_to_the_tool(words: list[str]) -> list[str]:
-    """The commands and options in these words, which follow `hookmill`, that the tool does not have."""
+    """Returns the commands and options in these words, which follow `hookmill`, that the tool does not have."""
     path: list[str] = []
     wrong = []
     for word in words:

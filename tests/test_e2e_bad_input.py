@@ -237,7 +237,7 @@ def is_utf8(body: bytes) -> bool:
 
 
 def padded(target: str, length: int) -> bytes:
-    """A genuine order of this many bytes: white space after it, which compresses to nothing."""
+    """Returns a genuine order of this many bytes: white space after it, which compresses to nothing."""
     provider, _ = TARGETS[target]
     body = signing.body_bytes(e2e.sample(provider, SAMPLES[target]))
     return body + b" " * (length - len(body))
@@ -258,14 +258,14 @@ def test_a_mebibyte_is_taken_and_a_byte_more_is_not(pipe: e2e.Pipe, target: str)
 
 
 def order_of(subject: str, notes: str = "", lines: list[dict] | None = None) -> bytes:
-    """A Scalev order, whose notes and lines reach the order view."""
+    """Returns a Scalev order, whose notes and lines reach the order view."""
     data = {"order_id": subject, "status": "pending", "gross_revenue": "1.00", "notes": notes}
     order = {"event": "order.created", "unique_id": f"event_{subject}", "timestamp": "2026-01-01T00:00:00Z"}
     return json.dumps(order | {"data": data | {"orderlines": lines or []}}).encode()
 
 
 def random_text(length: int) -> str:
-    """Text that zstd hardly shortens."""
+    """Returns text that zstd hardly shortens."""
     source = random.Random(1)
     return "".join(source.choices("".join(map(chr, range(0x23, 0x5C))) + "abcdefghijklmnopqrstuvwxyz", k=length))
 
@@ -356,8 +356,8 @@ HOSTS = ["a b", "[::", "exa mple:99999", "\xff\xfe", "a:b:c", "", "a/b?c#d", "%z
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_host_that_is_none_changes_nothing(pipe: e2e.Pipe, host: str, told_to_strangers: e2e.Answer) -> None:
-    assert pipe.request("scalev", "/who", b"{}", [("content-type", "application/json")], host=host) == told_to_strangers
+def test_a_host_that_is_none_changes_nothing(pipe: e2e.Pipe, host: str, answer_to_strangers: e2e.Answer) -> None:
+    assert pipe.request("scalev", "/who", b"{}", [("content-type", "application/json")], host=host) == answer_to_strangers
     genuine = pipe.signed("scalev", e2e.sample("scalev", "order.created.2026"), "hostile")
     path, body = genuine["rawPath"], signing.body_bytes(genuine)
     headers = [(name, genuine["headers"][name]) for name in ("content-type", signing.SCALEV_SIGNATURE)]

@@ -37,7 +37,7 @@ class Shop:
         return f"{self.provider}/{self.name}/{subject}"
 
     def rows(self, subject: str) -> dict[str, e2e.Row]:
-        """The subject's rows by sort key."""
+        """Returns the subject's rows by sort key."""
         pk = self.pk(subject)
         return {row["sk"]: row for row in self.pipe.rows(self.provider, self.name).values() if row["pk"] == pk}
 
@@ -45,7 +45,7 @@ class Shop:
         return {sk: row.get("mark") for sk, row in self.rows(subject).items()}
 
     def events(self, subject: str) -> dict[str, dict]:
-        """The subject's events by sort key, as they came off the queue."""
+        """Returns the subject's events by sort key, as they came off the queue."""
         pk = self.pk(subject)
         messages = self.pipe.wait_for_messages(f"{pk}/{sk}" for sk in self.rows(subject))
         return {event_id[len(pk) + 1 :]: message.event for event_id, message in messages.items()}
@@ -298,7 +298,7 @@ def test_kinds_of_orders_have_numbers_of_their_own(selldone: Shop) -> None:
 
 
 def race(shop: Shop, body: dict) -> None:
-    """One delivery by several clients at once."""
+    """Sends one delivery by several clients at once."""
     answers = shop.pipe.send_all([(shop.provider, shop.event(body))] * RACERS, clients=RACERS)
     assert {(answer.status, answer.body) for answer in answers} == {(200, b"")}
 

@@ -92,7 +92,7 @@ def test_nothing_ended_as_a_dead_letter(pipe: e2e.Pipe, ends: Ends) -> None:
 
 
 def histories() -> list[tuple[str, dict]]:
-    """The samples' histories, as of one shop day after another, until there are enough deliveries.
+    """Returns the samples' histories, as of one shop day after another, until there are enough deliveries.
 
     Left out are samples of which the provider tells neither a time nor a rank, or only a rank that comes
     again and again, so that the time of arrival decides and random order ends elsewhere: SHOPLINE's older
@@ -105,7 +105,7 @@ def histories() -> list[tuple[str, dict]]:
 
 
 def of_day(file: Path, number: int) -> dict:
-    """A sample delivery of another order, so many days later; the same names change in the same way."""
+    """Returns a sample delivery of another order, so many days later; the same names change in the same way."""
     provider, event = file.parent.name, json.loads(file.read_text(encoding="utf-8"))
     text = signing.body_bytes(event).decode()
     if provider == "selldone":
@@ -128,7 +128,7 @@ def of_day(file: Path, number: int) -> dict:
 
 
 def renamed(name: str, number: int) -> str:
-    """Another name of the same form, always the same one."""
+    """Returns another name of the same form, always the same one."""
     if name in KEPT_NAMES:
         return name
     prefix, _, rest = name.rpartition("_")
@@ -148,7 +148,7 @@ def later(day: str, days: int) -> str:
 
 
 def rows(pipe: e2e.Pipe, purpose: str) -> dict[str, e2e.Row]:
-    """The purpose's rows by their ids: what an arrival has of its own left out, bodies decompressed."""
+    """Returns the purpose's rows by their ids: what an arrival has of its own left out, bodies decompressed."""
     kept = {}
     for provider, name in own_sources(pipe, purpose):
         for event_id, row in pipe.rows(provider, name).items():
@@ -158,7 +158,7 @@ def rows(pipe: e2e.Pipe, purpose: str) -> dict[str, e2e.Row]:
 
 
 def views(pipe: e2e.Pipe, purpose: str) -> dict[str, e2e.Row]:
-    """The purpose's order views under the samples' names."""
+    """Returns the purpose's order views under the samples' names."""
     kept = {}
     for provider, name in own_sources(pipe, purpose):
         for pk, row in pipe.views(provider, name).items():
@@ -177,5 +177,5 @@ def own_sources(pipe: e2e.Pipe, purpose: str) -> list[tuple[str, str]]:
 
 
 def sample_name(text: str, purpose: str) -> str:
-    """The text with the sample's source for the purpose's copy of it, wherever an event is named."""
+    """Returns the text with the sample's source for the purpose's copy of it, wherever an event is named."""
     return text.replace(f"-{purpose}/", "/")

@@ -23,7 +23,7 @@ FLOODED = ("scalev", "scalapay", "shopline-signed", "selldone")
 
 
 def with_signature(provider: str, event: dict, change: Callable[[str], str | None]) -> dict:
-    """The event with its signature changed, or without one."""
+    """Returns the event with its signature changed, or without one."""
     event = copy.deepcopy(event)
     if provider == "shopline":
         signature = dict(pair.split("=") for pair in event["rawQueryString"].split("&"))["sign"]
@@ -36,14 +36,14 @@ def with_signature(provider: str, event: dict, change: Callable[[str], str | Non
 
 
 def with_token(event: dict, change: Callable[[str], str | None]) -> dict:
-    """The event with its URL token changed, or without one."""
+    """Returns the event with its URL token changed, or without one."""
     source, token = event["rawPath"].lstrip("/").split("/")
     changed = change(token)
     return event | {"rawPath": f"/{source}" if changed is None else f"/{source}/{changed}"}
 
 
 def with_credential(target: str, event: dict, change: Callable[[str], str | None]) -> dict:
-    """The event with its credential changed, whichever kind it is."""
+    """Returns the event with its credential changed, whichever kind it is."""
     provider, _ = TARGETS[target]
     if target in ("shopline-token", "selldone"):
         return with_token(event, change)
@@ -55,7 +55,7 @@ def with_body(event: dict, body: bytes) -> dict:
 
 
 def another_digit(credential: str) -> str:
-    """One character changed, of the same alphabet."""
+    """Changes one character into another of the same alphabet."""
     return ("b" if credential[0] == "a" else "a") + credential[1:]
 
 
@@ -127,16 +127,16 @@ def forgeries(pipe: e2e.Pipe, target: str) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_refusals_are_alike_and_leave_no_row(pipe: e2e.Pipe, target: str, told_to_strangers: e2e.Answer) -> None:
+def test_refusals_are_alike_and_leave_no_row(pipe: e2e.Pipe, target: str, answer_to_strangers: e2e.Answer) -> None:
     provider, name = TARGETS[target]
-    assert (told_to_strangers.status, told_to_strangers.body) == (REFUSED, b"")
+    assert (answer_to_strangers.status, answer_to_strangers.body) == (REFUSED, b"")
     before = set(pipe.rows())
     connection = pipe.stack.connect()
     answers = {
         what: pipe.send(provider, event, connection=connection)
         for what, event in forgeries(pipe, target).items()
     }
-    assert {what: answer for what, answer in answers.items() if answer != told_to_strangers} == {}
+    assert {what: answer for what, answer in answers.items() if answer != answer_to_strangers} == {}
     added = {event_id for event_id in set(pipe.rows()) - before if not event_id.startswith("refused/")}
     assert added == set()
     # The source itself is in order: the same delivery, untouched, is kept.

@@ -74,7 +74,7 @@ def test_no_log_holds_personal_data(logged: dict[str, list[str]]) -> None:
 
 
 def wait_for_lines(pipe: e2e.Pipe, relayed: int) -> None:
-    """Lines may come a moment after the answers."""
+    """Waits for the lines, which may come a moment after the answers."""
 
     def all_there() -> bool:
         return sum('"event relayed"' in line and "-logs/" in line for line in read_logs(pipe)["relay"]) >= relayed

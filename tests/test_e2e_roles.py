@@ -172,7 +172,7 @@ def roles(stack: local.Stack) -> dict[str, Role]:
 
 
 def refusal(role: Role, attempt: Attempt) -> str | None:
-    """The code of a refusal for want of permission; anything else that goes wrong is no refusal."""
+    """Returns the code of a refusal for want of permission; anything else that fails is not a refusal."""
     try:
         attempt(role)
     except ClientError as error:

@@ -175,5 +175,5 @@ def test_no_sample_ended_as_a_dead_letter(passes: Passes) -> None:
 
 
 def partition(event_id: str) -> str:
-    """The subject's part of an event id."""
+    """Returns the subject's part of an event id."""
     return "/".join(event_id.split("/")[:3])

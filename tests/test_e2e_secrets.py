@@ -17,7 +17,7 @@ from tests.local import signing
 
 @contextmanager
 def fresh(pipe: e2e.Pipe, provider: str) -> Iterator[None]:
-    """A receiver with nothing in its memory, and the provider's own secret again afterwards."""
+    """Gives a receiver with nothing in its memory, and the provider's own secret again afterwards."""
     restart(pipe, provider)
     try:
         yield
@@ -47,7 +47,7 @@ def put(pipe: e2e.Pipe, provider: str, secret: dict | str) -> None:
 
 
 def deliver(pipe: e2e.Pipe, provider: str, case: str, name: str, source: dict) -> int:
-    """The answer to a sample delivery to a source of this name, signed for this one."""
+    """Sends a sample delivery to a source of this name, signed for this one, and returns the answer."""
     event = e2e.sample(provider, case) | {"rawPath": f"/{name}"}
     answer = pipe.send(provider, signing.sign(provider, event, source))
     assert answer.body == b""

@@ -23,7 +23,7 @@ MEMORY = "watch"
 
 
 def instant(hours_ago: float) -> str:
-    """A time as rows have it."""
+    """Returns a time as rows have it."""
     then = datetime.now(timezone.utc) - timedelta(hours=hours_ago)
     return then.strftime("%Y-%m-%dT%H:%M:%S.") + f"{then.microsecond // 1000:03}Z"
 
@@ -69,7 +69,7 @@ def kept(pipe: e2e.Pipe) -> dict:
 
 
 def put(pipe: e2e.Pipe, kept: dict, number: int, hours_ago: float, *, streamed: bool = True, word: str = "order.created") -> str:
-    """Another event of the source, received so long ago; not streamed, it is what the stream forgot."""
+    """Keeps another event of the source, received so long ago; not streamed, it is what the stream forgot."""
     client, table = pipe.stack.client("dynamodb"), pipe.stack.outputs["EventsTable"]
     item = copy.deepcopy(kept)
     item |= {"sk": {"S": f"{word}/made-{number}"}, "received_at": {"S": instant(hours_ago)}}

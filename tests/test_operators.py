@@ -75,22 +75,22 @@ class Made:
         self.stack.client("dynamodb").delete_item(TableName=self.stack.outputs[ORDERS], Key={"pk": {"S": order}})
 
     def new_source(self) -> str:
-        """The name of a source that is not there yet."""
+        """Returns the name of a source that is not there yet."""
         return f"selldone/operators-{next(self.numbers)}"
 
     def added_source(self) -> str:
-        """The name of a source that has just been added."""
+        """Adds a source, and returns its name."""
         name = self.new_source()
         self.cli.json("sources", "add", name, "--any-merchant")
         return name
 
     def webhook(self) -> str:
-        """The id of a webhook at the provider."""
+        """Registers a webhook at the provider, and returns its id."""
         self.api.webhooks["5f8e"] = provider_api.webhook("5f8e", {"address": "https://old.example/", "topics": []})
         return "5f8e"
 
     def run_file(self) -> str:
-        """The name of a run file that is not there yet."""
+        """Returns the name of a run file that is not there yet."""
         return str(self.runs / f"{len(list(self.runs.iterdir()))}.jsonl")
 
     def letter(self) -> None:
@@ -108,7 +108,7 @@ def plain(*words: str) -> Command:
 
 
 def restored(*words: str) -> Command:
-    """A command that begins with everything as it was."""
+    """Makes a command that begins with everything as it was."""
 
     def command(made: Made) -> list[str]:
         made.restore()
@@ -118,12 +118,12 @@ def restored(*words: str) -> Command:
 
 
 def recorded(*words: str) -> Command:
-    """A command that does it, from everything as it was, and records that in a file."""
+    """Makes a command that changes something, from everything as it was, and records that in a file."""
     return lambda made: [*restored(*words)(made), "--yes", "--run-file", made.run_file()]
 
 
 def viewless(*words: str) -> Command:
-    """The same, but the order that was received late has no view."""
+    """Makes such a command, but the order that was received late has no view."""
 
     def command(made: Made) -> list[str]:
         arguments = recorded(*words)(made)
@@ -298,30 +298,30 @@ def made(
 
 
 def order_of(event: str) -> str:
-    """The order of an event, by their names."""
+    """Returns the order of an event, by their names."""
     return "/".join(event.split("/")[:3])
 
 
 def event_key(event: str) -> tuple[str, str]:
-    """The key of an event's item."""
+    """Returns the key of an event's item."""
     return order_of(event), event.removeprefix(order_of(event) + "/")
 
 
 def slot_key(slot: str) -> tuple[str, str]:
-    """The key of a refused delivery's item."""
+    """Returns the key of a refused delivery's item."""
     provider, source, number = slot.split("/")
     return f"refused/{provider}/{source}", number
 
 
 def item(stack: Stack, table: str, *key: str) -> dict:
-    """An item as the table holds it."""
+    """Returns an item as the table holds it."""
     named = {name: {"S": value} for name, value in zip(("pk", "sk"), key, strict=False)}
     answer = stack.client("dynamodb").get_item(TableName=stack.outputs[table], Key=named, ConsistentRead=True)
     return answer["Item"]
 
 
 def plan_of(cli: Cli, folder: Path) -> Path:
-    """A plan that corrects what an older build is said to have read."""
+    """Plans the correction of what an older build is said to have read."""
     readings, older, plan = (folder / name for name in ("readings.jsonl", "older.jsonl", "plan.jsonl"))
     assert cli.run("reread", "--source", SOURCE, "--save", str(readings)).code == 0
     events = [json.loads(line) for line in readings.read_text(encoding="utf-8").splitlines()]
@@ -377,13 +377,13 @@ def user(stack: Stack, cli: Cli) -> User:
 
 
 def actions(policy: dict) -> list[str]:
-    """A policy's actions, without the batch calls that only MiniStack asks for."""
+    """Returns a policy's actions, without the batch calls that only MiniStack asks for."""
     found = {action for statement in policy["Statement"] for action in reading.listed(statement["Action"])}
     return sorted(found - set(BATCHES.values()))
 
 
 def without(policy: dict, action: str) -> Iterator[dict]:
-    """The policy without an action: without one statement's at a time, which is that action on some resources."""
+    """Yields the policy without an action, in one statement at a time: that is the action on some resources."""
     gone = {action, BATCHES.get(action)}
     for number, statement in enumerate(policy["Statement"]):
         if action in reading.listed(statement["Action"]):
@@ -394,7 +394,7 @@ def without(policy: dict, action: str) -> Iterator[dict]:
 
 
 def unknown(ran: Ran) -> list[dict]:
-    """What the doctor could not look at."""
+    """Returns what the doctor could not look at."""
     return [line for line in ran.lines if line.get("state") == "unknown"]
 
 
@@ -404,7 +404,7 @@ def succeeded(arguments: list[str], ran: Ran) -> bool:
 
 
 def was_refused(arguments: list[str], ran: Ran, action: str) -> bool:
-    """Whether a command failed for want of an action, and named it."""
+    """Returns whether a command failed for want of an action, and named it."""
     match arguments[:2]:
         case ["doctor", _]:
             # Without the stack there is nothing that it could look at.

@@ -72,7 +72,7 @@ def tamper(run: Run) -> Account:
 
 
 def key(id_: str) -> dict:
-    """The key of an event's row."""
+    """Returns the key of an event's row."""
     parts = id_.split("/")
     return {"pk": {"S": "/".join(parts[:3])}, "sk": {"S": "/".join(parts[3:])}}
 
@@ -103,7 +103,7 @@ Story = tuple[list[Delivery], Found]
 
 @pytest.fixture(scope="module")
 def story() -> Story:
-    """What was sent, and what a faultless AWS would hold afterwards."""
+    """The deliveries that were sent, and the state of a faultless AWS afterwards."""
     plan = Plan(sample_sources(), 3)
     sendings = [plan.next() for _ in range(500)]
     deliveries = [
@@ -126,7 +126,7 @@ def story() -> Story:
 
 
 def row(event: Event) -> dict:
-    """The row of an event, its secrets cut."""
+    """Returns the row of an event, its secrets redacted."""
     body, cut = e2e_checks.without_secrets(event.request.provider, event.request.body)
     kept = {"kind": "event", "body": body, "hash": hashlib.sha256(event.request.body).digest()}
     return kept | ({"cut": ["somewhere"]} if cut else {})
@@ -341,7 +341,7 @@ def test_the_verifier_lets_pass_what_is_allowed(story: Story, change: Callable) 
 
 
 def doctored(story: Story, change: Callable[[list[Delivery], Found], None]) -> Story:
-    """A copy of the story with a change."""
+    """Returns a copy of the story with a change."""
     deliveries = [copy.copy(delivery) for delivery in story[0]]
     found = copy.deepcopy(story[1])
     change(deliveries, found)

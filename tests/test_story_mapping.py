@@ -26,7 +26,7 @@ def sent(cli: Cli, pipe: e2e.Pipe) -> list[str]:
 
 
 def misread(event: dict) -> dict:
-    """The event as a build read it that took the total for cents and the time for one far ahead."""
+    """Returns the event as a build read it that took the total for cents and the time for one far ahead."""
     event = json.loads(json.dumps(event)) | {"mappingversion": 0}
     event["data"]["totals"]["total"]["amount"] = "4070"
     event["sequence"] = f"3.{2**64 - 1:020}.{0:020}.00000.00000.0000000000000000"
@@ -34,7 +34,7 @@ def misread(event: dict) -> dict:
 
 
 def without_version(event: dict) -> dict:
-    """The event under the older mapping's number, read as it is."""
+    """Returns the event under the older mapping's number, read as it is."""
     return event | {"mappingversion": 0, "sequence": event["sequence"].replace(".00001.", ".00000.")}
 
 

@@ -26,7 +26,7 @@ ORDERS = 30
 
 @pytest.fixture(scope="module")
 def token() -> str:
-    """What stands in the URL that the shop has."""
+    """The token in the URL that the shop has."""
     return secrets.token_urlsafe(32)
 
 
@@ -47,7 +47,7 @@ def api(pipe: e2e.Pipe) -> Iterator[Api]:
 
 
 def delivery(number: int, token: str) -> e2e.Event:
-    """The webhook of an order that was completed."""
+    """Returns the webhook of an order that was completed."""
     event = e2e.sample("shopline", "order.update.new")
     body = json.loads(event["body"])
     told = datetime.fromisoformat(minute(number, 10)).astimezone(UTC)

@@ -33,7 +33,7 @@ FOURTEEN_DAYS = 14 * 24 * 3600
 
 
 def check_stream_mapping(template: Template) -> None:
-    """Nothing is skipped, nothing overtakes, nothing is given up on before the stream itself is."""
+    """Checks that nothing is skipped, nothing overtakes, nothing is given up on before the stream itself is."""
     mapping = properties(template, "RelayFunctionStream")
     assert mapping == {
         "FunctionName": {"Ref": "RelayFunction"},
@@ -52,7 +52,7 @@ def check_stream_mapping(template: Template) -> None:
 
 
 def check_queue_mapping(template: Template) -> None:
-    """One bad message does not bring back the other nine."""
+    """Checks that one bad message does not bring back the other nine."""
     mapping = properties(template, "OrdersFunctionQueue")
     assert mapping["EventSourceArn"] == arn("OrdersQueue")
     assert mapping["BatchSize"] == 10
@@ -61,7 +61,7 @@ def check_queue_mapping(template: Template) -> None:
 
 
 def check_mappings(template: Template) -> None:
-    """There are two mappings; above all, nothing of ours reads WorkQueue."""
+    """Checks that there are two mappings; above all, nothing of ours reads WorkQueue."""
     mappings = of_type(template, "AWS::Lambda::EventSourceMapping")
     read = {name: mapping["Properties"]["EventSourceArn"] for name, mapping in mappings.items()}
     assert read == {
@@ -71,7 +71,7 @@ def check_mappings(template: Template) -> None:
 
 
 def check_visibility(template: Template) -> None:
-    """A message stays hidden for six time-outs of its consumer, whichever time-out is chosen."""
+    """Checks that a message stays hidden for six time-outs of its consumer, whichever time-out is chosen."""
     timeout = {"Ref": "OrdersTimeoutSeconds"}
     assert properties(template, "OrdersFunction")["Timeout"] == timeout
     visibility = {"Fn::FindInMap": ["OrdersQueueByTimeout", timeout, "VisibilitySeconds"]}
@@ -84,7 +84,7 @@ def check_visibility(template: Template) -> None:
 
 
 def check_function_urls(template: Template) -> None:
-    """Each receiver, and nothing else, has a public URL with both permissions that AWS asks for."""
+    """Checks that each receiver, and nothing else, has a public URL with both permissions that AWS asks for."""
     urls = of_type(template, "AWS::Lambda::Url")
     assert set(urls) == {f"{name}FunctionUrl" for name in RECEIVERS}
     for url in urls.values():
@@ -165,7 +165,7 @@ ONLY_IN = {
 
 
 def check_roles(template: Template) -> None:
-    """Each function has a role of its own that allows what it does and no more; receivers, their own secret."""
+    """Checks that each function's role is its own and allows what it does and no more; receivers, their own secret."""
     assert set(of_type(template, "AWS::IAM::Role")) == {f"{name}Role" for name in FUNCTIONS}
     found: dict[str, dict[str, set[str]]] = {}
     for role, actions, resources in statements(template):
@@ -207,7 +207,7 @@ OPERATORS_ONLY_IN = {
 
 
 def check_operators_delete_no_event(template: Template) -> None:
-    """Nobody may delete an event's row, or update one but to forget; other conditions there are none."""
+    """Checks that nobody may delete an event's row, or update one but to forget, under any condition."""
     found, updating = {}, set()
     for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
@@ -227,7 +227,7 @@ def check_operators_delete_no_event(template: Template) -> None:
 
 
 def check_watch_schedule(template: Template) -> None:
-    """The watch runs by a schedule that may call it, and a failed run is not tried again in the next one's time."""
+    """Checks that the watch runs by a schedule that may call it, and that a failed run is not retried beside the next."""
     (rule,) = of_type(template, "AWS::Events::Rule").values()
     assert rule["Properties"]["ScheduleExpression"] == {"Fn::Sub": "rate(${WatchEveryMinutes} minutes)"}
     assert rule["Properties"].get("State", "ENABLED") == "ENABLED"
@@ -250,7 +250,7 @@ def check_watch_schedule(template: Template) -> None:
 
 
 def check_sweeper_sends_as_the_relay(template: Template) -> None:
-    """The watch sends to the relay's queues, by the same filters, and knows every receiver."""
+    """Checks that the watch sends to the relay's queues, by the same filters, and knows every receiver."""
     watch, relay = (properties(template, f"{name}Function")["Environment"]["Variables"] for name in ("Watch", "Relay"))
     assert watch["QUEUES"] == relay["QUEUES"]
     assert watch["RELAY_DEAD_LETTER_QUEUE_URL"] == relay["RELAY_DEAD_LETTER_QUEUE_URL"]
@@ -262,7 +262,7 @@ def check_sweeper_sends_as_the_relay(template: Template) -> None:
 
 
 def check_dashboard(template: Template) -> None:
-    """The dashboard is JSON whatever the parameters say, refers to what there is, and can be turned off."""
+    """Checks that the dashboard is JSON whatever the parameters say, refers to what there is, and can be turned off."""
     dashboard = template["Resources"]["Dashboard"]
     assert dashboard["Condition"] == "HasDashboard"
     assert resolve(template, template["Conditions"]["HasDashboard"], {}) is True
@@ -282,7 +282,7 @@ def check_dashboard(template: Template) -> None:
 
 
 def resource_text(resource: dict) -> str:
-    """A statement's resource in one line."""
+    """Returns a statement's resource in one line."""
     if "Fn::If" in resource:
         condition, value, otherwise = resource["Fn::If"]
         assert otherwise == {"Ref": "AWS::NoValue"}
@@ -293,7 +293,7 @@ def resource_text(resource: dict) -> str:
 
 
 def check_kept_things(template: Template) -> None:
-    """Deleting the stack, or renaming something in it, deletes no event, no view and no secret."""
+    """Checks that deleting the stack, or renaming something in it, deletes no event, no view and no secret."""
     kept = of_type(template, "AWS::DynamoDB::Table") | of_type(template, "AWS::SecretsManager::Secret")
     assert set(kept) == {"EventsTable", "OrdersTable", "AccountsSecret", *(f"{name}Secret" for name in RECEIVERS)}
     for name, resource in kept.items():
@@ -302,7 +302,7 @@ def check_kept_things(template: Template) -> None:
 
 
 def check_secrets_are_empty(template: Template) -> None:
-    """The template says nothing of a secret's value, so no deployment can overwrite it."""
+    """Checks that the template says nothing of a secret's value, so no deployment can overwrite it."""
     for name, secret in of_type(template, "AWS::SecretsManager::Secret").items():
         assert set(secret["Properties"]) == {"Description"}, name
 
@@ -327,14 +327,14 @@ NAMES = {
 
 
 def check_no_fixed_names(template: Template) -> None:
-    """Two stacks fit in one account."""
+    """Checks that two stacks fit in one account."""
     for name, resource in template["Resources"].items():
         assert resource["Type"] in NAMES, f"{resource['Type']}: say in NAMES which property names it"
         assert NAMES[resource["Type"]] not in resource.get("Properties", {}), name
 
 
 def check_events_table(template: Template) -> None:
-    """The keys, which can never change; an index that costs as little as can be; the stream."""
+    """Checks the keys, which can never change; an index that costs as little as can be; the stream."""
     table = properties(template, "EventsTable")
     assert table["KeySchema"] == keys("pk", "sk")
     (index,) = table["GlobalSecondaryIndexes"]
@@ -348,7 +348,7 @@ def check_events_table(template: Template) -> None:
 
 
 def check_tables(template: Template) -> None:
-    """Both tables are paid by use, can be wound back, and can be protected."""
+    """Checks that both tables are paid by use, can be wound back, and can be protected."""
     assert properties(template, "OrdersTable")["KeySchema"] == keys("pk")
     for name, table in of_type(template, "AWS::DynamoDB::Table").items():
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST", name
@@ -358,13 +358,13 @@ def check_tables(template: Template) -> None:
 
 
 def keys(partition: str, sort: str | None = None) -> list[dict]:
-    """A key schema."""
+    """Returns a key schema."""
     schema = [{"AttributeName": partition, "KeyType": "HASH"}]
     return schema + ([{"AttributeName": sort, "KeyType": "RANGE"}] if sort else [])
 
 
 def check_fifo_queues(template: Template) -> None:
-    """Ordered within a group, with high throughput over all, and each with dead letters of its own."""
+    """Checks that queues are ordered within a group, fast over all, and have dead letters of their own."""
     for name in ("OrdersQueue", "OrdersDeadLetterQueue", "WorkQueue", "WorkDeadLetterQueue"):
         queue = properties(template, name)
         assert queue["FifoQueue"] is True, name
@@ -379,7 +379,7 @@ def check_fifo_queues(template: Template) -> None:
 
 
 def check_all_queues(template: Template) -> None:
-    """Every queue keeps what it has for as long as SQS can, encrypted."""
+    """Checks that every queue keeps what it has for as long as SQS can, encrypted."""
     queues = of_type(template, "AWS::SQS::Queue")
     assert len(queues) == 5
     for name, queue in queues.items():
@@ -389,7 +389,7 @@ def check_all_queues(template: Template) -> None:
 
 
 def check_work_queue_is_optional(template: Template) -> None:
-    """Without WorkQueue, nothing refers to it."""
+    """Checks that without WorkQueue, nothing refers to it."""
     optional = {"WorkQueue", "WorkDeadLetterQueue"}
     for name, resource in template["Resources"].items():
         if name in optional:
@@ -400,7 +400,7 @@ def check_work_queue_is_optional(template: Template) -> None:
 
 
 def check_queues_variable(template: Template) -> None:
-    """QUEUES is the JSON that the relay reads, under every combination of parameters."""
+    """Checks that QUEUES is the JSON that the relay reads, under every combination of parameters."""
 
     def queues(**parameters: str) -> list[dict]:
         value = properties(template, "RelayFunction")["Environment"]["Variables"]["QUEUES"]
@@ -422,7 +422,7 @@ def check_queues_variable(template: Template) -> None:
 
 
 def check_type_patterns(template: Template) -> None:
-    """A filter that CloudFormation accepts is one that stays JSON."""
+    """Checks that a filter that CloudFormation accepts is one that stays JSON."""
     for name in ("WorkQueueTypes", "ExtraQueueTypes"):
         pattern = re.compile(template["Parameters"][name]["AllowedPattern"])
         for good in ("", "other", "order.*", "order.created,payment.*", "customer.signed_in,ping"):
@@ -432,7 +432,7 @@ def check_type_patterns(template: Template) -> None:
 
 
 def check_environment(template: Template) -> None:
-    """The variables that each function reads, and no secret among them."""
+    """Checks the variables that each function reads, and that no secret is among them."""
     for name in FUNCTIONS:
         variables = properties(template, f"{name}Function")["Environment"]["Variables"]
         wanted = {"EVENTS_TABLE": {"Ref": "EventsTable"}}
@@ -458,7 +458,7 @@ def check_environment(template: Template) -> None:
 
 
 def check_functions(template: Template) -> None:
-    """Runtime, processor, memory and time-out of each function."""
+    """Checks runtime, processor, memory and time-out of each function."""
     assert set(of_type(template, "AWS::Lambda::Function")) == {f"{name}Function" for name in FUNCTIONS}
     defaults = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
     for name in FUNCTIONS:
@@ -478,7 +478,7 @@ def check_functions(template: Template) -> None:
 
 
 def check_reserved_concurrency(template: Template) -> None:
-    """A new account refuses any reservation, so there is none unless somebody asks for it."""
+    """Checks that a new account refuses any reservation, so there is none unless somebody asks for it."""
     none = {"Ref": "AWS::NoValue"}
     asked = {"Fn::If": ["HasReservedConcurrency", {"Ref": "ReceiverReservedConcurrency"}, none]}
     for name in FUNCTIONS:
@@ -490,7 +490,7 @@ def check_reserved_concurrency(template: Template) -> None:
 
 
 def check_logs(template: Template) -> None:
-    """Every function logs JSON to a group of its own, and no group grows for ever."""
+    """Checks that every function logs JSON to a group of its own, and no group grows for ever."""
     groups = of_type(template, "AWS::Logs::LogGroup")
     assert set(groups) == {f"{name}Logs" for name in FUNCTIONS}
     for name, group in groups.items():
@@ -578,7 +578,7 @@ OUTPUTS = {
 
 
 def check_outputs(template: Template) -> None:
-    """The outputs that the README, the tools and people's own templates use."""
+    """Checks the outputs that the README, the tools and people's own templates use."""
     assert set(template["Outputs"]) == OUTPUTS
     for name in RECEIVERS:
         assert template["Outputs"][f"{name}Url"]["Value"] == arn(f"{name}FunctionUrl", "FunctionUrl")

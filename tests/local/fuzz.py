@@ -140,7 +140,7 @@ def read_statistic(name: str, value: int, result: Result) -> None:
 
 
 def table(results: list[Result]) -> str:
-    """The results for people."""
+    """Returns the results for people."""
     head = ("target", "executions", "seconds", "a second", "edges", "peak MB", "findings")
     rows = [
         (result.target, f"{result.executions:,}", f"{result.seconds:,.0f}", f"{result.per_second:,}",

@@ -63,7 +63,7 @@ def stop(state: Path) -> bool:
 
 
 def is_ready(port: int) -> bool:
-    """Whether MiniStack answers on the port."""
+    """Returns whether MiniStack answers on the port."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/ready", timeout=5):
             return True
@@ -100,7 +100,7 @@ def environment(port: int, temporary: Path, functions_port: int) -> dict[str, st
 
 
 def clean_environment(port: int) -> dict[str, str]:
-    """The caller's environment without its AWS settings, and pointed at this MiniStack."""
+    """Returns the caller's environment without its AWS settings, and pointed at this MiniStack."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_"))}
     return kept | {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -129,7 +129,7 @@ def refuse_taken_port(port: int) -> None:
 
 
 def owned_pid(state: Path) -> int | None:
-    """The id of the MiniStack that this state directory belongs to, if it still runs."""
+    """Returns the id of the MiniStack that this state directory belongs to, if it still runs."""
     try:
         pid = int((state / "ministack.pid").read_text())
     except (FileNotFoundError, ValueError):
@@ -139,7 +139,7 @@ def owned_pid(state: Path) -> int | None:
 
 
 def command_of(pid: int) -> str:
-    """What a process was started as; empty if there is none, or if it has ended."""
+    """Returns the command line of a process; empty if there is none, or if it has ended."""
     if Path("/proc/self").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
@@ -167,7 +167,7 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process is there; our own child is collected on the way."""
+    """Returns whether the process is there; collects a child of ours that has ended."""
     try:
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return False

@@ -66,7 +66,7 @@ def spell_out_batch_calls(template: dict) -> None:
 
 
 def statements(policy: dict) -> list[dict]:
-    """A policy's statements, those behind a condition too."""
+    """Returns a policy's statements, those behind a condition too."""
     policy = policy["Fn::If"][1] if "Fn::If" in policy else policy
     found = []
     for statement in policy.get("PolicyDocument", {}).get("Statement", []):
@@ -75,7 +75,7 @@ def statements(policy: dict) -> list[dict]:
 
 
 def functions(template: dict) -> list[dict]:
-    """The template's functions."""
+    """Returns the template's functions."""
     return [
         resource
         for resource in template["Resources"].values()

@@ -53,7 +53,7 @@ class Sent:
 
     @property
     def failed(self) -> bool:
-        """Whether our side was at fault, which no sample may bring about."""
+        """Our side was at fault, which no sample may bring about."""
         return self.outcome in ("failed", "missing") or (self.type or "").startswith("error")
 
 
@@ -61,7 +61,7 @@ class Sent:
 
 
 def cases(only: str = "*") -> list[Path]:
-    """The deliveries in `events/`, in the order in which each provider's are sent."""
+    """Returns the deliveries in `events/`, in the order in which each provider's are sent."""
     return [
         file
         for provider in signing.PROVIDERS
@@ -71,7 +71,7 @@ def cases(only: str = "*") -> list[Path]:
 
 
 def sent_headers(event: dict) -> dict[str, str]:
-    """The headers that the provider itself sent."""
+    """Returns the headers that the provider itself sent."""
     return {
         name: value
         for name, value in event["headers"].items()
@@ -105,7 +105,7 @@ def send_group(stack: Stack, tool: Path, files: list[Path], progress: Progress) 
 
 
 def sent_of(line: dict) -> Sent:
-    """A line of `hookmill send`; further rows under a known name (a conflict, a revision) are kept too."""
+    """Reads a line of `hookmill send`; further rows under a known name (a conflict, a revision) are kept too."""
     provider, case = line["case"].split("/", 1)
     outcome = {kept: "kept" for kept in KEPT}.get(line["kept"], line["kept"])
     return Sent(provider, case, line["answer"], outcome, line["id"], line["ms"])
@@ -135,7 +135,7 @@ def wait_until_drained(stack: Stack, work_expected: int) -> bool:
 
 
 def messages(stack: Stack, output: str) -> int | None:
-    """How many messages a queue holds, hidden ones included; None where there is no such queue."""
+    """Returns the number of messages in a queue, hidden ones included; None where there is no such queue."""
     if output not in stack.outputs:
         return None
     names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
@@ -159,7 +159,7 @@ def read_types(stack: Stack, deliveries: list[Sent]) -> None:
 
 
 def orders(stack: Stack) -> list[dict[str, str]]:
-    """Every order's view, as its row's plain attributes."""
+    """Returns every order's view, as its row's plain attributes."""
     pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["OrdersTable"])
     rows = [
         {name: next(iter(value.values())) for name, value in row.items() if value.keys() & {"S", "N"}}
@@ -170,7 +170,7 @@ def orders(stack: Stack) -> list[dict[str, str]]:
 
 
 def counts(stack: Stack, deliveries: list[Sent], views: list[dict]) -> dict[str, int | float | None]:
-    """The totals."""
+    """Returns the totals."""
     times = sorted(delivery.milliseconds for delivery in deliveries)
     outcomes = [delivery.outcome for delivery in deliveries]
     return {
@@ -209,7 +209,7 @@ class Progress:
 
 
 def table(heads: tuple[str, ...], rows: list[tuple]) -> str:
-    """Text in columns."""
+    """Returns text in columns."""
     cells = [[("–" if value in (None, "") else str(value)) for value in row] for row in [heads, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     lines = ["  ".join(value.ljust(width) for value, width in zip(row, widths)).rstrip() for row in cells]
@@ -302,7 +302,7 @@ The stack stays up: {stack.endpoint}
 
 
 def run(stack: Stack, tool: Path, files: list[Path], say) -> tuple[list[Sent], list[dict], dict, bool]:
-    """Sends, waits, and collects what there is to show; the last value tells whether all is well."""
+    """Sends, waits, and collects what there is to show; the last value is whether all is well."""
     say(f"Sending {len(files)} deliveries …")
     before = messages(stack, "WorkQueueUrl") or 0
     deliveries = send_all(stack, tool, files, Progress(len(files)))
@@ -320,7 +320,7 @@ def run(stack: Stack, tool: Path, files: list[Path], say) -> tuple[list[Sent], l
 
 
 def as_json(deliveries: list[Sent], views: list[dict], totals: dict) -> str:
-    """The same as the tables."""
+    """Returns the content of the tables as JSON."""
     return json.dumps(
         {"deliveries": [vars(sent) for sent in deliveries], "orders": views, "counts": totals},
         indent=2,

@@ -34,7 +34,7 @@ SHOPLINE_SIGNATURE = "sign"
 
 
 def body_bytes(event: dict) -> bytes:
-    """The body as the provider sent it, with Lambda's base64 undone."""
+    """Returns the body as the provider sent it, with Lambda's base64 undone."""
     body = event.get("body") or ""
     if event.get("isBase64Encoded"):
         return base64.b64decode(body, validate=True)
@@ -42,7 +42,7 @@ def body_bytes(event: dict) -> bytes:
 
 
 def source_name(event: dict) -> str:
-    """The name of the source: the first segment of the path."""
+    """Returns the name of the source: the first segment of the path."""
     name = event["rawPath"].lstrip("/").split("/", 1)[0]
     if not name:
         raise ValueError("the path names no source")
@@ -50,7 +50,7 @@ def source_name(event: dict) -> str:
 
 
 def header(event: dict, name: str) -> str:
-    """The value of a header; Lambda sends header names in lower case."""
+    """Returns the value of a header; Lambda sends header names in lower case."""
     value = event.get("headers", {}).get(name)
     if not value:
         raise ValueError(f"the event has no header {name}")
@@ -61,31 +61,31 @@ def header(event: dict, name: str) -> str:
 
 
 def scalev_signature(key: str, body: bytes) -> str:
-    """developers.scalev.id/docs/verifying-a-webhook-request."""
+    """Signs as developers.scalev.id/docs/verifying-a-webhook-request describes."""
     digest = hmac.new(key.encode("utf-8"), body, hashlib.sha256).digest()
     return base64.b64encode(digest).decode("ascii")
 
 
 def scalapay_signature(key: str, timestamp: str, body: bytes) -> str:
-    """developers.scalapay.com/reference/messages-validation."""
+    """Signs as developers.scalapay.com/reference/messages-validation describes."""
     message = b"V1:" + timestamp.encode("ascii") + b":" + body
     return hmac.new(key.encode("utf-8"), message, hashlib.sha256).hexdigest()
 
 
 def shopline_signature(key: str, timestamp: str, body: bytes) -> str:
-    """shopline-developers.readme.io/docs/webhook-signature."""
+    """Signs as shopline-developers.readme.io/docs/webhook-signature describes."""
     message = shopline_message(body, timestamp)
     return hmac.new(key.encode("utf-8"), message, hashlib.sha256).hexdigest()
 
 
 def shopline_message(body: bytes, timestamp: str) -> bytes:
-    """What SHOPLINE signs: the timestamp, a colon and the sorted JSON."""
+    """Returns what SHOPLINE signs: the timestamp, a colon and the sorted JSON."""
     value = Parser(body.decode("utf-8")).document()
     return (timestamp + ":" + stringify(value)).encode("utf-8")
 
 
 def sign(provider: str, event: dict, source: dict) -> dict:
-    """A copy of the event whose credential is valid for the source.
+    """Returns a copy of the event whose credential is valid for the source.
 
     It uses the first signing key or the first URL token, and takes away what
     another scheme has left in the event.
@@ -184,7 +184,7 @@ class Parser:
         self.at = 0
 
     def document(self) -> object:
-        """The one value that the text holds."""
+        """Returns the one value that the text holds."""
         value = self.value()
         self.space()
         if self.at != len(self.text):
@@ -294,7 +294,7 @@ def join_surrogates(text: str) -> str:
 
 
 def stringify(value: object) -> str:
-    """The value as JavaScript's JSON.stringify prints it, with keys sorted."""
+    """Returns the value as JavaScript's JSON.stringify prints it, with keys sorted."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, str):
@@ -309,7 +309,7 @@ def stringify(value: object) -> str:
 
 
 def key_order(key: str) -> tuple[int, int, bytes]:
-    """Where JavaScript puts a key of a sorted object.
+    """Returns the place that JavaScript gives a key of a sorted object.
 
     Array indices come first, by number, whatever order they were set in.  The
     others follow by UTF-16 code unit, as `Array.prototype.sort` orders them.
@@ -331,7 +331,7 @@ QUOTED = {
 
 
 def quote(text: str) -> str:
-    """A JSON string with the escapes that JavaScript writes and no others."""
+    """Returns a JSON string with the escapes that JavaScript writes and no others."""
     return '"' + "".join(map(quoted_character, text)) + '"'
 
 
@@ -347,7 +347,7 @@ def quoted_character(character: str) -> str:
 
 
 def provider_of(file: Path) -> str:
-    """The provider of a sample: the folder it lies in."""
+    """Returns the provider of a sample: the folder it lies in."""
     name = file.resolve().parent.name
     if name not in PROVIDERS:
         raise ValueError(f"the folder of {file} is no provider's")

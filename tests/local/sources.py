@@ -85,4 +85,4 @@ def read_secret(client, secret: str) -> dict | None:
     try:
         return json.loads(text)
     except ValueError:
-        raise StackError(f"The secret {secret} is not JSON. Correct it, or start again from nothing: make stop") from None
+        raise StackError(f"The secret {secret} is not JSON. Correct it, or begin again with: make stop") from None

@@ -53,7 +53,7 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, service: str):
-        """A boto3 client that can only reach this stack, whatever the caller's own AWS settings are."""
+        """Returns a boto3 client that can only reach this stack, whatever the caller's own AWS settings are."""
         # Threads may share a client, but may not make two at once.
         with self._lock:
             if service not in self._clients:
@@ -68,23 +68,23 @@ class Stack:
             return self._clients[service]
 
     def url(self, provider: str) -> str:
-        """The function URL of a provider's receiver, as the stack's outputs name it."""
+        """Returns the function URL of a provider's receiver, as the stack's outputs name it."""
         return self.outputs[f"{provider.capitalize()}Url"]
 
     def local_path(self, provider: str) -> str:
-        """Where the same function is reached whatever the Host header says."""
+        """Returns the path that reaches the same function whatever the Host header says."""
         return "/_aws/lambda-url/" + urlsplit(self.url(provider)).netloc.split(".", 1)[0]
 
     def local_url(self, provider: str) -> str:
-        """The function's address for curl, without a Host header; ends in a slash."""
+        """Returns the function's address for curl, without a Host header; ends in a slash."""
         return f"{self.endpoint}{self.local_path(provider)}/"
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection to it, to be used by one thread at a time."""
+        """Returns a connection to it, to be used by one thread at a time."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
     def physical(self, name: str) -> str:
-        """What a resource is called in this stack; `name` is the template's."""
+        """Returns a resource's name in this stack; `name` is the template's."""
         described = self.client("cloudformation").describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=name)
         return described["StackResourceDetail"]["PhysicalResourceId"]
 
@@ -143,7 +143,7 @@ def up(
 
 
 def attach(port: int, state: Path) -> Stack:
-    """The stack that an earlier `up` left running."""
+    """Returns the stack that an earlier `up` left running."""
     if ministack.owned_pid(state) is None:
         raise StackError(f"No local stack runs on port {port}. Start it with: make run PORT={port}")
     try:
@@ -196,13 +196,13 @@ def complete(stack: Stack) -> None:
 
 
 def read_outputs(stack: Stack) -> dict[str, str]:
-    """The stack's outputs by name."""
+    """Returns the stack's outputs by name."""
     stacks = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
 
 
 def deployed_digest(state: Path) -> str | None:
-    """The digest of what is deployed, if anything is."""
+    """Returns the digest of what is deployed, or None."""
     try:
         return json.loads((state / "stack.json").read_text())["digest"]
     except FileNotFoundError:
@@ -219,12 +219,12 @@ def save(stack: Stack, digest: str) -> None:
 
 
 def default_binaries() -> Path:
-    """Where `cargo build` puts the functions."""
+    """Returns the folder into which `cargo build` puts the functions."""
     return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that every command about a local stack shares."""
+    """Adds the options that every command about a local stack shares."""
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--state", type=Path, help="default: .local/stack-<port>")
     parser.add_argument("--binaries", type=Path, default=default_binaries())
@@ -232,18 +232,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def up_from(options: argparse.Namespace, say: Say = print) -> Stack:
-    """`up` with the options of the command line."""
+    """Brings the stack up with the options of the command line."""
     parameters = dict(parameter.split("=", 1) for parameter in options.parameters)
     return up(options.port, state_of(options), options.binaries, parameters, say)
 
 
 def state_of(options: argparse.Namespace) -> Path:
-    """The state directory that the options name."""
+    """Returns the state directory that the options name."""
     return (options.state or ROOT / ".local" / f"stack-{options.port}").resolve()
 
 
 def describe(stack: Stack) -> str:
-    """Where the stack's things are."""
+    """Returns the names and URLs of the stack's things."""
     lines = [f"Local stack {STACK_NAME!r} on {stack.endpoint}, process {ministack.owned_pid(stack.state)}"]
     lines += [f"  {name:<26}{value}" for name, value in sorted(stack.outputs.items())]
     return "\n".join(lines)

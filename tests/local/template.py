@@ -17,12 +17,12 @@ Template = dict
 
 
 def source() -> Template:
-    """The template as it is written."""
+    """Returns the template as it is written."""
     return yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
 def translate(template: Template) -> Template:
-    """The CloudFormation that SAM makes of it, by SAM's own transform and without a network."""
+    """Returns the CloudFormation that SAM makes of it, by SAM's own transform and without a network."""
     uploaded = copy.deepcopy(template)
     for resource in uploaded["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -39,22 +39,22 @@ class NoManagedPolicies:
 
 
 def of_type(template: Template, kind: str) -> dict[str, dict]:
-    """The resources of one type, by their names in the template."""
+    """Returns the resources of one type, by their names in the template."""
     return {name: value for name, value in template["Resources"].items() if value["Type"] == kind}
 
 
 def properties(template: Template, name: str) -> dict:
-    """A resource's properties."""
+    """Returns a resource's properties."""
     return template["Resources"][name].get("Properties", {})
 
 
 def arn(name: str, attribute: str = "Arn") -> dict:
-    """A reference to an attribute of a resource."""
+    """Returns a reference to an attribute of a resource."""
     return {"Fn::GetAtt": [name, attribute]}
 
 
 def names_in(value: object) -> set[str]:
-    """The resources and parameters that a value refers to."""
+    """Returns the resources and parameters that a value refers to."""
     if isinstance(value, list):
         return set().union(*map(names_in, value))
     if not isinstance(value, dict):
@@ -68,7 +68,7 @@ def names_in(value: object) -> set[str]:
 
 
 def statements(template: Template) -> Iterator[tuple[str, set[str], list]]:
-    """Every statement of every role: the role, its actions, its resources."""
+    """Returns every statement of every role: the role, its actions, its resources."""
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for policy in role["Properties"]["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -78,7 +78,7 @@ def statements(template: Template) -> Iterator[tuple[str, set[str], list]]:
 
 
 def listed(value: object) -> list:
-    """One or many, as many."""
+    """Returns one or many as a list."""
     return value if isinstance(value, list) else [value]
 
 

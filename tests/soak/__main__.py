@@ -89,7 +89,7 @@ def soak(
 
 
 def under_fire(deployed: Stack, proxy: Proxy, options: Options, say: Say, began: float) -> Run:
-    """Sends, injects and kills; then lets everything settle and asks what came of it."""
+    """Sends, injects and kills; then lets everything settle and reads the results."""
     seed = options.seed
     clients = Clients(deployed, Plan(deployed.sources, seed), options.clients, options.deliveries, seed)
     killer = Killer(ministack.owned_pid(deployed.state), options.kills_per_minute, seed)
@@ -177,7 +177,7 @@ def settle(deployed: Stack, consumer: observer.Consumer, say: Say) -> tuple[int,
 
 
 def facts(clients: Clients, killer: Killer, outages: Outages, proxy: Proxy) -> dict:
-    """What was done to the deliveries and the functions."""
+    """Returns what was done to the deliveries and the functions."""
     answers = Counter(str(delivery.answer or "none") for delivery in clients.deliveries)
     forgeries = Counter(delivery.sending.forged for delivery in clients.deliveries if delivery.sending.forged)
     away = {f"{name} away for some seconds": count for name, count in outages.counts.items() if count}
@@ -202,7 +202,7 @@ def latencies(clients: Clients) -> dict[str, float]:
 
 
 def batches(deployed: Stack) -> dict[str, int]:
-    """How often the local AWS says that it had to hand a batch over again."""
+    """Counts how often the local AWS logged that it handed a batch over again."""
     log = (deployed.state / "ministack.log").read_text(errors="replace")
     return {
         "stream batches that failed and came again": log.count("failed processing DynamoDB stream batch"),
@@ -212,7 +212,7 @@ def batches(deployed: Stack) -> dict[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(description="The deployed local stack under load and fire.")
     parser.add_argument("--seconds", type=float, default=Options.seconds, help="of sending, at most")
     parser.add_argument("--deliveries", type=int, default=Options.deliveries, help="at most")

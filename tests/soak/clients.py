@@ -62,7 +62,7 @@ class Clients:
 
     @property
     def done(self) -> bool:
-        """Whether everything that is to be sent has been."""
+        """Everything that is to be sent has been."""
         return not any(thread.is_alive() for thread in self.threads)
 
     def finish(self, seconds: float) -> None:
@@ -88,7 +88,7 @@ class Clients:
             connection.close()
 
     def job(self) -> tuple[Sending, int] | None:
-        """What to send next; waits where everything left is to be sent again later."""
+        """Returns the next thing to send; waits where everything left is to be sent again later."""
         while not self.over.is_set():
             with self.lock:
                 if self.waiting and self.waiting[0][0] <= time.monotonic():

@@ -78,13 +78,13 @@ class Providers:
         }
 
     def history(self) -> list[Event]:
-        """A new order's events, in the order in which they happened."""
+        """Returns a new order's events, in the order in which they happened."""
         source = self.chance.choice(list(self.histories))
         self.made += 1
         return self.histories[source](source)
 
     def stray(self) -> Event:
-        """One sample delivery with ids of its own: every case there is comes up sooner or later."""
+        """Returns one sample delivery with ids of its own: every case there is comes up sooner or later."""
         self.made += 1
         file = self.chance.choice(sample_files())
         provider = file.parent.name
@@ -134,7 +134,7 @@ class Providers:
         return events
 
     def scalapay(self, source: Source) -> list[Event]:
-        """Nothing in a delivery tells a time: the status has a rank."""
+        """Makes a payment's history. Nothing in a delivery has a time: the status has a rank."""
         token, total = self.token(10).upper(), self.chance.randrange(20, 900) + 0.5
         steps = ["created", "authorized.after_created"]
         refunds = []
@@ -161,7 +161,7 @@ class Providers:
         return events
 
     def shopline(self, source: Source) -> list[Event]:
-        """A payment and a parcel have ids of their own and share their order's history."""
+        """Makes an order's history. A payment and a parcel have ids of their own and share it."""
         order, payment, parcel = self.hex(24), self.hex(24), self.hex(24)
         merchant = TW_MERCHANT if source[1] == "tw" else self.chance.choice(APP_MERCHANTS)
         total, moment = self.chance.randrange(100, 9_000), self.moment()
@@ -207,7 +207,7 @@ class Providers:
         return steps + [step for step in (back, refund) if self.chance.random() < 0.2]
 
     def selldone(self, source: Source) -> list[Event]:
-        """No id of any kind: the order, the action and when the order last changed."""
+        """Makes an order's history, without any id: the order, the action and when the order last changed."""
         basket, payment, moment = 1_000_000 + self.made, 500_000 + self.made, self.moment()
         actions = list(SELLDONE_STEPS)[: self.chance.randint(2, len(SELLDONE_STEPS))]
         events = []
@@ -235,7 +235,7 @@ class Providers:
         *,
         type_known: bool = True,
     ) -> Event:
-        """An event with this body, signed for its source."""
+        """Returns an event with this body, signed for its source."""
         provider, name = source
         scheme = self.sources[provider]["sources"][name]
         request = signed(sample, provider, name, scheme, body)
@@ -246,7 +246,7 @@ class Providers:
         return Event(id_, request, type_, in_view, place, tuple((tells or {}).items()))
 
     def renamed(self, provider: str, body: bytes) -> bytes:
-        """The body with its ids replaced wherever they stand, and every other byte as it was."""
+        """Returns the body with its ids replaced wherever they stand, and every other byte as it was."""
         for pattern, make in IDS[provider]:
             found = pattern.search(body)
             if found:
@@ -338,7 +338,7 @@ EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
 def signed(sample: dict, provider: str, source: str, scheme: dict, body: bytes) -> Request:
-    """A request with this body and what the sample says of the rest, signed with the scheme's keys."""
+    """Returns a request with this body and the rest of the sample's, signed with the scheme's keys."""
     event = {
         "rawPath": f"/{source}",
         "rawQueryString": sample.get("rawQueryString", ""),
@@ -353,12 +353,12 @@ def signed(sample: dict, provider: str, source: str, scheme: dict, body: bytes) 
 
 
 def marked(body: bytes, number: int, name: str = "soak") -> bytes:
-    """The body with a member of ours in front, which no receiver knows."""
+    """Returns the body with a member of ours in front, which no receiver knows."""
     return body.replace(b"{", f'{{"{name}":"{number}",'.encode(), 1)
 
 
 def nameless(id_: str) -> bool:
-    """Whether an event names nothing that it is about."""
+    """Returns whether an event names nothing that it is about."""
     subject = id_.split("/")[2]
     return subject == names.MISSING or subject.endswith(":" + names.MISSING)
 
@@ -378,12 +378,12 @@ def sample_files() -> tuple:
 
 @functools.cache
 def load(file) -> dict:
-    """A sample request, with its reading beside it."""
+    """Returns a sample request, with its reading beside it."""
     reading = json.loads(file.with_suffix(".event.json").read_text(encoding="utf-8"))
     return json.loads(file.read_text(encoding="utf-8")) | {"reading": reading}
 
 
 def template(provider: str, case: str) -> tuple[dict, dict]:
-    """A sample request and its body, to be changed."""
+    """Returns a sample request and its body, to be changed."""
     sample = load(run.EVENTS / provider / f"{case}.json")
     return sample, copy.deepcopy(json.loads(signing.body_bytes(sample)))

@@ -40,7 +40,7 @@ class Killer(Background):
                     self.counts[name] += 1
 
     def running(self) -> dict[str, list[int]]:
-        """The functions that run now, by name, and their process ids."""
+        """Returns the functions that run now, by name, and their process ids."""
         found: dict[str, list[int]] = {}
         for pid in children(self.ministack_pid):
             name = function_of(pid)
@@ -67,7 +67,7 @@ class Killer(Background):
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started and that still run."""
+    """Returns the processes that a process has started and that still run."""
     found = []
     for status in PROC.glob("[0-9]*/stat"):
         try:
@@ -81,7 +81,7 @@ def children(pid: int) -> list[int]:
 
 
 def function_of(pid: int) -> str | None:
-    """The logical name of the function that a process is: RelayFunction, or None for anything else."""
+    """Returns the logical name of the function that a process is: RelayFunction, or None for anything else."""
     try:
         if (PROC / str(pid) / "exe").readlink().name.split(" ")[0] != "bootstrap":
             return None

@@ -23,19 +23,19 @@ SELLDONE_REPEATABLE = ("CancelProduct", "ReturnOrder")
 
 
 def event_id(provider: str, source: str, scheme: dict, body: bytes, headers: dict[str, str]) -> str:
-    """The id under which a genuine delivery must be kept when nothing stands under that name yet."""
+    """Returns the id under which a genuine delivery must be kept when the name is free."""
     document = json.loads(body.decode("utf-8"), parse_int=str, parse_float=str)
     subject, word, identity = CLAIMS[provider](document, body, scheme, headers)
     return "/".join((provider, source, subject, word, identity))
 
 
 def part(*values: object) -> str:
-    """One part of a name: values joined by colons, a missing one explicit."""
+    """Returns one part of a name: values joined by colons, a missing one explicit."""
     return ":".join(MISSING if value is None else encoded(str(value)) for value in values)
 
 
 def encoded(value: str) -> str:
-    """Letters, digits, `.`, `_` and `-` stand for themselves."""
+    """Encodes a value; letters, digits, `.`, `_` and `-` stay."""
     return quote(value, safe="").replace("~", "%7E")
 
 
@@ -44,7 +44,7 @@ def sha256(text: bytes) -> str:
 
 
 def at(document: object, *path: str) -> object:
-    """The value at a path of member names, if it is a text or a number."""
+    """Returns the value at a path of member names, if it is a text or a number."""
     for name in path:
         document = document.get(name) if isinstance(document, dict) else None
     return document if isinstance(document, str) else None

@@ -101,7 +101,7 @@ class Consumer(Background):
         return len(came)
 
     def handed_over(self) -> set[str]:
-        """The ids of the events that came or were parked."""
+        """Returns the ids of the events that came or were parked."""
         parked = {json.loads(letter).get("id") for letter in list(self.letters)}
         return parked | {message.event["id"] for message in list(self.messages)}
 
@@ -158,7 +158,7 @@ def hasten(stack: Stack) -> None:
 
 
 def count_rows(stack: Stack) -> int:
-    """How many event rows there are."""
+    """Returns how many event rows there are."""
     return sum(1 for _ in scan(stack, "EventsTable", "pk, sk"))
 
 
@@ -226,7 +226,7 @@ def observe(stack: Stack, consumer: Consumer, read: dict[str, dict]) -> Found:
 
 
 def scan(stack: Stack, table: str, attributes: str = "") -> Iterator[dict]:
-    """A table's items; of the events table only event rows where just some attributes are wanted."""
+    """Returns a table's items; of the events table only event rows where just some attributes are wanted."""
     query: dict = {"TableName": stack.outputs[table], "ConsistentRead": True}
     if attributes:
         query |= {
@@ -239,7 +239,7 @@ def scan(stack: Stack, table: str, attributes: str = "") -> Iterator[dict]:
 
 
 def read_stream(stack: Stack) -> list[str]:
-    """The ids of the event rows in the order in which the stream tells of them."""
+    """Returns the ids of the event rows in the order in which the stream tells of them."""
     client = stack.client("dynamodbstreams")
     table = stack.client("dynamodb").describe_table(TableName=stack.outputs["EventsTable"])["Table"]
     arn = table["LatestStreamArn"]

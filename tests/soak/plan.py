@@ -44,7 +44,7 @@ class Plan:
         self.lock = threading.Lock()
 
     def next(self) -> Sending:
-        """The next sending."""
+        """Returns the next sending."""
         with self.lock:
             kind = self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
             if kind == "repeat" and self.recent:
@@ -62,7 +62,7 @@ class Plan:
         return 1 if self.chance.random() < IMPATIENT else ATTEMPTS_MAX
 
     def step(self) -> Event:
-        """The next event of one of the orders under way; now and then two of them change places."""
+        """Returns the next event of one of the orders under way; now and then two of them change places."""
         while len(self.open) < OPEN_ORDERS:
             events = self.providers.history()
             for index in range(len(events) - 1):
@@ -78,7 +78,7 @@ class Plan:
     # --- Forgeries
 
     def forgery(self) -> Sending:
-        """What nobody may get in: an event of its own, or another body for an event that was sent already."""
+        """Returns a forgery: an event of its own, or another body for an event that was sent already."""
         if self.recent and self.chance.random() < 0.5:
             event = self.chance.choice(self.recent)
         else:

@@ -145,7 +145,7 @@ class Proxy:
         self.call("DELETE", "rules", [])
 
     def faults(self) -> dict[str, int]:
-        """What was injected, by the proxy's own count: service, call, kind."""
+        """Returns what was injected, by the proxy's own count: service, call, kind."""
         counts: dict[str, int] = {}
         for match in FAULT.finditer(self.call("GET", "metrics").decode()):
             service, operation, action, count = match.groups()
@@ -156,7 +156,7 @@ class Proxy:
         return counts
 
     def calls(self) -> int:
-        """How many calls went through it."""
+        """Returns how many calls went through it."""
         return json.loads(self.call("GET", "stats"))["requests"]["total"]
 
     def call(self, method: str, path: str, body: object = None) -> bytes:
@@ -176,7 +176,7 @@ KINDS = {"reset": "reset before the call", "response:abort": "done, but the answ
 
 
 def rules(rate: float) -> list[dict]:
-    """One rule a service and kind. They are tried one after another, so the chances nearly add up."""
+    """Returns one rule for each service and kind. They are tried in turn, so the chances nearly add up."""
     wanted = []
     for service, errors in ERRORS.items():
         kinds = [{"error": {"code": code, "status": status}} for code, status in errors]

@@ -8,7 +8,7 @@ from tests.soak.verifier import Account
 
 
 def as_text(account: Account, facts: dict) -> str:
-    """The tables and, at the end, whether everything is accounted for."""
+    """Returns the tables and, at the end, whether everything is accounted for."""
     places = [(kind, account.deliveries[kind]) for kind in verifier.GOOD]
     places += [(kind, account.deliveries[kind]) for kind in verifier.BAD if account.deliveries[kind]]
     parts = [
@@ -28,7 +28,7 @@ def as_text(account: Account, facts: dict) -> str:
 
 
 def as_data(account: Account, facts: dict) -> dict:
-    """The same for programs."""
+    """Returns the same for programs."""
     return {
         "well": is_well(account, facts),
         "sent": account.sent,

@@ -59,7 +59,7 @@ class Account:
         return self.sums_up and not self.faults and not any(self.deliveries[kind] for kind in BAD)
 
     def complaints(self) -> list[str]:
-        """All faults in words, with some examples of each."""
+        """Returns all faults in words, with some examples of each."""
         lines = [f"{kind}: {self.deliveries[kind]} deliveries" for kind in BAD if self.deliveries[kind]]
         if not self.sums_up:
             placed = sum(self.deliveries.values())
@@ -153,7 +153,7 @@ def genuine_place(delivery: Delivery, state: State, first: set[str]) -> str:
 
 
 def is_trouble(answer: int | None) -> bool:
-    """Whether an answer says no more than that it should be tried again: ours, Lambda's, or none at all."""
+    """Returns whether an answer only asks for another try: ours, Lambda's, or none at all."""
     return answer is None or answer == 429 or answer >= 500
 
 
@@ -161,7 +161,7 @@ def is_trouble(answer: int | None) -> bool:
 
 
 def check_rows(result: Account, deliveries: list[Delivery], events: dict[str, Event], found: Found) -> None:
-    """Every row is one genuine event's, and every event has one row at most."""
+    """Checks that every row is one genuine event's, and that every event has one row at most."""
     result.counts["events sent"] = len(events)
     result.counts["rows"] = len(found.rows)
     result.counts["rows whose bodies are in chunks"] = sum("chunks" in row for row in found.rows.values())
@@ -179,7 +179,7 @@ def check_rows(result: Account, deliveries: list[Delivery], events: dict[str, Ev
 
 
 def is_as_sent(event: Event, row: dict) -> bool:
-    """Whether a row holds the body byte for byte; but for secrets, of which only the hash tells."""
+    """Returns whether a row has the body byte for byte; of secrets it has the hash alone."""
     sent = event.request.body
     if row["hash"] != hashlib.sha256(sent).digest():
         return False
@@ -189,7 +189,7 @@ def is_as_sent(event: Event, row: dict) -> bool:
 
 
 def check_refused(result: Account, deliveries: list[Delivery], found: Found) -> None:
-    """Only forgeries are in quarantine."""
+    """Checks that only forgeries are in quarantine."""
     forged = {hashlib.sha256(d.sending.request.body).digest() for d in deliveries if d.sending.forged}
     result.counts["rows in quarantine"] = len(found.refused)
     for row in found.refused:
@@ -201,7 +201,7 @@ def check_refused(result: Account, deliveries: list[Delivery], found: Found) -> 
 
 
 def check_messages(result: Account, events: dict[str, Event], found: Found) -> set[str]:
-    """Every message is a row's, comes once, and in its group in the order of keeping. The ids that came."""
+    """Checks that every message is a row's, comes once, and in its group's order of keeping; returns the ids."""
     result.counts["messages"] = len(found.messages)
     came: dict[str, list[Message]] = defaultdict(list)
     groups: dict[str, list[str]] = defaultdict(list)
@@ -230,13 +230,13 @@ def check_messages(result: Account, events: dict[str, Event], found: Found) -> s
 
 
 def doubled(messages: list[Message]) -> bool:
-    """Whether the queue should have held one of them back."""
+    """Returns whether the queue should have held one of them back."""
     times = sorted(message.sent_ms for message in messages)
     return any(later - earlier < DEDUPLICATION_MS for earlier, later in zip(times, times[1:], strict=False))
 
 
 def check_order(result: Account, groups: dict[str, list[str]], found: Found) -> None:
-    """Within a group, events come in the order in which they were kept; a group is an order's."""
+    """Checks that within a group, which is an order's, events come in the order in which they were kept."""
     kept_at = {id_: index for index, id_ in enumerate(found.stream)}
     for ids in groups.values():
         if len({subject(id_) for id_ in ids}) > 1:
@@ -248,7 +248,7 @@ def check_order(result: Account, groups: dict[str, list[str]], found: Found) -> 
 
 
 def check_dead_letters(result: Account, found: Found) -> set[str]:
-    """Parked events count as handed over, for the letter names them; any other dead letter is a fault."""
+    """Counts parked events as handed over, for the dead letter names them; any other dead letter is a fault."""
     parked = set()
     for queue, letters in found.dead_letters.items():
         for letter in letters:
@@ -267,7 +267,7 @@ AXES = ("order_state", "payment_state", "fulfillment_state", "total", "currency"
 
 
 def check_views(result: Account, events: dict[str, Event], found: Found) -> None:
-    """Every order has the view that its kept events, each once and in order, lead to."""
+    """Checks that every order has the view that its kept events, each once and in order, lead to."""
     orders: dict[str, list[Event]] = defaultdict(list)
     for id_, event in events.items():
         if id_ in found.rows and event.in_view:
@@ -292,7 +292,7 @@ def check_views(result: Account, events: dict[str, Event], found: Found) -> None
 
 
 def expected_view(events: list[Event]) -> dict[str, str]:
-    """For each axis what the last event that tells it tells; refunds are summed up."""
+    """Returns for each axis the value of the last event that has one; refunds are summed up."""
     wanted: dict[str, str] = {}
     refunds = []
     for event in sorted(events, key=lambda event: event.place):
