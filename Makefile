@@ -90,7 +90,7 @@ test-simulator: ## the short form of the simulation alone: about 20,000 deliveri
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
 	cargo run -p simulator --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
 
-timing: ## whether the time of a refusal tells a stranger anything: make timing [ARGS="--rounds 3000 --json"]
+timing: ## whether the time of a refusal reveals anything to a stranger: make timing [ARGS="--rounds 3000 --json"]
 	cargo bench -p edge --profile simulate --locked --quiet --bench refusals -- $(ARGS)
 
 $(CARGO_FUZZ):

@@ -25,7 +25,7 @@ def handler(batch, _context):
 
 
 def taken(record):
-    """Whether a message is done with."""
+    """Returns whether a message is done with."""
     try:
         event = json.loads(record["body"])
         if "Item" in TAKEN.get_item(Key={"id": event["id"]}, ConsistentRead=True):
@@ -50,7 +50,7 @@ def read(event_id):
 
 
 def is_latest(event):
-    """Whether nothing later is known of the same order, payment, fulfilment or return: events may come late."""
+    """Returns whether nothing later is known of the same order, payment, fulfilment or return: events may come late."""
     data = event.get("data", {})
     about = "/".join([event["source"], event["subject"], data.get("kind", ""), data.get("id") or ""])
     try:

@@ -8,7 +8,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 
-/// What this consumer needs of an event. A type that it does not know is text like any other.
+/// The members of an event that this consumer needs. A type that it does not know is text like any other.
 #[derive(Deserialize)]
 struct Event {
     id: String,
