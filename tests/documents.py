@@ -48,7 +48,7 @@ def blocks(page: Path) -> Iterator[Block]:
     fence = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
     text = page.read_text(encoding="utf-8")
     for found in fence.finditer(text):
-        before = re.search(r"<!-- before: (.*?) -->\n$", text[: found.start()])
+        before = re.search(r"<!-- (?:before|printed by): (.*?) -->\n$", text[: found.start()])
         line = text[: found.start()].count("\n") + 1
         yield Block(page, line, found[1], tuple(found[2].splitlines()), before[1] if before else "")
 

@@ -21,7 +21,7 @@ import pytest
 from tests import cli as tool
 from tests import e2e
 from tests.conftest import free_port
-from tests.documents import PAGES, Example, examples
+from tests.documents import PAGES, Example, blocks, examples
 from tests.local import run, signing
 from tests.local import stack as local
 from tests.local.stack import ROOT
@@ -49,8 +49,10 @@ class Shell:
     pipe: e2e.Pipe
     folder: Path
     code: int = 0
-    # What stands for `NAME=…` before a command.
+    # The values of `NAME=…` before a command.
     values: dict[str, str] = field(default_factory=dict)
+    # What `make run` prints of one order when it has sent the samples.
+    story: str = ""
 
     def run(self, command: str) -> list[str]:
         """Types a command and returns what it prints, notes and errors included."""
@@ -86,10 +88,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     binaries = Path(os.environ.get("HOOKMILL_BINARIES", local.default_binaries()))
     try:
         shell = Shell(e2e.Pipe(local.up(free_port(), state, binaries)), folder)
-        # One after the other, since the order of receipt is shown.
-        sent = shell.run("hookmill --json send events/scalapay --concurrency 1")
-        kept = [json.loads(line)["kept"] for line in sent if line.startswith("{") and "kept" in json.loads(line)]
-        assert run.wait_until_drained(shell.pipe.stack, kept.count("new")), "the samples are not through"
+        sent, views, _, well = run.run(shell.pipe.stack, tool.binary(), run.cases("scalapay/*"), print)
+        assert well, "the samples are not through"
+        shell.story = run.story(shell.pipe.stack, tool.binary(), sent, views)
         yield shell
     finally:
         local.down(state)
@@ -175,6 +176,11 @@ def test_what_the_documents_show_is_printed(shell: Shell) -> None:
                 if os.environ.get("UPDATE_DOCUMENTS"):
                     correct(page, example, printed)
     assert not wrong, "\n\n".join(wrong)
+
+
+def test_the_readme_shows_what_make_run_prints(shell: Shell) -> None:
+    (block,) = [block for block in blocks(ROOT / "README.md") if block.before == "make run"]
+    assert matches(block.lines, shell.story.strip("\n").splitlines()), shell.story
 
 
 def test_the_pages_show_commands() -> None:
