@@ -26,7 +26,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator simulate timing fuzz test-python soak bench lint audit advisories build package cli
+.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator defects simulate timing fuzz test-python soak bench lint audit advisories build package cli
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -81,11 +81,18 @@ sign: tools ## print a sample signed for the local stack's sources: make sign CA
 
 test: test-rust test-python ## unit, property, template and end-to-end tests
 
+# Enough to show on every change that the simulator can fail.
+SHOWN := last_writer_wins refused_answered_200
+
 test-rust: ## the tests that need no stack, the short form of the simulation among them
 	cargo test --workspace --locked
+	$(PYTHON) -m tests.simulator.defects $(SHOWN)
 
 test-simulator: ## the short form of the simulation alone: about 20,000 deliveries and every single crash
 	cargo test -p simulator --locked
+
+defects: ## that the simulator finds every deliberate defect: make defects [ARGS="--seeds 40 --json body_trimmed"]
+	@$(PYTHON) -m tests.simulator.defects $(ARGS)
 
 simulate: ## crash and fault simulation: make simulate SEEDS=2000 [ARGS="--from 1 --orders 100 --json"]
 	cargo run -p simulator --profile simulate --locked --quiet -- --seeds $(SEEDS) $(ARGS)
