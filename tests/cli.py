@@ -68,7 +68,7 @@ class Cli:
         )
 
     def run(self, *arguments: str, stdin: bytes = b"", place: bool = True, **more: str) -> Ran:
-        """Runs a command to its end; without `place` it is not told where the stack is."""
+        """Runs a command to its end; `place` adds the option that names the stack."""
         where = [f"--local={self.port}"] if place else []
         ran = self.run_bytes([*where, *arguments], stdin, more)
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())

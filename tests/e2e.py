@@ -34,7 +34,7 @@ PURPOSES = (
     *("cli", "look", "replay", "story", "forget", "doctor", "forward", "forward-there", "operators"),
     *("hooks", "reconcile", "forgotten"),
 )
-# The kinds of rows that tell of no delivery.
+# The kinds of rows that no delivery makes.
 NOTES = ("relayed", "watch")
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {
@@ -75,7 +75,7 @@ Row = dict
 
 @dataclass(frozen=True)
 class Answer:
-    """What a sender is told."""
+    """A receiver's answer."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -131,7 +131,7 @@ class Pipe:
         host: str | None = None,
         connection: http.client.HTTPConnection | None = None,
     ) -> Answer:
-        """Sends one request; a header may stand twice. A `host` reaches the function by its path."""
+        """Sends one request; a header may be there twice. A `host` reaches the function by its path."""
         self._remember(path, headers, query)
         if host is None:
             host = urlsplit(self.stack.url(provider)).netloc
@@ -206,7 +206,7 @@ class Pipe:
     def _remember(self, path: str, headers: Iterable[tuple[str, str]], query: str) -> None:
         credentials = [value for name, value in headers if "hmac" in name.lower()]
         credentials += path.split("/")[2:] + re.findall(r"sign=([^&]*)", query)
-        # Shorter ones are cut or empty on purpose, and would be found anywhere.
+        # Shorter ones are truncated or empty on purpose, and would be found anywhere.
         self.credentials |= {credential for credential in credentials if 16 <= len(credential) <= 200}
 
     # --- Out
@@ -248,7 +248,7 @@ class Pipe:
         }
 
     def read(self, event_id: str) -> dict:
-        """Returns the event as the read function tells it."""
+        """Returns the event as the read function does."""
         return self.stack.invoke("ReadFunction", {"id": event_id})
 
     def received(self, prefix: str = "") -> dict[str, list[Message]]:
@@ -395,7 +395,7 @@ def plain(item: dict) -> Row:
 
 
 def decompress(compressed: bytes) -> bytes:
-    """Undoes zstd, whether or not the frame tells its length, with the dictionary that it names."""
+    """Undoes zstd, whether or not the frame has its length, with the dictionary that it names."""
     dictionary = DICTIONARIES.get(zstandard.get_frame_parameters(compressed).dict_id)
     return zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj().decompress(compressed)
 

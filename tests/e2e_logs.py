@@ -17,12 +17,12 @@ STACK = [["stack"]]
 NUMBERS = {"Silence", "Drift", "Subscriptions", "OldKeys", "Swept"}
 # The one metric that calls somebody has no dimension, so that one alarm hears all of it.
 ATTENTION = "Attention"
-# Refusals are told in batches of this many at most; a process may end with a batch untold.
+# Refusals are logged in batches of this many at most; a process may end before it logs a batch.
 REFUSALS_A_LINE = 20
 # Lambda's own lines around ours.
 LAMBDAS_OWN = re.compile(r"(?:START|END|REPORT) RequestId: ")
 
-# Where bodies tell of people, and which of their members do.
+# Members of bodies that are about people, and the personal ones among theirs.
 PEOPLE = re.compile(
     r"customer\w*|consumer|buyer|user|receiver_info|billing|shipping|\w*address|recipient\w*|payment_account_holder"
 )

@@ -79,7 +79,7 @@ def test_a_person_is_forgotten(cli: Cli, pipe: e2e.Pipe, forgotten: Forgotten) -
     for row in pipe.rows("scalapay", "it-forgotten").values():
         assert {"residue", "erased_at", "hash", "received_at", "claim", "fingerprint"} <= set(row)
         assert not {"body", "headers", "body_of"} & set(row)
-    # Where the order stands is as it was.
+    # The order's state is as it was.
     before, after = forgotten.view_before, pipe.views("scalapay", "it-forgotten")[ORDER]
     assert {name: after.get(name) for name in ("total", "payment_state", "currency")} == {
         name: before.get(name) for name in ("total", "payment_state", "currency")

@@ -110,7 +110,7 @@ def test_it_begins_behind_an_event_and_takes_what_is_meant(
     target.taken.clear()
     told = cli.json(*forward, "--since", "1h", "--type", "payment.captured")
     assert {line["type"] for line in told} == {"payment.captured"} and target.ids == [line["id"] for line in told]
-    # What was not meant is passed, not put off.
+    # What was not selected is passed, not put off.
     assert cli.json(*forward) == []
 
 
@@ -231,7 +231,7 @@ def test_the_original_deliveries_are_signed_for_another_receiver(
 
 
 def test_to_another_stack_events_keep_their_names(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path: Path) -> None:
-    """A second stack of outputs alone stands for the deployed one: its table is the first one's, its URLs are not."""
+    """A second stack of outputs alone takes the place of the deployed one: its table is the first one's, its URLs are not."""
     stack = pipe.stack
     outputs = dict(stack.outputs) | {
         f"{provider}Url": f"https://deployed{number}.example/"

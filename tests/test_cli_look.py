@@ -1,4 +1,4 @@
-"""`hookmill events` and `hookmill orders`: what arrived and where orders stand."""
+"""`hookmill events` and `hookmill orders`: what arrived, and the orders' state."""
 
 from __future__ import annotations
 

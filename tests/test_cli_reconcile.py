@@ -128,7 +128,7 @@ def test_late_webhooks_change_nothing_and_later_ones_do(
     assert states(pipe) == brought | expected
     (shown,) = cli.json("orders", "show", f"{SOURCE}/{name(ORDERS - 1)}", "--view")
     assert (shown["current"], len(shown["events"])) == (True, 2)
-    # What the webhook does not tell is as it was read back.
+    # What the webhook leaves out is as it was fetched.
     assert shown["view"]["order"]["number"] == "20210126080841ba2"
     listed = cli.json("events", "list", "--source", SOURCE, "--limit", "1000")
     assert sum("reconcile" in told["marks"] for told in listed) == ORDERS - BROUGHT

@@ -389,7 +389,7 @@ def test_an_odd_request_is_answered(pipe: e2e.Pipe, target: str, what: str) -> N
     genuine = pipe.signed(provider, e2e.sample(provider, SAMPLES[target]), "hostile")
     answer = pipe.invoke(provider, ODD[what](genuine))
     if target in ("shopline-token", "selldone"):
-        # A URL token vouches for whatever body comes with it, none at all included, and stands at the path's end.
+        # A URL token vouches for whatever body comes with it, none at all included, and is at the path's end.
         genuine_still = what in (*STILL_GENUINE, "no headers", "body missing")
     else:
         # The signature covers no path: what follows the source there is nobody's business.

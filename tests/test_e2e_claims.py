@@ -1,4 +1,4 @@
-"""An event's name, through function URLs: repeats, second happenings, conflicts and revisions told apart."""
+"""An event's name, through function URLs: repeats, second happenings, conflicts and revisions are distinguished."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RACERS = 8
 
 
 class Shop:
-    """A provider's shop that a test sends from: every answer is 200, and rows are told by their subject."""
+    """A provider's shop that a test sends from: every answer is 200, and rows are found by their subject."""
 
     def __init__(self, pipe: e2e.Pipe, provider: str) -> None:
         self.pipe, self.provider = pipe, provider
@@ -114,7 +114,7 @@ def test_a_payment_from_created_to_refunded_twice(scalapay: Shop) -> None:
     scalapay.send(refund(token, "10.00"), **stamped(3))
     assert len(scalapay.rows(token)) == 5
 
-    # Equal bytes, signed anew: a repeat or a second refund of that amount. Nobody can tell.
+    # Equal bytes, signed again: a repeat or a second refund of that amount. Nobody can know.
     scalapay.send(refund(token, "10.00"), **stamped(9))
     marked = {sk: row for sk, row in scalapay.rows(token).items() if row.get("mark")}
     [(again, row)] = marked.items()
@@ -235,7 +235,7 @@ def test_one_trace_id_over_two_bodies_is_a_conflict(shopline: Shop) -> None:
     subject = "c" * 24
     bodies = [shopline_order(subject, "order/update", status, 1, "trace") for status in ("confirmed", "pending")]
     shopline.send(*bodies)
-    # The same content with its keys in another order is no other body.
+    # The same content with its keys in another order is the same body.
     shopline.send(dict(reversed(bodies[0].items())))
     assert sorted(shopline.marks(subject).values(), key=str) == [None, "conflict"]
 

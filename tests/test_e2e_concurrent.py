@@ -23,7 +23,7 @@ from tests.local import run, signing
 
 DELIVERIES = 500
 CLIENTS = 8
-# Wherever these stand in a body, they name an order, a part of it or an event about it.
+# Anywhere in a body these name an order, a part of it or an event about it.
 NAMES = {
     "scalev": re.compile(r"\d{6}[A-Z]{6}|event_\w+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "scalapay": re.compile(r"[0-9A-Z]{10}"),
@@ -105,7 +105,7 @@ def histories() -> list[tuple[str, dict]]:
 
 
 def of_day(file: Path, number: int) -> dict:
-    """Returns a sample delivery of another order, so many days later; the same names change in the same way."""
+    """Returns a sample delivery of another order, some days later; the same names change in the same way."""
     provider, event = file.parent.name, json.loads(file.read_text(encoding="utf-8"))
     text = signing.body_bytes(event).decode()
     if provider == "selldone":

@@ -1,4 +1,4 @@
-"""Forgeries through real function URLs: one answer that tells nothing, no row, little written."""
+"""Forgeries through real function URLs: one answer for all, no row, little written."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def forgeries(pipe: e2e.Pipe, target: str) -> dict[str, dict]:
     if target == "shopline-signed":
         query = genuine["rawQueryString"]
         forged["twice in the query"] = genuine | {"rawQueryString": f"{query}&{query}"}
-        # What is signed cannot be told of these, whoever sent them.
+        # Nobody can say what is signed in these, whoever sent them.
         forged["not JSON"] = with_body(genuine, b"{")
         forged["duplicate keys"] = with_body(genuine, b'{"a":1,"a":1}')
         forged["10,000 deep"] = with_body(genuine, b"[" * 10_000 + b"]" * 10_000)

@@ -254,7 +254,7 @@ def test_an_alarm_rings_and_ends(pipe: e2e.Pipe, course: dict[str, tuple[str, st
 
 
 def test_silence_needs_two_of_three(pipe: e2e.Pipe) -> None:
-    """What the local stack can tell of it: its figures."""
+    """Its figures, which are all that the local stack can show of it."""
     client = pipe.stack.client("cloudwatch")
     (alarm,) = client.describe_alarms(AlarmNames=[pipe.stack.physical("SourcesAreSilent")])["MetricAlarms"]
     assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (300, 3, 2)

@@ -48,7 +48,7 @@ class Late:
 
 @dataclass
 class Made:
-    """What the commands are about: an event, its repeat, and letters to be looked at and sent back."""
+    """What the commands are about: an event, its repeat, and dead letters to be looked at and sent back."""
 
     stack: Stack
     cli: Cli
@@ -59,14 +59,14 @@ class Made:
     api: Api
     shop_order: str
     plan: Path
-    # A subject whose events tell nothing of an order.
+    # A subject whose events are not about an order.
     thing: str
     # By table, the items that commands erase or change, as they were.
     items: list[tuple[str, dict]] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def restore(self) -> None:
-        """Puts back what earlier commands erased. A row that is there already is no news to the relay."""
+        """Puts back what earlier commands erased. The relay ignores a row that is there already."""
         for table, item in self.items:
             self.stack.client("dynamodb").put_item(TableName=self.stack.outputs[table], Item=item)
 
@@ -230,7 +230,7 @@ GROUPS: dict[str, Group] = {
         )
     ),
 }
-# Without it, letters that were looked at stay hidden for 30 seconds, and nothing else comes of it.
+# Without it, dead letters that were looked at stay hidden for 30 seconds, and nothing else happens.
 UNMISSED = {"sqs:ChangeMessageVisibility"}
 # MiniStack lets everybody call CloudWatch in the form that the tool's client speaks.
 UNENFORCED = {"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"}
@@ -287,7 +287,7 @@ def made(
         (EVENTS, item(pipe.stack, EVENTS, *slot_key(late.slot))),
         *((EVENTS, item(pipe.stack, EVENTS, *event_key(one))) for one in (late.event, thing["id"])),
         (ORDERS, view),
-        # A view of what is no order, as a mapping's mistake would leave it.
+        # A view of what is not an order, as a mapping's mistake would leave it.
         (ORDERS, view | {"pk": {"S": order_of(thing["id"])}}),
     ]
     shop_order, about = api.orders[0]["id"], order_of(thing["id"])
@@ -411,7 +411,7 @@ def was_refused(arguments: list[str], ran: Ran, action: str) -> bool:
             told = [line["message"] + line.get("next", "") for line in unknown(ran)] or [ran.err]
             return ran.code in (1, NO_PERMISSION) and any(action in text for text in told)
         case ["dlq", "redrive"] | ["quarantine", "admit"] if ran.code == 1:
-            # What was done before the refusal is told letter by letter, or delivery by delivery.
+            # What was done before the refusal is reported dead letter by dead letter, or delivery by delivery.
             return action in ran.out
         case _:
             return ran.code == NO_PERMISSION and action in ran.err

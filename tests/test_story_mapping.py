@@ -68,7 +68,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], baseline: Path, tm
     assert set(told) == {"data.totals.total.amount", "sequence"}
     assert told["data.totals.total.amount"] == [{"id": sent[0], "old": "4070", "new": "40.7"}]
     assert (lines[-1]["events"], lines[-1]["changed"], lines[-1]["sequence_changes"]) == (3, 1, 1)
-    # The mended build is the one that is deployed.
+    # The fixed build is the one that is deployed.
     (totals,) = cli.json("reread", "--source", SOURCE)
     assert (totals["events"], totals["changed"], totals["mappings"]) == (3, 0, {"scalapay": [[1, 1]]})
     # First what would be done, then doing it.
@@ -85,7 +85,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], baseline: Path, tm
     assert pipe.views("scalapay", "it-story")[ORDER]["total"] == "40.7"
     assert "18446744073709551615" not in pipe.views("scalapay", "it-story")[ORDER]["view"]
     assert cli.run("orders", "show", ORDER).code == 0
-    # The reader tells the correction by its own id, which a large one would be fetched by.
+    # The reader knows the correction by its own id, by which a large one would be fetched.
     assert pipe.read(correction_id) == correction.event
     # Again nothing is left to be done.
     (again,) = cli.json("reread", "publish", "--resume", str(run_file), "--yes")

@@ -117,7 +117,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, api: Api, token: str) -> None:
     }
     assert cli.json(*line)[-1]["missing"] == 0
 
-    # A webhook that the shop sends again is known, or stands where reconciling put it; no view changes.
+    # A webhook that the shop sends again is known, or is where reconciling put it; no view changes.
     restart(pipe, "shopline")
     assert [pipe.send("shopline", event).status for event in events] == [200] * ORDERS
     rows = pipe.rows("shopline", "night")

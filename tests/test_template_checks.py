@@ -9,7 +9,7 @@ from tests.test_template import CHECKS
 
 DELETE = object()
 
-# The check that must notice, where the template is broken, and what stands there then.
+# The check that must notice, the broken place in the template, and its value then.
 MUTATIONS = [
     ("check_stream_mapping", "RelayFunction Events Stream Properties StartingPosition", "LATEST"),
     ("check_stream_mapping", "RelayFunction Events Stream Properties ParallelizationFactor", 2),

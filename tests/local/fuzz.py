@@ -1,4 +1,4 @@
-"""Fuzzes the targets of `tests/fuzz` under libFuzzer and tells what came of each.
+"""Fuzzes the targets of `tests/fuzz` under libFuzzer and reports each one's result.
 
     python -m tests.local.fuzz [--seconds 60] [--runs 1000000] [--json] [target …]
 
@@ -158,7 +158,7 @@ def table(results: list[Result]) -> str:
 
 
 def advise(binary: Path, target: str, finding: str) -> None:
-    """Says how to see a finding again, and where it is kept once it is mended."""
+    """Says how to reproduce a finding, and where it is kept once it is fixed."""
     say(f"\n{target}: {finding}")
     if (ROOT / finding).is_file():
         say(f"  again:    {binary.relative_to(ROOT)} {finding}")

@@ -72,7 +72,7 @@ def is_ready(port: int) -> bool:
 
 
 def wait_until_ready(port: int, state: Path, process: subprocess.Popen) -> None:
-    """Waits for MiniStack's first answer; a process that ends instead is told with its log."""
+    """Waits for MiniStack's first answer; a process that ends instead is reported with its log."""
     deadline = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < deadline:
         if process.poll() is not None:

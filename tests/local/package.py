@@ -38,7 +38,7 @@ def package(template: Path, binaries: Path, target: Path) -> tuple[Path, str]:
     return packaged, digest.hexdigest()
 
 
-# Batch calls, which are no actions of their own on AWS, by the action that allows them there.
+# Batch calls, which are not actions of their own on AWS, by the action that allows them there.
 BATCHES = {
     "sqs:SendMessage": "sqs:SendMessageBatch",
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",

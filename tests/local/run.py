@@ -34,7 +34,7 @@ NOT_SENT = ("host", "content-length", "connection", "via")
 NOT_SENT_PREFIXES = ("x-forwarded-", "x-amzn-", "x-amz-")
 # What `hookmill send` calls a delivery that made a row.
 KEPT = ("new", "conflict", "revision", "possiblyrepeated")
-# The order whose story is told, if it was sent: a payment from its creation to its refunds.
+# The order that is followed, if it was sent: a payment from its creation to its refunds.
 STORY = "scalapay/it/21KLT3YDWT"
 ORDER_COLUMNS = ("pk", "order_state", "payment_state", "fulfillment_state", "total", "currency", "refunded")
 
@@ -53,7 +53,7 @@ class Sent:
 
     @property
     def failed(self) -> bool:
-        """Our side was at fault, which no sample may bring about."""
+        """The delivery failed on our side, which no sample may bring about."""
         return self.outcome in ("failed", "missing") or (self.type or "").startswith("error")
 
 
@@ -91,7 +91,7 @@ def send_all(stack: Stack, tool: Path, files: list[Path], progress: Progress) ->
 
 
 def send_group(stack: Stack, tool: Path, files: list[Path], progress: Progress) -> list[Sent]:
-    """Sends one provider's cases with the operator's tool, which tells what each was kept as."""
+    """Sends one provider's cases with the operator's tool, which reports what each was kept as."""
     if not files:
         return []
     command = [tool, f"--local={stack.port}", "--json", "send", *files]
@@ -311,7 +311,7 @@ def run(stack: Stack, tool: Path, files: list[Path], say) -> tuple[list[Sent], l
     drained = wait_until_drained(stack, before + kept)
     if not drained:
         say(f"Not drained after {DRAIN_SECONDS_MAX} s: see {stack.state / 'ministack.log'}")
-    say("Reading what came of them …")
+    say("Reading the results …")
     read_types(stack, deliveries)
     views = orders(stack)
     totals = counts(stack, deliveries, views)

@@ -288,7 +288,7 @@ class Parser:
 
 
 def join_surrogates(text: str) -> str:
-    """Joins high and low surrogates that stand together into one character."""
+    """Joins adjacent high and low surrogates into one character."""
     units = text.encode("utf-16-le", "surrogatepass")
     return units.decode("utf-16-le", "surrogatepass")
 

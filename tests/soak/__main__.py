@@ -47,7 +47,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is over, and its stack, while that still stands."""
+    """A run that is over, and its stack, which still runs."""
 
     deployed: Stack
     deliveries: list[Delivery]
@@ -67,7 +67,7 @@ def soak(
 ) -> tuple[Account, dict]:
     """Brings a stack of its own up behind a proxy, puts it under load and fire, and makes the account.
 
-    `afterwards` is called while the stack still stands.
+    `afterwards` is called while the stack still runs.
     """
     began = time.monotonic()
     ministack.refuse_taken_port(port)
@@ -118,7 +118,7 @@ def under_fire(deployed: Stack, proxy: Proxy, options: Options, say: Say, began:
     redriven, settled = settle(deployed, consumer, say)
     settling = time.monotonic() - started - sending
     consumer.stop()
-    say("Reading what came of them …")
+    say("Reading the results …")
     found = observer.observe(deployed, consumer, reader.read)
     account = verifier.account(clients.deliveries, found)
     failures = clients.failures + sorted(consumer.failures)

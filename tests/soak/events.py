@@ -1,4 +1,4 @@
-"""What the providers have to tell: orders with their histories, and everything else, each event once.
+"""The providers' events: orders with their histories, and everything else, each event once.
 
 The sample deliveries are the templates.  Every order has ids, amounts and times of its own, so that whatever
 gets mixed up shows.  Who makes a history knows where it must end: each event says what it tells of its order
@@ -47,9 +47,9 @@ class Event:
 
     id: str
     request: Request
-    # Its canonical type, where the template's reading tells it.
+    # Its canonical type, if the template's reading has one.
     type: str | None
-    # Whether it has a say in an order's view, where it stands there, and what it tells of each axis.
+    # Its part in an order's view: if any, its place there, and its value for each axis.
     in_view: bool
     place: tuple = ()
     tells: tuple[tuple[str, str], ...] = ()
@@ -93,7 +93,7 @@ class Providers:
         body = self.renamed(provider, signing.body_bytes(sample))
         event = self.event(source, sample, body)
         if event.id in self.known:
-            # What has neither an id nor a time is told from its like by its bytes.
+            # Without an id or a time, an event differs from others by its bytes alone.
             event = self.event(source, sample, marked(body, self.made))
         self.known.add(event.id)
         return event
@@ -246,7 +246,7 @@ class Providers:
         return Event(id_, request, type_, in_view, place, tuple((tells or {}).items()))
 
     def renamed(self, provider: str, body: bytes) -> bytes:
-        """Returns the body with its ids replaced wherever they stand, and every other byte as it was."""
+        """Returns the body with its ids replaced everywhere, and every other byte as it was."""
         for pattern, make in IDS[provider]:
             found = pattern.search(body)
             if found:
@@ -280,7 +280,7 @@ class Providers:
 
 # --- The providers' words ----------------------------------------------------
 
-# By status: where the order stands, and its parcel.
+# By status: the order's state, and its parcel's.
 SCALEV_STATUSES = {
     "pending": ("pending", "pending"),
     "confirmed": ("confirmed", "pending"),
@@ -311,7 +311,7 @@ SELLDONE_STEPS = {
     "ToCustomer": ("confirmed", "paid", "delivered"),
 }
 
-# Where ids stand in a body, and what makes another of the same kind.
+# The places of ids in a body, and what makes another of the same kind.
 IDS = {
     "scalev": (
         (re.compile(rb'"unique_id"\s*:\s*"(event_\w+)"'), "event_token"),

@@ -15,7 +15,7 @@ PROC = Path("/proc")
 
 
 class Killer(Background):
-    """Kills a random function at random times, so many a minute."""
+    """Kills a random function at random times, at a rate a minute."""
 
     def __init__(self, ministack_pid: int, a_minute: float, seed: int) -> None:
         if a_minute and not (PROC / "self" / "environ").exists():
@@ -49,7 +49,7 @@ class Killer(Background):
         return found
 
     def kill(self, pid: int) -> bool:
-        """Kills one process, if it is still the one that was meant."""
+        """Kills one process, if it is still the selected one."""
         try:
             process = os.pidfd_open(pid)
         except OSError:
@@ -71,7 +71,7 @@ def children(pid: int) -> list[int]:
     found = []
     for status in PROC.glob("[0-9]*/stat"):
         try:
-            # The name stands in brackets and may hold anything; the state and the parent follow on it.
+            # The name is in brackets and may hold anything; the state and the parent follow on it.
             _, parent = status.read_text(errors="replace").rpartition(")")[2].split()[:2]
         except (OSError, ValueError):
             continue

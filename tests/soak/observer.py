@@ -47,13 +47,13 @@ class Found:
     # By event id; `body` is decompressed.
     rows: dict[str, dict] = field(default_factory=dict)
     refused: list[dict] = field(default_factory=list)
-    # The ids of the rows in the order in which the table's stream told of them: the order of keeping.
+    # The ids of the rows in the order of the table's stream, which is the order of keeping.
     stream: list[str] = field(default_factory=list)
     # In the order of their receipt.
     messages: list[Message] = field(default_factory=list)
     # By partition key.
     views: dict[str, dict] = field(default_factory=dict)
-    # Some events by id, as the read function tells them.
+    # Some events by id, as the read function returns them.
     read: dict[str, dict] = field(default_factory=dict)
     dead_letters: dict[str, list[str]] = field(default_factory=dict)
     # What was left in the queues.
@@ -200,7 +200,7 @@ def redrive(stack: Stack) -> int:
 
 
 def observe(stack: Stack, consumer: Consumer, read: dict[str, dict]) -> Found:
-    """Reads everything there is; `read` is what the read function told under fire."""
+    """Reads everything there is; `read` is what the read function returned under fire."""
     pipe = e2e.Pipe(stack)
     found = Found(messages=list(consumer.messages), read=dict(read))
     for item in scan(stack, "EventsTable"):
@@ -239,7 +239,7 @@ def scan(stack: Stack, table: str, attributes: str = "") -> Iterator[dict]:
 
 
 def read_stream(stack: Stack) -> list[str]:
-    """Returns the ids of the event rows in the order in which the stream tells of them."""
+    """Returns the ids of the event rows in the stream's order."""
     client = stack.client("dynamodbstreams")
     table = stack.client("dynamodb").describe_table(TableName=stack.outputs["EventsTable"])["Table"]
     arn = table["LatestStreamArn"]

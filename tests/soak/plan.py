@@ -86,7 +86,7 @@ class Plan:
         provider = event.request.provider
         source = event.id.split("/")[1]
         scheme = self.sources[provider]["sources"][source]
-        # No forgery has a genuine delivery's bytes: what is kept of it can be told by its hash.
+        # No forgery has a genuine delivery's bytes: a row that keeps one is found by its hash.
         self.providers.made += 1
         body = marked(event.request.body, self.providers.made)
         sample = {

@@ -42,7 +42,7 @@ TARGETS = {
     "AmazonSQS.ListQueues": "sqs",
     "secretsmanager.ListSecrets": "secretsmanager",
 }
-# What the call did stands; its answer is cut off before its first byte.
+# The call has its effect; its answer ends before its first byte.
 LOSE_ANSWER = {"response": {"abort_bytes": 0}}
 RESET = {"reset": True}
 

@@ -116,7 +116,7 @@ def place_deliveries(result: Account, deliveries: list[Delivery], state: State) 
         result.deliveries[place] += 1
         if place in BAD:
             id_ = delivery.sending.event.id
-            # What the stream never told of, no relay can have lost: that would be the local AWS.
+            # A row that was never in the stream was lost by the local AWS, not by the relay.
             told = "told" if id_ in state.found.stream else "did not tell"
             example = f"{id_} (answered {delivery.answer}; the stream {told} of it)"
             result.faults[place.removeprefix("FAULT: ")].append(example)
