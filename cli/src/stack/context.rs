@@ -9,7 +9,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use edge::aws::clock::Clock;
 use edge::keep::store::Store;
-use edge::{Eraser, Orders, ViewConfig};
+use edge::{Eraser, Rebuilder, ViewConfig, Views};
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
@@ -132,8 +132,13 @@ impl Context {
     }
 
     /// The order views.
-    pub async fn orders(&self) -> Result<Orders, Error> {
-        Ok(Orders::new(self.tables().await?, self.dynamodb(), self.clock.clone()))
+    pub async fn views(&self) -> Result<Views, Error> {
+        Ok(Views::new(self.dynamodb(), self.tables().await?.orders_table))
+    }
+
+    /// The rebuilder of order views.
+    pub async fn rebuilder(&self) -> Result<Rebuilder, Error> {
+        Ok(Rebuilder::new(self.tables().await?, self.dynamodb()))
     }
 
     /// What erases bodies.
@@ -141,7 +146,8 @@ impl Context {
         Ok(Eraser::new(self.tables().await?, self.dynamodb(), self.clock.clone()))
     }
 
-    async fn tables(&self) -> Result<ViewConfig, Error> {
+    /// The names of both tables.
+    pub async fn tables(&self) -> Result<ViewConfig, Error> {
         let deployment = self.deployment().await?;
         Ok(ViewConfig {
             events_table: deployment.events_table()?.to_owned(),

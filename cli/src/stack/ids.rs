@@ -134,7 +134,7 @@ async fn is_kept(context: &Context, pk: &str) -> Result<bool, Error> {
     if !output.items().is_empty() {
         return Ok(true);
     }
-    let view = context.orders().await?.view(pk).await.map_err(|error| store_failed(&error))?;
+    let view = context.views().await?.view(pk).await.map_err(|error| store_failed(&error))?;
     Ok(view.is_some())
 }
 

@@ -224,13 +224,18 @@ impl World {
         events.map(|event| (event["id"].as_str().unwrap().to_owned(), event)).collect()
     }
 
+    /// The orders function.
+    pub(crate) async fn consumer(&self) -> edge::Orders {
+        edge::Orders::new(self.context.tables().await.unwrap(), self.context.dynamodb(), self.context.clock.clone())
+    }
+
     /// Joins a kept event into its order's view.
     pub(crate) async fn join(&self, key: &EventKey) {
         let stored = self.context.store().await.unwrap().load(key).await.unwrap().unwrap();
         let provider = Provider::named(key.parts().unwrap().0).unwrap();
         let body = provider.read(&stored.row).to_json().unwrap();
         let batch = json!({"Records": [{"messageId": "1", "body": body}]});
-        let failures = self.context.orders().await.unwrap().apply(serde_json::from_value(batch).unwrap()).await;
+        let failures = self.consumer().await.apply(serde_json::from_value(batch).unwrap()).await;
         assert_eq!(json!(failures)["batchItemFailures"], json!([]));
     }
 }

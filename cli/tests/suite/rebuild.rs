@@ -39,7 +39,7 @@ pub(crate) async fn misread(world: &World, id: &str, change: impl Fn(&mut Value)
     change(&mut event);
     let event: Event = serde_json::from_value(event).unwrap();
     let batch = json!({"Records": [{"messageId": "1", "body": event.to_json().unwrap()}]});
-    let failures = world.context.orders().await.unwrap().apply(serde_json::from_value(batch).unwrap()).await;
+    let failures = world.consumer().await.apply(serde_json::from_value(batch).unwrap()).await;
     assert_eq!(json!(failures)["batchItemFailures"], json!([]));
 }
 

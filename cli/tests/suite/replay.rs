@@ -133,7 +133,7 @@ async fn a_view_stays_as_it_is() {
         .collect();
     assert_eq!(records.len(), 2);
     let batch = serde_json::from_value(json!({"Records": records})).unwrap();
-    let failures = world.context.orders().await.unwrap().apply(batch).await;
+    let failures = world.consumer().await.apply(batch).await;
     assert_eq!(json!(failures)["batchItemFailures"], json!([]));
     assert_eq!(item().await, before);
 }

@@ -126,7 +126,7 @@ async fn corrections_go_out_once_the_build_is_deployed_and_views_are_mended() {
     for id in &ids {
         world.join(&EventKey::from_id(id).unwrap()).await;
     }
-    let view = async || world.context.orders().await.unwrap().view("scalapay/it/A").await.unwrap().unwrap();
+    let view = async || world.context.views().await.unwrap().view("scalapay/it/A").await.unwrap().unwrap();
     let right = view().await;
     misread(&world, &ids[0], |event| event["data"]["totals"]["total"]["amount"] = "4070".into()).await;
     assert_eq!(view().await.summary().total.unwrap().to_string(), "4070");
@@ -166,7 +166,7 @@ async fn corrections_go_out_once_the_build_is_deployed_and_views_are_mended() {
     let records: Vec<Value> =
         taken.iter().map(|(body, ..)| json!({"messageId": "1", "body": body.to_string()})).collect();
     let batch = serde_json::from_value(json!({"Records": records})).unwrap();
-    let failures = world.context.orders().await.unwrap().apply(batch).await;
+    let failures = world.consumer().await.apply(batch).await;
     assert_eq!(json!(failures)["batchItemFailures"], json!([]));
     assert_eq!(view().await, right);
 }

@@ -1,10 +1,10 @@
 //! Joins the orders queue's events into order views.
 
-use edge::{Error, Orders, ViewConfig};
+use edge::{Orders, ViewConfig};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> Result<(), edge::Error> {
     edge::start_logging();
     let orders = Orders::from_config(ViewConfig::from_env()?).await;
-    edge::serve(async |batch| Ok::<_, Error>(orders.apply(batch).await)).await
+    edge::serve(orders).await
 }

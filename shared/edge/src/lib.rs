@@ -17,5 +17,7 @@ pub use lambda_runtime::Error;
 pub use orders::consumer::Orders;
 pub use orders::erasure::Eraser;
 pub use orders::read::Reader;
+pub use orders::rebuild::Rebuilder;
+pub use orders::views::Views;
 pub use receive::receiver::Receiver;
 pub use relay::relay::Relay;

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use edge::aws::clock::Clock;
 use edge::keep::error::StoreError;
 use edge::keep::item::StoredRow;
+use edge::keep::memory::Memory;
 use edge::keep::store::Store;
 use edge::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
 use serde::{Deserialize, Serialize};
 use webhook::secret::Secret;
 
 use crate::finding::{Finding, FindingKind};
-use crate::memory::Memory;
 use crate::shape::{self, Drift, Shape};
 use crate::silence::{HOUR_MS, History};
 

@@ -8,8 +8,10 @@ use aws_sdk_secretsmanager::Client as SecretsManager;
 use edge::aws::client::{PATIENT, sdk_config};
 use edge::aws::clock::Clock;
 use edge::aws::log::Line;
+use edge::aws::serve::Handler;
 use edge::keep::error::StoreError;
 use edge::keep::item::instant;
+use edge::keep::memory::Memory;
 use edge::keep::store::Store;
 use edge::keep::time_index::{SourceId, TimeIndex, ms_of};
 use edge::relay::sweep::{Sweeper, Swept};
@@ -20,7 +22,6 @@ use webhook::source::Source;
 
 use crate::finding::{Finding, FindingKind};
 use crate::learn::{Learner, Learnt, name_of};
-use crate::memory::Memory;
 use crate::silence::{HOUR_MS, Verdict};
 use crate::sources::{self, Known, Secrets};
 use crate::subscriptions::{self, Registered};
@@ -104,6 +105,16 @@ struct Run {
     failed: Vec<&'static str>,
     /// The numbers that are published: those that were found out.
     numbers: BTreeMap<&'static str, usize>,
+}
+
+impl Handler for Watch {
+    type Payload = Call;
+    type Answer = Report;
+    type Error = WatchError;
+
+    async fn handle(&self, call: Call) -> Result<Report, WatchError> {
+        self.run(call).await
+    }
 }
 
 impl Watch {

@@ -1,6 +1,6 @@
 //! What the orders queue hands over: every message becomes a view or an error, whatever stands in it.
 
-use edge::orders::consumer::{QueueBatch, told};
+use edge::orders::consumer::{QueueBatch, parse_message};
 use webhook::view::View;
 
 /// The JSON of an invocation; what is none is taken for one message's body.
@@ -13,7 +13,7 @@ pub fn queue_record(data: &[u8]) {
 }
 
 fn view(body: &str) -> Option<View> {
-    match told(body) {
+    match parse_message(body) {
         Ok((key, event)) => {
             assert_eq!(key.id(), event.id);
             crate::reading::check_message(&event);

@@ -8,7 +8,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use edge::aws::client::{HASTY, PATIENT, Patience};
 use edge::aws::clock::Clock;
 use edge::aws::config::QueueConfig;
-use edge::{Orders, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
+use edge::{Orders, Rebuilder, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
 use webhook::providers::Provider;
 
 use crate::assumptions::{TABLE_EVENTS, TABLE_ORDERS};
@@ -97,6 +97,14 @@ impl Ground {
         let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
         let dynamodb = client!(aws_sdk_dynamodb, &network, PATIENT);
         (process, Orders::new(config, dynamodb, self.clock()))
+    }
+
+    /// An operator who rebuilds views.
+    pub fn rebuilder(&self, actor: Actor) -> (Arc<Process>, Rebuilder) {
+        let process = Process::new(actor);
+        let network = self.network(&process);
+        let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
+        (process, Rebuilder::new(config, client!(aws_sdk_dynamodb, &network, PATIENT)))
     }
 }
 

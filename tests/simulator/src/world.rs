@@ -134,9 +134,9 @@ impl World {
     /// Rebuilds a view with the mended mapping, while events flow, until it is done.
     async fn rebuild(&self, number: u64, pk: String) {
         loop {
-            let (process, orders) = self.ground.orders(Actor::Operator(number));
-            let (orders, order) = (orders.with_mapping(&MENDED), pk.clone());
-            let work = Box::pin(async move { orders.rebuild(&order).await });
+            let (process, rebuilder) = self.ground.rebuilder(Actor::Operator(number));
+            let (rebuilder, order) = (rebuilder.with_mapping(&MENDED), pk.clone());
+            let work = Box::pin(async move { rebuilder.rebuild(&order).await });
             let outcome = Invocation { process, work }.await;
             self.note(|| format!("rebuild of {pk}: {}", matches!(outcome, Some(Ok(_)))));
             if let Some(Ok(rebuild)) = outcome {

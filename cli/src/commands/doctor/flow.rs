@@ -72,14 +72,14 @@ async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> 
     let now_ms = patient.context.clock.now_ms();
     let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: now_ms.saturating_sub(ON_ITS_WAY_MS) };
     let (newest, _) = newest(patient, range, NEWEST).await?;
-    let orders = patient.context.orders().await?;
+    let table = patient.context.views().await?;
     let mut views: BTreeMap<String, View> = BTreeMap::new();
     let (mut looked, mut missing) = (0, Vec::new());
     let tells = |kept: &&KeptEvent| concerns_orders(kept.event.event_type) && !kept.view.is_empty();
     for kept in newest.iter().filter(tells) {
         looked += 1;
         if !views.contains_key(&kept.key.pk) {
-            let view = orders.view(&kept.key.pk).await.map_err(|error| store_failed(&error))?;
+            let view = table.view(&kept.key.pk).await.map_err(|error| store_failed(&error))?;
             views.insert(kept.key.pk.clone(), view.unwrap_or_default());
         }
         // A view that has joined an event is not changed by joining it again.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use edge::Orders;
+use edge::Rebuilder;
 use edge::keep::error::StoreError;
 use edge::orders::rebuild::Rebuild;
 use futures_util::{StreamExt, stream};
@@ -183,12 +183,12 @@ pub async fn rebuild_all(
     telling: Telling,
     stop: &Cell<bool>,
 ) -> Result<Counts, Error> {
-    let orders = context.orders().await?;
+    let rebuilder = context.rebuilder().await?;
     let due = journal.work.due();
     let mut progress = context.output.progress("orders", due.len());
     // What is begun comes to its end and is told.
     let due = stream::iter(due).take_while(|_| std::future::ready(!stop.get()));
-    let results = due.map(|pk| one(&orders, pk, write)).buffer_unordered(AT_ONCE);
+    let results = due.map(|pk| one(&rebuilder, pk, write)).buffer_unordered(AT_ONCE);
     let mut counts = Counts::default();
     journal
         .follow(results, |pk, made| {
@@ -243,8 +243,8 @@ async fn planned(context: &Context, args: &RebuildArgs) -> Result<Vec<String>, E
 type Made = Result<Rebuild, StoreError>;
 
 /// An outage ends the whole work; what is wrong with one order is told of that order.
-async fn one(orders: &Orders, pk: String, write: bool) -> Result<(String, Made), Error> {
-    let made = if write { orders.rebuild(&pk).await } else { orders.survey(&pk).await };
+async fn one(rebuilder: &Rebuilder, pk: String, write: bool) -> Result<(String, Made), Error> {
+    let made = if write { rebuilder.rebuild(&pk).await } else { rebuilder.survey(&pk).await };
     match made {
         Err(error @ (StoreError::Service { .. } | StoreError::Compression(_))) => Err(store_failed(&error)),
         made => Ok((pk, made)),
@@ -279,7 +279,7 @@ fn line(pk: &str, made: Made, write: bool, telling: Telling) -> RebuildLine {
     line.unreadable =
         unreadable.map(|(key, reason)| UnreadableLine { event: key.id(), reason: reason.clone() }).collect();
     if made.is_change() {
-        let changed = changed(made.standing.as_ref().unwrap_or(&View::default()), &made.joined, telling.show_values);
+        let changed = changed(made.existing.as_ref().unwrap_or(&View::default()), &made.joined, telling.show_values);
         line.fields = changed.len();
         line.diff = if telling.diff { changed } else { Vec::new() };
     }

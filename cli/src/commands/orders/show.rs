@@ -62,7 +62,7 @@ pub struct Link {
 pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     let pk = ids::order(context, &args.id).await?;
     let events = of_order(context, &pk).await?;
-    let view = context.orders().await?.view(&pk).await.map_err(|error| store_failed(&error))?;
+    let view = context.views().await?.view(&pk).await.map_err(|error| store_failed(&error))?;
     let (moments, whole) = timeline(&events, view.as_ref());
     let links = links(context, &pk, &events, view.as_ref().unwrap_or(&whole)).await?;
     let current = view.as_ref().map_or(whole.is_empty(), |view| !view.clone().merge(whole));
@@ -97,13 +97,13 @@ async fn links(context: &Context, pk: &str, events: &[KeptEvent], view: &View) -
     let referred = names.iter().any(|(kind, _)| kind == "merchant_reference");
     // Without a look into the secrets the names are told all the same.
     let sources = if referred { chosen(context, &SourceArgs::default()).await.unwrap_or_default() } else { Vec::new() };
-    let orders = context.orders().await?;
+    let table = context.views().await?;
     let mut links = Vec::new();
     for (kind, name) in names {
         let mut order = None;
         for source in sources.iter().filter(|_| kind == "merchant_reference") {
             let candidate = format!("{source}/{}", Part::one(&name));
-            if candidate != pk && orders.view(&candidate).await.map_err(|error| store_failed(&error))?.is_some() {
+            if candidate != pk && table.view(&candidate).await.map_err(|error| store_failed(&error))?.is_some() {
                 order = Some(candidate);
             }
         }

@@ -1,5 +1,6 @@
-//! The loop around a function's handler. Whatever fails in it is one line in the function's log.
+//! A function's handler and the loop around it. Whatever fails in it is one line in the function's log.
 
+use std::fmt::Debug;
 use std::pin::Pin;
 
 use lambda_runtime::{Diagnostic, Error, LambdaEvent};
@@ -10,24 +11,31 @@ use serde_json::value::RawValue;
 use crate::aws::clock::Clock;
 use crate::aws::log::Line;
 
-/// Serves invocations until the runtime ends: each payload through the handler, its output or error back.
+/// The work of a function.
+pub trait Handler {
+    /// The payload of an invocation.
+    type Payload: DeserializeOwned;
+    /// The answer of an invocation.
+    type Answer: Serialize;
+    /// The error that fails an invocation.
+    type Error: Into<Diagnostic> + Debug;
+
+    /// Handles one invocation.
+    fn handle(&self, payload: Self::Payload) -> impl Future<Output = Result<Self::Answer, Self::Error>>;
+}
+
+/// Serves invocations until the runtime ends.
 ///
 /// Lambda's custom runtimes print no error of a handler, and neither does `lambda_runtime` without a subscriber, so a
 /// failed invocation would leave an empty log. The payload is taken as text and read here for the same reason.
-pub async fn serve<P, O, E, F>(handler: impl Fn(P) -> F) -> Result<(), Error>
-where
-    P: DeserializeOwned,
-    O: Serialize,
-    E: Into<Diagnostic> + std::fmt::Debug,
-    F: Future<Output = Result<O, E>>,
-{
+pub async fn serve<H: Handler>(handler: H) -> Result<(), Error> {
     let handler = &handler;
     let clock = &Clock::system();
     let service = lambda_runtime::service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         // On the heap, since an SDK call's future is tens of kilobytes deep.
-        let answer: Pin<Box<dyn Future<Output = Result<O, Diagnostic>> + '_>> = Box::pin(async move {
+        let answer: Pin<Box<dyn Future<Output = Result<H::Answer, Diagnostic>> + '_>> = Box::pin(async move {
             let answer = match read(&event.payload) {
-                Ok(payload) => handler(payload).await.map_err(Into::into),
+                Ok(payload) => handler.handle(payload).await.map_err(Into::into),
                 Err(unreadable) => Err(unreadable),
             };
             answer.inspect_err(|error| failed(error).write(clock.now_ms()))
@@ -37,7 +45,7 @@ where
     Box::pin(lambda_runtime::run(service)).await
 }
 
-/// Reads a payload. What the reader says of it names places and types, never content.
+/// Reads a payload. An error names the place and the kind of error, never content.
 fn read<P: DeserializeOwned>(payload: &RawValue) -> Result<P, Diagnostic> {
     serde_json::from_str(payload.get()).map_err(|error| Diagnostic {
         error_type: "Payload".to_owned(),

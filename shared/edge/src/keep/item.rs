@@ -23,9 +23,6 @@ pub const KIND_RELAYED: &str = "relayed";
 /// What the watch remembers.
 pub const KIND_WATCH: &str = "watch";
 
-/// The partition of everything that the watch remembers.
-pub const WATCH_PARTITION: &str = "watch";
-
 /// When a row's body was erased; no other row has it.
 pub const ERASED_AT: &str = "erased_at";
 

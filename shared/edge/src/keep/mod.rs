@@ -4,5 +4,6 @@ pub mod store;
 pub mod item;
 pub mod compression;
 pub mod time_index;
+pub mod memory;
 pub mod contribution;
 pub mod error;

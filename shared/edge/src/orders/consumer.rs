@@ -1,37 +1,30 @@
-//! From the orders queue to the order view: a join, written under the condition that nobody wrote in between.
+//! From the orders queue to the order views: joins a batch's events, and reports what has to come again.
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use webhook::claim::EventKey;
 use webhook::event::Event;
-use webhook::providers::{PROVIDERS, Provider};
-use webhook::view::{Refunded, Summary, View};
+use webhook::providers::Provider;
+use webhook::view::View;
 
 use crate::aws::client::{PATIENT, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::ViewConfig;
 use crate::aws::log::Line;
-use crate::keep::compression;
+use crate::aws::serve::Handler;
 use crate::keep::contribution::Contribution;
-use crate::keep::error::{StoreError, condition_held};
-use crate::keep::item::{Item, bytes, text};
 use crate::keep::store::Store;
-
-/// A view is joined anew this often when another writer comes first.
-pub(super) const ATTEMPTS_MAX: u32 = 8;
+use crate::orders::views::Views;
 
 /// The reference consumer: keeps one current view of every order.
 #[derive(Debug)]
 pub struct Orders {
-    pub(super) client: Client,
-    pub(super) table: String,
-    pub(super) store: Store,
+    views: Views,
+    store: Store,
     clock: Clock,
-    mapping: &'static [&'static Provider],
 }
 
 /// One invocation's messages.
@@ -74,6 +67,16 @@ impl QueueBatch {
     }
 }
 
+impl Handler for Orders {
+    type Payload = QueueBatch;
+    type Answer = PartialFailures;
+    type Error = Infallible;
+
+    async fn handle(&self, batch: QueueBatch) -> Result<PartialFailures, Infallible> {
+        Ok(self.apply(batch).await)
+    }
+}
+
 impl Orders {
     /// A consumer as the environment describes it.
     pub async fn from_config(config: ViewConfig) -> Self {
@@ -81,16 +84,10 @@ impl Orders {
         Orders::new(config, client, Clock::system())
     }
 
-    /// A consumer over a given client and a given clock.
+    /// A consumer with this client and this clock.
     pub fn new(config: ViewConfig, client: Client, clock: Clock) -> Self {
         let store = Store::new(client.clone(), config.events_table);
-        Orders { client, table: config.orders_table, store, clock, mapping: &PROVIDERS }
-    }
-
-    /// The same consumer with other readings than this build's.
-    #[must_use]
-    pub fn with_mapping(self, mapping: &'static [&'static Provider]) -> Self {
-        Orders { mapping, ..self }
+        Orders { views: Views::new(client, config.orders_table), store, clock }
     }
 
     /// Joins a batch's events into their views, each view read and written once.
@@ -111,7 +108,7 @@ impl Orders {
             }
         }
         for (pk, (view, indexes)) in joined {
-            if let Err(error) = self.join(&pk, view).await {
+            if let Err(error) = self.views.join(&pk, view).await {
                 self.failed(&pk, &error.chain());
                 failed.extend(indexes);
             }
@@ -119,13 +116,8 @@ impl Orders {
         PartialFailures { batch_item_failures: failures(&batch.records, &failed) }
     }
 
-    /// The current view of a subject.
-    pub async fn view(&self, pk: &str) -> Result<Option<View>, StoreError> {
-        Ok(self.get(pk).await?.map(|(view, _)| view))
-    }
-
     async fn event(&self, body: &str) -> Result<(String, View), String> {
-        let (key, event) = told(body)?;
+        let (key, event) = parse_message(body)?;
         if event.dataref.is_none() {
             return Ok((key.pk, View::of(&event)));
         }
@@ -135,49 +127,9 @@ impl Orders {
             None => key,
         };
         let stored = self.store.load(&key).await.map_err(|error| error.chain())?.ok_or("its row is missing")?;
-        let provider = self.provider(&key).ok_or("no provider has this name")?;
+        let provider = Provider::of(&key).ok_or("no provider has this name")?;
         let contribution = Contribution::of(provider, &stored).map_err(|error| error.chain())?;
         Ok((key.pk, contribution.view))
-    }
-
-    pub(super) fn provider(&self, key: &EventKey) -> Option<&'static Provider> {
-        let (name, ..) = key.parts()?;
-        self.mapping.iter().copied().find(|provider| provider.name == name)
-    }
-
-    async fn join(&self, pk: &str, news: View) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (mut view, etag) =
-                self.get(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
-            if !view.merge(news.clone()) || self.put(pk, &view, etag).await? {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Contended)
-    }
-
-    pub(super) async fn get(&self, pk: &str) -> Result<Option<(View, String)>, StoreError> {
-        let request = self.client.get_item().table_name(&self.table).consistent_read(true).key("pk", text(pk));
-        let output = request.send().await.map_err(|error| StoreError::service("get an order view", &error))?;
-        let Some(item) = output.item else { return Ok(None) };
-        let missing = |reason: &'static str| move || StoreError::row(pk, reason);
-        let compressed = item.get("view").and_then(|value| value.as_b().ok()).ok_or_else(missing("it has no view"))?;
-        let json = compression::decompress(compressed.as_ref()).map_err(|error| StoreError::compressed(pk, error))?;
-        let view = serde_json::from_slice(&json).map_err(|error| StoreError::row(pk, error))?;
-        let etag = item.get("etag").and_then(|value| value.as_s().ok()).ok_or_else(missing("it has no etag"))?;
-        Ok(Some((view, etag.clone())))
-    }
-
-    /// Writes a view if the standing one is still the one that was read. Returns whether it was.
-    pub(super) async fn put(&self, pk: &str, view: &View, read_etag: Option<String>) -> Result<bool, StoreError> {
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(view_item(pk, view)?));
-        let request = match read_etag {
-            None => request.condition_expression("attribute_not_exists(pk)"),
-            Some(etag) => {
-                request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(&etag))
-            }
-        };
-        condition_held("put an order view", request.send().await)
     }
 
     fn failed(&self, what: &str, reason: &str) {
@@ -191,44 +143,11 @@ impl Orders {
     }
 }
 
-/// What a message's body tells, and under which name, or why it tells nothing. Public for the fuzz targets.
-pub fn told(body: &str) -> Result<(EventKey, Event), String> {
+/// Returns a message's event and its key, or why it is not an event. Public for the fuzz targets.
+pub fn parse_message(body: &str) -> Result<(EventKey, Event), String> {
     let event: Event = serde_json::from_str(body).map_err(|error| format!("not a canonical event: {error}"))?;
     let key = EventKey::from_id(&event.id).ok_or("its id names no event")?;
     Ok((key, event))
-}
-
-/// A view's row: the view itself, and its axes and sums for people and queries.
-fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
-    let json = serde_json::to_vec(view).map_err(|error| StoreError::row(pk, error))?;
-    let mut item = Item::from([
-        ("pk".to_owned(), text(pk)),
-        ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),
-        ("view".to_owned(), bytes(compression::compress_view(&json).map_err(StoreError::Compression)?)),
-    ]);
-    item.extend(summary_attributes(&view.summary()));
-    Ok(item)
-}
-
-fn summary_attributes(summary: &Summary) -> impl Iterator<Item = (String, AttributeValue)> {
-    fn word(state: Option<&impl Serialize>) -> Option<String> {
-        serde_json::to_value(state?).ok()?.as_str().map(str::to_owned)
-    }
-    let refunded = match summary.refunded {
-        Refunded::Nothing => None,
-        Refunded::Unknown => Some("unknown".to_owned()),
-        Refunded::Amount(amount) => Some(amount.to_string()),
-    };
-    [
-        ("order_state", word(summary.order_state.as_ref())),
-        ("payment_state", word(summary.payment_state.as_ref())),
-        ("fulfillment_state", word(summary.fulfillment_state.as_ref())),
-        ("total", summary.total.map(|total| total.to_string())),
-        ("currency", summary.currency.clone()),
-        ("refunded", refunded),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), text(&value?))))
 }
 
 /// Failed messages, and in their groups everything after them: a FIFO group goes on in its order or not at all.

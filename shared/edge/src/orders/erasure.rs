@@ -14,8 +14,8 @@ use crate::keep::contribution::Contribution;
 use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{Item, KeptBody, StoredRow, bytes, instant, text};
 use crate::keep::store::{CHUNK_SK, Store, chunk_partition};
-use crate::orders::consumer::Orders;
-use crate::orders::rebuild::Rebuild;
+use crate::orders::rebuild::Rebuilder;
+use crate::orders::views::Views;
 
 /// Rounds over a partition while events keep coming to it.
 const ROUNDS_MAX: u32 = 4;
@@ -26,7 +26,8 @@ pub struct Eraser {
     client: Client,
     table: String,
     store: Store,
-    orders: Orders,
+    views: Views,
+    rebuilder: Rebuilder,
     clock: Clock,
 }
 
@@ -66,8 +67,9 @@ impl Eraser {
     /// An eraser with these clients and this clock.
     pub fn new(config: ViewConfig, client: Client, clock: Clock) -> Self {
         let store = Store::new(client.clone(), config.events_table.clone());
+        let views = Views::new(client.clone(), config.orders_table.clone());
         let table = config.events_table.clone();
-        Eraser { orders: Orders::new(config, client.clone(), clock.clone()), store, table, client, clock }
+        Eraser { rebuilder: Rebuilder::new(config, client.clone()), views, store, table, client, clock }
     }
 
     /// Returns what would be erased of a partition: the events that were received before a time, or all.
@@ -93,8 +95,7 @@ impl Eraser {
                 break;
             }
         }
-        let rebuild: Rebuild = self.orders.rebuild(pk).await?;
-        erasure.view_changed = Some(rebuild.is_change());
+        erasure.view_changed = Some(self.rebuilder.rebuild(pk).await?.is_change());
         Ok(erasure)
     }
 
@@ -152,7 +153,7 @@ impl Eraser {
             Rest::Remainder(remainder) => self.put_remainder(&stored, remainder).await?,
             // What the view has of an event that cannot be read is all that there is of it.
             Rest::Unreadable(reason) => {
-                let mut view = self.orders.view(&stored.row.key.pk).await?.unwrap_or_default();
+                let mut view = self.views.view(&stored.row.key.pk).await?.unwrap_or_default();
                 view.retain(|register| register.event == stored.row.key.id());
                 let remainder = Contribution::unreadable(&stored, &reason, view).remainder()?;
                 self.put_remainder(&stored, remainder).await?;

@@ -1,6 +1,7 @@
 //! Order views: joined from the orders queue's events, read, rebuilt, and erased.
 
 pub mod consumer;
+pub mod views;
 pub mod rebuild;
 pub mod read;
 pub mod erasure;

@@ -8,18 +8,18 @@ use webhook::event::corrected;
 use webhook::providers::Provider;
 
 use crate::aws::client::{PATIENT, sdk_config};
-use crate::aws::clock::Clock;
 use crate::aws::config::ViewConfig;
+use crate::aws::serve::Handler;
 use crate::keep::item::KeptBody;
 use crate::keep::store::Store;
-use crate::orders::consumer::Orders;
+use crate::orders::views::Views;
 
 /// Answers `{"id": "<event id>"}` with the canonical event and `{"order": "<provider>/<source>/<subject>"}` with the
 /// order's view.
 #[derive(Debug)]
 pub struct Reader {
     store: Store,
-    orders: Orders,
+    views: Views,
 }
 
 /// What is asked for.
@@ -62,17 +62,29 @@ impl From<ReadError> for Diagnostic {
     }
 }
 
+impl Handler for Reader {
+    type Payload = Question;
+    type Answer = Value;
+    type Error = ReadError;
+
+    async fn handle(&self, question: Question) -> Result<Value, ReadError> {
+        self.answer(question).await
+    }
+}
+
 impl Reader {
     /// A reader as the environment describes it.
     pub async fn from_config(config: ViewConfig) -> Self {
         let client = aws_sdk_dynamodb::Client::new(&sdk_config(PATIENT).await);
-        Reader::new(config, client, Clock::system())
+        Reader::new(config, client)
     }
 
-    /// A reader over a given client and a given clock.
-    pub fn new(config: ViewConfig, client: aws_sdk_dynamodb::Client, clock: Clock) -> Self {
-        let store = Store::new(client.clone(), config.events_table.clone());
-        Reader { store, orders: Orders::new(config, client, clock) }
+    /// A reader with this client.
+    pub fn new(config: ViewConfig, client: aws_sdk_dynamodb::Client) -> Self {
+        Reader {
+            store: Store::new(client.clone(), config.events_table),
+            views: Views::new(client, config.orders_table),
+        }
     }
 
     /// Answers one question.
@@ -98,7 +110,7 @@ impl Reader {
     }
 
     async fn order(&self, pk: &str) -> Result<Value, ReadError> {
-        let view = self.orders.view(pk).await.map_err(|error| ReadError::Store(error.chain()))?;
+        let view = self.views.view(pk).await.map_err(|error| ReadError::Store(error.chain()))?;
         let view = view.ok_or(ReadError::Unknown)?;
         Ok(json!({"order": pk, "summary": view.summary(), "view": view.render()}))
     }

@@ -1,48 +1,72 @@
-//! An order's view made anew from its events alone, while live events flow.
+//! Rebuilds an order's view from its events alone, while live events flow.
 //!
 //! The view's etag is read first, the events after it. An event's row is durable before the event is joined, so whatever
 //! was joined before the etag was read is among the events; whatever is joined later breaks the condition of the write.
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::Client;
 use webhook::claim::EventKey;
+use webhook::providers::{PROVIDERS, Provider};
 use webhook::view::View;
 
+use crate::aws::config::ViewConfig;
 use crate::keep::contribution::Contribution;
-use crate::keep::error::{StoreError, condition_held};
-use crate::keep::item::{StoredRow, text};
-use crate::orders::consumer::{ATTEMPTS_MAX, Orders};
+use crate::keep::error::StoreError;
+use crate::keep::item::StoredRow;
+use crate::keep::store::Store;
+use crate::orders::views::{ATTEMPTS_MAX, Views};
 
-/// A view and what its events make of it.
+/// Makes views from their events.
+#[derive(Debug, Clone)]
+pub struct Rebuilder {
+    store: Store,
+    views: Views,
+    mapping: &'static [&'static Provider],
+}
+
+/// A view and the one that its events make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rebuild {
-    /// The view as it stood; none where the order had none.
-    pub standing: Option<View>,
-    /// The view that its events tell.
+    /// The view in the table, if there was one.
+    pub existing: Option<View>,
+    /// The view that its events make.
     pub joined: View,
     /// The events that were joined.
     pub events: Vec<EventKey>,
-    /// How many of them are erased: what was left of them was joined.
+    /// Events of them that are erased: their remainders were joined.
     pub erased: usize,
-    /// Events that cannot be read, and why. What the standing view has of them stays in it.
+    /// Events that cannot be read, and why. The view keeps what it has of them.
     pub unreadable: Vec<(EventKey, String)>,
     etag: Option<String>,
 }
 
 impl Rebuild {
-    /// Whether the view would be another one. An order of which no event is kept is left alone.
+    /// Returns whether the view would change. An order of which no event is kept is left alone.
     pub fn is_change(&self) -> bool {
         let known = !self.events.is_empty() || !self.unreadable.is_empty();
-        known && *self.standing.as_ref().unwrap_or(&View::default()) != self.joined
+        known && *self.existing.as_ref().unwrap_or(&View::default()) != self.joined
     }
 }
 
-impl Orders {
-    /// What a rebuild would make of a view; nothing is written.
+impl Rebuilder {
+    /// A rebuilder with this build's mapping.
+    pub fn new(config: ViewConfig, client: Client) -> Self {
+        let store = Store::new(client.clone(), config.events_table);
+        Rebuilder { store, views: Views::new(client, config.orders_table), mapping: &PROVIDERS }
+    }
+
+    /// The same rebuilder with another mapping than this build's.
+    #[must_use]
+    pub fn with_mapping(self, mapping: &'static [&'static Provider]) -> Self {
+        Rebuilder { mapping, ..self }
+    }
+
+    /// Returns what a rebuild would make of a view; nothing is written.
     pub async fn survey(&self, pk: &str) -> Result<Rebuild, StoreError> {
-        let (standing, etag) = self.get(pk).await?.map_or((None, None), |(view, etag)| (Some(view), Some(etag)));
+        let (existing, etag) = self.views.read(pk).await?.map_or((None, None), |(view, etag)| (Some(view), Some(etag)));
         let mut rebuild =
-            Rebuild { standing, joined: View::default(), events: Vec::new(), erased: 0, unreadable: Vec::new(), etag };
+            Rebuild { existing, joined: View::default(), events: Vec::new(), erased: 0, unreadable: Vec::new(), etag };
         for row in self.store.partition(pk).await? {
             match row {
                 Ok(stored) => self.add(&mut rebuild, stored).await?,
@@ -50,13 +74,13 @@ impl Orders {
             }
         }
         let lost: BTreeSet<String> = rebuild.unreadable.iter().map(|(key, _)| key.id()).collect();
-        let mut told_before = rebuild.standing.clone().unwrap_or_default();
-        told_before.retain(|register| lost.contains(&register.event));
-        rebuild.joined.merge(told_before);
+        let mut kept = rebuild.existing.clone().unwrap_or_default();
+        kept.retain(|register| lost.contains(&register.event));
+        rebuild.joined.merge(kept);
         Ok(rebuild)
     }
 
-    /// Makes a view anew and writes it, unless it is what stands there.
+    /// Makes a view from its events and writes it, unless it is the same as the existing one.
     pub async fn rebuild(&self, pk: &str) -> Result<Rebuild, StoreError> {
         for _ in 0..ATTEMPTS_MAX {
             let rebuild = self.survey(pk).await?;
@@ -81,18 +105,16 @@ impl Orders {
         Ok(())
     }
 
-    /// Writes a rebuilt view if the standing one is still the one that was read. Returns whether it was.
+    fn provider(&self, key: &EventKey) -> Option<&'static Provider> {
+        let (name, ..) = key.parts()?;
+        self.mapping.iter().copied().find(|provider| provider.name == name)
+    }
+
     async fn replace(&self, pk: &str, rebuild: &Rebuild) -> Result<bool, StoreError> {
         match &rebuild.etag {
             // There is no view of nothing.
-            Some(etag) if rebuild.joined.is_empty() => self.remove(pk, etag).await,
-            etag => self.put(pk, &rebuild.joined, etag.clone()).await,
+            Some(etag) if rebuild.joined.is_empty() => self.views.delete(pk, etag).await,
+            etag => self.views.write(pk, &rebuild.joined, etag.clone()).await,
         }
-    }
-
-    async fn remove(&self, pk: &str, etag: &str) -> Result<bool, StoreError> {
-        let request = self.client.delete_item().table_name(&self.table).key("pk", text(pk));
-        let request = request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(etag));
-        condition_held("delete an order view", request.send().await)
     }
 }

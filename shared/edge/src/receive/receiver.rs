@@ -1,5 +1,6 @@
 //! One delivery: admit, keep, answer.
 
+use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::aws::client::{HASTY, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::ReceiverConfig;
 use crate::aws::log::Line;
+use crate::aws::serve::Handler;
 use crate::keep::store::{Kept, Outcome, Store};
 use crate::receive::http::{Answer, Arrived, Request, Response};
 use crate::receive::quarantine::Quarantine;
@@ -60,6 +62,16 @@ enum End {
     Refused(Refusal),
     Door(Answer),
     Failed(&'static str, String),
+}
+
+impl Handler for Receiver {
+    type Payload = Request;
+    type Answer = Response;
+    type Error = Infallible;
+
+    async fn handle(&self, request: Request) -> Result<Response, Infallible> {
+        Ok(self.receive(request).await)
+    }
 }
 
 impl Receiver {

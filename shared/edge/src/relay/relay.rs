@@ -13,6 +13,7 @@ use crate::aws::client::{CallFailure, PATIENT, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::RelayConfig;
 use crate::aws::log::Line;
+use crate::aws::serve::Handler;
 use crate::keep::error::StoreError;
 use crate::keep::item::{self, Item, StoredRow};
 use crate::keep::store::Store;
@@ -83,6 +84,16 @@ struct Outgoing {
 impl Outgoing {
     fn message(&self) -> Message {
         Message::of(&self.event, &self.pk)
+    }
+}
+
+impl Handler for Relay {
+    type Payload = StreamBatch;
+    type Answer = ();
+    type Error = RelayError;
+
+    async fn handle(&self, batch: StreamBatch) -> Result<(), RelayError> {
+        self.relay(batch).await
     }
 }
 

@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::Client;
 use crate::aws::clock::Clock;
 use crate::aws::log::Line;
 use crate::keep::error::StoreError;
-use crate::keep::item::{ERASED_AT, Item, KIND_WATCH, WATCH_PARTITION, instant, is_event, text};
+use crate::keep::item::{ERASED_AT, Item, instant, is_event, text};
+use crate::keep::memory::Memory;
 use crate::keep::store::Store;
 use crate::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
 use crate::relay::relay::{Relay, RelayError};
@@ -28,14 +29,14 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// Events that are fetched and sent at a time, as many as the relay gets from the stream.
 const BATCH: usize = 100;
 
-/// Where the sweeper keeps how far it is.
-const PROGRESS_SK: &str = "swept";
+/// The row of the sweeper's progress, and its attribute.
+const PROGRESS: &str = "swept";
+const UNTIL: &str = "until";
 
 /// The sweeper.
 #[derive(Debug)]
 pub struct Sweeper {
-    client: Client,
-    table: String,
+    memory: Memory,
     store: Store,
     index: TimeIndex,
     relayed: Relayed,
@@ -74,8 +75,7 @@ impl Sweeper {
             store: Store::new(client.clone(), table.clone()),
             index: TimeIndex::new(client.clone(), table.clone()),
             relayed: Relayed::new(client.clone(), table.clone()),
-            client,
-            table,
+            memory: Memory::new(client, table),
             relay,
             clock,
         }
@@ -150,23 +150,13 @@ impl Sweeper {
     }
 
     async fn progress(&self) -> Result<Option<i64>, StoreError> {
-        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let sent = request.key("pk", text(WATCH_PARTITION)).key("sk", text(PROGRESS_SK)).send().await;
-        let item = sent.map_err(|error| StoreError::service("read how far was swept", &error))?.item;
-        let until = item.as_ref().and_then(|item| item.get("until")?.as_s().ok());
-        // One that cannot be read is as none: more is looked at, nothing less.
-        Ok(until.and_then(|text| ms_of(text)).map(hour_of))
+        let until = self.memory.get(PROGRESS, UNTIL).await?;
+        // If it cannot be read, more hours are looked at, and none is left out.
+        Ok(until.and_then(|until| ms_of(until.as_s().ok()?)).map(hour_of))
     }
 
     async fn keep_progress(&self, until_ms: i64) -> Result<(), StoreError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(WATCH_PARTITION)),
-            ("sk".to_owned(), text(PROGRESS_SK)),
-            ("kind".to_owned(), text(KIND_WATCH)),
-            ("until".to_owned(), text(&instant(until_ms))),
-        ]);
-        let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        sent.map(|_| ()).map_err(|error| StoreError::service("keep how far was swept", &error))
+        self.memory.put(PROGRESS, UNTIL, text(&instant(until_ms))).await
     }
 }
 

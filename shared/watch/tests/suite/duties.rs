@@ -1,5 +1,6 @@
 //! Each duty, through whole runs.
 
+use edge::keep::memory::Memory;
 use edge::keep::store::Store;
 use edge::keep::time_index::{SourceId, TimeIndex};
 use platforms::Settings;
@@ -7,7 +8,6 @@ use platforms::platform::Platform;
 use serde_json::{Value, json};
 use watch::finding::{Finding, FindingKind};
 use watch::learn::Learner;
-use watch::memory::Memory;
 use watch::{Call, Report};
 
 use crate::ground::*;

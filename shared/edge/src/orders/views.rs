@@ -1,0 +1,110 @@
+//! The order views' table: one row an order, written on condition that nobody wrote since it was read.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use webhook::view::{Refunded, Summary, View};
+
+use crate::keep::compression;
+use crate::keep::error::{StoreError, condition_held};
+use crate::keep::item::{Item, bytes, text};
+
+/// Attempts at a view that other writers keep writing to.
+pub(super) const ATTEMPTS_MAX: u32 = 8;
+
+/// The order views.
+#[derive(Debug, Clone)]
+pub struct Views {
+    client: Client,
+    table: String,
+}
+
+impl Views {
+    /// The views in the table of this name.
+    pub fn new(client: Client, table: String) -> Self {
+        Views { client, table }
+    }
+
+    /// Returns the current view of a subject.
+    pub async fn view(&self, pk: &str) -> Result<Option<View>, StoreError> {
+        Ok(self.read(pk).await?.map(|(view, _)| view))
+    }
+
+    /// Returns a view and its etag.
+    pub(super) async fn read(&self, pk: &str) -> Result<Option<(View, String)>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true).key("pk", text(pk));
+        let output = request.send().await.map_err(|error| StoreError::service("get an order view", &error))?;
+        let Some(item) = output.item else { return Ok(None) };
+        let missing = |reason: &'static str| move || StoreError::row(pk, reason);
+        let compressed = item.get("view").and_then(|value| value.as_b().ok()).ok_or_else(missing("it has no view"))?;
+        let json = compression::decompress(compressed.as_ref()).map_err(|error| StoreError::compressed(pk, error))?;
+        let view = serde_json::from_slice(&json).map_err(|error| StoreError::row(pk, error))?;
+        let etag = item.get("etag").and_then(|value| value.as_s().ok()).ok_or_else(missing("it has no etag"))?;
+        Ok(Some((view, etag.clone())))
+    }
+
+    /// Joins a view into the one that is there.
+    pub(super) async fn join(&self, pk: &str, news: View) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (mut view, etag) =
+                self.read(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
+            if !view.merge(news.clone()) || self.write(pk, &view, etag).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// Writes a view if the one in the table still has this etag, or if there still is none. Returns whether it did.
+    pub(super) async fn write(&self, pk: &str, view: &View, read_etag: Option<String>) -> Result<bool, StoreError> {
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(view_item(pk, view)?));
+        let request = match read_etag {
+            None => request.condition_expression("attribute_not_exists(pk)"),
+            Some(etag) => {
+                request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(&etag))
+            }
+        };
+        condition_held("put an order view", request.send().await)
+    }
+
+    /// Deletes a view if it still has this etag. Returns whether it did.
+    pub(super) async fn delete(&self, pk: &str, etag: &str) -> Result<bool, StoreError> {
+        let request = self.client.delete_item().table_name(&self.table).key("pk", text(pk));
+        let request = request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(etag));
+        condition_held("delete an order view", request.send().await)
+    }
+}
+
+/// A view's row: the view itself, and its axes and sums for people and queries.
+fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
+    let json = serde_json::to_vec(view).map_err(|error| StoreError::row(pk, error))?;
+    let mut item = Item::from([
+        ("pk".to_owned(), text(pk)),
+        ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),
+        ("view".to_owned(), bytes(compression::compress_view(&json).map_err(StoreError::Compression)?)),
+    ]);
+    item.extend(summary_attributes(&view.summary()));
+    Ok(item)
+}
+
+fn summary_attributes(summary: &Summary) -> impl Iterator<Item = (String, AttributeValue)> {
+    fn word(state: Option<&impl Serialize>) -> Option<String> {
+        serde_json::to_value(state?).ok()?.as_str().map(str::to_owned)
+    }
+    let refunded = match summary.refunded {
+        Refunded::Nothing => None,
+        Refunded::Unknown => Some("unknown".to_owned()),
+        Refunded::Amount(amount) => Some(amount.to_string()),
+    };
+    [
+        ("order_state", word(summary.order_state.as_ref())),
+        ("payment_state", word(summary.payment_state.as_ref())),
+        ("fulfillment_state", word(summary.fulfillment_state.as_ref())),
+        ("total", summary.total.map(|total| total.to_string())),
+        ("currency", summary.currency.clone()),
+        ("refunded", refunded),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), text(&value?))))
+}
