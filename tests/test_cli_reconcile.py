@@ -142,9 +142,9 @@ def test_refunds_get_their_amounts(cli: Cli, pipe: e2e.Pipe, api: Api) -> None:
     pipe.wait_for_messages(pipe.rows("scalapay", "it-reconcile"))
     pipe.wait_for_views()
     assert pipe.views("scalapay", "it-reconcile")[key]["refunded"] == "unknown"
-    answer = (ROOT / "events/scalapay/readback/payment.charged.json").read_text()
+    answer = (ROOT / "events/scalapay/snapshots/payment.charged.json").read_text()
     api.payments[TOKEN] = json.loads(json.loads(answer)["answer"])
-    answer = (ROOT / "events/scalapay/readback/refund.json").read_text()
+    answer = (ROOT / "events/scalapay/snapshots/refund.json").read_text()
     api.refunds = [json.loads(json.loads(answer)["answer"])]
     for kept in (2, 0):
         ran = cli.run("--json", "reconcile", "--source", PAYMENTS, "--since", "1h", "--yes")

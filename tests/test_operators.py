@@ -275,7 +275,7 @@ def made(
     assert line["kept"] == "possiblyrepeated"
     order = order_of(line["id"])
     token = order.split("/")[2]
-    answer = json.loads((reading.ROOT / "events/scalapay/readback/payment.charged.json").read_text())["answer"]
+    answer = json.loads((reading.ROOT / "events/scalapay/snapshots/payment.charged.json").read_text())["answer"]
     api.payments[token] = json.loads(answer) | {"token": token}
     cli.json("send", "events/shopline/order.create.new.json", "--source", SHOP)
     (thing,) = cli.json("send", "events/shopline/product.create.new.json", "--source", SHOP)

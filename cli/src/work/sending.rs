@@ -24,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const READ: Duration = Duration::from_secs(30);
 
 /// The folder of answers of a provider's API, which are no deliveries.
-const READ_BACK: &str = "readback";
+const SNAPSHOTS: &str = "snapshots";
 
 /// Headers that belong to one transport or were added on the way, not by the provider.
 const NOT_SENT: &[&str] = &["host", "content-length", "connection", "transfer-encoding", "via", "accept-encoding"];
@@ -71,7 +71,7 @@ pub struct Reading {
 }
 
 /// Reads files, and folders of files to any depth; in folders, readings (`*.event.json`), answers of a provider's
-/// API (`readback/`) and what names no provider are passed over.
+/// API (`snapshots/`) and what names no provider are passed over.
 pub fn cases(paths: &[PathBuf], reading: &Reading) -> Result<Vec<Case>, Error> {
     let mut found = Vec::new();
     for path in paths {
@@ -106,7 +106,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 fn is_sample(file: &Path, reading: &Reading) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let is_answer = file.parent().and_then(Path::file_name).is_some_and(|folder| folder == READ_BACK);
+    let is_answer = file.parent().and_then(Path::file_name).is_some_and(|folder| folder == SNAPSHOTS);
     let event = name.ends_with(".json") && !name.ends_with(".event.json") && !is_answer;
     event && (reading.source.is_some() || reading.provider.is_some() || provider_of(file).is_some())
 }

@@ -1,12 +1,14 @@
 //! A provider: a value, so that nothing can fail open by being left out.
 
+use sha2::{Digest, Sha256};
+
 use crate::json::{self, Value};
-use crate::keep::claim::{Claim, OtherBody, Part, Strength};
+use crate::keep::claim::{Claim, EventKey, ORIGIN, OtherBody, Part, Strength};
 use crate::keep::redact::{SecretPath, redact};
-use crate::keep::row::Row;
+use crate::keep::row::{NewRow, Row};
 use crate::read::event::Event;
 use crate::read::mapping::{self, Mapping};
-use crate::read::snapshot::{Snapshot, SnapshotMapping};
+use crate::read::snapshot::{self, SnapshotMapping};
 use crate::receive::scheme::Admission;
 use crate::receive::signature::Verified;
 
@@ -61,11 +63,46 @@ impl Provider {
         mapping::event(row, mapping, self.mapping_version)
     }
 
-    /// Makes a snapshot of an API's answer about a subject of a source. `timeless` says that the source's webhooks
-    /// carry no times.
-    pub fn snapshot(&self, source: &str, subject: Part, answer: &[u8], timeless: bool) -> Snapshot {
+    /// Makes the row of a verified delivery.
+    pub fn row_of(&self, verified: &Verified<'_>, received_ms: i64) -> NewRow {
+        let delivery = verified.delivery;
+        let claim = self.claim_of(verified);
+        let redacted = redact(&delivery.body, &verified.body, self.secrets);
+        NewRow {
+            row: Row {
+                key: EventKey::of(self.name, &verified.source.name, &claim),
+                received_ms,
+                body: redacted.body,
+                hash: verified.body_hash(),
+                headers: delivery.kept_headers(self.kept_headers),
+                signed_at: verified.signed_at().map(str::to_owned),
+                mark: None,
+            },
+            claim,
+            fingerprint: verified.fingerprint().to_owned(),
+            redacted: redacted.paths,
+        }
+    }
+
+    /// Makes the row of an API's answer about a subject of a source. `timeless` says that the source's webhooks carry
+    /// no times.
+    pub fn snapshot(&self, source: &str, subject: Part, answer: &[u8], timeless: bool, received_ms: i64) -> NewRow {
         let redacted = redact(answer, &json::parse(answer), self.snapshots.secrets);
-        Snapshot::new((self.name, source), subject, answer, redacted, timeless)
+        let claim = snapshot::claim(subject, &redacted.body);
+        NewRow {
+            row: Row {
+                key: EventKey::of(self.name, source, &claim),
+                received_ms,
+                body: redacted.body,
+                hash: Sha256::digest(answer).into(),
+                headers: snapshot::headers(timeless),
+                signed_at: None,
+                mark: None,
+            },
+            claim,
+            fingerprint: ORIGIN.to_owned(),
+            redacted: redacted.paths,
+        }
     }
 
     /// The strength of a name that is only a hash.

@@ -87,29 +87,16 @@ pub(crate) fn keep(registered: &Registered, time: &str, body: &[u8]) -> Option<R
             return None;
         }
     };
-    let claim = provider.claim_of(&verified);
-    assert_eq!(
-        claim,
-        provider.claim_of(&admit(&provider.admission, &source, &delivery).unwrap()),
-        "a name is not stable"
-    );
-    let key = EventKey::of(provider.name, &source.name, &claim);
-    check_name(&key, &claim);
-    check_repeat(&claim, verified.signed_at());
+    let new = provider.row_of(&verified, RECEIVED_MS);
+    let again = provider.row_of(&admit(&provider.admission, &source, &delivery).unwrap(), RECEIVED_MS);
+    assert_eq!(new, again, "a row is not stable");
+    check_name(&new.row.key, &new.claim);
+    check_repeat(&new.claim, verified.signed_at());
     if verified.signed_text().is_some() {
-        check_respelled(registered, &source, &request, &claim);
+        check_respelled(registered, &source, &request, &new.claim);
     }
-    let secretless = redact(body, &verified.body, provider.secrets);
-    check_redacted(provider.secrets, body, &secretless.body);
-    Some(Row {
-        key,
-        received_ms: RECEIVED_MS,
-        body: secretless.body,
-        hash: delivery.body_hash(),
-        headers: delivery.kept_headers(provider.kept_headers),
-        signed_at: verified.signed_at().map(str::to_owned),
-        mark: None,
-    })
+    check_redacted(provider.secrets, body, &new.row.body);
+    Some(new.row)
 }
 
 /// Names are five non-empty parts of a fixed alphabet, within DynamoDB's limits with every ending a variant can have.

@@ -73,10 +73,10 @@ pub(crate) fn read_shopline() -> Vec<Vec<u8>> {
     read("shopline")
 }
 
-/// The answers of the providers' APIs in `events/<provider>/readback/`.
+/// The answers of the providers' APIs in `events/<provider>/snapshots/`.
 pub(crate) fn snapshot() -> Vec<Vec<u8>> {
     let answers = PROVIDERS.iter().enumerate().flat_map(|(place, provider)| {
-        let folder = fs::read_dir(events(provider.name).join("readback")).unwrap();
+        let folder = fs::read_dir(events(provider.name).join("snapshots")).unwrap();
         let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
         paths.retain(|path| !path.to_str().unwrap().ends_with(".event.json"));
         paths.sort();

@@ -3,6 +3,7 @@
 use webhook::claim::Part;
 use webhook::json;
 use webhook::providers::PROVIDERS;
+use webhook::row::Row;
 use webhook::scheme::SchemeName;
 use webhook::snapshot::SnapshotContext;
 use webhook::view::View;
@@ -23,17 +24,17 @@ pub fn snapshot(data: &[u8]) {
     };
     let document = json::parse(answer).ok();
     let named = document.and_then(|document| (provider.snapshots.subject)(&asked, &document.root));
-    let snapshot = provider.snapshot("main", named.unwrap_or_else(Part::missing), answer, flag(4));
-    check_name(&snapshot.key, &snapshot.claim);
-    check_redacted(provider.snapshots.secrets, answer, &snapshot.body);
-    assert!(snapshot.key.is_snapshot());
+    let snapshot = provider.snapshot("main", named.unwrap_or_else(Part::missing), answer, flag(4), RECEIVED_MS);
+    check_name(&snapshot.row.key, &snapshot.claim);
+    check_redacted(provider.snapshots.secrets, answer, &snapshot.row.body);
+    assert!(snapshot.row.key.is_snapshot());
     if json::parse(answer).is_ok() {
         // What was cut says nothing: the kept body has the same name.
-        let again = provider.snapshot("main", snapshot.claim.subject.clone(), &snapshot.body, flag(4));
-        assert_eq!(again.key, snapshot.key, "a name is not stable");
+        let again = provider.snapshot("main", snapshot.claim.subject.clone(), &snapshot.row.body, flag(4), RECEIVED_MS);
+        assert_eq!(again.row.key, snapshot.row.key, "a name is not stable");
     }
-    let later = event(provider, &snapshot.row(RECEIVED_MS + 1));
-    let event = event(provider, &snapshot.row(RECEIVED_MS));
+    let later = event(provider, &Row { received_ms: RECEIVED_MS + 1, ..snapshot.row.clone() });
+    let event = event(provider, &snapshot.row);
     assert_eq!(event.origin.as_deref(), Some("reconcile"));
     assert!(event.sequence <= later.sequence, "an earlier answer stands later");
     crate::view::laws(&[View::of(&event), View::of(&later)]);

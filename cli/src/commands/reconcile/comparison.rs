@@ -10,7 +10,7 @@ use platforms::Cause;
 use platforms::order::{FetchedOrder, OrderName, RefundRow, Refunds};
 use platforms::reconcile::{Standing, standing};
 use webhook::claim::Part;
-use webhook::snapshot::Snapshot;
+use webhook::row::NewRow;
 use webhook::source::Source;
 
 use super::ours::{concerns_an_order, held, is_forgotten, of_webhooks, timeless};
@@ -236,9 +236,10 @@ impl<'a> Comparison<'a> {
         }
         let answers = std::iter::once(&order.raw).chain(rows.iter().map(|row| &row.raw));
         let (provider, source) = (self.api.name.provider, &self.api.name.source);
-        let snapshots: Vec<Snapshot> =
-            answers.map(|raw| provider.snapshot(source, subject.clone(), raw.bytes(), timeless)).collect();
-        let is_kept = |snapshot: &Snapshot| known.iter().any(|event| event.key == snapshot.key);
+        let now_ms = self.context.clock.now_ms();
+        let snapshots: Vec<NewRow> =
+            answers.map(|raw| provider.snapshot(source, subject.clone(), raw.bytes(), timeless, now_ms)).collect();
+        let is_kept = |snapshot: &NewRow| known.iter().any(|event| event.key == snapshot.row.key);
         let ours = held(known);
         // Where no time tells, the bodies do. What was forgotten is not fetched again by itself.
         let standing = match standing(&order, ours.as_ref()) {
@@ -250,25 +251,24 @@ impl<'a> Comparison<'a> {
         if !asked && !standing.needs_fetching() {
             return Ok(());
         }
-        let now_ms = self.context.clock.now_ms();
         let unrecognised = snapshots.iter().any(|snapshot| {
-            let event = provider.read(&snapshot.row(now_ms));
+            let event = provider.read(&snapshot.row);
             event.unrecognised || event.unreadable.is_some()
         });
         self.summary.unrecognised += usize::from(unrecognised);
         let updated_at = order.updated_at.map(|time| time.to_string());
         let mut told = OrderLine { order: Some(pk), updated_at, unrecognised, ..line(order.id, standing.word()) };
         if self.keeps {
-            self.keep(&snapshots, &mut told, now_ms).await?;
+            self.keep(snapshots, &mut told).await?;
         }
         self.lines.push(told);
         Ok(())
     }
 
-    async fn keep(&mut self, snapshots: &[Snapshot], told: &mut OrderLine, now_ms: i64) -> Result<(), Error> {
+    async fn keep(&mut self, snapshots: Vec<NewRow>, told: &mut OrderLine) -> Result<(), Error> {
         told.kept = Some("repeat");
         for snapshot in snapshots {
-            let kept = self.store.keep_read_back(snapshot, now_ms).await.map_err(|error| store_failed(&error))?;
+            let kept = self.store.insert(snapshot).await.map_err(|error| store_failed(&error))?;
             match kept.kept {
                 Kept::New | Kept::Marked(_) => {
                     self.summary.kept += 1;

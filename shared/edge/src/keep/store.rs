@@ -5,13 +5,10 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use sha2::{Digest, Sha256};
-use webhook::claim::ORIGIN;
 use webhook::claim::{self, Claim, Decision, EventKey, OtherBody, Variant};
 use webhook::providers::Provider;
-use webhook::redact::redact;
-use webhook::row::{Mark, Row};
+use webhook::row::{Mark, NewRow, Row};
 use webhook::signature::Verified;
-use webhook::snapshot::Snapshot;
 
 use crate::keep::compression::{compress_body, decompress};
 use crate::keep::error::StoreError;
@@ -67,47 +64,24 @@ impl Store {
         verified: &Verified<'_>,
         received_ms: i64,
     ) -> Result<Outcome, StoreError> {
-        let claim = provider.claim_of(verified);
-        let key = EventKey::of(provider.name, &verified.source.name, &claim);
-        let delivery = verified.delivery;
-        let secretless = redact(&delivery.body, &verified.body, provider.secrets);
-        let compressed = compress_body(provider.name, &secretless.body).map_err(StoreError::Compression)?;
-        let body = self.place(&key, compressed).await?;
-        let row = StoredRow {
-            row: Row {
-                key,
-                received_ms,
-                body: Vec::new(),
-                hash: verified.body_hash(),
-                headers: delivery.kept_headers(provider.kept_headers),
-                signed_at: verified.signed_at().map(str::to_owned),
-                mark: None,
-            },
-            body,
-            content: claim.content,
-            claim_version: claim::VERSION,
-            fingerprint: verified.fingerprint().to_owned(),
-            cut: secretless.paths,
-            alias: claim.alias.clone(),
-        };
-        self.claim(&claim, row).await
+        self.insert(provider.row_of(verified, received_ms)).await
     }
 
-    /// Keeps an order that was read back, unless the very same was kept before.
-    pub async fn keep_read_back(&self, snapshot: &Snapshot, received_ms: i64) -> Result<Outcome, StoreError> {
-        let provider = snapshot.key.parts().map_or("", |(provider, ..)| provider);
-        let compressed = compress_body(provider, &snapshot.body).map_err(StoreError::Compression)?;
-        let body = self.place(&snapshot.key, compressed).await?;
+    /// Keeps a row once and for ever, unless the very same is kept already.
+    pub async fn insert(&self, new: NewRow) -> Result<Outcome, StoreError> {
+        let provider = new.row.key.parts().map_or("", |(provider, ..)| provider);
+        let compressed = compress_body(provider, &new.row.body).map_err(StoreError::Compression)?;
+        let body = self.place(&new.row.key, compressed).await?;
         let row = StoredRow {
-            row: Row { body: Vec::new(), ..snapshot.row(received_ms) },
+            row: Row { body: Vec::new(), ..new.row },
             body,
-            content: snapshot.claim.content,
+            content: new.claim.content,
             claim_version: claim::VERSION,
-            fingerprint: ORIGIN.to_owned(),
-            cut: snapshot.redacted.clone(),
-            alias: None,
+            fingerprint: new.fingerprint,
+            cut: new.redacted,
+            alias: new.claim.alias.clone(),
         };
-        self.claim(&snapshot.claim, row).await
+        self.claim(&new.claim, row).await
     }
 
     /// Reads an event's row, its body included.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::keep::claim::EventKey;
+use crate::keep::claim::{Claim, EventKey};
 
 /// A kept delivery: everything that a reading, now or under a later mapping, is a function of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,21 @@ pub struct Row {
     pub signed_at: Option<String>,
     /// What distinguishes it from other rows under its identity.
     pub mark: Option<Mark>,
+}
+
+/// A row that nobody has kept yet, and what decides if its name is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRow {
+    /// The row under its first name, its body included.
+    pub row: Row,
+    /// Its name and how sure that is, compared with the existing row.
+    pub claim: Claim,
+    /// The fingerprint of the key or token that matched; [`ORIGIN`] if no webhook brought it.
+    ///
+    /// [`ORIGIN`]: crate::keep::claim::ORIGIN
+    pub fingerprint: String,
+    /// The paths of the values that were redacted.
+    pub redacted: Vec<String>,
 }
 
 /// Why an identity has a further row.

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::json::canonical::{self, Keys, Numbers};
 use crate::json::{self, Value};
-use crate::keep::claim::{Claim, EventKey, OtherBody, Part, Strength};
-use crate::keep::redact::{Redacted, SecretPath};
+use crate::keep::claim::{Claim, OtherBody, Part, Strength};
+use crate::keep::redact::SecretPath;
 use crate::keep::row::Row;
 use crate::read::mapping::Mapping;
 use crate::read::position::Position;
@@ -44,59 +44,23 @@ pub struct SnapshotContext<'a> {
     pub kind: Option<&'a str>,
 }
 
-/// An answer, ready to be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Its name: by what it says, so that reading the same again is a repeat.
-    pub key: EventKey,
-    /// The same, as the table decides by it.
-    pub claim: Claim,
-    /// The answer without its secrets.
-    pub body: Vec<u8>,
-    /// The redacted paths.
-    pub redacted: Vec<String>,
-    /// SHA-256 of the answer.
-    pub hash: [u8; 32],
-    /// What a reading needs beside the body.
-    pub headers: BTreeMap<String, String>,
+/// Returns an answer's name: by its content, so that fetching the same again is a repeat.
+pub(crate) fn claim(subject: Part, redacted: &[u8]) -> Claim {
+    let content = meaning(redacted);
+    Claim {
+        subject,
+        word: Part::snapshot(),
+        identity: Part::hash(&content),
+        strength: Strength::Strong,
+        other_body: OtherBody::Conflict,
+        content,
+        alias: None,
+    }
 }
 
-impl Snapshot {
-    /// An answer about a subject of a source. `timeless` says that the source's webhooks tell no times.
-    pub(crate) fn new(name: (&str, &str), subject: Part, answer: &[u8], redacted: Redacted, timeless: bool) -> Self {
-        let content = meaning(&redacted.body);
-        let claim = Claim {
-            subject,
-            word: Part::snapshot(),
-            identity: Part::hash(&content),
-            strength: Strength::Strong,
-            other_body: OtherBody::Conflict,
-            content,
-            alias: None,
-        };
-        let (provider, source) = name;
-        Snapshot {
-            key: EventKey::of(provider, source, &claim),
-            claim,
-            body: redacted.body,
-            redacted: redacted.paths,
-            hash: Sha256::digest(answer).into(),
-            headers: timeless.then(|| (TIMELESS.to_owned(), "true".to_owned())).into_iter().collect(),
-        }
-    }
-
-    /// The row as it is kept, its body included.
-    pub fn row(&self, received_ms: i64) -> Row {
-        Row {
-            key: self.key.clone(),
-            received_ms,
-            body: self.body.clone(),
-            hash: self.hash,
-            headers: self.headers.clone(),
-            signed_at: None,
-            mark: None,
-        }
-    }
+/// Returns what a reading needs beside the body. `timeless` says that the source's webhooks carry no times.
+pub(crate) fn headers(timeless: bool) -> BTreeMap<String, String> {
+    timeless.then(|| (TIMELESS.to_owned(), "true".to_owned())).into_iter().collect()
 }
 
 /// A hash of what an answer says, whatever the order of its keys.
@@ -123,30 +87,33 @@ pub(crate) fn position(row: &Row, version: Option<Timestamp>, rank: u16) -> Posi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keep::row::NewRow;
     use crate::providers::SELLDONE;
 
-    fn snapshot(answer: &str) -> Snapshot {
-        SELLDONE.snapshot("main", Part::one("1"), answer.as_bytes(), false)
+    fn snapshot(answer: &str) -> NewRow {
+        SELLDONE.snapshot("main", Part::one("1"), answer.as_bytes(), false, 7)
     }
 
     #[test]
     fn equal_answers_have_one_name_however_they_are_written() {
+        let key = |answer| snapshot(answer).row.key;
         let first = snapshot(r#"{"id": 1, "code": "guest", "items": [{"a": 1, "b": 2}]}"#);
-        assert_eq!(first.key, snapshot(r#"{"items":[{"b":2,"a":1}],"code":"other guest","id":1}"#).key);
-        assert_ne!(first.key, snapshot(r#"{"id": 1, "code": "guest", "items": [{"a": 1, "b": 3}]}"#).key);
-        assert_eq!((first.redacted.as_slice(), first.key.is_snapshot()), (&["code".to_owned()][..], true));
-        // Which of two members of one name comes first is part of what is said.
-        assert_ne!(snapshot(r#"{"a":1,"a":2}"#).key, snapshot(r#"{"a":2,"a":1}"#).key);
-        assert_ne!(snapshot("no JSON").key, snapshot("none either").key);
+        assert_eq!(first.row.key, key(r#"{"items":[{"b":2,"a":1}],"code":"other guest","id":1}"#));
+        assert_ne!(first.row.key, key(r#"{"id": 1, "code": "guest", "items": [{"a": 1, "b": 3}]}"#));
+        assert_eq!((first.redacted.as_slice(), first.row.key.is_snapshot()), (&["code".to_owned()][..], true));
+        // The order of two members of one name is part of the content.
+        assert_ne!(key(r#"{"a":1,"a":2}"#), key(r#"{"a":2,"a":1}"#));
+        assert_ne!(key("no JSON"), key("none either"));
     }
 
     #[test]
     fn an_answer_stands_at_its_last_change_unless_webhooks_tell_no_times() {
         let version = Timestamp::from_second(5).ok();
-        let timeless = Snapshot { headers: BTreeMap::from([(TIMELESS.to_owned(), String::new())]), ..snapshot("{}") };
-        assert!(matches!(position(&snapshot("{}").row(7), version, 2), Position::Time { rank: 2, event: Some(_), .. }));
-        assert_eq!(position(&timeless.row(7), version, 2), Position::RankThenArrival(2));
-        assert_eq!(position(&timeless.row(7), version, 0), Position::Arrival);
-        assert_eq!(position(&snapshot("{}").row(7), None, 2), Position::RankThenArrival(2));
+        let row = snapshot("{}").row;
+        let timeless = Row { headers: headers(true), ..row.clone() };
+        assert!(matches!(position(&row, version, 2), Position::Time { rank: 2, event: Some(_), .. }));
+        assert_eq!(position(&timeless, version, 2), Position::RankThenArrival(2));
+        assert_eq!(position(&timeless, version, 0), Position::Arrival);
+        assert_eq!(position(&row, None, 2), Position::RankThenArrival(2));
     }
 }

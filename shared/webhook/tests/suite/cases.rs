@@ -121,20 +121,9 @@ impl Case {
         EventKey::of(self.provider.name, &self.source.name, &self.claim())
     }
 
-    /// The row as the edge would keep it.
+    /// The row of the delivery.
     pub(crate) fn row(&self) -> Row {
-        let verified = self.admit().unwrap();
-        let claim = self.provider.claim_of(&verified);
-        let secretless = webhook::redact::redact(&self.delivery.body, &verified.body, self.provider.secrets);
-        Row {
-            key: EventKey::of(self.provider.name, &self.source.name, &claim),
-            received_ms: RECEIVED_MS,
-            body: secretless.body,
-            hash: self.delivery.body_hash(),
-            headers: self.delivery.kept_headers(self.provider.kept_headers),
-            signed_at: verified.signed_at().map(str::to_owned),
-            mark: None,
-        }
+        self.provider.row_of(&self.admit().unwrap(), RECEIVED_MS).row
     }
 
     /// The same case with another body, signed anew with the sample key where the scheme signs the raw body.

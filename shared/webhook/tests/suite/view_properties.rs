@@ -19,7 +19,7 @@ static HISTORIES: LazyLock<Vec<Vec<Event>>> = LazyLock::new(|| {
         histories.entry(row.key.pk).or_default().push(event);
     }
     for answer in crate::snapshots::all() {
-        let row = answer.snapshot().row(cases::RECEIVED_MS);
+        let row = answer.row();
         histories.entry(row.key.pk.clone()).or_default().push(answer.provider.read(&row));
     }
     histories.into_values().filter(|events| events.iter().any(|event| !View::of(event).is_empty())).collect()
