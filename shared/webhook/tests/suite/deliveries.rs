@@ -9,6 +9,7 @@ use webhook::event::Event;
 use webhook::request::{Delivery, RefusedDelivery};
 use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
+use webhook::scheme::{Scheme, Signature};
 use webhook::signature::{Refusal, admit_again};
 use webhook::source::Merchants;
 
@@ -110,6 +111,29 @@ fn any_changed_byte_is_refused() {
             changed.delivery.body[at] = original;
         }
     }
+}
+
+/// The signed message joins timestamp and body by a colon; another cut of the same message is another delivery.
+#[test]
+fn the_border_of_timestamp_and_body_cannot_be_moved() {
+    let mut moved = 0;
+    for case in all() {
+        let Some(Scheme::Signed(Signature { timestamp_header: Some(header), .. })) =
+            case.provider.admission.scheme(case.source.scheme)
+        else {
+            continue;
+        };
+        for at in (0..case.delivery.body.len()).filter(|at| case.delivery.body[*at] == b':') {
+            let mut changed = copy(&case);
+            let Ok(into) = std::str::from_utf8(&case.delivery.body[..at]) else { continue };
+            let timestamp = format!("{}:{into}", case.delivery.headers[*header]);
+            changed.delivery.headers.insert((*header).to_owned(), timestamp);
+            changed.delivery.body.drain(..=at);
+            assert_eq!(changed.admit().err(), Some(Refusal::Malformed), "{} at {at}", case.name);
+            moved += 1;
+        }
+    }
+    assert!(moved > 100, "{moved}");
 }
 
 #[test]
