@@ -138,14 +138,18 @@ fn javascript_order(a: Text<'_>, b: Text<'_>) -> Ordering {
 }
 
 /// The key's number, if it is written as ECMA-262 writes an array index: 0 to 4294967294 without leading zeros.
+/// Ends at the first character that is no digit: a sort asks this of every key many times.
 fn array_index(key: Text<'_>) -> Option<u32> {
-    let text = key.decode();
-    let canonical = text == "0" || !text.starts_with('0');
-    let digits = !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !(canonical && digits) {
-        return None;
+    let mut index: Option<u32> = None;
+    for unit in key.code_units() {
+        let digit = u32::from(unit).checked_sub(u32::from(b'0')).filter(|digit| *digit < 10)?;
+        index = match index {
+            None => Some(digit),
+            Some(0) => return None,
+            Some(index) => Some(index.checked_mul(10)?.checked_add(digit)?),
+        };
     }
-    text.parse().ok().filter(|index| *index < u32::MAX)
+    index.filter(|index| *index < u32::MAX)
 }
 
 /// The only float in this crate: what JavaScript would print can only be told by reading as JavaScript reads.
@@ -178,6 +182,30 @@ mod tests {
             (" { \"a\" : [ ] , \"b\" : { } , \"n\" : null } ", r#"{"a":[],"b":{},"n":null}"#),
         ] {
             assert_eq!(printed(body, Numbers::AsWritten), text, "{body}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_written_as_an_index_is_one() {
+        for (key, index) in [
+            ("0", Some(0)),
+            ("10", Some(10)),
+            (r"\u0031\u0030", Some(10)),
+            ("4294967294", Some(4_294_967_294)),
+            ("4294967295", None),
+            ("42949672950", None),
+            ("99999999999999999999", None),
+            ("00", None),
+            ("01", None),
+            ("", None),
+            ("-1", None),
+            ("1a", None),
+            ("\u{ff11}", None),
+        ] {
+            let body = format!("\"{key}\"");
+            let document = crate::json::parse(body.as_bytes()).unwrap();
+            let Kind::String(text) = document.root.kind else { panic!("{key}") };
+            assert_eq!(array_index(text), index, "{key}");
         }
     }
 

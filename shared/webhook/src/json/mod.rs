@@ -135,8 +135,13 @@ impl<'a> Text<'a> {
         CodeUnits { rest: self.0.chars(), low: None }
     }
 
+    /// Returns whether the string's characters are those of `name`, which holds no U+FFFD.
+    ///
+    /// Nothing is decoded: a mapping asks an object for dozens of names, and its keys are the sender's. An escape is
+    /// longer than what it stands for, so most keys differ by their length already.
     fn is(self, name: &str) -> bool {
-        self.0 == name || (self.0.contains('\\') && self.decode() == name)
+        self.0 == name
+            || (self.0.len() > name.len() && self.0.contains('\\') && self.code_units().eq(name.encode_utf16()))
     }
 }
 

@@ -14,6 +14,9 @@ use crate::read::status::{Status, Table, Unknown};
 /// The kept body has them, and a megabyte of real order lines is half as many.
 const ITEMS_MAX: usize = 20_000;
 
+/// Objects of more members are not read: each of a mapping's many look-ups would pass them all.
+const MEMBERS_MAX: usize = 4_000;
+
 /// More unread fields than this are not listed: the kept body has them all.
 const UNREAD_MAX: usize = 32;
 
@@ -57,7 +60,18 @@ impl<'a> Node<'a> {
             Path::Root => name.to_owned(),
             Path::At(path) => format!("{path}.{name}"),
         };
-        Node { reader: self.reader, value: self.value.and_then(|value| value.get(name)), path: Path::At(path) }
+        Node { reader: self.reader, value: self.members().and_then(|value| value.get(name)), path: Path::At(path) }
+    }
+
+    /// The value, unless it is an object of too many members, which is noted.
+    fn members(&self) -> Option<&'a Value<'a>> {
+        match self.value.map(|value| &value.kind) {
+            Some(Kind::Object(members)) if members.len() > MEMBERS_MAX => {
+                self.note();
+                None
+            }
+            _ => self.value,
+        }
     }
 
     /// Whether anything stands here, `null` included.
@@ -179,17 +193,21 @@ impl<'a> Node<'a> {
 
     /// Notes that what stands here cannot be read.
     pub fn unreadable<T>(&self) -> Presence<T> {
+        self.note();
+        Presence::Absent
+    }
+
+    fn note(&self) {
         let mut unread = self.reader.unread.borrow_mut();
         let path = self.path_text();
         if unread.len() < UNREAD_MAX && !unread.iter().any(|noted| noted == path) {
             unread.push(path.to_owned());
         }
-        Presence::Absent
     }
 
     fn path_text(&self) -> &str {
         match &self.path {
-            Path::Root => "",
+            Path::Root => "$",
             Path::At(path) => path,
         }
     }
@@ -204,6 +222,18 @@ fn instant(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_of_too_many_members_is_noted_and_not_searched() {
+        let members: Vec<String> = (0..=MEMBERS_MAX).map(|number| format!("\"\\n{number}\":0")).collect();
+        let body = format!(r#"{{"big":{{"id":"x",{}}},"c":"y"}}"#, members.join(","));
+        let document = crate::json::parse(body.as_bytes()).unwrap();
+        let reader = BodyReader::default();
+        let root = reader.root(&document.root);
+        assert_eq!(root.get("big").text("id"), Presence::Absent);
+        assert_eq!(root.text("c"), Presence::Value("y".to_owned()));
+        assert_eq!(reader.unread().unwrap(), "big");
+    }
 
     #[test]
     fn absent_null_and_unreadable_are_three_things() {

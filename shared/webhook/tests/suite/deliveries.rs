@@ -7,9 +7,8 @@ use crate::cases::{self, Case, RECEIVED_MS, all, events_folder, one};
 use webhook::claim::Strength;
 use webhook::event::Event;
 use webhook::request::{Delivery, RefusedDelivery};
-use webhook::scheme::SchemeName;
+use webhook::scheme::{Scheme, SchemeName, Signature};
 use webhook::secret::Secret;
-use webhook::scheme::{Scheme, Signature};
 use webhook::signature::{Refusal, admit_again};
 use webhook::source::Merchants;
 
