@@ -26,19 +26,26 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools proxy binaries run stop status sign test test-rust test-simulator defects simulate timing fuzz test-python soak bench lint audit advisories build package cli
+.PHONY: help tools test-tools proxy binaries run stop status sign test test-rust test-simulator defects simulate timing fuzz test-python soak bench lint audit advisories build package cli
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo "  PORT=$(PORT) says where the local stack of run, stop, status and sign is."
 
-tools: $(TOOLS)/.done $(MINISTACK)/.done ## install the pinned tools into .local/
+tools: test-tools $(TOOLS)/.build ## install the pinned tools into .local/
+
+test-tools: $(TOOLS)/.done $(MINISTACK)/.done # what tests and lints need of them
 
 # Two environments, because SAM and MiniStack want different versions of one library. `make run` needs the second alone.
 $(TOOLS)/.done: tests/requirements/tools.txt
-	@echo "Installing SAM, cargo-lambda and pytest into $(TOOLS) (once, about a minute, 0.8 GB) …"
+	@echo "Installing SAM and pytest into $(TOOLS) (once, about a minute, 0.4 GB) …"
 	@$(PYTHON) -m venv --clear $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements/tools.txt
+	@touch $@
+
+$(TOOLS)/.build: $(TOOLS)/.done tests/requirements/build.txt
+	@echo "Installing cargo-lambda and zig into $(TOOLS) (once, 0.4 GB) …"
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements/build.txt
 	@touch $@
 
 $(MINISTACK)/.done: tests/requirements/ministack.txt
@@ -75,7 +82,7 @@ stop: ## stop the local stack; its data goes with it
 status: $(MINISTACK)/.done ## where the local stack's things are
 	@$(RUN_STACK) tests.local.stack status --port $(PORT)
 
-sign: tools ## print a sample signed for the local stack's sources: make sign CASE=scalev/order.created.2026
+sign: $(MINISTACK)/.done ## print a sample signed for the local stack's sources: make sign CASE=scalev/order.created.2026
 	@test -f .local/stack-$(PORT)/sources.json || { echo "Start the local stack first: make run" >&2; exit 1; }
 	@$(RUN_STACK) tests.local.signing events/$(CASE).json --sources .local/stack-$(PORT)/sources.json
 
@@ -108,10 +115,10 @@ fuzz: $(CARGO_FUZZ) ## fuzzing: make fuzz FUZZ_SECONDS=600 [TARGETS="admit read_
 	@PATH="$(CURDIR)/.local/cargo/bin:$$PATH" $(PYTHON) -m tests.local.fuzz --seconds $(FUZZ_SECONDS) $(ARGS) $(TARGETS)
 
 # A worker takes whole files, in the order that `tests/conftest.py` gives them.
-test-python: tools proxy binaries ## the template's tests, and end to end through stacks of their own: make test-python WORKERS=3
+test-python: test-tools proxy binaries ## the template's tests, and end to end through stacks of their own: make test-python WORKERS=3
 	$(RUN) pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-soak: tools proxy binaries ## five minutes of load, faults and kills; every delivery accounted for: make soak [ARGS="--seconds 60"]
+soak: test-tools proxy binaries ## five minutes of load, faults and kills; every delivery accounted for: make soak [ARGS="--seconds 60"]
 	@$(RUN) tests.soak $(ARGS)
 
 $(BENCH)/.done: tests/requirements/bench.txt
@@ -127,7 +134,7 @@ bench/peers/node/node_modules/.done: bench/peers/node/package-lock.json
 
 # Without Node.js its peer is left out. The functions are built as `make package` builds them, apart from the driver,
 # whose features would reach them.
-bench: tools $(BENCH)/.done $(if $(shell command -v npm),bench/peers/node/node_modules/.done) ## hookmill beside its peers, in about 20 minutes: make bench [ARGS="--rounds 1 --only hookmill"]
+bench: test-tools $(BENCH)/.done $(if $(shell command -v npm),bench/peers/node/node_modules/.done) ## hookmill beside its peers, in about 20 minutes: make bench [ARGS="--rounds 1 --only hookmill"]
 	cargo build --release --locked -p scalev -p scalapay -p shopline -p selldone -p relay -p orders
 	cargo build --release --locked -p bench
 	cargo build --release --locked --manifest-path bench/peers/rust/Cargo.toml --target-dir target/peers
@@ -137,7 +144,7 @@ bench: tools $(BENCH)/.done $(if $(shell command -v npm),bench/peers/node/node_m
 	@$(RUN) bench.scale $(BENCH)/measured.json
 	@$(BENCH)/python/bin/python -m bench.plot $(BENCH)/measured.json $(BENCH)/measured.svg
 
-lint: tools ## formatting, clippy, documentation, template
+lint: $(TOOLS)/.done ## formatting, clippy, documentation, template
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
