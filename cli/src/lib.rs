@@ -22,6 +22,11 @@ pub async fn run(cli: Cli, output: Output) -> Result<Exit, Error> {
     if let commands::Command::Completions(args) = &cli.command {
         return commands::completions::run(args, Cli::command(), &output);
     }
+    if let commands::Command::Trigger(args) = &cli.command
+        && args.lists()
+    {
+        return commands::trigger::list(args, &output);
+    }
     let ends_by_interrupt = cli.command.ends_by_interrupt();
     let work = async {
         let context = Context::connect(&cli.global, output).await?;

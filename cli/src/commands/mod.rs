@@ -20,12 +20,15 @@ pub mod reread;
 pub mod send;
 pub mod sources;
 pub mod subscriptions;
+pub mod trigger;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Sign deliveries and send them to their sources, and tell what was kept
     Send(send::SendArgs),
+    /// Send a built-in sample, perhaps with another order and amount; lists the samples without a case
+    Trigger(trigger::TriggerArgs),
     /// Look at kept events
     #[command(subcommand)]
     Events(events::Events),
@@ -70,7 +73,7 @@ impl Command {
             Command::Events(events) => events.ends_by_interrupt(),
             Command::Reread(args) => args.ends_by_interrupt(),
             Command::Replay(_) | Command::Reconcile(_) | Command::Forward(_) => true,
-            Command::Send(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) => false,
+            Command::Send(_) | Command::Trigger(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
             Command::Subscriptions(_) | Command::Doctor(_) | Command::Completions(_) => false,
         }
@@ -81,6 +84,7 @@ impl Command {
 pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
     match command {
         Command::Send(args) => send::run(context, args).await,
+        Command::Trigger(args) => trigger::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Orders(args) => orders::run(context, args).await,
         Command::Replay(args) => replay::run(context, args).await,

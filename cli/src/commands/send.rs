@@ -75,6 +75,27 @@ pub enum SchemeWord {
     UrlToken,
 }
 
+impl SendArgs {
+    /// One delivery after the other, each once, with fresh times.
+    pub(super) fn plain() -> Self {
+        SendArgs {
+            paths: Vec::new(),
+            source: None,
+            provider: None,
+            raw: false,
+            key_env: None,
+            key_stdin: false,
+            scheme: None,
+            fresh: true,
+            repeat: 1,
+            concurrency: 1,
+            shuffle: false,
+            seed: None,
+            blind: false,
+        }
+    }
+}
+
 impl From<SchemeWord> for SchemeName {
     fn from(word: SchemeWord) -> Self {
         match word {
@@ -118,12 +139,17 @@ struct Ready {
 pub async fn run(context: &Context, args: SendArgs) -> Result<Exit, Error> {
     let reading = Reading { raw: args.raw, source: args.source.clone(), provider: args.provider };
     let cases = cases(&args.paths, &reading)?;
+    deliver(context, &args, cases).await
+}
+
+/// Signs cases, posts them and reports what was kept.
+pub(super) async fn deliver(context: &Context, args: &SendArgs, cases: Vec<Case>) -> Result<Exit, Error> {
     let key = given(args.key_env.as_deref(), args.key_stdin, "key")?;
-    let ready = prepare(context, &args, cases, key).await?;
+    let ready = prepare(context, args, cases, key).await?;
     let names: HashSet<EventKey> =
         ready.iter().filter(|_| !args.blind).filter_map(|ready| Some(ready.name.as_ref()?.0.clone())).collect();
     let before = look(context, &names).await?;
-    let order = order(ready.len(), &args, context);
+    let order = order(ready.len(), args, context);
     let sender = Sender::default();
     let mut progress = context.output.progress("sent", order.len());
     let at_once = usize::try_from(args.concurrency).unwrap_or(1);

@@ -2,5 +2,6 @@
 
 pub mod signing;
 pub mod sending;
+pub mod samples;
 pub mod run_file;
 pub mod journal;

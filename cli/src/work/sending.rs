@@ -122,32 +122,38 @@ pub fn case(file: &Path, reading: &Reading) -> Result<Case, Error> {
         })?;
         return Ok(Case { name: stem, source, delivery: signing::bare(bytes) });
     }
-    let no_event = |why: String| {
+    let not_an_event = |why: String| {
         Error::usage(format!("{shown} is not a Lambda request event: {why}"))
             .next("Samples are in events/<provider>/; to send a file as a body: --raw --source <provider>/<source>")
     };
-    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| no_event(error.to_string()))?;
-    if json.get("rawPath").is_none() || json.get("requestContext").is_none() {
-        return Err(no_event("it has no rawPath or no requestContext".to_owned()));
-    }
-    let request: Request = serde_json::from_value(json).map_err(|error| no_event(error.to_string()))?;
-    let arrived = request
-        .open(BODY_BYTES_MAX)
-        .map_err(|answer| no_event(format!("a receiver would answer {} to it at once", answer.status())))?;
+    let (named, delivery) = opened(&bytes).map_err(not_an_event)?;
     let source = match &reading.source {
         Some(source) => source.clone(),
         None => {
             let provider = reading.provider.map(|named| named.0).or_else(|| provider_of(file)).ok_or_else(|| {
                 Error::usage(format!("{shown} is in no provider's folder")).next("Say whose it is: --provider scalev")
             })?;
-            format!("{}/{}", provider.name, arrived.source).parse().map_err(no_event)?
+            format!("{}/{named}", provider.name).parse().map_err(not_an_event)?
         }
     };
+    Ok(Case { name: format!("{}/{stem}", source.provider.name), source, delivery })
+}
+
+/// Returns the source's name and the delivery of a Lambda request event, or why it is not one.
+pub fn opened(bytes: &[u8]) -> Result<(String, Delivery), String> {
+    let json: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if json.get("rawPath").is_none() || json.get("requestContext").is_none() {
+        return Err("it has no rawPath or no requestContext".to_owned());
+    }
+    let request: Request = serde_json::from_value(json).map_err(|error| error.to_string())?;
+    let arrived = request
+        .open(BODY_BYTES_MAX)
+        .map_err(|answer| format!("a receiver would answer {} to it at once", answer.status()))?;
     let mut delivery = arrived.delivery;
     delivery.headers.retain(|name, _| {
         !NOT_SENT.contains(&name.as_str()) && !NOT_SENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     });
-    Ok(Case { name: format!("{}/{stem}", source.provider.name), source, delivery })
+    Ok((arrived.source, delivery))
 }
 
 fn provider_of(file: &Path) -> Option<&'static Provider> {
