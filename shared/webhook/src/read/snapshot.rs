@@ -1,7 +1,12 @@
-//! An order read back from its provider's API: named, cut and kept as an event of its own.
+//! A snapshot: an order as fetched from its provider's API, named, redacted and kept as an event of its own.
 //!
-//! Its name never is a webhook's: the API's bytes are others than a webhook's, so a webhook that came later would be
-//! another body under its own name. It needs none either, since views join events by their places.
+//! Its name never is a webhook's: the API's bytes differ from a webhook's, so a webhook that came later would be another
+//! body under a taken name. It needs none either, since views join events by their places.
+//!
+//! A place by time would win for ever over webhooks that report no times. So the order's own webhooks, or else the
+//! source's latest ones, are checked for times first; what was found is kept on the row, so that a reading is a function
+//! of the row alone. A refund in a report has the id of its transfer, a webhook's mention of it another or none: each
+//! kind is a set of its own, and the refunded sum is that of whichever has more.
 
 use std::collections::BTreeMap;
 

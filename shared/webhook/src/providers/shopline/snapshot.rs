@@ -1,6 +1,7 @@
-//! Orders of the Open API: what `get-order` and `search-orders` tell is the resource of an order's webhook, in full.
+//! Orders of the Open API: `get-order` and `search-orders` answer with the resource of an order's webhook, in full.
 //!
-//! What was refunded stands in no documented field of an order.
+//! Its place is the latest `updated_at` of the order, its payment or its delivery; where the source's webhooks report no
+//! times, its status and the time of fetching. No documented field of an order has what was refunded.
 
 use super::*;
 use crate::read::event::EventType;
