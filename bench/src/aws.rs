@@ -24,12 +24,12 @@ use crate::server::serve;
 pub struct Aws {
     /// Where it listens: `AWS_ENDPOINT_URL`.
     pub address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<StandInState>>,
 }
 
 /// What was asked of it since it was last emptied.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Counts {
+pub struct CallCounts {
     /// Calls by operation.
     pub calls: BTreeMap<String, u64>,
     /// The bytes of their bodies.
@@ -45,24 +45,24 @@ pub struct Counts {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct StandInState {
     secret: String,
-    rows: HashMap<String, Row>,
+    rows: HashMap<String, TableRow>,
     /// The keys of the rows that were made since they were last taken, in their order.
     made: Vec<String>,
     /// Messages with the queue that each went to.
     sent: Vec<(String, Value)>,
-    counts: Counts,
+    counts: CallCounts,
 }
 
-type Row = Map<String, Value>;
+type TableRow = Map<String, Value>;
 
 type Answered = Result<Value, (&'static str, Value)>;
 
 impl Aws {
     /// Listens on a free port.
     pub async fn start() -> Self {
-        let state: Arc<Mutex<State>> = Arc::default();
+        let state: Arc<Mutex<StandInState>> = Arc::default();
         let answered = Arc::clone(&state);
         let address = serve(move |request| answer(request, Arc::clone(&answered))).await;
         Aws { address, state }
@@ -70,11 +70,11 @@ impl Aws {
 
     /// Empties it; its one secret has this value from now on.
     pub fn reset(&self, secret: &str) {
-        *self.locked() = State { secret: secret.to_owned(), ..State::default() };
+        *self.locked() = StandInState { secret: secret.to_owned(), ..StandInState::default() };
     }
 
     /// What was asked since the last emptying or taking.
-    pub fn take_counts(&self) -> Counts {
+    pub fn take_counts(&self) -> CallCounts {
         std::mem::take(&mut self.locked().counts)
     }
 
@@ -100,12 +100,12 @@ impl Aws {
         }
     }
 
-    fn locked(&self) -> MutexGuard<'_, State> {
+    fn locked(&self) -> MutexGuard<'_, StandInState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, state: Arc<Mutex<StandInState>>) -> Response<Full<Bytes>> {
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     let json_version =
@@ -135,7 +135,7 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Respons
         .unwrap()
 }
 
-impl State {
+impl StandInState {
     fn answer(&mut self, operation: &str, request: &Value) -> Answered {
         match operation {
             "PutItem" => self.put(request),
@@ -226,7 +226,7 @@ impl State {
 }
 
 /// Whether a put's condition holds for the row that stands there: the two conditions that there are.
-fn holds(request: &Value, old: &Row) -> bool {
+fn holds(request: &Value, old: &TableRow) -> bool {
     match request["ConditionExpression"].as_str() {
         None => true,
         Some("etag = :etag") => old.get("etag") == Some(&request["ExpressionAttributeValues"][":etag"]),

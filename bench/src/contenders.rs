@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{Launch, Launcher};
-use crate::workload::Target;
+use crate::workload::BenchTarget;
 
 /// What a contender does with a delivery that is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +33,11 @@ pub struct Contender {
     pub slowness: usize,
     /// Invocations before anything warm is measured: what compiles as it runs needs more of them.
     pub warm_up: usize,
-    kind: Kind,
+    kind: DeliveryKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum DeliveryKind {
     Ours,
     Floor,
     Rust(&'static str),
@@ -47,14 +47,21 @@ enum Kind {
 
 /// Every contender, in the order of their turns.
 pub const CONTENDERS: [Contender; 8] = [
-    Contender { name: "hookmill", what: "hookmill", job: Job::Keep, slowness: 1, warm_up: 50, kind: Kind::Ours },
+    Contender {
+        name: "hookmill",
+        what: "hookmill",
+        job: Job::Keep,
+        slowness: 1,
+        warm_up: 50,
+        kind: DeliveryKind::Ours,
+    },
     Contender {
         name: "floor",
         what: "floor: HMAC, one parse, one signed put by hand",
         job: Job::Floor,
         slowness: 1,
         warm_up: 50,
-        kind: Kind::Floor,
+        kind: DeliveryKind::Floor,
     },
     Contender {
         name: "rust-hello",
@@ -62,7 +69,7 @@ pub const CONTENDERS: [Contender; 8] = [
         job: Job::Hello,
         slowness: 1,
         warm_up: 50,
-        kind: Kind::Rust("hello"),
+        kind: DeliveryKind::Rust("hello"),
     },
     Contender {
         name: "rust-sample",
@@ -70,7 +77,7 @@ pub const CONTENDERS: [Contender; 8] = [
         job: Job::KeepAndSend,
         slowness: 1,
         warm_up: 50,
-        kind: Kind::Rust("sample"),
+        kind: DeliveryKind::Rust("sample"),
     },
     Contender {
         name: "python",
@@ -78,7 +85,7 @@ pub const CONTENDERS: [Contender; 8] = [
         job: Job::Keep,
         slowness: 6,
         warm_up: 200,
-        kind: Kind::Python,
+        kind: DeliveryKind::Python,
     },
     Contender {
         name: "python-send",
@@ -86,7 +93,7 @@ pub const CONTENDERS: [Contender; 8] = [
         job: Job::KeepAndSend,
         slowness: 6,
         warm_up: 200,
-        kind: Kind::Python,
+        kind: DeliveryKind::Python,
     },
     Contender {
         name: "node",
@@ -94,7 +101,7 @@ pub const CONTENDERS: [Contender; 8] = [
         job: Job::Keep,
         slowness: 6,
         warm_up: 500,
-        kind: Kind::Node,
+        kind: DeliveryKind::Node,
     },
     Contender {
         name: "node-send",
@@ -102,7 +109,7 @@ pub const CONTENDERS: [Contender; 8] = [
         job: Job::KeepAndSend,
         slowness: 6,
         warm_up: 500,
-        kind: Kind::Node,
+        kind: DeliveryKind::Node,
     },
 ];
 
@@ -130,22 +137,23 @@ impl Contender {
     /// Whether this machine can run it; the README asks for everything but Node.js.
     pub fn can_run(&self, peers: &Path) -> bool {
         let installed = || peers.join("node/node_modules/.done").exists();
-        !matches!(self.kind, Kind::Node) || (installed() && Command::new("node").arg("--version").output().is_ok())
+        !matches!(self.kind, DeliveryKind::Node)
+            || (installed() && Command::new("node").arg("--version").output().is_ok())
     }
 
     /// How it is started for a target.
-    pub fn launch(&self, places: &Places, target: &Target, api: SocketAddr, aws: SocketAddr) -> Launch {
+    pub fn launch(&self, places: &Places, target: &BenchTarget, api: SocketAddr, aws: SocketAddr) -> Launch {
         let path = |folder: &Path, name: &str| folder.join(name).to_string_lossy().into_owned();
         let (command, folder) = match &self.kind {
-            Kind::Ours => (vec![path(&places.functions, &target.provider)], places.functions.clone()),
-            Kind::Floor => (vec![path(&places.own, "floor")], places.own.clone()),
-            Kind::Rust(name) => (vec![path(&places.rust_peers, name)], places.rust_peers.clone()),
-            Kind::Python => {
+            DeliveryKind::Ours => (vec![path(&places.functions, &target.provider)], places.functions.clone()),
+            DeliveryKind::Floor => (vec![path(&places.own, "floor")], places.own.clone()),
+            DeliveryKind::Rust(name) => (vec![path(&places.rust_peers, name)], places.rust_peers.clone()),
+            DeliveryKind::Python => {
                 let python = places.python.to_string_lossy().into_owned();
                 let module = ["-m", "awslambdaric", "handler.handle"].map(str::to_owned);
                 ([vec![python], module.to_vec()].concat(), places.peers.join("python"))
             }
-            Kind::Node => (["node", "runtime.mjs"].map(str::to_owned).to_vec(), places.peers.join("node")),
+            DeliveryKind::Node => (["node", "runtime.mjs"].map(str::to_owned).to_vec(), places.peers.join("node")),
         };
         let sends = self.job == Job::KeepAndSend;
         let queue = if sends { format!("http://{aws}/000000000000/work.fifo") } else { String::new() };

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::aws::{Aws, Counts};
+use crate::aws::{Aws, CallCounts};
 use crate::contenders::{OURS, Places, environment};
-use crate::measure::{Running, Warm};
-use crate::process::{Launch, Process};
-use crate::runtime_api::{Reply, RuntimeApi};
-use crate::workload::{Kind, Target};
+use crate::measure::{Running, WarmInvocations};
+use crate::process::{FunctionProcess, Launch};
+use crate::runtime_api::{FunctionReply, RuntimeApi};
+use crate::workload::{BenchTarget, DeliveryKind};
 
 /// One curve.
 #[derive(Debug, Clone, Serialize)]
@@ -16,14 +16,14 @@ pub struct Curve {
     /// What grows.
     pub what: &'static str,
     /// Its points.
-    pub points: Vec<Point>,
+    pub points: Vec<CurvePoint>,
     /// The slope of processor time over size in logarithms: 0 is flat, 1 is linear.
     pub exponent: f64,
 }
 
 /// One point of a curve.
 #[derive(Debug, Clone, Serialize)]
-pub struct Point {
+pub struct CurvePoint {
     /// How large what grows is here.
     pub size: usize,
     /// Processor time each, in microseconds.
@@ -35,7 +35,7 @@ pub struct Point {
     /// Events that the counts are of.
     pub events: usize,
     /// What was asked of AWS for them.
-    pub counts: Counts,
+    pub counts: CallCounts,
 }
 
 /// What was measured of growth.
@@ -44,7 +44,7 @@ pub struct Growth {
     /// The curves.
     pub curves: Vec<Curve>,
     /// A body with a random value in every leaf, which nothing compresses.
-    pub random_leaf: Point,
+    pub random_leaf: CurvePoint,
 }
 
 /// The curve over the body's size.
@@ -61,7 +61,7 @@ const BATCHES: [usize; 4] = [1, 2, 5, 10];
 const STREAM_BATCHES: [usize; 3] = [1, 10, 100];
 
 /// Everything that grows, on one target.
-pub async fn growth(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Growth {
+pub async fn growth(places: &Places, target: &BenchTarget, aws: &Aws, invocations: usize) -> Growth {
     let mut curves = vec![bodies(places, target, aws, invocations).await, rows(places, target, aws, invocations).await];
     curves.extend(batches(places, target, aws, invocations).await);
     curves.push(history(places, target, aws).await);
@@ -69,7 +69,7 @@ pub async fn growth(places: &Places, target: &Target, aws: &Aws, invocations: us
     Growth { curves, random_leaf: of_bodies(places, target, aws, target.of_random_leaves()).await }
 }
 
-async fn bodies(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Curve {
+async fn bodies(places: &Places, target: &BenchTarget, aws: &Aws, invocations: usize) -> Curve {
     let mut points = Vec::new();
     for more in BODY_BYTES {
         eprintln!("growth: a body with {more} bytes more");
@@ -80,30 +80,30 @@ async fn bodies(places: &Places, target: &Target, aws: &Aws, invocations: usize)
 }
 
 /// The receiver over deliveries of one size.
-async fn of_bodies(places: &Places, target: &Target, aws: &Aws, events: &[Vec<u8>]) -> Point {
+async fn of_bodies(places: &Places, target: &BenchTarget, aws: &Aws, events: &[Vec<u8>]) -> CurvePoint {
     aws.reset(&target.secret);
     let receiver = receiver(places, target, aws).await;
     let point = in_batches(receiver, events, 1, |one| one[0].clone(), aws).await;
     let event: Value = serde_json::from_slice(&events[0]).expect("a request event");
-    Point { size: event["body"].as_str().map_or(0, str::len), ..point }
+    CurvePoint { size: event["body"].as_str().map_or(0, str::len), ..point }
 }
 
-async fn rows(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Curve {
+async fn rows(places: &Places, target: &BenchTarget, aws: &Aws, invocations: usize) -> Curve {
     let mut points = Vec::new();
     for rows in ROWS {
         eprintln!("growth: {rows} rows in the table");
         aws.reset(&target.secret);
         aws.fill(rows);
         let receiver = receiver(places, target, aws).await;
-        let events: Vec<Vec<u8>> = (0..invocations).map(|number| target.delivery(number, Kind::New)).collect();
+        let events: Vec<Vec<u8>> = (0..invocations).map(|number| target.delivery(number, DeliveryKind::New)).collect();
         let point = in_batches(receiver, &events, 1, |one| one[0].clone(), aws).await;
-        points.push(Point { size: rows, ..point });
+        points.push(CurvePoint { size: rows, ..point });
     }
     curve("rows in the table", points)
 }
 
 /// The relay over stream batches and the orders function over queue batches.
-async fn batches(places: &Places, target: &Target, aws: &Aws, invocations: usize) -> Vec<Curve> {
+async fn batches(places: &Places, target: &BenchTarget, aws: &Aws, invocations: usize) -> Vec<Curve> {
     let mut relay = Vec::new();
     for size in STREAM_BATCHES {
         eprintln!("growth: stream batches of {size}");
@@ -127,7 +127,7 @@ async fn in_batches<T>(
     size: usize,
     event: impl Fn(&[T]) -> Vec<u8>,
     aws: &Aws,
-) -> Point {
+) -> CurvePoint {
     let warm_up = items.chunks(size).len() / 10 * size;
     let (first, measured) = items.split_at(warm_up);
     feed(&mut function, first.chunks(size).map(&event)).await;
@@ -136,7 +136,7 @@ async fn in_batches<T>(
 }
 
 /// One order with more and more events: what the next one costs the orders function.
-async fn history(places: &Places, target: &Target, aws: &Aws) -> Curve {
+async fn history(places: &Places, target: &BenchTarget, aws: &Aws) -> Curve {
     let others = kept(places, target, aws, 50).await;
     let others = relayed(places, aws, &others).await;
     aws.reset(&target.secret);
@@ -165,11 +165,11 @@ async fn history(places: &Places, target: &Target, aws: &Aws) -> Curve {
     curve(HISTORY_OF_ORDER, points)
 }
 
-async fn kept(places: &Places, target: &Target, aws: &Aws, count: usize) -> Vec<serde_json::Map<String, Value>> {
+async fn kept(places: &Places, target: &BenchTarget, aws: &Aws, count: usize) -> Vec<serde_json::Map<String, Value>> {
     aws.reset(&target.secret);
     let mut receiver = receiver(places, target, aws).await;
     for number in 0..count {
-        receiver.api.invoke(target.delivery(number, Kind::New)).await;
+        receiver.api.invoke(target.delivery(number, DeliveryKind::New)).await;
     }
     let rows = aws.take_rows();
     assert_eq!(rows.len(), count, "every delivery is kept");
@@ -184,7 +184,7 @@ async fn relayed(places: &Places, aws: &Aws, rows: &[serde_json::Map<String, Val
     messages
 }
 
-async fn receiver(places: &Places, target: &Target, aws: &Aws) -> Running {
+async fn receiver(places: &Places, target: &BenchTarget, aws: &Aws) -> Running {
     let api = RuntimeApi::start().await;
     let launch = OURS.launch(places, target, api.address, aws.address);
     let process = places.launcher.launch(launch).expect("the receiver starts");
@@ -216,7 +216,7 @@ async fn feed(function: &mut Running, events: impl Iterator<Item = Vec<u8>>) {
     }
 }
 
-fn succeeded(reply: &Reply) {
+fn succeeded(reply: &FunctionReply) {
     assert!(!reply.is_error, "{}", String::from_utf8_lossy(&reply.body));
 }
 
@@ -241,8 +241,8 @@ fn queue_event(messages: &[Value]) -> Vec<u8> {
     json!({"Records": messages.iter().enumerate().map(record).collect::<Vec<_>>()}).to_string().into_bytes()
 }
 
-fn point(size: usize, events: usize, warm: Warm, process: &Process) -> Point {
-    Point {
+fn point(size: usize, events: usize, warm: WarmInvocations, process: &FunctionProcess) -> CurvePoint {
+    CurvePoint {
         size,
         cpu_us: warm.cpu_us,
         p50_us: warm.p50_us,
@@ -252,7 +252,7 @@ fn point(size: usize, events: usize, warm: Warm, process: &Process) -> Point {
     }
 }
 
-fn curve(what: &'static str, points: Vec<Point>) -> Curve {
+fn curve(what: &'static str, points: Vec<CurvePoint>) -> Curve {
     let logarithms = points.iter().map(|point| ((point.size as f64).ln(), point.cpu_us.max(1e-3).ln()));
     Curve { what, exponent: slope(&logarithms.collect::<Vec<_>>()), points }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::aws::{Aws, Counts};
+use crate::aws::{Aws, CallCounts};
 use crate::contenders::{Contender, Job, Places};
-use crate::process::Process;
-use crate::runtime_api::{Reply, RuntimeApi};
-use crate::workload::{Kind, Target};
+use crate::process::FunctionProcess;
+use crate::runtime_api::{FunctionReply, RuntimeApi};
+use crate::workload::{BenchTarget, DeliveryKind};
 
 /// What one process showed in one turn.
 #[derive(Debug, Clone, Serialize)]
@@ -24,12 +24,12 @@ pub struct Turn {
     /// The most memory that it held, in bytes.
     pub peak_bytes: u64,
     /// Warm invocations by kind.
-    pub warm: BTreeMap<&'static str, Warm>,
+    pub warm: BTreeMap<&'static str, WarmInvocations>,
 }
 
 /// Warm invocations of one kind.
 #[derive(Debug, Clone, Serialize)]
-pub struct Warm {
+pub struct WarmInvocations {
     /// How many.
     pub invocations: usize,
     /// Half of them took no longer, in microseconds.
@@ -41,7 +41,7 @@ pub struct Warm {
     /// Processor time each, user and system, in microseconds.
     pub cpu_us: f64,
     /// What was asked of AWS for all of them.
-    pub counts: Counts,
+    pub counts: CallCounts,
 }
 
 /// A function process and its Runtime API.
@@ -50,12 +50,17 @@ pub struct Running {
     /// Lambda's side.
     pub api: RuntimeApi,
     /// The function's.
-    pub process: Process,
+    pub process: FunctionProcess,
 }
 
 impl Running {
     /// Runs events one after the other and measures each; the reply to each is checked.
-    pub async fn series(&mut self, events: impl Iterator<Item = Vec<u8>>, aws: &Aws, check: impl Fn(&Reply)) -> Warm {
+    pub async fn series(
+        &mut self,
+        events: impl Iterator<Item = Vec<u8>>,
+        aws: &Aws,
+        check: impl Fn(&FunctionReply),
+    ) -> WarmInvocations {
         aws.take_counts();
         let (mut took, mut cpu) = (Vec::new(), Duration::ZERO);
         for event in events {
@@ -73,7 +78,7 @@ impl Running {
 }
 
 /// One contender's turn on one target.
-pub async fn turn(contender: &Contender, target: &Target, places: &Places, aws: &Aws, invocations: usize) -> Turn {
+pub async fn turn(contender: &Contender, target: &BenchTarget, places: &Places, aws: &Aws, invocations: usize) -> Turn {
     aws.reset(&target.secret);
     let api = RuntimeApi::start().await;
     let launch = contender.launch(places, target, api.address, aws.address);
@@ -83,10 +88,10 @@ pub async fn turn(contender: &Contender, target: &Target, places: &Places, aws: 
     running.api.polled().await;
     let init_ms = milliseconds(started.elapsed());
     let init_cpu_ms = milliseconds(running.process.processor_time());
-    let (reply, first) = running.api.invoke(target.delivery(0, Kind::New)).await;
-    expect(contender, target, Kind::New, &reply);
+    let (reply, first) = running.api.invoke(target.delivery(0, DeliveryKind::New)).await;
+    expect(contender, target, DeliveryKind::New, &reply);
     for number in 1..=contender.warm_up {
-        running.api.invoke(target.delivery(number, Kind::New)).await;
+        running.api.invoke(target.delivery(number, DeliveryKind::New)).await;
     }
     let mut warm = BTreeMap::new();
     let first_number = contender.warm_up + 1;
@@ -99,28 +104,28 @@ pub async fn turn(contender: &Contender, target: &Target, places: &Places, aws: 
     Turn { init_ms, init_cpu_ms, first_ms: milliseconds(first), peak_bytes: running.process.peak_bytes(), warm }
 }
 
-fn kinds(job: Job) -> &'static [Kind] {
+fn kinds(job: Job) -> &'static [DeliveryKind] {
     match job {
-        Job::Hello | Job::Floor => &[Kind::New],
-        Job::Keep | Job::KeepAndSend => &Kind::ALL,
+        Job::Hello | Job::Floor => &[DeliveryKind::New],
+        Job::Keep | Job::KeepAndSend => &DeliveryKind::ALL,
     }
 }
 
 /// Nobody is fast by not doing the job.
-fn check_job(contender: &Contender, kind: Kind, counts: &Counts, invocations: usize) {
+fn check_job(contender: &Contender, kind: DeliveryKind, counts: &CallCounts, invocations: usize) {
     let deliveries = invocations as u64;
     let rows = match (contender.job, kind) {
-        (Job::Hello, _) | (_, Kind::Repeat | Kind::Forged) => 0,
-        (Job::Floor | Job::Keep | Job::KeepAndSend, Kind::New) => deliveries,
+        (Job::Hello, _) | (_, DeliveryKind::Repeat | DeliveryKind::Forged) => 0,
+        (Job::Floor | Job::Keep | Job::KeepAndSend, DeliveryKind::New) => deliveries,
     };
     // Ours keeps some refused deliveries for a while, within a cap.
-    let forged_rows = counts.rows <= 40 && kind == Kind::Forged;
+    let forged_rows = counts.rows <= 40 && kind == DeliveryKind::Forged;
     assert!(counts.rows == rows || forged_rows, "{} made {} rows of {rows}", contender.name, counts.rows);
     let messages = if contender.job == Job::KeepAndSend { rows } else { 0 };
     assert_eq!(counts.messages, messages, "{} sent other messages than it should", contender.name);
 }
 
-fn expect(contender: &Contender, target: &Target, kind: Kind, reply: &Reply) {
+fn expect(contender: &Contender, target: &BenchTarget, kind: DeliveryKind, reply: &FunctionReply) {
     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let wanted = match contender.job {
         Job::Hello | Job::Floor => 200,
@@ -130,10 +135,10 @@ fn expect(contender: &Contender, target: &Target, kind: Kind, reply: &Reply) {
     assert!(right, "{} on {}, {}: {}", contender.name, target.name, kind.name(), String::from_utf8_lossy(&reply.body));
 }
 
-fn summary(mut took: Vec<Duration>, cpu: Duration, counts: Counts) -> Warm {
+fn summary(mut took: Vec<Duration>, cpu: Duration, counts: CallCounts) -> WarmInvocations {
     took.sort_unstable();
     let at = |share: usize| microseconds(took[(took.len() * share / 100).min(took.len() - 1)]);
-    Warm {
+    WarmInvocations {
         invocations: took.len(),
         p50_us: at(50),
         p95_us: at(95),

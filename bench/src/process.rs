@@ -22,7 +22,7 @@ pub struct Launch {
 
 /// What a launcher is asked.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Request {
+pub enum LaunchRequest {
     /// Start a process; the answer is its id.
     Start(Launch),
     /// End one.
@@ -42,7 +42,7 @@ struct Pipes {
 
 /// A running function.
 #[derive(Debug)]
-pub struct Process {
+pub struct FunctionProcess {
     id: u32,
     launcher: Launcher,
 }
@@ -110,12 +110,12 @@ impl Launcher {
     }
 
     /// Starts a function.
-    pub fn launch(&self, launch: Launch) -> io::Result<Process> {
-        let id = self.ask(&Request::Start(launch))?;
-        Ok(Process { id, launcher: self.clone() })
+    pub fn launch(&self, launch: Launch) -> io::Result<FunctionProcess> {
+        let id = self.ask(&LaunchRequest::Start(launch))?;
+        Ok(FunctionProcess { id, launcher: self.clone() })
     }
 
-    fn ask(&self, request: &Request) -> io::Result<u32> {
+    fn ask(&self, request: &LaunchRequest) -> io::Result<u32> {
         let mut pipes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let requests = pipes.requests.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         writeln!(requests, "{}", serde_json::to_string(request)?)?;
@@ -136,7 +136,7 @@ impl Drop for Pipes {
     }
 }
 
-impl Process {
+impl FunctionProcess {
     /// The processor time of all its threads, user and system, to the nanosecond where Linux keeps it.
     pub fn processor_time(&self) -> Duration {
         let threads = fs::read_dir(self.file("task")).into_iter().flatten().flatten();
@@ -159,9 +159,9 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for FunctionProcess {
     fn drop(&mut self) {
-        let _ = self.launcher.ask(&Request::Stop(self.id));
+        let _ = self.launcher.ask(&LaunchRequest::Stop(self.id));
     }
 }
 

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::aws::Counts;
+use crate::aws::CallCounts;
 use crate::contenders::OURS;
 use crate::growth::{BODY, Curve, Growth, HISTORY_OF_ORDER};
 use crate::measure::Turn;
-use crate::workload::Kind;
+use crate::workload::DeliveryKind;
 
 /// A figure over several rounds.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Figure {
+pub struct Spread {
     /// The median.
     pub median: f64,
     /// The least.
@@ -24,19 +24,19 @@ pub struct Figure {
 
 /// What all rounds of one contender on one target come to.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub struct ContenderRow {
     /// The contender.
     pub contender: &'static str,
     /// The target.
     pub target: &'static str,
     /// Milliseconds from start to first poll.
-    pub init_ms: Figure,
+    pub init_ms: Spread,
     /// Milliseconds of processor time until then.
-    pub init_cpu_ms: Figure,
+    pub init_cpu_ms: Spread,
     /// Milliseconds of the first invocation.
-    pub first_ms: Figure,
+    pub first_ms: Spread,
     /// Peak memory in bytes.
-    pub peak_bytes: Figure,
+    pub peak_bytes: Spread,
     /// Warm invocations by kind.
     pub warm: BTreeMap<&'static str, WarmRow>,
 }
@@ -45,34 +45,36 @@ pub struct Row {
 #[derive(Debug, Clone, Serialize)]
 pub struct WarmRow {
     /// Median latency in microseconds.
-    pub p50_us: Figure,
+    pub p50_us: Spread,
     /// 95th percentile.
-    pub p95_us: Figure,
+    pub p95_us: Spread,
     /// 99th percentile.
-    pub p99_us: Figure,
+    pub p99_us: Spread,
     /// Processor time each, in microseconds.
-    pub cpu_us: Figure,
+    pub cpu_us: Spread,
     /// Invocations of the last round.
     pub invocations: usize,
     /// What was asked of AWS in the last round.
-    pub counts: Counts,
+    pub counts: CallCounts,
 }
 
-impl Figure {
+impl Spread {
     /// Of at least one value.
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_unstable_by(f64::total_cmp);
-        Figure { median: values[values.len() / 2], least: values[0], greatest: values[values.len() - 1] }
+        Spread { median: values[values.len() / 2], least: values[0], greatest: values[values.len() - 1] }
     }
 }
 
 /// One row for a contender's turns on a target.
-pub fn row(contender: &'static str, target: &'static str, turns: &[Turn]) -> Row {
-    let of = |value: fn(&Turn) -> f64| Figure::of(turns.iter().map(value));
+pub fn row(contender: &'static str, target: &'static str, turns: &[Turn]) -> ContenderRow {
+    let of = |value: fn(&Turn) -> f64| Spread::of(turns.iter().map(value));
     let last = turns.last().expect("there is a round");
     let warm = last.warm.iter().map(|(kind, warm)| {
-        let of = |value: fn(&crate::measure::Warm) -> f64| Figure::of(turns.iter().map(|turn| value(&turn.warm[kind])));
+        let of = |value: fn(&crate::measure::WarmInvocations) -> f64| {
+            Spread::of(turns.iter().map(|turn| value(&turn.warm[kind])))
+        };
         let row = WarmRow {
             p50_us: of(|warm| warm.p50_us),
             p95_us: of(|warm| warm.p95_us),
@@ -83,7 +85,7 @@ pub fn row(contender: &'static str, target: &'static str, turns: &[Turn]) -> Row
         };
         (*kind, row)
     });
-    Row {
+    ContenderRow {
         contender,
         target,
         init_ms: of(|turn| turn.init_ms),
@@ -95,7 +97,7 @@ pub fn row(contender: &'static str, target: &'static str, turns: &[Turn]) -> Row
 }
 
 /// A table for people: one line a contender and target.
-pub fn table(rows: &[Row]) -> String {
+pub fn table(rows: &[ContenderRow]) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -114,7 +116,7 @@ pub fn table(rows: &[Row]) -> String {
         "calls"
     );
     for row in rows {
-        let warm = |kind: Kind, value: fn(&WarmRow) -> Figure| {
+        let warm = |kind: DeliveryKind, value: fn(&WarmRow) -> Spread| {
             row.warm.get(kind.name()).map_or_else(|| "–".to_owned(), |warm| format!("{:.0}", value(warm).median))
         };
         let _ = writeln!(
@@ -124,11 +126,11 @@ pub fn table(rows: &[Row]) -> String {
             row.contender,
             row.init_ms.median,
             row.first_ms.median,
-            warm(Kind::New, |warm| warm.p50_us),
-            warm(Kind::New, |warm| warm.p99_us),
-            warm(Kind::New, |warm| warm.cpu_us),
-            warm(Kind::Repeat, |warm| warm.cpu_us),
-            warm(Kind::Forged, |warm| warm.cpu_us),
+            warm(DeliveryKind::New, |warm| warm.p50_us),
+            warm(DeliveryKind::New, |warm| warm.p99_us),
+            warm(DeliveryKind::New, |warm| warm.cpu_us),
+            warm(DeliveryKind::Repeat, |warm| warm.cpu_us),
+            warm(DeliveryKind::Forged, |warm| warm.cpu_us),
             row.peak_bytes.median / 1e6,
             write_units_of_new(row).unwrap_or_default(),
             calls_of_new(row).unwrap_or_default(),
@@ -155,7 +157,7 @@ pub struct Goal {
     pub met: bool,
 }
 
-type Value = fn(&Row) -> Option<f64>;
+type Value = fn(&ContenderRow) -> Option<f64>;
 
 /// What ours is divided by whose, and what that should at most be.
 const RATIOS: [(&str, &str, Value, f64); 9] = [
@@ -178,28 +180,28 @@ const ABSOLUTE: [(&str, Value, f64); 3] = [
 ];
 
 /// Who fetches the secret when is not told apart so.
-fn init_and_first(row: &Row) -> Option<f64> {
+fn init_and_first(row: &ContenderRow) -> Option<f64> {
     Some(row.init_ms.median + row.first_ms.median)
 }
 
-fn of_new(row: &Row) -> Option<&WarmRow> {
-    row.warm.get(Kind::New.name())
+fn of_new(row: &ContenderRow) -> Option<&WarmRow> {
+    row.warm.get(DeliveryKind::New.name())
 }
 
-fn cpu_of_new(row: &Row) -> Option<f64> {
+fn cpu_of_new(row: &ContenderRow) -> Option<f64> {
     of_new(row).map(|warm| warm.cpu_us.median)
 }
 
-fn calls_of_new(row: &Row) -> Option<f64> {
+fn calls_of_new(row: &ContenderRow) -> Option<f64> {
     of_new(row).map(|warm| warm.counts.calls.values().sum::<u64>() as f64 / warm.invocations as f64)
 }
 
-fn write_units_of_new(row: &Row) -> Option<f64> {
+fn write_units_of_new(row: &ContenderRow) -> Option<f64> {
     of_new(row).map(|warm| warm.counts.write_units as f64 / warm.invocations as f64)
 }
 
 /// Every target that something was measured for.
-pub fn goals(rows: &[Row], growth: Option<&Growth>) -> Vec<Goal> {
+pub fn goals(rows: &[ContenderRow], growth: Option<&Growth>) -> Vec<Goal> {
     let find =
         |contender: &str, target: &str| rows.iter().find(move |row| row.contender == contender && row.target == target);
     let ours = || rows.iter().filter(|row| row.contender == OURS.name);
@@ -222,7 +224,7 @@ fn of_growth(growth: &Growth) -> Vec<Goal> {
     let curve = |what: &str| growth.curves.iter().find(|curve| curve.what == what);
     let mut goals = Vec::new();
     let mut add = |what: &str, value: f64, at_most: f64| {
-        let figure = Figure { median: value, least: value, greatest: value };
+        let figure = Spread { median: value, least: value, greatest: value };
         goals.push(goal(what.to_owned(), value, figure, at_most));
     };
     let random = &growth.random_leaf;
@@ -241,13 +243,13 @@ fn of_growth(growth: &Growth) -> Vec<Goal> {
     goals
 }
 
-fn figure(values: impl Iterator<Item = f64>) -> Option<Figure> {
+fn figure(values: impl Iterator<Item = f64>) -> Option<Spread> {
     let mut values = values.peekable();
     values.peek()?;
-    Some(Figure::of(values))
+    Some(Spread::of(values))
 }
 
-fn goal(what: String, value: f64, figure: Figure, at_most: f64) -> Goal {
+fn goal(what: String, value: f64, figure: Spread, at_most: f64) -> Goal {
     Goal { what, value, spread: [figure.least, figure.greatest], at_most, met: value <= at_most }
 }
 

@@ -20,13 +20,13 @@ pub struct RuntimeApi {
     /// Where the process finds it: `AWS_LAMBDA_RUNTIME_API`.
     pub address: SocketAddr,
     polls: mpsc::UnboundedReceiver<oneshot::Sender<Bytes>>,
-    answers: mpsc::UnboundedReceiver<Reply>,
+    answers: mpsc::UnboundedReceiver<FunctionReply>,
     waiting: Option<oneshot::Sender<Bytes>>,
 }
 
 /// What a function answered.
 #[derive(Debug)]
-pub struct Reply {
+pub struct FunctionReply {
     /// The response's JSON.
     pub body: Bytes,
     /// Whether it was posted as an error.
@@ -35,7 +35,7 @@ pub struct Reply {
 }
 
 type Polls = mpsc::UnboundedSender<oneshot::Sender<Bytes>>;
-type Answers = mpsc::UnboundedSender<Reply>;
+type Answers = mpsc::UnboundedSender<FunctionReply>;
 
 impl RuntimeApi {
     /// Listens on a free port.
@@ -55,7 +55,7 @@ impl RuntimeApi {
     }
 
     /// Hands an event over, and waits for the answer to it: the answer, and how long it took.
-    pub async fn invoke(&mut self, event: Vec<u8>) -> (Reply, Duration) {
+    pub async fn invoke(&mut self, event: Vec<u8>) -> (FunctionReply, Duration) {
         self.polled().await;
         let started = Instant::now();
         self.waiting.take().unwrap().send(Bytes::from(event)).expect("the function waits");
@@ -80,7 +80,7 @@ async fn answer(request: Request<Incoming>, polls: Polls, answers: Answers) -> R
     if is_error && path.ends_with("/init/error") {
         eprintln!("a function could not start: {}", String::from_utf8_lossy(&body));
     } else {
-        let _ = answers.send(Reply { body, is_error, at: Instant::now() });
+        let _ = answers.send(FunctionReply { body, is_error, at: Instant::now() });
     }
     Response::builder().status(StatusCode::ACCEPTED).body(Full::default()).unwrap()
 }

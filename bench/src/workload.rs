@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// A sample that stands for one way in which deliveries prove themselves.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct BenchTarget {
     /// How tables and JSON call it.
     pub name: &'static str,
     /// The provider.
@@ -20,7 +20,7 @@ pub struct Target {
 
 /// What a delivery is to its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum DeliveryKind {
     /// Genuine, and never seen.
     New,
     /// Genuine, and kept already.
@@ -29,37 +29,37 @@ pub enum Kind {
     Forged,
 }
 
-impl Kind {
+impl DeliveryKind {
     /// Every kind, in the order of measuring.
-    pub const ALL: [Kind; 3] = [Kind::New, Kind::Repeat, Kind::Forged];
+    pub const ALL: [DeliveryKind; 3] = [DeliveryKind::New, DeliveryKind::Repeat, DeliveryKind::Forged];
 
     /// The kind's name.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::New => "new",
-            Kind::Repeat => "repeat",
-            Kind::Forged => "forged",
+            DeliveryKind::New => "new",
+            DeliveryKind::Repeat => "repeat",
+            DeliveryKind::Forged => "forged",
         }
     }
 
     /// What a receiver answers.
     pub fn status(self) -> u16 {
         match self {
-            Kind::New | Kind::Repeat => 200,
-            Kind::Forged => 401,
+            DeliveryKind::New | DeliveryKind::Repeat => 200,
+            DeliveryKind::Forged => 401,
         }
     }
 
     fn file(self) -> &'static str {
         match self {
-            Kind::New | Kind::Repeat => "new",
-            Kind::Forged => "forged",
+            DeliveryKind::New | DeliveryKind::Repeat => "new",
+            DeliveryKind::Forged => "forged",
         }
     }
 }
 
 #[derive(Deserialize)]
-struct About {
+struct SourceAbout {
     provider: String,
     secret: String,
 }
@@ -68,14 +68,14 @@ struct About {
 const NAMES: [&str; 5] = ["scalev", "scalapay", "shopline-signed", "shopline-token", "selldone"];
 
 /// Every target, or those of these names, from the folder that the deliveries were written to.
-pub fn targets(folder: &Path, only: &[String]) -> Vec<Target> {
+pub fn targets(folder: &Path, only: &[String]) -> Vec<BenchTarget> {
     let wanted = NAMES.into_iter().filter(|name| only.is_empty() || only.iter().any(|one| one == name));
     wanted.map(|name| target(&folder.join(name), name)).collect()
 }
 
-fn target(folder: &Path, name: &'static str) -> Target {
+fn target(folder: &Path, name: &'static str) -> BenchTarget {
     let about = fs::read(folder.join("target.json")).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let about: About = serde_json::from_slice(&about).unwrap();
+    let about: SourceAbout = serde_json::from_slice(&about).unwrap();
     let mut deliveries = BTreeMap::new();
     for file in fs::read_dir(folder).unwrap().flatten().map(|file| file.path()) {
         if file.extension().is_some_and(|extension| extension == "jsonl") {
@@ -84,12 +84,12 @@ fn target(folder: &Path, name: &'static str) -> Target {
             deliveries.insert(file.file_stem().unwrap().to_string_lossy().into_owned(), lines);
         }
     }
-    Target { name, provider: about.provider, secret: about.secret, deliveries }
+    BenchTarget { name, provider: about.provider, secret: about.secret, deliveries }
 }
 
-impl Target {
+impl BenchTarget {
     /// The delivery of this number and kind.
-    pub fn delivery(&self, number: usize, kind: Kind) -> Vec<u8> {
+    pub fn delivery(&self, number: usize, kind: DeliveryKind) -> Vec<u8> {
         self.file(kind.file())[number].clone()
     }
 

@@ -28,7 +28,7 @@ struct Connection {
 }
 
 /// An answer's head and body, within the connection's buffer.
-struct Answer {
+struct RawAnswer {
     head: String,
     body: Vec<u8>,
 }
@@ -69,7 +69,7 @@ impl Connection {
         Connection { stream, buffer: vec![0; 64 * 1024] }
     }
 
-    fn ask(&mut self, request: &[u8]) -> Answer {
+    fn ask(&mut self, request: &[u8]) -> RawAnswer {
         self.stream.write_all(request).unwrap();
         let mut read = 0;
         let head_end = loop {
@@ -90,7 +90,7 @@ impl Connection {
         let start = body.len();
         body.resize(start + missing, 0);
         self.stream.read_exact(&mut body[start..]).unwrap();
-        Answer { head, body }
+        RawAnswer { head, body }
     }
 }
 

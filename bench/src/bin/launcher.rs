@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::process::Child;
 
-use bench::process::Request;
+use bench::process::LaunchRequest;
 
 fn main() {
     let mut children: BTreeMap<u32, Child> = BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
         let request = serde_json::from_str(&line.expect("a line")).expect("a request");
         let answer = match request {
-            Request::Start(launch) => match launch.spawn() {
+            LaunchRequest::Start(launch) => match launch.spawn() {
                 Ok(child) => {
                     let id = child.id();
                     children.insert(id, child);
@@ -22,7 +22,7 @@ fn main() {
                 }
                 Err(error) => Err(format!("{}: {error}", launch.command.join(" "))),
             },
-            Request::Stop(id) => {
+            LaunchRequest::Stop(id) => {
                 children.remove(&id).into_iter().for_each(end);
                 Ok(id)
             }

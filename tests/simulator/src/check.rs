@@ -16,10 +16,10 @@ use webhook::view::View;
 use crate::assumptions::{MESSAGE_BYTES_MAX, TABLE_ORDERS};
 use crate::cloud::Cloud;
 use crate::executor::START_MS;
-use crate::mend::mended;
 use crate::process::{WORK_QUEUE, queues};
-use crate::queue::Queue;
-use crate::table::{Item, string};
+use crate::queue::FifoQueue;
+use crate::remapping::remapped;
+use crate::table::{JsonItem, string};
 use crate::workload::{Hash, Sending, Workload};
 use crate::world::Ledger;
 
@@ -40,7 +40,7 @@ impl Violation {
 }
 
 /// A kept event as the check sees it.
-struct Kept {
+struct KeptEvent {
     stored: StoredRow,
     event: Event,
 }
@@ -73,7 +73,7 @@ impl Checker<'_> {
     }
 
     /// The event rows in keeping order, each read once, bodies compared with what was sent.
-    fn rows(&mut self) -> Vec<Kept> {
+    fn rows(&mut self) -> Vec<KeptEvent> {
         let sent: HashMap<Hash, &Sending> =
             self.workload.sendings.iter().map(|sending| (sending.hash, sending)).collect();
         let bodies = Bodies::of(self.cloud);
@@ -97,13 +97,13 @@ impl Checker<'_> {
                 _ => self.found("kept byte for byte", id),
             }
             let provider = Provider::named(sending.provider.name).unwrap();
-            kept.push(Kept { event: provider.read(&stored.row), stored });
+            kept.push(KeptEvent { event: provider.read(&stored.row), stored });
         }
         kept
     }
 
     /// Every delivery answered 200 is there, and no forgery ever was.
-    fn acknowledged(&mut self, kept: &[Kept]) {
+    fn acknowledged(&mut self, kept: &[KeptEvent]) {
         let hashes: BTreeSet<Hash> = kept.iter().map(|kept| kept.stored.row.hash).collect();
         for (number, hash) in &self.ledger.acknowledged {
             if !hashes.contains(hash) {
@@ -119,12 +119,12 @@ impl Checker<'_> {
     }
 
     /// Names and happenings are one to one, and no repeat has a second row.
-    fn names(&mut self, kept: &[Kept]) {
+    fn names(&mut self, kept: &[KeptEvent]) {
         let happening: HashMap<Hash, usize> =
             self.workload.sendings.iter().map(|sending| (sending.hash, sending.happening)).collect();
         let mut name_of: BTreeMap<usize, String> = BTreeMap::new();
         let mut owner_of: BTreeMap<String, usize> = BTreeMap::new();
-        let mut rows_of: BTreeMap<Hash, Vec<&Kept>> = BTreeMap::new();
+        let mut rows_of: BTreeMap<Hash, Vec<&KeptEvent>> = BTreeMap::new();
         for row in kept {
             let number = happening[&row.stored.row.hash];
             let name = format!("{}/{}", row.stored.row.key.pk, base(&row.stored.row.key.sk));
@@ -145,7 +145,7 @@ impl Checker<'_> {
     }
 
     /// What is wrong with the number of rows of one body.
-    fn doubled(&self, hash: &Hash, rows: &[&Kept], strength: &Strength) -> Option<String> {
+    fn doubled(&self, hash: &Hash, rows: &[&KeptEvent], strength: &Strength) -> Option<String> {
         let id = rows.first().map(|row| row.event.id.clone()).unwrap_or_default();
         let count = rows.len();
         match strength {
@@ -196,7 +196,13 @@ impl Checker<'_> {
     }
 
     /// Every event is in every queue that takes it, whole, and the first arrivals of a group in keeping order.
-    fn queue(&mut self, queue: &Queue, kept: &[Kept], takes: impl Fn(&Event) -> bool, parked: &BTreeSet<String>) {
+    fn queue(
+        &mut self,
+        queue: &FifoQueue,
+        kept: &[KeptEvent],
+        takes: impl Fn(&Event) -> bool,
+        parked: &BTreeSet<String>,
+    ) {
         let order: HashMap<&str, usize> =
             kept.iter().enumerate().map(|(index, kept)| (kept.event.id.as_str(), index)).collect();
         let corrections: BTreeSet<&str> = self.ledger.corrections.iter().map(|(_, event)| event.id.as_str()).collect();
@@ -237,19 +243,19 @@ impl Checker<'_> {
     }
 
     /// The views are those of the rows, once, in order, without faults.
-    fn views(&mut self, kept: &[Kept]) {
+    fn views(&mut self, kept: &[KeptEvent]) {
         let orders = &queues()[0];
         let mut expected: BTreeMap<&str, View> = BTreeMap::new();
         for kept in kept.iter().filter(|kept| orders.takes(kept.event.event_type.name())) {
             expected.entry(kept.stored.row.key.pk.as_str()).or_default().merge(View::of(&kept.event));
         }
-        // What a rebuild read it read with the mended mapping.
+        // What a rebuild read it read with the changed mapping.
         for kept in kept.iter().filter(|kept| self.ledger.rebuilt.contains(&kept.stored.row.key)) {
-            let mended = mended(&kept.stored.row.key);
+            let remapped = remapped(&kept.stored.row.key);
             expected
                 .entry(kept.stored.row.key.pk.as_str())
                 .or_default()
-                .merge(View::of(&mended.read(&kept.stored.row)));
+                .merge(View::of(&remapped.read(&kept.stored.row)));
         }
         // A correction without its data is read by the functions' own mapping, and changes nothing.
         for (pk, event) in self.ledger.corrections.iter().filter(|(_, event)| event.dataref.is_none()) {
@@ -281,23 +287,23 @@ pub(crate) fn sendable(event: &Event) -> String {
 }
 
 /// A row as the functions read it.
-pub(crate) fn stored(item: &Item) -> Option<StoredRow> {
+pub(crate) fn stored(item: &JsonItem) -> Option<StoredRow> {
     let record = json!({"Records": [{"eventName": "INSERT", "dynamodb": {"NewImage": item}}]});
     let mut batch: StreamBatch = serde_json::from_value(record).unwrap();
     StoredRow::from_item(&batch.records.remove(0).inserted_event()?).ok()
 }
 
-fn hash(item: &Item) -> Option<Hash> {
+fn hash(item: &JsonItem) -> Option<Hash> {
     STANDARD.decode(item.get("hash")?["B"].as_str()?).ok()?.try_into().ok()
 }
 
 /// The event rows, in the order in which they were written.
-pub(crate) fn events(cloud: &Cloud) -> impl Iterator<Item = &Item> {
+pub(crate) fn events(cloud: &Cloud) -> impl Iterator<Item = &JsonItem> {
     cloud.insertions.iter().map(|change| &change.item).filter(|item| string(item, "kind") == "event")
 }
 
 /// Where bodies lie: in the row, in chunks, or in another row.
-pub(crate) struct Bodies<'a>(HashMap<(&'a str, &'a str), &'a Item>);
+pub(crate) struct Bodies<'a>(HashMap<(&'a str, &'a str), &'a JsonItem>);
 
 impl<'a> Bodies<'a> {
     /// Those of everything that was ever written to the events table.
@@ -307,7 +313,7 @@ impl<'a> Bodies<'a> {
     }
 
     /// A row's body as it was received.
-    pub(crate) fn body(&self, item: &Item) -> Option<Vec<u8>> {
+    pub(crate) fn body(&self, item: &JsonItem) -> Option<Vec<u8>> {
         if let Some(sk) = item.get("body_of") {
             let holder = self.0.get(&(string(item, "pk"), sk["S"].as_str()?))?;
             return if holder.contains_key("body_of") { None } else { self.body(holder) };
@@ -319,7 +325,7 @@ impl<'a> Bodies<'a> {
     }
 }
 
-fn inline(item: &Item) -> Option<Vec<u8>> {
+fn inline(item: &JsonItem) -> Option<Vec<u8>> {
     STANDARD.decode(item.get("body")?["B"].as_str()?).ok()
 }
 

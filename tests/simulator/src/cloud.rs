@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use crate::assumptions::{MESSAGE_BYTES_MAX, SEND_ENTRIES_MAX};
 use crate::check::{Violation, id_of};
-use crate::executor::Time;
+use crate::executor::VirtualTime;
 use crate::faults::{Fault, Faults};
-use crate::queue::Queue;
+use crate::queue::FifoQueue;
 use crate::random::mix;
-use crate::stream::Stream;
-use crate::table::{Answer, Change, Tables, string};
+use crate::stream::SimulatedStream;
+use crate::table::{TableAnswer, TableChange, Tables, string};
 
 /// A network call.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct ServiceCall {
     /// `DynamoDB_20120810.PutItem`, `AmazonSQS.SendMessageBatch` …
     pub target: String,
     /// The JSON body.
@@ -64,9 +64,9 @@ pub struct Cloud {
     /// The tables.
     pub tables: Tables,
     /// The events table's stream.
-    pub stream: Stream,
+    pub stream: SimulatedStream,
     /// Every insertion into the events table, in order.
-    pub insertions: Vec<Change>,
+    pub insertions: Vec<TableChange>,
     /// The ids of the event rows that stand.
     kept_ids: HashSet<String>,
     /// The hashes of their bodies, in base64.
@@ -74,7 +74,7 @@ pub struct Cloud {
     /// What was wrong in the moment in which it happened.
     pub broken: Vec<Violation>,
     /// The queues by URL.
-    pub queues: BTreeMap<String, Queue>,
+    pub queues: BTreeMap<String, FifoQueue>,
     /// Letters of the relay's dead letter queue.
     pub letters: Vec<Value>,
     /// Each provider's secret.
@@ -90,8 +90,8 @@ pub struct Cloud {
     /// Processes that died.
     pub crashes: u64,
     /// Every table call with its answer, where they are wanted.
-    pub table_calls: Option<Vec<(Call, Answer)>>,
-    late: Vec<(u64, Call)>,
+    pub table_calls: Option<Vec<(ServiceCall, TableAnswer)>>,
+    late: Vec<(u64, ServiceCall)>,
     trace: Trace,
 }
 
@@ -123,7 +123,7 @@ impl Cloud {
             faults,
             outages: Vec::new(),
             tables: Tables::default(),
-            stream: Stream::default(),
+            stream: SimulatedStream::default(),
             insertions: Vec::new(),
             kept_ids: HashSet::new(),
             kept_hashes: HashSet::new(),
@@ -143,13 +143,13 @@ impl Cloud {
     }
 
     /// Does what a call asks for, and before it what earlier calls left for later.
-    pub fn apply(&mut self, call: &Call, entries_failed: u64, time: &Time) -> Answer {
+    pub fn apply(&mut self, call: &ServiceCall, entries_failed: u64, time: &VirtualTime) -> TableAnswer {
         self.settle(time);
         self.effect(call, entries_failed, time)
     }
 
     /// Does what is due of the calls that take effect late.
-    pub fn settle(&mut self, time: &Time) {
+    pub fn settle(&mut self, time: &VirtualTime) {
         let now_ms = time.now_ms();
         while let Some(at) = self.late.iter().position(|(due_ms, _)| *due_ms <= now_ms) {
             let (_, call) = self.late.remove(at);
@@ -159,7 +159,7 @@ impl Cloud {
     }
 
     /// Leaves a call for later.
-    pub fn defer(&mut self, call: Call, due_ms: u64) {
+    pub fn defer(&mut self, call: ServiceCall, due_ms: u64) {
         self.late.push((due_ms, call));
     }
 
@@ -174,7 +174,7 @@ impl Cloud {
         !self.faults.calm && self.outages.iter().any(down)
     }
 
-    fn effect(&mut self, call: &Call, entries_failed: u64, time: &Time) -> Answer {
+    fn effect(&mut self, call: &ServiceCall, entries_failed: u64, time: &VirtualTime) -> TableAnswer {
         let now_ms = time.now_ms();
         match call.target.as_str() {
             "DynamoDB_20120810.PutItem" => self.put(call, now_ms),
@@ -191,17 +191,17 @@ impl Cloud {
             "AmazonSQS.SendMessageBatch" => self.send_batch(&call.body, entries_failed, now_ms),
             "AmazonSQS.SendMessage" => {
                 self.letters.push(serde_json::from_str(call.body["MessageBody"].as_str().unwrap()).unwrap());
-                Answer::ok(json!({"MessageId": "letter", "MD5OfMessageBody": ""}))
+                TableAnswer::ok(json!({"MessageId": "letter", "MD5OfMessageBody": ""}))
             }
             "secretsmanager.GetSecretValue" => {
                 let name = call.body["SecretId"].as_str().unwrap();
-                Answer::ok(json!({"ARN": name, "Name": name, "SecretString": self.secrets[name]}))
+                TableAnswer::ok(json!({"ARN": name, "Name": name, "SecretString": self.secrets[name]}))
             }
             other => panic!("a call that no simulated service knows: {other}"),
         }
     }
 
-    fn put(&mut self, call: &Call, now_ms: u64) -> Answer {
+    fn put(&mut self, call: &ServiceCall, now_ms: u64) -> TableAnswer {
         let (answer, change) = self.tables.put(&call.body);
         self.record(call, &answer);
         if answer.status != 200 {
@@ -236,13 +236,13 @@ impl Cloud {
         self.listeners.drain(..).for_each(Waker::wake);
     }
 
-    fn record(&mut self, call: &Call, answer: &Answer) {
+    fn record(&mut self, call: &ServiceCall, answer: &TableAnswer) {
         if let Some(calls) = &mut self.table_calls {
             calls.push((call.clone(), answer.clone()));
         }
     }
 
-    fn send_batch(&mut self, body: &Value, entries_failed: u64, now_ms: u64) -> Answer {
+    fn send_batch(&mut self, body: &Value, entries_failed: u64, now_ms: u64) -> TableAnswer {
         let entries = body["Entries"].as_array().unwrap();
         let queue = self.queues.get_mut(body["QueueUrl"].as_str().unwrap()).unwrap();
         assert!(entries.len() <= SEND_ENTRIES_MAX, "a batch of {} entries", entries.len());
@@ -263,11 +263,11 @@ impl Cloud {
             successful.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));
         }
         self.ring();
-        Answer::ok(json!({"Successful": successful, "Failed": failed}))
+        TableAnswer::ok(json!({"Successful": successful, "Failed": failed}))
     }
 
     /// Adds a line to the trace. The hash covers it whether the text is kept or not.
-    pub fn note(&mut self, time: &Time, line: impl FnOnce() -> String) {
+    pub fn note(&mut self, time: &VirtualTime, line: impl FnOnce() -> String) {
         let now_us = time.now_us();
         let line = line();
         self.trace.hash = line
@@ -295,7 +295,7 @@ impl Cloud {
 }
 
 /// A call in a few words.
-pub fn summary(call: &Call) -> String {
+pub fn summary(call: &ServiceCall) -> String {
     let operation = call.target.split('.').next_back().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of_item = |item: &Value| format!("{} {}", text(&item["pk"]["S"]), text(&item["sk"]["S"]));

@@ -20,7 +20,7 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The virtual clock, shared by everything that waits.
 #[derive(Debug, Clone, Default)]
-pub struct Time(Arc<Mutex<Timers>>);
+pub struct VirtualTime(Arc<Mutex<Timers>>);
 
 #[derive(Debug, Default)]
 struct Timers {
@@ -56,7 +56,7 @@ impl Ord for Timer {
     }
 }
 
-impl Time {
+impl VirtualTime {
     /// Microseconds since the run began.
     pub fn now_us(&self) -> u64 {
         self.0.lock().unwrap().now_us
@@ -100,13 +100,13 @@ impl Time {
     }
 }
 
-impl TimeSource for Time {
+impl TimeSource for VirtualTime {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(START_MS) + Duration::from_micros(self.now_us())
     }
 }
 
-impl AsyncSleep for Time {
+impl AsyncSleep for VirtualTime {
     fn sleep(&self, duration: Duration) -> Sleep {
         Sleep::new(self.wait(duration))
     }
@@ -115,7 +115,7 @@ impl AsyncSleep for Time {
 /// A wait on the virtual clock.
 #[derive(Debug)]
 pub struct Wait {
-    time: Time,
+    time: VirtualTime,
     until_us: u64,
     known: bool,
 }
@@ -162,13 +162,13 @@ pub struct Executor {
     tasks: BTreeMap<u64, (Task, Waker)>,
     ready: Arc<Ready>,
     count: u64,
-    time: Time,
+    time: VirtualTime,
     random: Random,
 }
 
 impl Executor {
     /// An executor on a clock; the seed decides who runs first among the ready.
-    pub fn new(time: Time, seed: u64) -> Self {
+    pub fn new(time: VirtualTime, seed: u64) -> Self {
         let random = Random::new(seed, "executor");
         Executor { tasks: BTreeMap::new(), ready: Arc::default(), count: 0, time, random }
     }

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use webhook::providers::PROVIDERS;
 
-use crate::faults::{Actor, Fault, Plan, Point};
+use crate::faults::{Actor, ActorStep, Fault, FaultPlan};
 use crate::parallel::in_parallel;
-use crate::run::{Options, Outcome, count, run};
-use crate::workload::Shape;
+use crate::run::{Options, RunOutcome, count, run};
+use crate::workload::WorkloadShape;
 
 /// The two sides of a call.
 const SIDES: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
@@ -27,11 +27,11 @@ pub struct Exhausted {
     /// Runs with two.
     pub pairs: u64,
     /// Runs that ended wrong.
-    pub failures: Vec<(Options, Outcome)>,
+    pub failures: Vec<(Options, RunOutcome)>,
 }
 
 /// A crash, and perhaps a second one.
-type Crashes = BTreeMap<Point, Fault>;
+type Crashes = BTreeMap<ActorStep, Fault>;
 
 /// Crashes every provider's longest history everywhere, in so many threads. A pair's second crash may be at a call that
 /// only the first one brings about, so the second points are those of the run with the first crash.
@@ -42,8 +42,8 @@ pub fn exhaust(with_pairs: bool, threads: u64, progress: &(dyn Fn(&str) + Sync))
 fn of_provider(provider: &'static str, with_pairs: bool, threads: u64, progress: &(dyn Fn(&str) + Sync)) -> Exhausted {
     let base = Options {
         seed: 1,
-        shape: Shape::longest(provider),
-        plan: Plan::None,
+        shape: WorkloadShape::longest(provider),
+        plan: FaultPlan::None,
         with_trace: false,
         with_table_calls: false,
     };
@@ -69,10 +69,10 @@ fn of_provider(provider: &'static str, with_pairs: bool, threads: u64, progress:
 }
 
 /// One first crash, with every second one that can follow it: how many those are, and what ended wrong.
-fn of_first(base: &Options, first: &Crashes, with_pairs: bool) -> (u64, Vec<(Options, Outcome)>) {
+fn of_first(base: &Options, first: &Crashes, with_pairs: bool) -> (u64, Vec<(Options, RunOutcome)>) {
     let mut failures = Vec::new();
     let mut crash = |crashes: Crashes| {
-        let options = Options { plan: Plan::Only(crashes), ..base.clone() };
+        let options = Options { plan: FaultPlan::Only(crashes), ..base.clone() };
         let outcome = run(&options);
         let points = points(&outcome);
         if !outcome.violations.is_empty() {
@@ -94,17 +94,17 @@ fn of_first(base: &Options, first: &Crashes, with_pairs: bool) -> (u64, Vec<(Opt
 }
 
 impl Exhausted {
-    fn new(provider: &'static str, calm: &Outcome) -> Self {
+    fn new(provider: &'static str, calm: &RunOutcome) -> Self {
         Exhausted { provider, events: calm.rows, calls: calm.calls, singles: 0, pairs: 0, failures: Vec::new() }
     }
 }
 
 /// Every call of a run.
-fn points(outcome: &Outcome) -> Vec<Point> {
+fn points(outcome: &RunOutcome) -> Vec<ActorStep> {
     let calls = |actor: &Actor| matches!(actor, Actor::Delivery(_) | Actor::Relay(_) | Actor::Worker(_));
     let of_actor = |(actor, steps): (&Actor, &u64)| {
         let actor = *actor;
-        (0..*steps).map(move |step| Point { actor, step })
+        (0..*steps).map(move |step| ActorStep { actor, step })
     };
     outcome.steps.iter().filter(|(actor, _)| calls(actor)).flat_map(of_actor).collect()
 }

@@ -28,7 +28,7 @@ pub enum Actor {
 
 /// A step of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Point {
+pub struct ActorStep {
     /// Whose.
     pub actor: Actor,
     /// Which, from 0.
@@ -125,7 +125,7 @@ impl Fault {
 
 /// Where faults come from.
 #[derive(Debug, Clone)]
-pub enum Plan {
+pub enum FaultPlan {
     /// Nothing goes wrong.
     None,
     /// One step in so many goes wrong.
@@ -134,40 +134,40 @@ pub enum Plan {
         one_in: usize,
     },
     /// These and no others.
-    Only(BTreeMap<Point, Fault>),
+    Only(BTreeMap<ActorStep, Fault>),
 }
 
 /// The plan at work.
 #[derive(Debug)]
 pub struct Faults {
-    plan: Plan,
+    plan: FaultPlan,
     seed: u64,
     steps: BTreeMap<Actor, u64>,
     /// Nothing goes wrong any more.
     pub calm: bool,
     /// What went wrong so far.
-    pub applied: BTreeMap<Point, Fault>,
+    pub applied: BTreeMap<ActorStep, Fault>,
 }
 
 impl Faults {
     /// A plan before its first step.
-    pub fn new(plan: Plan, seed: u64) -> Self {
+    pub fn new(plan: FaultPlan, seed: u64) -> Self {
         Faults { plan, seed, steps: BTreeMap::new(), calm: false, applied: BTreeMap::new() }
     }
 
     /// What goes wrong at an actor's next step, and the numbers that belong to it.
     pub fn next(&mut self, actor: Actor, step: Step) -> (Option<Fault>, Random) {
         let number = self.steps.entry(actor).or_default();
-        let point = Point { actor, step: *number };
+        let point = ActorStep { actor, step: *number };
         *number += 1;
         let mut random = Random::new(mix(self.seed, number_of(point)), "fault");
         let drawn = match &self.plan {
             _ if self.calm => None,
-            Plan::None => None,
+            FaultPlan::None => None,
             // Of the few times at which a service could go down, one in four is taken.
-            Plan::Seeded { .. } if step == Step::Outage => random.one_in(4).then_some(Fault::Outage),
-            Plan::Seeded { one_in } => random.one_in(*one_in).then(|| Fault::of(step, &mut random)),
-            Plan::Only(list) => list.get(&point).copied(),
+            FaultPlan::Seeded { .. } if step == Step::Outage => random.one_in(4).then_some(Fault::Outage),
+            FaultPlan::Seeded { one_in } => random.one_in(*one_in).then(|| Fault::of(step, &mut random)),
+            FaultPlan::Only(list) => list.get(&point).copied(),
         };
         if let Some(fault) = drawn {
             self.applied.insert(point, fault);
@@ -182,7 +182,7 @@ impl Faults {
     }
 }
 
-fn number_of(point: Point) -> u64 {
+fn number_of(point: ActorStep) -> u64 {
     let (kind, number) = match point.actor {
         Actor::Delivery(number) => (1, number),
         Actor::Relay(number) => (2, number),

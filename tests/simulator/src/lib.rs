@@ -26,7 +26,7 @@ pub mod process;
 pub mod signing;
 pub mod samples;
 pub mod workload;
-pub mod mend;
+pub mod remapping;
 pub mod world;
 pub mod parallel;
 pub mod run;

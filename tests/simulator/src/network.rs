@@ -15,23 +15,23 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
 use crate::assumptions::{LATE_EFFECT_MS_MAX, TABLE_ORDERS};
-use crate::cloud::{Call, Service, Shared, summary};
-use crate::executor::Time;
+use crate::cloud::{Service, ServiceCall, Shared, summary};
+use crate::executor::VirtualTime;
 use crate::faults::{Actor, Fault, Step};
 use crate::random::Random;
-use crate::table::Answer;
+use crate::table::TableAnswer;
 
 /// A process of a function: whom it works for now, and whether it is dead.
 #[derive(Debug)]
-pub struct Process {
+pub struct SimulatedProcess {
     actor: Mutex<Actor>,
     dead: AtomicBool,
 }
 
-impl Process {
+impl SimulatedProcess {
     /// A process that works for an actor.
     pub fn new(actor: Actor) -> Arc<Self> {
-        Arc::new(Process { actor: Mutex::new(actor), dead: AtomicBool::new(false) })
+        Arc::new(SimulatedProcess { actor: Mutex::new(actor), dead: AtomicBool::new(false) })
     }
 
     /// Has the process work for another actor.
@@ -52,7 +52,7 @@ impl Process {
 /// An invocation of a process: its output, or nothing when the process died.
 pub struct Invocation<F> {
     /// The process.
-    pub process: Arc<Process>,
+    pub process: Arc<SimulatedProcess>,
     /// What it does.
     pub work: Pin<Box<F>>,
 }
@@ -75,9 +75,9 @@ pub struct Network {
     /// The services.
     pub cloud: Shared,
     /// The clock.
-    pub time: Time,
+    pub time: VirtualTime,
     /// The process.
-    pub process: Arc<Process>,
+    pub process: Arc<SimulatedProcess>,
 }
 
 impl Network {
@@ -87,7 +87,7 @@ impl Network {
         http_client_fn(move |_, _| connector.clone())
     }
 
-    async fn exchange(self, call: Call) -> Result<HttpResponse, ConnectorError> {
+    async fn exchange(self, call: ServiceCall) -> Result<HttpResponse, ConnectorError> {
         let actor = *self.process.actor.lock().unwrap();
         let batch = call.target == "AmazonSQS.SendMessageBatch";
         let (fault, mut random, is_down) = {
@@ -101,7 +101,7 @@ impl Network {
         let there_ms = random.between(1, 8);
         self.time.wait_ms(there_ms).await;
         if is_down {
-            return respond(&Answer::error(500, "InternalServerError"));
+            return respond(&TableAnswer::error(500, "InternalServerError"));
         }
         self.before(fault, &call, &mut random).await?;
         if let Some(Fault::ErrorBefore | Fault::Throttle) = fault {
@@ -118,7 +118,12 @@ impl Network {
     }
 
     /// What can go wrong before the request is there.
-    async fn before(&self, fault: Option<Fault>, call: &Call, random: &mut Random) -> Result<(), ConnectorError> {
+    async fn before(
+        &self,
+        fault: Option<Fault>,
+        call: &ServiceCall,
+        random: &mut Random,
+    ) -> Result<(), ConnectorError> {
         match fault {
             Some(Fault::CrashBefore) => self.crash().await,
             Some(Fault::ResetBefore) => Err(ConnectorError::io("connection reset".into())),
@@ -153,11 +158,11 @@ impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        HttpConnectorFuture::new(self.clone().exchange(Call { target, body }))
+        HttpConnectorFuture::new(self.clone().exchange(ServiceCall { target, body }))
     }
 }
 
-fn service(call: &Call) -> Service {
+fn service(call: &ServiceCall) -> Service {
     match call.target.split('.').next() {
         Some("DynamoDB_20120810") if call.body["TableName"] == TABLE_ORDERS => Service::Views,
         Some("DynamoDB_20120810") => Service::Events,
@@ -166,26 +171,26 @@ fn service(call: &Call) -> Service {
     }
 }
 
-fn refusal(fault: Option<Fault>, call: &Call) -> Answer {
+fn refusal(fault: Option<Fault>, call: &ServiceCall) -> TableAnswer {
     match (fault, service(call)) {
         (Some(Fault::Throttle), Service::Events | Service::Views) => {
-            Answer::error(400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")
+            TableAnswer::error(400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")
         }
-        (Some(Fault::Throttle), _) => Answer::error(400, "ThrottlingException"),
+        (Some(Fault::Throttle), _) => TableAnswer::error(400, "ThrottlingException"),
         (_, Service::Events | Service::Views) => {
-            Answer::error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError")
+            TableAnswer::error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError")
         }
-        (..) => Answer::error(503, "ServiceUnavailable"),
+        (..) => TableAnswer::error(503, "ServiceUnavailable"),
     }
 }
 
-fn told(actor: Actor, call: &Call, fault: Option<Fault>, is_down: bool) -> String {
+fn told(actor: Actor, call: &ServiceCall, fault: Option<Fault>, is_down: bool) -> String {
     let fault = fault.map(|fault| format!("  << {fault:?}")).unwrap_or_default();
     let down = if is_down { "  << down" } else { "" };
     format!("{actor:?}: {}{fault}{down}", summary(call))
 }
 
-fn respond(answer: &Answer) -> Result<HttpResponse, ConnectorError> {
+fn respond(answer: &TableAnswer) -> Result<HttpResponse, ConnectorError> {
     let mut response =
         HttpResponse::new(StatusCode::try_from(answer.status).unwrap(), SdkBody::from(answer.body.to_string()));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");

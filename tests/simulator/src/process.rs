@@ -13,9 +13,9 @@ use webhook::providers::Provider;
 
 use crate::assumptions::{TABLE_EVENTS, TABLE_ORDERS};
 use crate::cloud::Shared;
-use crate::executor::Time;
+use crate::executor::VirtualTime;
 use crate::faults::Actor;
-use crate::network::{Network, Process};
+use crate::network::{Network, SimulatedProcess};
 
 /// The queue of the order views.
 pub const ORDERS_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/orders.fifo";
@@ -25,11 +25,11 @@ const DEAD_LETTER_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/00000000000
 
 /// What every new process needs.
 #[derive(Debug, Clone)]
-pub struct Ground {
+pub struct Environment {
     /// The services.
     pub cloud: Shared,
     /// The clock.
-    pub time: Time,
+    pub time: VirtualTime,
 }
 
 macro_rules! client {
@@ -53,8 +53,8 @@ macro_rules! client {
     }};
 }
 
-impl Ground {
-    fn network(&self, process: &Arc<Process>) -> Network {
+impl Environment {
+    fn network(&self, process: &Arc<SimulatedProcess>) -> Network {
         Network { cloud: self.cloud.clone(), time: self.time.clone(), process: Arc::clone(process) }
     }
 
@@ -63,8 +63,8 @@ impl Ground {
     }
 
     /// A receiver in a new process.
-    pub fn receiver(&self, provider: &'static Provider, actor: Actor) -> (Arc<Process>, Receiver) {
-        let process = Process::new(actor);
+    pub fn receiver(&self, provider: &'static Provider, actor: Actor) -> (Arc<SimulatedProcess>, Receiver) {
+        let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
         let config = ReceiverConfig {
             events_table: TABLE_EVENTS.to_owned(),
@@ -77,8 +77,8 @@ impl Ground {
     }
 
     /// A relay in a new process.
-    pub fn relay(&self, actor: Actor) -> (Arc<Process>, Relay) {
-        let process = Process::new(actor);
+    pub fn relay(&self, actor: Actor) -> (Arc<SimulatedProcess>, Relay) {
+        let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
         let config = RelayConfig {
             events_table: TABLE_EVENTS.to_owned(),
@@ -91,8 +91,8 @@ impl Ground {
     }
 
     /// The orders function in a new process.
-    pub fn orders(&self, actor: Actor) -> (Arc<Process>, Orders) {
-        let process = Process::new(actor);
+    pub fn orders(&self, actor: Actor) -> (Arc<SimulatedProcess>, Orders) {
+        let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
         let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
         let dynamodb = client!(aws_sdk_dynamodb, &network, PATIENT);
@@ -100,8 +100,8 @@ impl Ground {
     }
 
     /// An operator who rebuilds views.
-    pub fn rebuilder(&self, actor: Actor) -> (Arc<Process>, Rebuilder) {
-        let process = Process::new(actor);
+    pub fn rebuilder(&self, actor: Actor) -> (Arc<SimulatedProcess>, Rebuilder) {
+        let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
         let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
         (process, Rebuilder::new(config, client!(aws_sdk_dynamodb, &network, PATIENT)))

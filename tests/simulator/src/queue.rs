@@ -6,7 +6,7 @@ use crate::assumptions::{DEDUPLICATION_MS, QUEUE_BATCH_MAX, RECEIVES_MAX, VISIBI
 
 /// A message.
 #[derive(Debug, Clone)]
-pub struct Message {
+pub struct QueuedMessage {
     /// Its number in the queue, which is its id.
     pub number: u64,
     /// Its group.
@@ -19,9 +19,9 @@ pub struct Message {
 
 /// A queue.
 #[derive(Debug, Default)]
-pub struct Queue {
-    messages: BTreeMap<u64, Message>,
-    dead: Vec<Message>,
+pub struct FifoQueue {
+    messages: BTreeMap<u64, QueuedMessage>,
+    dead: Vec<QueuedMessage>,
     known: BTreeMap<(String, String), u64>,
     count: u64,
     /// Every message that was ever stored: its group and body, in order.
@@ -32,10 +32,10 @@ pub struct Queue {
     is_read: bool,
 }
 
-impl Queue {
+impl FifoQueue {
     /// A queue that something reads.
     pub fn read() -> Self {
-        Queue { is_read: true, ..Queue::default() }
+        FifoQueue { is_read: true, ..FifoQueue::default() }
     }
 
     /// Takes a message.
@@ -50,12 +50,12 @@ impl Queue {
         if self.is_read {
             self.count += 1;
             let (number, group, body) = (self.count, group.to_owned(), body.to_owned());
-            self.messages.insert(number, Message { number, group, body, receives: 0, hidden_until_ms: 0 });
+            self.messages.insert(number, QueuedMessage { number, group, body, receives: 0, hidden_until_ms: 0 });
         }
     }
 
     /// Hands messages over and hides them.
-    pub fn receive(&mut self, most: usize, now_ms: u64) -> Vec<Message> {
+    pub fn receive(&mut self, most: usize, now_ms: u64) -> Vec<QueuedMessage> {
         let in_flight = self.messages.values().filter(|message| message.hidden_until_ms > now_ms);
         let locked: BTreeSet<String> = in_flight.map(|message| message.group.clone()).collect();
         let mut batch = Vec::new();
@@ -84,7 +84,7 @@ impl Queue {
     /// Sends dead letters back.
     pub fn redrive(&mut self) {
         for message in std::mem::take(&mut self.dead) {
-            self.messages.insert(message.number, Message { receives: 0, hidden_until_ms: 0, ..message });
+            self.messages.insert(message.number, QueuedMessage { receives: 0, hidden_until_ms: 0, ..message });
         }
     }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::check::Violation;
 use crate::exhaustive::Exhausted;
-use crate::faults::{Fault, Plan};
-use crate::run::Outcome;
+use crate::faults::{Fault, FaultPlan};
+use crate::run::RunOutcome;
 use crate::shrink::Shortest;
 
 /// Invariants whose violation is a loss.
@@ -25,7 +25,7 @@ const DOUBLINGS: [&str; 1] = ["no repeat has a second row"];
 
 /// Sums over runs.
 #[derive(Debug, Default)]
-pub struct Totals {
+pub struct RunTotals {
     /// Seeds.
     pub seeds: u64,
     /// Requests made to receivers.
@@ -48,9 +48,9 @@ pub struct Totals {
     pub failures: BTreeMap<u64, Vec<Violation>>,
 }
 
-impl Totals {
+impl RunTotals {
     /// Adds a run.
-    pub fn add(&mut self, outcome: Outcome) {
+    pub fn add(&mut self, outcome: RunOutcome) {
         self.seeds += 1;
         self.deliveries += outcome.deliveries;
         self.acknowledged += outcome.acknowledged;
@@ -127,7 +127,7 @@ pub fn failure(shortest: &Shortest) -> String {
     let shape = &shortest.options.shape;
     let orders: Vec<u64> = (0..shape.orders).filter(|order| !shape.without.contains(order)).collect();
     let _ = writeln!(text, "Seed {}, after {} shorter runs: orders {orders:?}", shortest.options.seed, shortest.runs);
-    if let Plan::Only(faults) = &shortest.options.plan {
+    if let FaultPlan::Only(faults) = &shortest.options.plan {
         for (point, fault) in faults {
             let _ = writeln!(text, "  {:?} step {}: {fault:?}", point.actor, point.step);
         }

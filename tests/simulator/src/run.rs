@@ -5,15 +5,15 @@ use std::rc::Rc;
 
 use crate::assumptions::{SHARDS_MAX, WORKERS};
 use crate::check::{Violation, check};
-use crate::cloud::{Call, Cloud, Outage, Service, Shared};
-use crate::executor::{Executor, Time};
-use crate::faults::{Actor, Fault, Faults, Plan, Point, Step};
-use crate::process::{Ground, ORDERS_QUEUE, WORK_QUEUE};
-use crate::queue::Queue;
+use crate::cloud::{Cloud, Outage, Service, ServiceCall, Shared};
+use crate::executor::{Executor, VirtualTime};
+use crate::faults::{Actor, ActorStep, Fault, FaultPlan, Faults, Step};
+use crate::process::{Environment, ORDERS_QUEUE, WORK_QUEUE};
+use crate::queue::FifoQueue;
 use crate::random::Random;
-use crate::table::Answer;
-use crate::workload::{Shape, Workload};
-use crate::world::World;
+use crate::table::TableAnswer;
+use crate::workload::{Workload, WorkloadShape};
+use crate::world::SimulatedWorld;
 
 /// A service can go down this often in a run.
 const OUTAGES_MAX: u64 = 8;
@@ -27,9 +27,9 @@ pub struct Options {
     /// The seed: everything follows from it.
     pub seed: u64,
     /// What is sent.
-    pub shape: Shape,
+    pub shape: WorkloadShape,
     /// What goes wrong.
-    pub plan: Plan,
+    pub plan: FaultPlan,
     /// Whether to keep the trace's text.
     pub with_trace: bool,
     /// Whether to keep every table call.
@@ -38,7 +38,7 @@ pub struct Options {
 
 /// What became of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// The seed.
     pub seed: u64,
     /// Requests made to receivers, repeats and forgeries among them.
@@ -54,7 +54,7 @@ pub struct Outcome {
     /// What went wrong.
     pub faults: BTreeMap<Fault, u64>,
     /// What went wrong, point by point.
-    pub applied: BTreeMap<Point, Fault>,
+    pub applied: BTreeMap<ActorStep, Fault>,
     /// The steps of each actor.
     pub steps: BTreeMap<Actor, u64>,
     /// Failed conditions, each billed.
@@ -68,7 +68,7 @@ pub struct Outcome {
     /// What should not have.
     pub violations: Vec<Violation>,
     /// Every table call, where they were wanted.
-    pub table_calls: Vec<(Call, Answer)>,
+    pub table_calls: Vec<(ServiceCall, TableAnswer)>,
 }
 
 impl Options {
@@ -76,7 +76,7 @@ impl Options {
     /// before a mistake shows, it shows here.
     pub fn harsh(seed: u64, orders: u64) -> Self {
         let usual = Options::seeded(seed, orders);
-        if seed.is_multiple_of(2) { Options { plan: Plan::Seeded { one_in: 2 }, ..usual } } else { usual }
+        if seed.is_multiple_of(2) { Options { plan: FaultPlan::Seeded { one_in: 2 }, ..usual } } else { usual }
     }
 
     /// A seed's usual run.
@@ -84,8 +84,8 @@ impl Options {
         let one_in = *Random::new(seed, "density").pick(&[3, 6, 14, 25, 60]);
         Options {
             seed,
-            shape: Shape::orders(orders),
-            plan: Plan::Seeded { one_in },
+            shape: WorkloadShape::orders(orders),
+            plan: FaultPlan::Seeded { one_in },
             with_trace: false,
             with_table_calls: false,
         }
@@ -93,17 +93,17 @@ impl Options {
 }
 
 /// Runs.
-pub fn run(options: &Options) -> Outcome {
+pub fn run(options: &Options) -> RunOutcome {
     let workload = Workload::new(options.seed, &options.shape);
-    let time = Time::default();
+    let time = VirtualTime::default();
     let cloud = Shared::new(cloud(options, &workload));
-    let world = World::new(Ground { cloud: cloud.clone(), time: time.clone() }, workload.rotation);
+    let world = SimulatedWorld::new(Environment { cloud: cloud.clone(), time: time.clone() }, workload.rotation);
     let mut executor = Executor::new(time.clone(), options.seed);
     if !options.shape.plain {
         executor.spawn(Rc::clone(&world).rotate());
     }
     if !options.shape.plain && options.seed.is_multiple_of(3) {
-        executor.spawn(Rc::clone(&world).mend(workload.rotation.ends_ms));
+        executor.spawn(Rc::clone(&world).remap(workload.rotation.ends_ms));
     }
     for sending in &workload.sendings {
         executor.spawn(Rc::clone(&world).deliver(sending.clone()));
@@ -133,8 +133,8 @@ pub fn run(options: &Options) -> Outcome {
 fn cloud(options: &Options, workload: &Workload) -> Cloud {
     let mut cloud = Cloud::new(Faults::new(options.plan.clone(), options.seed), options.with_trace);
     cloud.table_calls = options.with_table_calls.then(Vec::new);
-    cloud.queues.insert(ORDERS_QUEUE.to_owned(), Queue::read());
-    cloud.queues.insert(WORK_QUEUE.to_owned(), Queue::default());
+    cloud.queues.insert(ORDERS_QUEUE.to_owned(), FifoQueue::read());
+    cloud.queues.insert(WORK_QUEUE.to_owned(), FifoQueue::default());
     for number in 0..OUTAGES_MAX {
         let (fault, mut random) = cloud.faults.next(Actor::Outage(number), Step::Outage);
         if fault.is_some() {
@@ -146,9 +146,9 @@ fn cloud(options: &Options, workload: &Workload) -> Cloud {
     cloud
 }
 
-fn outcome(seed: u64, cloud: &Cloud, ledger: &crate::world::Ledger, violations: Vec<Violation>) -> Outcome {
-    let is_event = |change: &&crate::table::Change| crate::table::string(&change.item, "kind") == "event";
-    Outcome {
+fn outcome(seed: u64, cloud: &Cloud, ledger: &crate::world::Ledger, violations: Vec<Violation>) -> RunOutcome {
+    let is_event = |change: &&crate::table::TableChange| crate::table::string(&change.item, "kind") == "event";
+    RunOutcome {
         seed,
         deliveries: ledger.attempts,
         acknowledged: count(ledger.acknowledged.len()),

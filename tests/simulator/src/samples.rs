@@ -18,7 +18,7 @@ use crate::signing::{Credential, sign};
 
 /// A real order's deliveries, in the order in which they happened.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct OrderHistory {
     /// The provider.
     pub provider: &'static Provider,
     /// The source that the samples came in at.
@@ -62,11 +62,11 @@ pub fn sources(provider: &str) -> Value {
 }
 
 /// Every history of every provider.
-pub fn histories() -> Vec<History> {
+pub fn histories() -> Vec<OrderHistory> {
     PROVIDERS.into_iter().flat_map(of_provider).collect()
 }
 
-fn of_provider(provider: &'static Provider) -> Vec<History> {
+fn of_provider(provider: &'static Provider) -> Vec<OrderHistory> {
     let sources = sources(provider.name);
     let parsed = Sources::parse(&provider.admission, &sources.to_string()).unwrap();
     let mut found: BTreeMap<String, (String, Vec<(String, Template)>)> = BTreeMap::new();
@@ -91,7 +91,7 @@ fn of_provider(provider: &'static Provider) -> Vec<History> {
     }
     let history = |(source, mut events): (String, Vec<(String, Template)>)| {
         events.sort_by(|one, other| one.0.cmp(&other.0));
-        History { provider, source, events: events.into_iter().map(|(_, template)| template).collect() }
+        OrderHistory { provider, source, events: events.into_iter().map(|(_, template)| template).collect() }
     };
     found.into_values().map(history).collect()
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::faults::{Fault, Plan, Point};
-use crate::run::{Options, Outcome, run};
+use crate::faults::{ActorStep, Fault, FaultPlan};
+use crate::run::{Options, RunOutcome, run};
 
 /// Runs at most, so that a stubborn failure does not take for ever.
 const RUNS_MAX: usize = 400;
@@ -14,15 +14,15 @@ pub struct Shortest {
     /// What to run to see it again.
     pub options: Options,
     /// What became of it, with its trace.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// How many runs it took.
     pub runs: usize,
 }
 
 /// Shortens a failing run.
-pub fn shrink(options: &Options, failed: &Outcome) -> Shortest {
+pub fn shrink(options: &Options, failed: &RunOutcome) -> Shortest {
     let invariants: BTreeSet<&str> = failed.violations.iter().map(|violation| violation.invariant).collect();
-    let plan = Plan::Only(failed.applied.clone());
+    let plan = FaultPlan::Only(failed.applied.clone());
     let mut search = Search { options: Options { plan, ..options.clone() }, invariants, runs: 0 };
     let orders: Vec<u64> = (0..options.shape.orders).filter(|order| !options.shape.without.contains(order)).collect();
     let all: BTreeSet<u64> = orders.iter().copied().collect();
@@ -30,11 +30,11 @@ pub fn shrink(options: &Options, failed: &Outcome) -> Shortest {
         options.shape.without = all.iter().copied().filter(|order| !kept.contains(order)).collect();
     });
     search.options.shape.without = all.difference(&kept).copied().collect();
-    let faults: Vec<(Point, Fault)> = failed.applied.iter().map(|(point, fault)| (*point, *fault)).collect();
+    let faults: Vec<(ActorStep, Fault)> = failed.applied.iter().map(|(point, fault)| (*point, *fault)).collect();
     let kept = search.fewest(faults, |options, kept| {
-        options.plan = Plan::Only(kept.iter().copied().collect::<BTreeMap<_, _>>());
+        options.plan = FaultPlan::Only(kept.iter().copied().collect::<BTreeMap<_, _>>());
     });
-    search.options.plan = Plan::Only(kept.into_iter().collect());
+    search.options.plan = FaultPlan::Only(kept.into_iter().collect());
     let options = Options { with_trace: true, ..search.options };
     let outcome = run(&options);
     Shortest { options, outcome, runs: search.runs }

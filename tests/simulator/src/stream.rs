@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use crate::assumptions::{SHARDS, SHARDS_MAX, STREAM_BATCH_MAX, STREAM_RETENTION_MS};
 use crate::random::mix;
-use crate::table::{Change, string};
+use crate::table::{TableChange, string};
 
 /// A record and when it came.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct ShardRecord {
     /// The change.
-    pub change: Change,
+    pub change: TableChange,
     /// When it can be read, in milliseconds.
     pub from_ms: u64,
 }
@@ -22,7 +22,7 @@ struct Shard {
     first: u64,
     last: u64,
     closed: bool,
-    records: VecDeque<Record>,
+    records: VecDeque<ShardRecord>,
     /// Records before this one are handled.
     checkpoint: usize,
     /// The farthest that the checkpoint ever was.
@@ -33,29 +33,29 @@ struct Shard {
 
 /// The stream.
 #[derive(Debug)]
-pub struct Stream {
+pub struct SimulatedStream {
     shards: Vec<Shard>,
     /// Records that left the stream unread.
     pub trimmed: u64,
 }
 
-impl Default for Stream {
+impl Default for SimulatedStream {
     fn default() -> Self {
         let width = u64::MAX / SHARDS;
         let range = |number: u64| {
             let last = if number + 1 == SHARDS { u64::MAX } else { (number + 1) * width - 1 };
             shard(None, number * width, last)
         };
-        Stream { shards: (0..SHARDS).map(range).collect(), trimmed: 0 }
+        SimulatedStream { shards: (0..SHARDS).map(range).collect(), trimmed: 0 }
     }
 }
 
-impl Stream {
+impl SimulatedStream {
     /// Appends a change to its shard.
-    pub fn append(&mut self, change: Change, now_ms: u64) {
+    pub fn append(&mut self, change: TableChange, now_ms: u64) {
         let place = place(string(&change.item, "pk"));
         let owner = self.shards.iter_mut().find(|shard| !shard.closed && (shard.first..=shard.last).contains(&place));
-        owner.unwrap().records.push_back(Record { change, from_ms: now_ms });
+        owner.unwrap().records.push_back(ShardRecord { change, from_ms: now_ms });
     }
 
     /// The number of shards there ever were.
@@ -69,7 +69,7 @@ impl Stream {
     }
 
     /// The next records of a shard from its checkpoint, at most so many; none while its parent is not read.
-    pub fn batch(&mut self, number: usize, most: usize, now_ms: u64) -> Vec<Record> {
+    pub fn batch(&mut self, number: usize, most: usize, now_ms: u64) -> Vec<ShardRecord> {
         let parent = self.shards[number].parent;
         if parent.is_some_and(|parent| !self.shards[parent].done()) {
             return Vec::new();

@@ -9,47 +9,47 @@ use serde_json::{Map, Value, json};
 use crate::assumptions::{ITEM_BYTES_MAX, TABLE_EVENTS};
 
 /// An item in DynamoDB's JSON.
-pub type Item = Map<String, Value>;
+pub type JsonItem = Map<String, Value>;
 
 /// What a service answers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct TableAnswer {
     /// HTTP status.
     pub status: u16,
     /// JSON body.
     pub body: Value,
 }
 
-impl Answer {
+impl TableAnswer {
     /// A success.
     pub fn ok(body: Value) -> Self {
-        Answer { status: 200, body }
+        TableAnswer { status: 200, body }
     }
 
     /// An error of the service's JSON protocol.
     pub fn error(status: u16, name: &str) -> Self {
-        Answer { status, body: json!({"__type": name, "message": "simulated"}) }
+        TableAnswer { status, body: json!({"__type": name, "message": "simulated"}) }
     }
 }
 
 /// A put that changed the events table, in the order of the table.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct TableChange {
     /// Whether no such item stood before.
     pub inserted: bool,
     /// The new item.
-    pub item: Item,
+    pub item: JsonItem,
 }
 
 /// Both tables.
 #[derive(Debug, Default)]
 pub struct Tables {
-    items: BTreeMap<(String, String, String), Item>,
+    items: BTreeMap<(String, String, String), JsonItem>,
 }
 
 impl Tables {
     /// Puts an item under its condition. Returns the answer and what the stream tells of it.
-    pub fn put(&mut self, call: &Value) -> (Answer, Option<Change>) {
+    pub fn put(&mut self, call: &Value) -> (TableAnswer, Option<TableChange>) {
         let item = call["Item"].as_object().unwrap();
         let table = call["TableName"].as_str().unwrap();
         let key = key(table, item);
@@ -60,41 +60,41 @@ impl Tables {
             if let (Some(old), "ALL_OLD") = (old, text(&call["ReturnValuesOnConditionCheckFailure"])) {
                 body["Item"] = Value::Object(old.clone());
             }
-            return (Answer { status: 400, body }, None);
+            return (TableAnswer { status: 400, body }, None);
         }
         if bytes(item) > ITEM_BYTES_MAX {
-            return (Answer::error(400, "com.amazon.coral.validate#ValidationException"), None);
+            return (TableAnswer::error(400, "com.amazon.coral.validate#ValidationException"), None);
         }
         let inserted = old.is_none();
         let unchanged = old == Some(item);
         self.items.insert(key, item.clone());
-        let change = (table == TABLE_EVENTS && !unchanged).then(|| Change { inserted, item: item.clone() });
-        (Answer::ok(json!({})), change)
+        let change = (table == TABLE_EVENTS && !unchanged).then(|| TableChange { inserted, item: item.clone() });
+        (TableAnswer::ok(json!({})), change)
     }
 
     /// Reads an item.
-    pub fn get(&self, call: &Value) -> Answer {
+    pub fn get(&self, call: &Value) -> TableAnswer {
         let key = key(text(&call["TableName"]), call["Key"].as_object().unwrap());
         let found = self.items.get(&key);
-        Answer::ok(found.map_or_else(|| json!({}), |item| json!({"Item": item})))
+        TableAnswer::ok(found.map_or_else(|| json!({}), |item| json!({"Item": item})))
     }
 
     /// Reads a partition: an answer of this size needs no second page here.
-    pub fn query(&self, call: &Value) -> Answer {
+    pub fn query(&self, call: &Value) -> TableAnswer {
         assert_eq!(call["KeyConditionExpression"], "pk = :pk", "a query that the simulated table does not know");
         let (table, pk) = (text(&call["TableName"]), text(&call["ExpressionAttributeValues"][":pk"]["S"]));
-        let items: Vec<&Item> = self.items(table).filter(|item| string(item, "pk") == pk).collect();
-        Answer::ok(json!({"Items": items, "Count": items.len(), "ScannedCount": items.len()}))
+        let items: Vec<&JsonItem> = self.items(table).filter(|item| string(item, "pk") == pk).collect();
+        TableAnswer::ok(json!({"Items": items, "Count": items.len(), "ScannedCount": items.len()}))
     }
 
     /// The items of a table in key order.
-    pub fn items<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Item> {
+    pub fn items<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a JsonItem> {
         self.items.iter().filter(move |((name, ..), _)| name == table).map(|(_, item)| item)
     }
 }
 
 /// The three conditions that the functions put under.
-fn holds(call: &Value, old: Option<&Item>) -> bool {
+fn holds(call: &Value, old: Option<&JsonItem>) -> bool {
     let value = |name: &str| &call["ExpressionAttributeValues"][name];
     match call["ConditionExpression"].as_str() {
         None => true,
@@ -111,7 +111,7 @@ fn holds(call: &Value, old: Option<&Item>) -> bool {
 }
 
 /// An item's size: its names and its values, binary ones as bytes. Numbers are counted as their digits, which is more.
-fn bytes(item: &Item) -> usize {
+fn bytes(item: &JsonItem) -> usize {
     let of_value = |value: &Value| match value.as_object().and_then(|typed| typed.iter().next()) {
         Some((name, Value::String(text))) if name == "B" => text.len() / 4 * 3,
         Some((_, Value::String(text))) => text.len(),
@@ -121,7 +121,7 @@ fn bytes(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + of_value(value)).sum()
 }
 
-fn key(table: &str, item: &Item) -> (String, String, String) {
+fn key(table: &str, item: &JsonItem) -> (String, String, String) {
     let part = |name: &str| item.get(name).map_or("", |value| text(&value["S"])).to_owned();
     (table.to_owned(), part("pk"), part("sk"))
 }
@@ -131,6 +131,6 @@ fn text(value: &Value) -> &str {
 }
 
 /// A string attribute of an item.
-pub fn string<'a>(item: &'a Item, name: &str) -> &'a str {
+pub fn string<'a>(item: &'a JsonItem, name: &str) -> &'a str {
     item.get(name).map_or("", |value| text(&value["S"]))
 }

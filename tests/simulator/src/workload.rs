@@ -8,10 +8,10 @@ use webhook::claim::Strength;
 use webhook::providers::Provider;
 
 use crate::random::Random;
-use crate::samples::{History, Template, histories};
+use crate::samples::{OrderHistory, Template, histories};
 
 /// Every history, read once.
-pub static HISTORIES: LazyLock<Vec<History>> = LazyLock::new(histories);
+pub static HISTORIES: LazyLock<Vec<OrderHistory>> = LazyLock::new(histories);
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -101,7 +101,7 @@ pub struct Workload {
 
 /// How a workload is made.
 #[derive(Debug, Clone)]
-pub struct Shape {
+pub struct WorkloadShape {
     /// Orders.
     pub orders: u64,
     /// The orders that are left out, when a failure is shortened.
@@ -112,21 +112,21 @@ pub struct Shape {
     pub plain: bool,
 }
 
-impl Shape {
+impl WorkloadShape {
     /// So many orders of any provider.
     pub fn orders(orders: u64) -> Self {
-        Shape { orders, without: Vec::new(), provider: None, plain: false }
+        WorkloadShape { orders, without: Vec::new(), provider: None, plain: false }
     }
 
     /// One provider's longest history.
     pub fn longest(provider: &'static str) -> Self {
-        Shape { orders: 1, without: Vec::new(), provider: Some(provider), plain: true }
+        WorkloadShape { orders: 1, without: Vec::new(), provider: Some(provider), plain: true }
     }
 }
 
 impl Workload {
     /// A seed's workload.
-    pub fn new(seed: u64, shape: &Shape) -> Self {
+    pub fn new(seed: u64, shape: &WorkloadShape) -> Self {
         let mut maker = Maker { happenings: Vec::new(), sendings: Vec::new(), long: seed % 4 == 3, large: false };
         let mut random = Random::new(seed, "workload");
         let span_ms = random.between(20, 180) * MINUTE_MS;
@@ -159,7 +159,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn order(&mut self, order: u64, shape: &Shape, span_ms: u64, rotation: &Rotation, random: &mut Random) {
+    fn order(&mut self, order: u64, shape: &WorkloadShape, span_ms: u64, rotation: &Rotation, random: &mut Random) {
         let history = history(shape, random);
         let mut at_ms = if shape.plain { 0 } else { random.between(0, span_ms) };
         let gap_ms = if shape.plain { 1_000 } else { *random.pick(&[0, 5, 2_000, MINUTE_MS, 10 * MINUTE_MS]) };
@@ -190,7 +190,7 @@ impl Maker {
 
     fn sending(
         &mut self,
-        history: &History,
+        history: &OrderHistory,
         template: &'static Template,
         order: u64,
         at_ms: u64,
@@ -305,9 +305,9 @@ fn named_without_body(sending: &Sending) -> bool {
     }
 }
 
-fn history(shape: &Shape, random: &mut Random) -> &'static History {
-    let all: &'static Vec<History> = &HISTORIES;
-    let mut providers: BTreeMap<&str, Vec<&'static History>> = BTreeMap::new();
+fn history(shape: &WorkloadShape, random: &mut Random) -> &'static OrderHistory {
+    let all: &'static Vec<OrderHistory> = &HISTORIES;
+    let mut providers: BTreeMap<&str, Vec<&'static OrderHistory>> = BTreeMap::new();
     for history in all.iter().filter(|history| shape.provider.is_none_or(|name| name == history.provider.name)) {
         providers.entry(history.provider.name).or_default().push(history);
     }

@@ -25,13 +25,13 @@ use crate::assumptions::{
 use crate::check::Violation;
 use crate::executor::Wait;
 use crate::faults::{Actor, Fault, Step};
-use crate::mend::MENDED;
-use crate::network::{Invocation, Process};
-use crate::process::{Ground, ORDERS_QUEUE};
+use crate::network::{Invocation, SimulatedProcess};
+use crate::process::{Environment, ORDERS_QUEUE};
 use crate::random::{Random, mix};
+use crate::remapping::REMAPPED;
 use crate::samples::sources;
 use crate::signing::{Credential, Signed, sign};
-use crate::stream::Record;
+use crate::stream::ShardRecord;
 use crate::table::string;
 use crate::workload::{Forgery, Hash, Rotation, Sending};
 
@@ -42,11 +42,11 @@ pub struct Ledger {
     pub acknowledged: Vec<(u64, Hash)>,
     /// When, in milliseconds, by body.
     pub acknowledged_ms: Vec<(Hash, u64)>,
-    /// What was read again by a mended mapping, by partition key.
+    /// What was read again by a changed mapping, by partition key.
     pub corrections: Vec<(String, Event)>,
     /// Whether the operator is still at it.
     pub rebuilding: bool,
-    /// Events that the mended mapping read when their orders' views were rebuilt.
+    /// Events that the changed mapping read when their orders' views were rebuilt.
     pub rebuilt: BTreeSet<EventKey>,
     /// Deliveries tried, each attempt counted.
     pub attempts: u64,
@@ -59,14 +59,14 @@ pub struct Ledger {
 }
 
 /// A process that waits for its next invocation, and its memory.
-type Warm<T> = (Arc<Process>, Rc<T>);
+type WarmProcess<T> = (Arc<SimulatedProcess>, Rc<T>);
 
-type Idle<T> = RefCell<Vec<Warm<T>>>;
+type Idle<T> = RefCell<Vec<WarmProcess<T>>>;
 
 /// What the tasks of a run share.
-pub struct World {
+pub struct SimulatedWorld {
     /// Services and clock.
-    pub ground: Ground,
+    pub ground: Environment,
     /// What providers were answered.
     pub ledger: RefCell<Ledger>,
     /// The secrets' rotation.
@@ -93,13 +93,13 @@ impl<F: Future + Unpin> Future for Within<F> {
     }
 }
 
-impl World {
+impl SimulatedWorld {
     /// A world before its first delivery.
-    pub fn new(ground: Ground, rotation: Rotation) -> Rc<Self> {
+    pub fn new(ground: Environment, rotation: Rotation) -> Rc<Self> {
         let names = PROVIDERS.map(|provider| provider.name);
         let sources = names.into_iter().map(|name| (name, sources(name))).collect();
         let receivers = names.into_iter().map(|name| (name, Idle::default())).collect();
-        let world = World { ground, ledger: RefCell::default(), rotation, sources, receivers };
+        let world = SimulatedWorld { ground, ledger: RefCell::default(), rotation, sources, receivers };
         world.put_secrets(false, true);
         Rc::new(world)
     }
@@ -112,12 +112,12 @@ impl World {
         self.put_secrets(true, false);
     }
 
-    /// Mends every mapping at some time and reads everything again.
-    pub async fn mend(self: Rc<Self>, at_ms: u64) {
+    /// Changes every mapping at some time and reads everything again.
+    pub async fn remap(self: Rc<Self>, at_ms: u64) {
         self.ground.time.wait_ms(at_ms).await;
         let now_ms = self.ground.time.now_ms();
-        let corrections = crate::mend::read_again(&mut self.ground.cloud.lock(), now_ms);
-        self.note(|| format!("a mended mapping reads {} events again", corrections.len()));
+        let corrections = crate::remapping::read_again(&mut self.ground.cloud.lock(), now_ms);
+        self.note(|| format!("a changed mapping reads {} events again", corrections.len()));
         let mut orders: Vec<String> = corrections.iter().map(|(pk, _)| pk.clone()).collect();
         orders.sort();
         orders.dedup();
@@ -131,11 +131,11 @@ impl World {
         self.ledger.borrow_mut().rebuilding = false;
     }
 
-    /// Rebuilds a view with the mended mapping, while events flow, until it is done.
+    /// Rebuilds a view with the changed mapping, while events flow, until it is done.
     async fn rebuild(&self, number: u64, pk: String) {
         loop {
             let (process, rebuilder) = self.ground.rebuilder(Actor::Operator(number));
-            let (rebuilder, order) = (rebuilder.with_mapping(&MENDED), pk.clone());
+            let (rebuilder, order) = (rebuilder.with_mapping(&REMAPPED), pk.clone());
             let work = Box::pin(async move { rebuilder.rebuild(&order).await });
             let outcome = Invocation { process, work }.await;
             self.note(|| format!("rebuild of {pk}: {}", matches!(outcome, Some(Ok(_)))));
@@ -261,7 +261,7 @@ impl World {
     /// Hands a shard's records to the relay, one batch at a time.
     pub async fn relay(self: Rc<Self>, shard: usize) {
         let number = u64::try_from(shard).unwrap();
-        let mut warm: Option<Warm<Relay>> = None;
+        let mut warm: Option<WarmProcess<Relay>> = None;
         let mut pause_ms = STREAM_RETRY_MS;
         loop {
             let seen = self.bell();
@@ -310,7 +310,7 @@ impl World {
 
     /// Hands messages to the orders function, one batch at a time.
     pub async fn work(self: Rc<Self>, number: u64) {
-        let mut warm: Option<Warm<Orders>> = None;
+        let mut warm: Option<WarmProcess<Orders>> = None;
         loop {
             let seen = self.bell();
             let now_ms = self.ground.time.now_ms();
@@ -358,7 +358,7 @@ impl World {
         shard < self.ground.cloud.lock().stream.len()
     }
 
-    fn records(&self, shard: usize, most: usize) -> Vec<Record> {
+    fn records(&self, shard: usize, most: usize) -> Vec<ShardRecord> {
         let now_ms = self.ground.time.now_ms();
         let mut cloud = self.ground.cloud.lock();
         cloud.settle(&self.ground.time);
@@ -412,8 +412,8 @@ const PAUSES_MS: [u64; 10] =
     [5_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000, 1_800_000, 2_700_000, 3_600_000];
 
 /// What the mapping's filter lets through, as the relay gets it.
-fn stream_event(records: &[Record]) -> Value {
-    let passes = |record: &&Record| record.change.inserted && string(&record.change.item, "kind") == "event";
-    let event = |record: &Record| json!({"eventName": "INSERT", "dynamodb": {"NewImage": record.change.item}});
+fn stream_event(records: &[ShardRecord]) -> Value {
+    let passes = |record: &&ShardRecord| record.change.inserted && string(&record.change.item, "kind") == "event";
+    let event = |record: &ShardRecord| json!({"eventName": "INSERT", "dynamodb": {"NewImage": record.change.item}});
     json!({"Records": records.iter().filter(passes).map(event).collect::<Vec<_>>()})
 }

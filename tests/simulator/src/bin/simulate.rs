@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use simulator::exhaustive::{Exhausted, exhaust};
 use simulator::parallel::in_parallel;
-use simulator::report::{Totals, exhausted, exhausted_json, failure};
+use simulator::report::{RunTotals, exhausted, exhausted_json, failure};
 use simulator::run::{Options, run};
 use simulator::shrink::shrink;
 
@@ -104,14 +104,14 @@ fn exhaustive(told: &Arguments, begun: Instant) -> Vec<Exhausted> {
     })
 }
 
-fn all_seeds(told: &Arguments, begun: Instant) -> Totals {
-    let totals = Mutex::new(Totals::default());
+fn all_seeds(told: &Arguments, begun: Instant) -> RunTotals {
+    let totals = Mutex::new(RunTotals::default());
     in_parallel(told.threads, told.seeds, |number| {
         let outcome = run(&options(told, told.from + number));
         let mut totals = totals.lock().unwrap();
         totals.add(outcome);
         if totals.seeds.is_multiple_of(told.seeds.div_ceil(20)) {
-            let Totals { seeds, deliveries, failures, .. } = &*totals;
+            let RunTotals { seeds, deliveries, failures, .. } = &*totals;
             let seconds = begun.elapsed().as_secs();
             eprintln!("{seeds} seeds, {deliveries} deliveries, {} ended wrong, {seconds} s", failures.len());
         }

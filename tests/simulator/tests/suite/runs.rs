@@ -1,14 +1,14 @@
 //! Seeds that must end well, and that must be the same run each time.
 
 use simulator::exhaustive::exhaust;
-use simulator::faults::{Fault, Plan};
-use simulator::run::{Options, Outcome, run};
+use simulator::faults::{Fault, FaultPlan};
+use simulator::run::{Options, RunOutcome, run};
 
 /// About 20,000 deliveries in all.
 const SEEDS: u64 = 52;
 const ORDERS: u64 = 60;
 
-fn ended_well(outcome: &Outcome) {
+fn ended_well(outcome: &RunOutcome) {
     let found: Vec<_> = outcome.violations.iter().take(5).collect();
     assert!(found.is_empty(), "seed {}: {found:?}", outcome.seed);
 }
@@ -35,7 +35,7 @@ fn a_seed_is_one_run() {
     for seed in [1, 7, 11] {
         let (one, other) = (run(&Options::seeded(seed, 30)), run(&Options::seeded(seed, 30)));
         assert_eq!((one.trace_hash, one.calls), (other.trace_hash, other.calls), "seed {seed}");
-        let listed = Options { plan: Plan::Only(one.applied.clone()), ..Options::seeded(seed, 30) };
+        let listed = Options { plan: FaultPlan::Only(one.applied.clone()), ..Options::seeded(seed, 30) };
         assert_eq!(run(&listed).trace_hash, one.trace_hash, "seed {seed} with its faults as a list");
     }
     let (one, other) = (run(&Options::seeded(1, 30)), run(&Options::seeded(2, 30)));

@@ -1,4 +1,4 @@
-//! A mapping mended mid-run: everything kept so far is read again and sent as corrections.
+//! Mappings that change during a run: everything kept so far is read again and sent as corrections.
 //!
 //! As the operator's command does: a correction has an id of its own, names what it corrects, and has the greater
 //! mapping version in its sequence; then every touched order's view is rebuilt.
@@ -15,17 +15,17 @@ use crate::cloud::Cloud;
 use crate::process::{ORDERS_QUEUE, queues};
 
 /// Every provider with the next mapping: it reads the same under a greater version.
-pub static MENDED: LazyLock<Vec<&'static Provider>> = LazyLock::new(|| {
-    let mended = |known: &'static Provider| -> &'static Provider {
+pub static REMAPPED: LazyLock<Vec<&'static Provider>> = LazyLock::new(|| {
+    let remapped = |known: &'static Provider| -> &'static Provider {
         Box::leak(Box::new(Provider { mapping_version: known.mapping_version + 1, ..*known }))
     };
-    PROVIDERS.into_iter().map(mended).collect()
+    PROVIDERS.into_iter().map(remapped).collect()
 });
 
 /// The provider of an event, with the next mapping.
-pub fn mended(key: &EventKey) -> &'static Provider {
+pub fn remapped(key: &EventKey) -> &'static Provider {
     let (name, ..) = key.parts().unwrap();
-    MENDED.iter().copied().find(|provider| provider.name == name).unwrap()
+    REMAPPED.iter().copied().find(|provider| provider.name == name).unwrap()
 }
 
 /// Reads every event row again with the next mapping and sends what concerns orders. Returns the corrections.
@@ -36,7 +36,7 @@ pub fn read_again(cloud: &mut Cloud, now_ms: u64) -> Vec<(String, Event)> {
     for item in events(cloud) {
         let Some((mut stored, body)) = stored(item).zip(bodies.body(item)) else { continue };
         stored.row.body = body;
-        let event = mended(&stored.row.key).read(&stored.row);
+        let event = remapped(&stored.row.key).read(&stored.row);
         if orders.takes(event.event_type.name()) {
             let correction = event.into_correction();
             let is_long = correction.to_json().unwrap().len() > MESSAGE_BYTES_MAX;
