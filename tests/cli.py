@@ -17,7 +17,7 @@ SECONDS_MAX = 60
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command printed, and how it ended."""
+    """A command's output and exit code."""
 
     code: int
     out: str

@@ -60,13 +60,13 @@ SAMPLES = {
 
 WAIT_SECONDS_MAX = 60
 STEP_SECONDS = 0.05
-# What frames of kept bodies refer to, by number.
+# Dictionaries that frames of kept bodies refer to, by number.
 DICTIONARIES = {
     dictionary.dict_id(): dictionary
     for path in (ROOT / "shared/edge/dictionaries").glob("*.zdict")
     for dictionary in [zstandard.ZstdCompressionDict(path.read_bytes())]
 }
-# What makes one answer differ from the next, whatever was asked.
+# Headers that differ between any two answers.
 OWN_TO_EACH_ANSWER = ("date", "x-amzn-requestid", "x-amzn-trace-id")
 
 Event = dict  # a function URL's request, as in events/

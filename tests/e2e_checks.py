@@ -1,4 +1,4 @@
-"""What a message must be, and what must be gone from a kept body: by the specifications, not by our code."""
+"""Rules for messages, and for secrets that must be gone from kept bodies: by the specifications, not by our code."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def arrival(event: dict) -> str:
 
 # --- Cut secrets -----------------------------------------------------------
 
-# Where bodies carry values that are secrets themselves, by the providers' documents.
+# The places in bodies of values that are secrets themselves, by the providers' documents.
 SECRET_PATHS = {
     "scalev": (("data", "secret_slug"), ("data", "recovery_url"), ("data", "order", "secret_slug")),
     "scalapay": (),

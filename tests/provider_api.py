@@ -21,7 +21,7 @@ ORDERS_A_PAGE = 7
 
 
 class Api:
-    """What the provider has, and what it was asked."""
+    """The provider's data, and the requests that it got."""
 
     def __init__(self) -> None:
         self.webhooks: dict[str, dict] = {}
@@ -32,7 +32,7 @@ class Api:
         self.asked: list[tuple[str, str, dict | None]] = []
         # Answers to give instead: a status, and how often.
         self.failing: tuple[int, int] = (0, 0)
-        # What is made is made, but the answer is not sent.
+        # It is made, but the answer is not sent.
         self.loses_answers = False
         self.base = ""
         self.lock = threading.Lock()

@@ -14,7 +14,7 @@ from tests.local import sources
 from tests.local.stack import Stack
 
 SOURCE = "scalev/main-doctor"
-# What the other tests leave behind on purpose: refused deliveries, odd events, dead letters of their own.
+# Left behind by the other tests on purpose: refused deliveries, odd events, dead letters of their own.
 OWN = ("stack", "tables", "mappings", "functions", "alarms", "secrets", "urls", "clock")
 
 

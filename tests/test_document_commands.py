@@ -100,7 +100,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def refused_deliveries(shell: Shell) -> None:
-    """Returns a source that was added with another key than the provider's, and three deliveries of the provider."""
+    """Prepares a source that was added with another key than the provider's, and three deliveries of the provider."""
     shell.values["RIGHT"] = secrets.token_urlsafe(32)
     shell.values["WRONG"] = "a mistyped key"
     added = shell.run("WRONG=… hookmill sources add scalev/late --any-merchant --key-env WRONG")
@@ -113,7 +113,7 @@ def refused_deliveries(shell: Shell) -> None:
 
 
 def older_build(shell: Shell) -> None:
-    """Returns the readings of a build that took a total for cents, and the view that it left."""
+    """Prepares the readings of a build that took a total for cents, and the view that it left."""
     shell.run("hookmill reread --source scalapay/it --save today.jsonl")
     events = [json.loads(line) for line in (shell.folder / "today.jsonl").read_text(encoding="utf-8").splitlines()]
     wrong = misread(next(event for event in events if event["id"] == f"{ORDER}/created/~"))

@@ -173,7 +173,7 @@ HOSTILE = hostile_bodies()
 
 @dataclass
 class Kept:
-    """What became of the hostile bodies."""
+    """The results of the hostile bodies."""
 
     answers: dict[Hostile, e2e.Answer]
     rows: dict[Hostile, dict[str, e2e.Row]]

@@ -33,13 +33,13 @@ NAMES = {
 KEPT_NAMES = ("5fc5ea00c43d7f001003999d",)
 TIMESTAMP_UNITS = {signing.SCALAPAY_TIMESTAMP: 1_000, signing.SHOPLINE_TIMESTAMP: 1}
 DAY_SECONDS = 86_400
-# What every arrival has of its own.
+# Attributes that differ with every arrival.
 OF_ARRIVAL = ("pk", "sk", "received_at", "bucket", "fingerprint", "headers", "body", "etag", "view")
 
 
 @dataclass
 class Ends:
-    """What both ways of sending led to, under the names of the samples' sources."""
+    """The results of both ways of sending, under the names of the samples' sources."""
 
     kept: list[str]
     rows: dict[str, dict[str, e2e.Row]]

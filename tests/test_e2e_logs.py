@@ -1,4 +1,4 @@
-"""What the functions write to their logs: one line a delivery, and nothing that a log must not hold."""
+"""The functions' logs: one line a delivery, and nothing that a log must not hold."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def receive(queue: str) -> Attempt:
     return lambda role: role.client("sqs").receive_message(QueueUrl=role.stack.outputs[f"{queue}Url"])
 
 
-# What no function may do, whichever it is.
+# Actions that no function may do.
 NEVER: dict[str, Attempt] = {
     "write a secret": lambda role: role.client("secretsmanager").put_secret_value(
         SecretId=role.stack.outputs["ScalevSecret"], SecretString="{}"

@@ -23,7 +23,7 @@ MARKS = ("conflict", "revision", "possiblyrepeated")
 
 @dataclass
 class Passes:
-    """What was sent, and what there was after the first and after the second time."""
+    """The deliveries, and the tables after the first and after the second time."""
 
     pipe: e2e.Pipe
     requests: dict[str, dict]

@@ -1,4 +1,4 @@
-"""What `make run` builds, `make test` builds no second time; and `make run` says what it costs before it starts."""
+"""The developer's loop: `make test` compiles nothing that `make run` has compiled, and `make run` says what it costs."""
 
 from __future__ import annotations
 

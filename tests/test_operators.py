@@ -48,7 +48,7 @@ class Late:
 
 @dataclass
 class Made:
-    """What the commands are about: an event, its repeat, and dead letters to be looked at and sent back."""
+    """The things that the commands work on: an event, its repeat, and dead letters to be looked at and sent back."""
 
     stack: Stack
     cli: Cli

@@ -1,4 +1,4 @@
-"""What `template.yaml` must say, checked on what SAM makes of it.
+"""Rules for `template.yaml`, checked on what SAM makes of it.
 
 The local stack ignores much of this (retries, parallelisation, visibility, retention), so that a
 mistake would show on AWS only.  Each check is a function of the translated template;
@@ -104,7 +104,7 @@ def repr_sorted(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-# What AWS grants on no single resource.
+# Actions that AWS grants on no single resource.
 OF_THE_ACCOUNT = {
     "lambda:ListEventSourceMappings",
     "cloudwatch:DescribeAlarms",
@@ -143,7 +143,7 @@ QUEUES = {
     "if HasWorkQueue: WorkQueue.Arn": SEND,
     "if HasExtraQueue: ExtraQueueArn": SEND,
 }
-# What each function does, and so may do.  Scalapay's claims never need a second look at a row.
+# Actions that each function does, and so may do.  Scalapay's claims never need a second look at a row.
 MAY = {
     "Scalev": {"EventsTable.Arn": GET | PUT},
     "Scalapay": {"EventsTable.Arn": PUT},
@@ -156,7 +156,7 @@ MAY = {
     | {f"{name}Secret.Id": SECRET for name in (*RECEIVERS, "Accounts")}
     | QUEUES,
 }
-# Where a role may act in part of a table only: by its actions there, the partitions.
+# Roles that may act in part of a table only: by its actions there, the partitions.
 ONLY_IN = {
     ("RelayRole", "dynamodb:PutItem"): ["relayed/*"],
     ("WatchRole", "dynamodb:PutItem"): ["relayed/*", "watch"],

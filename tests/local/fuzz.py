@@ -30,7 +30,7 @@ PULSE_SECONDS = 15
 
 @dataclass
 class Result:
-    """What came of one target."""
+    """The result of one target."""
 
     target: str
     executions: int = 0

@@ -32,7 +32,7 @@ QUIET_SECONDS = 3
 # Headers that the caller's side of the connection makes, or Lambda adds.
 NOT_SENT = ("host", "content-length", "connection", "via")
 NOT_SENT_PREFIXES = ("x-forwarded-", "x-amzn-", "x-amz-")
-# What `hookmill send` calls a delivery that made a row.
+# The words of `hookmill send` for a delivery that made a row.
 KEPT = ("new", "conflict", "revision", "possiblyrepeated")
 # The order that is followed, if it was sent: a payment from its creation to its refunds.
 STORY = "scalapay/it/21KLT3YDWT"

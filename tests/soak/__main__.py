@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How much, how long and how hard."""
+    """Number of deliveries, duration and severity."""
 
     seconds: float = 300
     deliveries: int = 10_000

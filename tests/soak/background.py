@@ -1,4 +1,4 @@
-"""What goes on beside the clients."""
+"""Threads that run beside the clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event must be called: the table "Keys and claims" of ARCHITECTURE.md, written down a second time.
+"""The name that an event must have: the table "Keys and claims" of ARCHITECTURE.md, written down a second time.
 
 Nothing here is shared with the receivers.  `tests/test_soak.py` holds it to the names of all samples.
 """

@@ -1,4 +1,4 @@
-"""What AWS holds: asked of the table, its stream, the queues and the order views, and of nothing of ours.
+"""The content of AWS: asked of the table, its stream, the queues and the order views, and of nothing of ours.
 
 All of it goes straight to the local AWS, past the proxy.
 """
@@ -56,7 +56,7 @@ class Found:
     # Some events by id, as the read function returns them.
     read: dict[str, dict] = field(default_factory=dict)
     dead_letters: dict[str, list[str]] = field(default_factory=dict)
-    # What was left in the queues.
+    # The number of messages left in each queue.
     left: dict[str, int] = field(default_factory=dict)
 
 

@@ -1,4 +1,4 @@
-"""What is sent: new events, the same again, and forgeries, mixed by one seed."""
+"""The plan of deliveries: new events, the same again, and forgeries, mixed by one seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tests.soak.events import Event, Providers, Request, marked, signed
 
-# What comes next, and how often.
+# The kinds of the next delivery, and how often each comes.
 WEIGHTS = {"history": 58, "stray": 10, "repeat": 20, "forged": 12}
 OPEN_ORDERS = 40
 RECENT = 200

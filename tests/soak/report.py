@@ -1,4 +1,4 @@
-"""What there is to show of a run."""
+"""The report of a run."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ BAD = (STRANGE, LOST, CHANGED, NOT_RELAYED, TURNED_AWAY, LET_IN, FORGERY_KEPT)
 
 @dataclass
 class Account:
-    """What became of the deliveries, and everything that should not be."""
+    """The results of the deliveries, and everything that should not be."""
 
     sent: int = 0
     deliveries: Counter = field(default_factory=Counter)
@@ -96,7 +96,7 @@ def account(deliveries: list[Delivery], found: Found) -> Account:
 
 @dataclass
 class State:
-    """What is known of the events as a whole."""
+    """Facts about the events as a whole."""
 
     found: Found
     answered: set[str]
