@@ -1,7 +1,7 @@
 //! `hookmill quarantine`: what was refused, and taking it in when it was the secret that was wrong.
 
 use clap::{Args, Subcommand};
-use edge::receive::quarantine::Refused;
+use edge::receive::refused::Refused;
 use webhook::signature::Refusal;
 
 use crate::stack::context::Context;

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use edge::keep::item::{Item, text};
-use edge::receive::quarantine::{Fails, Refused, RefusedBody, UNKNOWN, partition};
+use edge::receive::quarantine::{UNKNOWN, partition};
+use edge::receive::refused::{Fails, Refused, RefusedBody};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider};

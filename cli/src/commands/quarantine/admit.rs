@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use edge::keep::store::{Kept, Store};
-use edge::receive::quarantine::{Fails, Refused};
+use edge::receive::refused::{Fails, Refused};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::source::Sources;

@@ -1,7 +1,7 @@
 //! `hookmill quarantine list`.
 
 use clap::Args;
-use edge::receive::quarantine::{Refused, RefusedBody};
+use edge::receive::refused::{Refused, RefusedBody};
 use serde::Serialize;
 
 use super::{Query, find};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use edge::receive::quarantine::{Refused, RefusedBody};
+use edge::receive::refused::{Refused, RefusedBody};
 use serde::Serialize;
 use webhook::json;
 use webhook::redact::redact;

@@ -4,4 +4,5 @@ pub mod http;
 pub mod secrets;
 pub mod receiver;
 pub mod quarantine;
+pub mod refused;
 pub mod seal;

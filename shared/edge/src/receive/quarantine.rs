@@ -22,10 +22,6 @@ use crate::keep::item::{Item, KIND_REFUSED, bytes, header_map, instant, text};
 use crate::receive::http::Arrived;
 use crate::receive::seal::seal;
 
-mod refused;
-
-pub use refused::{Fails, Lost, Refused, RefusedBody};
-
 /// Slots for each source, and for all unknown sources of a provider together.
 pub const SLOTS: u16 = 256;
 
@@ -167,7 +163,7 @@ pub fn partition(provider: &Provider, source: &str) -> String {
 }
 
 /// What a sealed body is bound to: its slot and what the body hashes to, so that it opens nowhere else.
-fn place(pk: &str, slot: &str, hash: &[u8; 32]) -> Vec<u8> {
+pub(super) fn place(pk: &str, slot: &str, hash: &[u8; 32]) -> Vec<u8> {
     // Neither name holds a zero byte.
     [b"hookmill quarantine 1\0", pk.as_bytes(), b"\0", slot.as_bytes(), b"\0", hash].concat()
 }

@@ -7,4 +7,5 @@ mod deliveries;
 mod snapshots;
 mod view_properties;
 mod schema;
+mod imports;
 mod tidy;

@@ -11,10 +11,10 @@ use webhook::secret::QuarantineKey;
 use webhook::signature::{Refusal, Verified, admit_again};
 use webhook::source::{Source, Sources};
 
-use super::{UNKNOWN, place};
 use crate::keep::compression::decompress;
 use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{BadItem, Item, KIND_REFUSED, digest, key_of, text};
+use crate::receive::quarantine::{UNKNOWN, place};
 use crate::receive::seal;
 
 /// A refused delivery.
