@@ -20,7 +20,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{Paint, table};
 use crate::work::sending::{Answer, Case, Reading, Sender, cases};
-use crate::work::signing::{path, sign};
+use webhook::signing::{path, sign};
 
 /// Arguments of `send`.
 #[derive(Debug, Clone, Args)]
@@ -198,7 +198,7 @@ async fn prepare(
         };
         let secret = source.credentials().first().ok_or_else(|| Error::problems("the source has no key"))?;
         let now_ms = context.clock.now_ms();
-        sign(provider, source.scheme, secret, &mut case.delivery, now_ms, args.fresh)
+        sign(&provider.admission, source.scheme, secret, &mut case.delivery, now_ms, args.fresh)
             .map_err(|unsigned| Error::usage(format!("{} cannot be signed: {unsigned}", case.name)))?;
         let base = context.reachable(context.deployment().await?.url(provider)?);
         let url = format!("{base}{}", path(&source.name, &case.delivery));

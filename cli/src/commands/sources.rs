@@ -13,7 +13,7 @@ use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::{given, new_token};
 use crate::terminal::output::Paint;
-use crate::work::signing;
+use webhook::signing;
 
 pub mod add;
 pub mod list;

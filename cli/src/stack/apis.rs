@@ -11,7 +11,7 @@ use crate::stack::aws::failed;
 use crate::stack::context::Context;
 use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
-use crate::work::signing;
+use webhook::signing;
 
 /// One source's account with its provider.
 #[derive(Debug)]

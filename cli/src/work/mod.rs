@@ -1,6 +1,5 @@
 //! Deliveries that the tool signs and sends itself, and long work that can be resumed.
 
-pub mod signing;
 pub mod sending;
 pub mod samples;
 pub mod run_file;

@@ -16,7 +16,7 @@ use webhook::request::Delivery;
 
 use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::Error;
-use crate::work::signing;
+use webhook::signing;
 
 /// The largest body that Lambda takes; receivers have a limit of their own.
 const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;

@@ -208,7 +208,7 @@ impl World {
             merchants: Merchants::Any,
             several_merchants: false,
         };
-        hookmill::work::signing::sign(provider, scheme, &secret, &mut found.delivery, received_ms, false).unwrap();
+        webhook::signing::sign(&provider.admission, scheme, &secret, &mut found.delivery, received_ms, false).unwrap();
         let verified = admit(&provider.admission, &source, &found.delivery).unwrap();
         let outcome = self.context.store().await.unwrap().keep(provider, &verified, received_ms).await.unwrap();
         (outcome.key, outcome.kept)

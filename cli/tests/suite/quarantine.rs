@@ -4,11 +4,11 @@ use crate::harness::{KEY, START_MS, World, sample, world_with_secrets};
 use edge::receive::http::Arrived;
 use edge::receive::quarantine::{Quarantine, Quarantined};
 use hookmill::Exit;
-use hookmill::work::signing::sign;
 use serde_json::{Value, json};
 use webhook::providers::{Provider, SCALEV, SELLDONE};
 use webhook::secret::{QuarantineKey, Secret};
 use webhook::signature::Refusal;
+use webhook::signing::sign;
 
 fn key() -> QuarantineKey {
     QuarantineKey::new(std::array::from_fn(|at| u8::try_from(at).unwrap()))
@@ -25,8 +25,15 @@ fn secret(source: &str, scheme: &str, key_or_token: &str) -> Value {
 /// Refuses a sample as its receiver would, under a key that it had not.
 async fn refuse(world: &World, provider: &'static Provider, case: &str, refusal: Refusal, received_ms: i64) -> Vec<u8> {
     let mut found = sample(provider, case);
-    sign(provider, provider.admission.schemes[0].0, &Secret::new(KEY), &mut found.delivery, received_ms, false)
-        .unwrap();
+    sign(
+        &provider.admission,
+        provider.admission.schemes[0].0,
+        &Secret::new(KEY),
+        &mut found.delivery,
+        received_ms,
+        false,
+    )
+    .unwrap();
     let body = found.delivery.body.clone();
     let arrived = Arrived { source: found.source.source, delivery: found.delivery };
     let quarantine = Quarantine::new(world.context.dynamodb(), "EventsTable".to_owned(), provider);

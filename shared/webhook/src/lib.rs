@@ -15,5 +15,7 @@ pub mod providers;
 
 pub use keep::{claim, redact, row};
 pub use read::{body_reader, checkout, event, mapping, money, order, party, position, presence, snapshot, status};
+#[cfg(feature = "signing")]
+pub use receive::signing;
 pub use receive::{request, scheme, secret, signature, source};
 pub use view::personal;

@@ -1,12 +1,14 @@
-//! How providers prove themselves, and how others try to. Shares nothing with the receivers but SHOPLINE's sorting.
+//! How providers prove themselves, and how others try to. The samples' own signatures, made elsewhere, hold
+//! the signer; here it stands for the provider.
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use sha2::Sha256;
+use webhook::providers::Provider;
+use webhook::request::Delivery;
+use webhook::scheme::SchemeName;
+use webhook::secret::Secret;
+use webhook::signing::remove_credentials;
 
 /// What a provider holds for a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +60,6 @@ impl Credential {
     }
 }
 
-const CREDENTIAL_HEADERS: [&str; 2] = ["x-scalev-hmac-sha256", "x-scalapay-hmac-v1"];
-
 /// Proves a body.
 pub fn sign(
     provider: &str,
@@ -68,39 +68,18 @@ pub fn sign(
     body: &[u8],
     credential: &Credential,
 ) -> Signed {
-    let mut headers = headers.clone();
-    headers.retain(|name, _| !CREDENTIAL_HEADERS.contains(&name.as_str()));
-    let mut signed = Signed { path: format!("/{source}"), query: String::new(), headers };
-    let key = match credential {
-        Credential::Key(key) => key,
-        Credential::Token(token) => {
-            signed.path = format!("/{source}/{token}");
-            return signed;
+    let admission = &Provider::named(provider).unwrap().admission;
+    let mut delivery =
+        Delivery { headers: headers.clone(), query: String::new(), url_token: None, body: body.to_vec() };
+    remove_credentials(admission, &mut delivery);
+    let mut path = format!("/{source}");
+    match credential {
+        Credential::Key(key) => {
+            let key = Secret::new(key.as_str());
+            webhook::signing::sign(admission, SchemeName::Signed, &key, &mut delivery, 0, false).unwrap();
         }
-        Credential::Nothing => return signed,
-    };
-    let header = |name: &str| signed.headers.get(name).cloned().unwrap_or_default();
-    match provider {
-        "scalev" => {
-            let digest = STANDARD.encode(hmac(key, &[body]));
-            signed.headers.insert("x-scalev-hmac-sha256".to_owned(), digest);
-        }
-        "scalapay" => {
-            let time = header("x-scalapay-timestamp");
-            let digest = hex::encode(hmac(key, &[b"V1:", time.as_bytes(), b":", body]));
-            signed.headers.insert("x-scalapay-hmac-v1".to_owned(), digest);
-        }
-        _ => {
-            let time = header("x-shopline-developer-event-timestamp");
-            let document = webhook::json::parse(body).unwrap();
-            let sorted = webhook::json::canonical::candidates(&document.root).remove(0);
-            signed.query = format!("sign={}", hex::encode(hmac(key, &[time.as_bytes(), b":", sorted.as_bytes()])));
-        }
+        Credential::Token(token) => path = format!("{path}/{token}"),
+        Credential::Nothing => {}
     }
-    signed
-}
-
-fn hmac(key: &str, parts: &[&[u8]]) -> Vec<u8> {
-    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-    parts.iter().fold(mac, |mac, part| mac.chain_update(part)).finalize().into_bytes().to_vec()
+    Signed { path, query: delivery.query, headers: delivery.headers }
 }

@@ -16,7 +16,7 @@ use crate::stack::history::fetch;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::work::sending::Sender;
-use crate::work::signing::{bare, path, sign};
+use webhook::signing::{bare, path, sign};
 
 /// The providers that have a test event, and its body. Nothing in it names a shop.
 fn test_event(provider: &Provider) -> Option<Vec<u8>> {
@@ -64,7 +64,7 @@ async fn test(
     let context = patient.context;
     let mut delivery = bare(body);
     let secret = source.credentials().first().ok_or_else(|| Error::problems("the source has no key"))?;
-    sign(provider, source.scheme, secret, &mut delivery, context.clock.now_ms(), false)
+    sign(&provider.admission, source.scheme, secret, &mut delivery, context.clock.now_ms(), false)
         .map_err(|unsigned| Error::problems(format!("the test event cannot be signed: {unsigned}")))?;
     let key = {
         let verified = admit(&provider.admission, source, &delivery)

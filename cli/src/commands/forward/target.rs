@@ -17,7 +17,7 @@ use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::Error;
 use crate::terminal::keys::given;
 use crate::work::sending::Sender;
-use crate::work::signing::{path, sign};
+use webhook::signing::{path, sign};
 
 /// Where an order's events go.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Target {
                 let body = stored.row.body.clone();
                 let mut delivery = Delivery { headers, query: String::new(), url_token: None, body };
                 let key = source.credentials().first().ok_or("the source there has no key")?;
-                sign(provider, source.scheme, key, &mut delivery, now_ms, false)
+                sign(&provider.admission, source.scheme, key, &mut delivery, now_ms, false)
                     .map_err(|unsigned| format!("it cannot be signed: {unsigned}"))?;
                 let url = format!("{base}{}", path(&source.name, &delivery));
                 Ok(Prepared { url, headers: delivery.headers, body: delivery.body })

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use webhook::claim::ORIGIN;
-use webhook::claim::{EventKey, Existing};
+use webhook::claim::{EventKey, Existing, ORIGIN};
 use webhook::row::{Mark, Row};
 
 /// An item's attributes by name.

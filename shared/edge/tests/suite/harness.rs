@@ -17,10 +17,11 @@ use edge::aws::clock::Clock;
 use edge::keep::item::Item;
 use edge::receive::http::Request;
 use edge::{Receiver, ReceiverConfig};
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use webhook::providers::Provider;
+use webhook::request::{Delivery, split_path};
+use webhook::scheme::SchemeName;
+use webhook::signing;
 
 #[path = "tables.rs"]
 mod tables;
@@ -247,35 +248,33 @@ pub(crate) fn sample(provider: &str, case: &str, change: impl FnOnce(&mut Value)
 }
 
 /// Signs or addresses a request with the source's first key or token.
-pub(crate) fn sign(provider: &str, mut event: Value) -> Value {
+pub(crate) fn sign(provider: &str, event: Value) -> Value {
+    let name = event["rawPath"].as_str().unwrap().split('/').nth(1).unwrap().to_owned();
+    let source = &sources_of(provider)["sources"][&name];
+    let credential = [&source["signing_keys"][0], &source["url_tokens"][0]].into_iter().find_map(Value::as_str);
+    sign_with(provider, event, credential.unwrap())
+}
+
+/// Signs or addresses a request with a key or token.
+pub(crate) fn sign_with(provider: &str, mut event: Value, credential: &str) -> Value {
     let path = event["rawPath"].as_str().unwrap().to_owned();
-    let source_name = path.split('/').nth(1).unwrap().to_owned();
-    let source = &sources_of(provider)["sources"][&source_name];
-    if source["scheme"] == "url_token" {
-        event["rawPath"] = format!("/{source_name}/{}", source["url_tokens"][0].as_str().unwrap()).into();
+    let (name, _) = split_path(&path);
+    let scheme = &sources_of(provider)["sources"][name.as_ref()]["scheme"];
+    if scheme == "url_token" {
+        event["rawPath"] = format!("/{name}/{credential}").into();
         return event;
     }
-    let body = body_of(&event);
-    let key = source["signing_keys"][0].as_str().unwrap();
-    let mac = |parts: &[&[u8]]| {
-        let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-        parts.iter().fold(mac, |mac, part| mac.chain_update(part)).finalize().into_bytes()
+    let mut delivery = Delivery {
+        headers: serde_json::from_value(event["headers"].clone()).unwrap(),
+        query: event["rawQueryString"].as_str().unwrap_or_default().to_owned(),
+        url_token: None,
+        body: body_of(&event),
     };
-    let header = |name: &str| event["headers"][name].as_str().unwrap_or_default().to_owned();
-    match provider {
-        "scalev" => event["headers"]["x-scalev-hmac-sha256"] = STANDARD.encode(mac(&[&body])).into(),
-        "scalapay" => {
-            let time = header("x-scalapay-timestamp");
-            event["headers"]["x-scalapay-hmac-v1"] = hex::encode(mac(&[b"V1:", time.as_bytes(), b":", &body])).into();
-        }
-        _ => {
-            let time = header("x-shopline-developer-event-timestamp");
-            let document = webhook::json::parse(&body).unwrap();
-            let sorted = webhook::json::canonical::candidates(&document.root).remove(0);
-            let sign = hex::encode(mac(&[time.as_bytes(), b":", sorted.as_bytes()]));
-            event["rawQueryString"] = format!("sign={sign}").into();
-        }
-    }
+    let admission = &Provider::named(provider).unwrap().admission;
+    let key = webhook::secret::Secret::new(credential);
+    signing::sign(admission, SchemeName::Signed, &key, &mut delivery, START_MS, false).unwrap();
+    event["headers"] = json!(delivery.headers);
+    event["rawQueryString"] = delivery.query.into();
     event
 }
 

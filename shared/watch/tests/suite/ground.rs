@@ -58,8 +58,8 @@ impl Ground {
     async fn receive_under(&self, receiver: &Receiver, number: usize, mut data: Value, key: &str) {
         data["order_id"] = json!(format!("O{}", number % 7));
         let body = json!({"event": "order.updated", "unique_id": format!("e{number}"), "data": data}).to_string();
-        let mut event = sample("scalev", "order.created.2026", |event| event["body"] = body.clone().into());
-        event["headers"]["x-scalev-hmac-sha256"] = hmac(key, body.as_bytes()).into();
+        let event = sample("scalev", "order.created.2026", |event| event["body"] = body.into());
+        let event = sign_with("scalev", event, key);
         assert_eq!(status(receiver, &event).await, 200);
     }
 
@@ -115,11 +115,4 @@ impl Ground {
             .build();
         aws_sdk_secretsmanager::Client::from_conf(config)
     }
-}
-
-fn hmac(key: &str, body: &[u8]) -> String {
-    use base64::Engine;
-    use hmac::{Hmac, KeyInit, Mac};
-    let mac = Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update(body);
-    base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
 }

@@ -5,3 +5,5 @@ pub mod secret;
 pub mod scheme;
 pub mod source;
 pub mod signature;
+#[cfg(feature = "signing")]
+pub mod signing;

@@ -48,10 +48,19 @@ pub struct Signature {
     pub place: Place,
     /// How its 32 bytes are written.
     pub encoding: Encoding,
-    /// The header whose text is part of the message, where there is one.
-    pub timestamp_header: Option<&'static str>,
+    /// The timestamp that is part of the message, if any is.
+    pub timestamp: Option<TimestampHeader>,
     /// What is signed.
     pub message: Message,
+}
+
+/// A header with the time of a delivery, whose text is part of what is signed.
+#[derive(Debug)]
+pub struct TimestampHeader {
+    /// Its lower-case name.
+    pub header: &'static str,
+    /// Milliseconds in one unit of its number.
+    pub unit_ms: i64,
 }
 
 /// Where a signature stands.

@@ -169,8 +169,8 @@ fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) ->
         Encoding::Hex => hex::decode(written.as_bytes()).ok(),
     };
     let digest: [u8; 32] = digest.and_then(|bytes| bytes.try_into().ok()).ok_or(Refusal::Malformed)?;
-    let timestamp = match signature.timestamp_header {
-        Some(name) => Some(delivery.header(name).ok_or(Refusal::Missing)?),
+    let timestamp = match &signature.timestamp {
+        Some(timestamp) => Some(delivery.header(timestamp.header).ok_or(Refusal::Missing)?),
         None => None,
     };
     if timestamp.is_some_and(|timestamp| !is_epoch(timestamp)) {

@@ -7,7 +7,7 @@ use crate::cases::{self, Case, RECEIVED_MS, all, events_folder, one};
 use webhook::claim::Strength;
 use webhook::event::Event;
 use webhook::request::{Delivery, RefusedDelivery};
-use webhook::scheme::{Scheme, SchemeName, Signature};
+use webhook::scheme::{Scheme, SchemeName, Signature, TimestampHeader};
 use webhook::secret::Secret;
 use webhook::signature::{Refusal, admit_again};
 use webhook::source::Merchants;
@@ -117,7 +117,7 @@ fn any_changed_byte_is_refused() {
 fn the_border_of_timestamp_and_body_cannot_be_moved() {
     let mut moved = 0;
     for case in all() {
-        let Some(Scheme::Signed(Signature { timestamp_header: Some(header), .. })) =
+        let Some(Scheme::Signed(Signature { timestamp: Some(TimestampHeader { header, .. }), .. })) =
             case.provider.admission.scheme(case.source.scheme)
         else {
             continue;

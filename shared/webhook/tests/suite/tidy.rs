@@ -1,5 +1,6 @@
 //! Rules that no compiler holds: what each is for stands in ARCHITECTURE.md.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -45,8 +46,64 @@ fn functions_are_wiring_only() {
 
 #[test]
 fn no_function_reveals_a_secret() {
-    let reveals = |(name, text): &(String, String)| text.contains(".reveal(").then(|| name.clone());
+    // The signer is behind a feature that no function is built with.
+    let signer = "shared/webhook/src/receive/signing.rs";
+    let reveals = |(name, text): &(String, String)| (name != signer && text.contains(".reveal(")).then(|| name.clone());
     nothing(rust_files(&["shared/webhook/src", "shared/edge/src", "functions"]).iter().filter_map(reveals).collect());
+}
+
+#[test]
+fn no_function_can_sign() {
+    let mut manifests = Vec::new();
+    ["shared", "functions"].iter().for_each(|folder| files(&root().join(folder), "Cargo.toml", &mut manifests));
+    let asks = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        let built = text.split("[dependencies]").nth(1).unwrap().split("[dev-dependencies]").next().unwrap();
+        built.contains("\"signing\"").then(|| path.display().to_string())
+    };
+    assert!(manifests.len() > 8, "{manifests:?}");
+    nothing(manifests.iter().filter_map(asks).collect());
+}
+
+/// Imports are written with the whole path from the crate's root, so that they show the direction.
+#[test]
+fn modules_import_each_other_in_one_direction() {
+    let folder = "shared/webhook/src/";
+    let imports = |(name, text): &(String, String)| {
+        let module = name.strip_prefix(folder)?.trim_end_matches(".rs").trim_end_matches("/mod").to_owned();
+        let code = text.split("#[cfg(test)]\nmod").next().unwrap().to_owned();
+        (!module.contains("tests") && module != "lib").then_some((module, code))
+    };
+    let modules: BTreeMap<String, String> = rust_files(&[folder]).iter().filter_map(imports).collect();
+    let uses = |code: &str| -> BTreeSet<String> {
+        let paths = code.match_indices("crate::").map(|(at, found)| &code[at + found.len()..]);
+        let named = |path: &str| {
+            path.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').next().unwrap().replace("::", "/")
+        };
+        let longest = |path: String| {
+            modules
+                .keys()
+                .filter(|module| format!("{path}/").starts_with(&format!("{module}/")))
+                .max_by_key(|module| module.len())
+                .cloned()
+        };
+        paths.map(named).filter_map(longest).collect()
+    };
+    let mut left: BTreeMap<&String, BTreeSet<String>> = modules.iter().map(|(name, code)| (name, uses(code))).collect();
+    for (name, used) in &mut left {
+        used.remove(*name);
+    }
+    // What imports nothing that is left is put away, until nothing is left.
+    loop {
+        let known: BTreeSet<String> = left.keys().map(|name| (*name).clone()).collect();
+        let before = left.len();
+        left.retain(|_, used| used.iter().any(|one| known.contains(one)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(modules.len() > 30);
+    nothing(left.iter().map(|(name, used)| format!("{name} imports {used:?}")).collect());
 }
 
 #[test]
@@ -125,7 +182,7 @@ fn a_provider_has_all_its_parts() {
         let samples = fs::read_dir(root().join("events").join(name)).unwrap().count();
         assert!(samples >= 4, "events/{name} has too few samples");
         assert!(!provider.admission.schemes.is_empty() && provider.horizon_ms > 0);
-        let topics: std::collections::BTreeSet<_> = (provider.topics)().into_iter().collect();
+        let topics: BTreeSet<_> = (provider.topics)().into_iter().collect();
         assert_eq!(topics.len(), (provider.topics)().len(), "{name} names a topic twice");
         assert!(topics.len() >= 5, "{name} tells no topics");
     }

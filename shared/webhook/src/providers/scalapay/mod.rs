@@ -11,10 +11,7 @@ use crate::read::party::{Address, Customer};
 use crate::read::position::Position;
 use crate::read::presence::Presence;
 use crate::read::status::{PaymentState, Status, Table, lookup};
-use crate::receive::scheme::Encoding;
-use crate::receive::scheme::Message;
-use crate::receive::scheme::Place;
-use crate::receive::scheme::Signature;
+use crate::receive::scheme::{Encoding, Message, Place, Signature, TimestampHeader};
 
 mod snapshot;
 #[cfg(test)]
@@ -29,7 +26,7 @@ pub const SCALAPAY: Provider = Provider {
             Scheme::Signed(Signature {
                 place: Place::Header("x-scalapay-hmac-v1"),
                 encoding: Encoding::Hex,
-                timestamp_header: Some(TIMESTAMP),
+                timestamp: Some(TimestampHeader { header: TIMESTAMP, unit_ms: 1 }),
                 message: Message::PrefixTimestampBody("V1"),
             }),
         )],

@@ -18,10 +18,7 @@ use crate::read::party::{Address, Customer};
 use crate::read::position::Position;
 use crate::read::presence::Presence;
 use crate::read::status::{OrderState, PaymentState, Status, Table, lookup};
-use crate::receive::scheme::Encoding;
-use crate::receive::scheme::Message;
-use crate::receive::scheme::Place;
-use crate::receive::scheme::Signature;
+use crate::receive::scheme::{Encoding, Message, Place, Signature};
 use tables::*;
 
 mod snapshot;
@@ -38,7 +35,7 @@ pub const SCALEV: Provider = Provider {
             Scheme::Signed(Signature {
                 place: Place::Header(SIGNATURE),
                 encoding: Encoding::Base64,
-                timestamp_header: None,
+                timestamp: None,
                 message: Message::Body,
             }),
         )],

@@ -17,10 +17,7 @@ use crate::keep::row::Row;
 use crate::read::body_reader::Node;
 use crate::read::position::Position;
 use crate::read::presence::Presence;
-use crate::receive::scheme::Encoding;
-use crate::receive::scheme::Message;
-use crate::receive::scheme::Place;
-use crate::receive::scheme::Signature;
+use crate::receive::scheme::{Encoding, Message, Place, Signature, TimestampHeader};
 
 mod topics;
 mod resources;
@@ -39,7 +36,7 @@ pub const SHOPLINE: Provider = Provider {
                 Scheme::Signed(Signature {
                     place: Place::Query("sign"),
                     encoding: Encoding::Hex,
-                    timestamp_header: Some(TIMESTAMP),
+                    timestamp: Some(TimestampHeader { header: TIMESTAMP, unit_ms: 1_000 }),
                     message: Message::TimestampSortedJson,
                 }),
             ),
