@@ -1,9 +1,9 @@
-"""What a million deliveries cost with each design: measured counts and processor times, times list prices.
+"""Calculates the cost of a million deliveries with each design: measured counts and processor times, times list prices.
 
     python -m bench.bill .local/bench.json
 
 Calls, write units, bytes and processor time are measured by the benchmark; prices, and how long AWS's own services
-take, stand in `prices.json` with their date. Billed time is processor time at the memory's share of a core, and the
+take, are in `prices.json` with their date. Billed time is processor time at the memory's share of a core, and the
 waiting for every call, rounded up to a millisecond an invocation.
 """
 
@@ -34,7 +34,7 @@ CALL_MS = {"PutItem": "put_ms", "UpdateItem": "put_ms", "GetItem": "get_ms", "Se
 
 @dataclass
 class Work:
-    """What one delivery, or one event behind it, asks of AWS."""
+    """The calls to AWS for one delivery, or one event behind it."""
 
     requests: float = 0.0
     billed_ms: float = 0.0
@@ -62,7 +62,7 @@ class Design:
 
 
 def dollars(work: Work, prices: dict) -> float:
-    """What one piece of work costs."""
+    """The cost of one piece of work."""
     gb_seconds = work.requests * math.ceil(work.billed_ms) / 1_000 * work.memory_mb / 1_024
     per_million = (
         work.requests * prices["lambda_per_million_requests"]
@@ -83,7 +83,7 @@ def invocation(cpu_us: float, calls: dict[str, float], prices: dict, memory_mb: 
 
 
 def receiving(row: dict, kind: str, prices: dict, memory_mb: int, logs: bool) -> Work:
-    """What a receiver's warm invocation of a kind costs, from its measured row."""
+    """Returns the cost of a receiver's warm invocation of a kind, from its measured row."""
     warm = row["warm"][kind]
     each = {name: count / warm["invocations"] for name, count in warm["counts"]["calls"].items()}
     queue = each.get("SendMessage", 0) + each.get("SendMessageBatch", 0)
@@ -99,7 +99,7 @@ def receiving(row: dict, kind: str, prices: dict, memory_mb: int, logs: bool) ->
 
 
 def behind(curve: dict, size: int, prices: dict, memory_mb: int, receives: float, line_bytes: int | None) -> Work:
-    """What one event costs a function that is fed in batches of this size; no line bytes mean no logs at all."""
+    """Returns the cost of one event to a function that gets batches of this size; no line bytes mean no logs at all."""
     point = next(point for point in curve["points"] if point["size"] == size)
     batches = point["events"] / size
     calls = {name: count / batches for name, count in point["counts"]["calls"].items()}
@@ -150,7 +150,7 @@ def of_hookmill(ours: tuple[Work, Work], curves: dict, prices: dict, logs: bool,
 
 
 def of_sample(sample: tuple[Work, Work], prices: dict, logs: bool, gateway_batch: int) -> list[Design]:
-    """What is usual in Rust: an inline send, a status beside it, or a queue in front of it all."""
+    """The usual designs in Rust: an inline send, a status beside it, or a queue in front of it all."""
     # A status written to the row after the send: one more call, and the row's units once more.
     put_ms = prices["assumed"]["put_ms"]
     after_status = replace(sample[0], write_units=2 * sample[0].write_units, billed_ms=sample[0].billed_ms + put_ms)

@@ -1,9 +1,9 @@
-"""What limits first at 10, 1,000, 10,000 and 100,000 deliveries a second: measured counts against AWS's quotas.
+"""Finds the first limit at 10, 1,000, 10,000 and 100,000 deliveries a second: measured counts against AWS's quotas.
 
     python -m bench.scale .local/bench.json
 
 Each line is one limit: what is needed at that rate, what there is by default, which parameter or quota raises it. The
-arithmetic stands here, the quotas with their pages and date in `quotas.json`, the assumed times of AWS's services in
+arithmetic is here, the quotas with their pages and date in `quotas.json`, the assumed times of AWS's services in
 `prices.json`.
 """
 

@@ -98,7 +98,7 @@ def dollars(priced: dict) -> str:
 
 
 def limits(measured: dict, prices: dict) -> str:
-    """What limits at each rate: what holds least comes first, and what holds ten times over is left out."""
+    """Lists the limits at each rate, the tightest first, without those that hold ten times over."""
     quotas = json.loads((scale.HERE / "quotas.json").read_text())
     lines = []
     for rate in scale.RATES:

@@ -1,8 +1,8 @@
 //! A stand-in for DynamoDB, SQS and Secrets Manager: it keeps rows by their keys and honours the condition that a row
 //! is not there, answers every call in constant time, and counts.
 //!
-//! It is no DynamoDB: it knows the expressions that the contenders send and nothing else. That each contender did its
-//! job is told by the rows and messages that it left.
+//! It is not DynamoDB: it knows the expressions that the contenders send and nothing else. The rows and messages that a
+//! contender left show that it did its job.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -22,12 +22,12 @@ use crate::server::serve;
 /// The stand-in.
 #[derive(Debug, Clone)]
 pub struct Aws {
-    /// Where it listens: `AWS_ENDPOINT_URL`.
+    /// The URL that it listens on: `AWS_ENDPOINT_URL`.
     pub address: SocketAddr,
     state: Arc<Mutex<StandInState>>,
 }
 
-/// What was asked of it since it was last emptied.
+/// The calls since it was last emptied.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct CallCounts {
     /// Calls by operation.
@@ -73,7 +73,7 @@ impl Aws {
         *self.locked() = StandInState { secret: secret.to_owned(), ..StandInState::default() };
     }
 
-    /// What was asked since the last emptying or taking.
+    /// Returns the calls since the last emptying or taking.
     pub fn take_counts(&self) -> CallCounts {
         std::mem::take(&mut self.locked().counts)
     }
@@ -91,7 +91,7 @@ impl Aws {
         sent.into_iter().filter(|(url, _)| url.ends_with(queue)).map(|(_, message)| message).collect()
     }
 
-    /// Puts so many rows there that nobody asks for.
+    /// Adds a number of rows that nobody asks for.
     pub fn fill(&self, rows: usize) {
         let mut state = self.locked();
         for number in 0..rows {
@@ -225,7 +225,7 @@ impl StandInState {
     }
 }
 
-/// Whether a put's condition holds for the row that stands there: the two conditions that there are.
+/// Returns true if a put's condition, one of two, holds for the existing row.
 fn holds(request: &Value, old: &TableRow) -> bool {
     match request["ConditionExpression"].as_str() {
         None => true,

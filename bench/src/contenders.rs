@@ -1,4 +1,4 @@
-//! Who is measured: ours, the limit below it, and what users would pick instead.
+//! The contenders: ours, the limit below it, and what users would pick instead.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::process::{Launch, Launcher};
 use crate::workload::BenchTarget;
 
-/// What a contender does with a delivery that is new.
+/// The work of a contender for a new delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     /// Answers, and that is all.
@@ -25,11 +25,11 @@ pub enum Job {
 pub struct Contender {
     /// Its name in tables and JSON.
     pub name: &'static str,
-    /// What it is called in documents.
+    /// Its name in documents.
     pub what: &'static str,
-    /// What it does.
+    /// Its work.
     pub job: Job,
-    /// Every so many invocations of ours, it makes one: slower ones would take all day.
+    /// It makes one invocation for this number of ours: slower ones would take all day.
     pub slowness: usize,
     /// Invocations before anything warm is measured: what compiles as it runs needs more of them.
     pub warm_up: usize,
@@ -113,7 +113,7 @@ pub const CONTENDERS: [Contender; 8] = [
     },
 ];
 
-/// Where the contenders' programs are.
+/// The places of the contenders' programs.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The release binaries of our functions.
@@ -126,7 +126,7 @@ pub struct Places {
     pub rust_peers: PathBuf,
     /// The interpreter with the Python peer's packages.
     pub python: PathBuf,
-    /// What starts them.
+    /// Their launcher.
     pub launcher: Launcher,
 }
 
@@ -134,14 +134,14 @@ pub struct Places {
 pub const OURS: &Contender = &CONTENDERS[0];
 
 impl Contender {
-    /// Whether this machine can run it; the README asks for everything but Node.js.
+    /// Returns true if this machine can run it: everything but Node.js is a requirement anyway.
     pub fn can_run(&self, peers: &Path) -> bool {
         let installed = || peers.join("node/node_modules/.done").exists();
         !matches!(self.kind, DeliveryKind::Node)
             || (installed() && Command::new("node").arg("--version").output().is_ok())
     }
 
-    /// How it is started for a target.
+    /// Returns the program to start for a target.
     pub fn launch(&self, places: &Places, target: &BenchTarget, api: SocketAddr, aws: SocketAddr) -> Launch {
         let path = |folder: &Path, name: &str| folder.join(name).to_string_lossy().into_owned();
         let (command, folder) = match &self.kind {
@@ -169,7 +169,7 @@ impl Contender {
     }
 }
 
-/// What Lambda and the template give every function, and what one has of its own.
+/// Returns the environment that Lambda and the template give every function, with a function's own variables.
 pub fn environment<const N: usize>(
     api: SocketAddr,
     aws: SocketAddr,

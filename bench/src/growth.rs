@@ -1,4 +1,4 @@
-//! How cost grows: with the body, the table, the history of one order and the batch.
+//! Growth of the cost with the body, the table, the history of one order and the batch.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::workload::{BenchTarget, DeliveryKind};
 /// One curve.
 #[derive(Debug, Clone, Serialize)]
 pub struct Curve {
-    /// What grows.
+    /// The quantity that grows.
     pub what: &'static str,
     /// Its points.
     pub points: Vec<CurvePoint>,
@@ -24,7 +24,7 @@ pub struct Curve {
 /// One point of a curve.
 #[derive(Debug, Clone, Serialize)]
 pub struct CurvePoint {
-    /// How large what grows is here.
+    /// The quantity's value here.
     pub size: usize,
     /// Processor time each, in microseconds.
     pub cpu_us: f64,
@@ -34,11 +34,11 @@ pub struct CurvePoint {
     pub peak_bytes: u64,
     /// Events that the counts are of.
     pub events: usize,
-    /// What was asked of AWS for them.
+    /// The calls to AWS for them.
     pub counts: CallCounts,
 }
 
-/// What was measured of growth.
+/// The measurements of growth.
 #[derive(Debug, Clone, Serialize)]
 pub struct Growth {
     /// The curves.
@@ -120,7 +120,7 @@ async fn batches(places: &Places, target: &BenchTarget, aws: &Aws, invocations: 
     vec![curve("relay: records in a batch", relay), curve("orders: messages in a batch", orders)]
 }
 
-/// What a function shows that is fed in batches of a size; a tenth of them warm it up.
+/// Measures a function that gets batches of a size; a tenth of them warm it up.
 async fn in_batches<T>(
     mut function: Running,
     items: &[T],

@@ -1,4 +1,4 @@
-//! What DynamoDB bills for an item: its size by the documented rules, in units of a kilobyte.
+//! DynamoDB's billing of an item: its size by the documented rules, in units of a kilobyte.
 //!
 //! Source: "DynamoDB item sizes and formats" in the developer guide. Names count as their UTF-8; text as UTF-8; binary
 //! as its bytes; numbers as about one byte for two digits and one more; null and booleans as one; lists and maps as
@@ -27,7 +27,7 @@ fn of_value(value: &Value) -> usize {
     }
 }
 
-/// Write units of so many bytes; a deletion or a failed condition costs what the larger item would.
+/// Returns the write units of a number of bytes; a deletion or a failed condition costs as much as the larger item.
 pub fn write_units(bytes: usize) -> usize {
     bytes.max(1).div_ceil(1024)
 }

@@ -1,9 +1,9 @@
 //! hookmill's receivers beside what their users would pick instead, in one run on one machine.
 //!
-//! In reading order: [`workload`] what is delivered; [`server`] what answers on loopback; [`runtime_api`] Lambda's side of a function process; [`aws`] a
-//! stand-in that answers every call in constant time and counts; [`item_size`] what DynamoDB would bill for it;
-//! [`process`] a function's processor time and memory; [`contenders`] who is measured; [`measure`] the turns;
-//! [`growth`] how the cost grows with what is delivered, and the relay's and the orders function's; [`report`] what is told of them.
+//! In reading order: [`workload`], the deliveries; [`server`], which answers on loopback; [`runtime_api`], Lambda's side
+//! of a function process; [`aws`], a stand-in that answers every call in constant time and counts; [`item_size`],
+//! DynamoDB's billing; [`process`], a function's processor time and memory; [`contenders`]; [`measure`], the turns;
+//! [`growth`] of the cost, and the cost of the relay and the orders function; [`report`].
 //!
 //! Figures of time depend on the machine; what is reported are ratios within one run, and counts.
 

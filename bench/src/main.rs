@@ -34,7 +34,7 @@ struct Args {
     /// Only these targets.
     #[arg(long)]
     target: Vec<String>,
-    /// What `bench/deliveries.py` wrote.
+    /// Folder that `bench/deliveries.py` wrote.
     #[arg(long, default_value = ".local/bench/deliveries")]
     deliveries: PathBuf,
     /// The release binaries of the functions.
@@ -59,7 +59,7 @@ struct Args {
     /// Leave out how cost grows.
     #[arg(long)]
     no_growth: bool,
-    /// Where everything measured is written as JSON.
+    /// File to write all measurements to, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
 }

@@ -12,7 +12,7 @@ use crate::process::FunctionProcess;
 use crate::runtime_api::{FunctionReply, RuntimeApi};
 use crate::workload::{BenchTarget, DeliveryKind};
 
-/// What one process showed in one turn.
+/// The measurements of one process in one turn.
 #[derive(Debug, Clone, Serialize)]
 pub struct Turn {
     /// From its start to its first poll, in milliseconds.
@@ -30,7 +30,7 @@ pub struct Turn {
 /// Warm invocations of one kind.
 #[derive(Debug, Clone, Serialize)]
 pub struct WarmInvocations {
-    /// How many.
+    /// The number of invocations.
     pub invocations: usize,
     /// Half of them took no longer, in microseconds.
     pub p50_us: f64,
@@ -40,7 +40,7 @@ pub struct WarmInvocations {
     pub p99_us: f64,
     /// Processor time each, user and system, in microseconds.
     pub cpu_us: f64,
-    /// What was asked of AWS for all of them.
+    /// The calls to AWS for all of them.
     pub counts: CallCounts,
 }
 

@@ -1,4 +1,4 @@
-//! A function as a process: its processor time and its memory, as Linux tells them.
+//! A function as a process: its processor time and its memory, as Linux reports them.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What is to be started.
+/// A program to start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Launch {
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// Where it is started.
+    /// The working directory.
     pub folder: PathBuf,
     /// Its environment, of which nothing is inherited but `PATH`.
     pub environment: Vec<(String, String)>,
 }
 
-/// What a launcher is asked.
+/// A request to the launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum LaunchRequest {
     /// Start a process; the answer is its id.
@@ -29,7 +29,7 @@ pub enum LaunchRequest {
     Stop(u32),
 }
 
-/// What starts the functions, on the core that they are kept on.
+/// The launcher of the functions, on the core that they are kept on.
 #[derive(Debug, Clone)]
 pub struct Launcher(Arc<Mutex<Pipes>>);
 
@@ -166,7 +166,7 @@ impl Drop for FunctionProcess {
 }
 
 impl Awake {
-    /// Keeps so many cores awake; fewer where the machine does not let it.
+    /// Keeps a number of cores awake; fewer if the machine does not allow it.
     pub fn cores(own: &Path, cores: &[usize]) -> Self {
         let keeper = |core: usize| {
             let mut command = Command::new("chrt");

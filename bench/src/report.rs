@@ -1,4 +1,4 @@
-//! What is told of the turns: medians over rounds with their spread, and the ratios that the targets are about.
+//! The report of the turns: medians over rounds with their spread, and the ratios that the targets are about.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ pub struct Spread {
     pub greatest: f64,
 }
 
-/// What all rounds of one contender on one target come to.
+/// The results of all rounds of one contender on one target.
 #[derive(Debug, Clone, Serialize)]
 pub struct ContenderRow {
     /// The contender.
@@ -54,7 +54,7 @@ pub struct WarmRow {
     pub cpu_us: Spread,
     /// Invocations of the last round.
     pub invocations: usize,
-    /// What was asked of AWS in the last round.
+    /// The calls to AWS in the last round.
     pub counts: CallCounts,
 }
 
@@ -145,21 +145,21 @@ pub fn table(rows: &[ContenderRow]) -> String {
 /// A figure that there is a target for.
 #[derive(Debug, Clone, Serialize)]
 pub struct Goal {
-    /// What is measured, and in which unit.
+    /// The measured quantity and its unit.
     pub what: String,
     /// The median over the samples, or the one figure that there is.
     pub value: f64,
     /// The least and the greatest over the samples.
     pub spread: [f64; 2],
-    /// What it should at most be.
+    /// The value that it should not exceed.
     pub at_most: f64,
-    /// Whether it is.
+    /// True if it does not exceed it.
     pub met: bool,
 }
 
 type Value = fn(&ContenderRow) -> Option<f64>;
 
-/// What ours is divided by whose, and what that should at most be.
+/// A ratio: our quantity, the contender that it is divided by, and the value that it should not exceed.
 const RATIOS: [(&str, &str, Value, f64); 9] = [
     ("init", "rust-hello", |row| Some(row.init_ms.median), 1.5),
     ("init and first invocation", "python", init_and_first, 1.0 / 40.0),
@@ -179,7 +179,7 @@ const ABSOLUTE: [(&str, Value, f64); 3] = [
     ("write units of a new delivery, index included", write_units_of_new, 3.0),
 ];
 
-/// Who fetches the secret when is not told apart so.
+/// Does not distinguish when a contender fetches the secret.
 fn init_and_first(row: &ContenderRow) -> Option<f64> {
     Some(row.init_ms.median + row.first_ms.median)
 }

@@ -17,19 +17,19 @@ const INVOCATION: Duration = Duration::from_secs(30);
 /// One function process's Runtime API.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    /// Where the process finds it: `AWS_LAMBDA_RUNTIME_API`.
+    /// The address for the process: `AWS_LAMBDA_RUNTIME_API`.
     pub address: SocketAddr,
     polls: mpsc::UnboundedReceiver<oneshot::Sender<Bytes>>,
     answers: mpsc::UnboundedReceiver<FunctionReply>,
     waiting: Option<oneshot::Sender<Bytes>>,
 }
 
-/// What a function answered.
+/// A function's answer.
 #[derive(Debug)]
 pub struct FunctionReply {
     /// The response's JSON.
     pub body: Bytes,
-    /// Whether it was posted as an error.
+    /// True if it was posted as an error.
     pub is_error: bool,
     at: Instant,
 }

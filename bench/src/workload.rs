@@ -1,4 +1,4 @@
-//! What is delivered: request events that `bench/deliveries.py` made of the providers' samples.
+//! Deliveries: request events that `bench/deliveries.py` made of the providers' samples.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-/// A sample that stands for one way in which deliveries prove themselves.
+/// A sample of one way in which deliveries prove themselves.
 #[derive(Debug, Clone)]
 pub struct BenchTarget {
-    /// How tables and JSON call it.
+    /// Its name in tables and JSON.
     pub name: &'static str,
     /// The provider.
     pub provider: String,
@@ -18,7 +18,7 @@ pub struct BenchTarget {
     deliveries: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
-/// What a delivery is to its receiver.
+/// The kind of a delivery to its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryKind {
     /// Genuine, and never seen.
@@ -42,7 +42,7 @@ impl DeliveryKind {
         }
     }
 
-    /// What a receiver answers.
+    /// Returns the status that a receiver answers.
     pub fn status(self) -> u16 {
         match self {
             DeliveryKind::New | DeliveryKind::Repeat => 200,
@@ -93,12 +93,12 @@ impl BenchTarget {
         self.file(kind.file())[number].clone()
     }
 
-    /// Whether there are the deliveries that growth is measured with.
+    /// Returns true if there are the deliveries that growth is measured with.
     pub fn can_grow(&self) -> bool {
         self.deliveries.contains_key("order")
     }
 
-    /// All deliveries with bodies that are so many bytes longer.
+    /// Returns all deliveries whose bodies are longer by a number of bytes.
     pub fn grown(&self, more_bytes: usize) -> &[Vec<u8>] {
         self.file(&format!("body-{more_bytes}"))
     }
