@@ -1,6 +1,6 @@
 //! What the watch found: one line each, with the command to type next.
 
-use edge::aws::log::Line;
+use edge::aws::log::LogLine;
 use edge::keep::time_index::SourceId;
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub enum FindingKind {
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct WatchFinding {
     /// What it is about.
     pub kind: FindingKind,
     /// The provider.
@@ -35,16 +35,16 @@ pub struct Finding {
     pub next: String,
 }
 
-impl Finding {
+impl WatchFinding {
     /// A finding about a source.
     pub fn new(kind: FindingKind, source: &SourceId, word: &str, message: String, next: String) -> Self {
         let SourceId { provider, source } = source.clone();
-        Finding { kind, provider, source, word: word.to_owned(), message, next }
+        WatchFinding { kind, provider, source, word: word.to_owned(), message, next }
     }
 
     /// Writes its line.
     pub fn log(&self, now_ms: i64) {
-        Line::warn(&self.message)
+        LogLine::warn(&self.message)
             .with("finding", self.kind.word())
             .with("provider", self.provider.as_str())
             .with("source", self.source.as_str())

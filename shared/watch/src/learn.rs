@@ -9,12 +9,12 @@ use edge::keep::error::StoreError;
 use edge::keep::item::StoredRow;
 use edge::keep::memory::Memory;
 use edge::keep::store::Store;
-use edge::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
+use edge::keep::time_index::{IndexEntry, SourceId, TimeIndex, ms_of};
 use serde::{Deserialize, Serialize};
 use webhook::secret::Secret;
 
-use crate::finding::{Finding, FindingKind};
-use crate::shape::{self, Drift, Shape};
+use crate::finding::{FindingKind, WatchFinding};
+use crate::shape::{self, BodyShape, Drift};
 use crate::silence::{HOUR_MS, History};
 
 /// The index is read in stretches of this length.
@@ -67,7 +67,7 @@ impl Learner {
         source: &SourceId,
         credentials: &[Secret],
         deadline_ms: i64,
-        findings: &mut Vec<Finding>,
+        findings: &mut Vec<WatchFinding>,
     ) -> Result<Learnt, StoreError> {
         let name = name_of(source);
         let mut learnt: Learnt = self.memory.recall(&name).await?.unwrap_or_default();
@@ -99,8 +99,8 @@ impl Learner {
         source: &SourceId,
         credentials: &[Secret],
         learnt: &mut Learnt,
-        entries: &[Entry],
-        findings: &mut Vec<Finding>,
+        entries: &[IndexEntry],
+        findings: &mut Vec<WatchFinding>,
     ) -> Result<(), StoreError> {
         for (kind, chosen) in chosen(entries) {
             if !learnt.kinds.iter().any(|known| known == kind) {
@@ -112,7 +112,7 @@ impl Learner {
             let loads = chosen.iter().map(|entry| self.store.load(&entry.key));
             let rows = futures_util::future::join_all(loads).await;
             let name = format!("shape/{source}/{kind}");
-            let mut shape: Shape = self.memory.recall(&name).await?.unwrap_or_default();
+            let mut shape: BodyShape = self.memory.recall(&name).await?.unwrap_or_default();
             for row in rows {
                 match row {
                     Ok(Some(row)) => {
@@ -145,25 +145,25 @@ impl Learnt {
 }
 
 /// Takes a body's fields in; one that is no JSON has none.
-fn took(shape: &mut Shape, row: &StoredRow) -> Vec<Drift> {
+fn took(shape: &mut BodyShape, row: &StoredRow) -> Vec<Drift> {
     match webhook::json::parse(&row.row.body) {
         Ok(document) => shape.take(&shape::paths(&document.root)),
         Err(_) => Vec::new(),
     }
 }
 
-fn finding(source: &SourceId, kind: &str, drift: &Drift) -> Finding {
+fn finding(source: &SourceId, kind: &str, drift: &Drift) -> WatchFinding {
     let message = match drift {
         Drift::New(path) => format!("{source}: {kind} has a field that no body had before: {path}"),
         Drift::Gone(path) => format!("{source}: {kind} no longer has the field {path}"),
     };
     let next = format!("hookmill events list --source {source} --since 1d, then hookmill events show <id> --fields");
-    Finding::new(FindingKind::Drift, source, drift.word(), message, next)
+    WatchFinding::new(FindingKind::Drift, source, drift.word(), message, next)
 }
 
 /// The entries to be read, by kind, in order: as many of each kind as there is room for.
-fn chosen(entries: &[Entry]) -> BTreeMap<&str, Vec<&Entry>> {
-    let mut of_kinds: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+fn chosen(entries: &[IndexEntry]) -> BTreeMap<&str, Vec<&IndexEntry>> {
+    let mut of_kinds: BTreeMap<&str, Vec<&IndexEntry>> = BTreeMap::new();
     for entry in entries {
         let kind = entry.key.sk.split('/').next().unwrap_or_default();
         of_kinds.entry(kind).or_default().push(entry);
@@ -186,20 +186,20 @@ mod tests {
 
     #[test]
     fn a_few_of_each_kind_are_read() {
-        let entry = |kind: &str, number: usize| Entry {
+        let entry = |kind: &str, number: usize| IndexEntry {
             received_at: format!("{number:05}"),
             key: EventKey { pk: "scalev/main/1".to_owned(), sk: format!("{kind}/{number}") },
         };
-        let mut entries: Vec<Entry> = (0..1_000).map(|number| entry("order.created", number)).collect();
+        let mut entries: Vec<IndexEntry> = (0..1_000).map(|number| entry("order.created", number)).collect();
         entries.extend((0..3).map(|number| entry("rare", number)));
         let chosen = chosen(&entries);
         assert_eq!(chosen["rare"].len(), 3);
         let many = &chosen["order.created"];
         assert_eq!((many.len(), many.last().unwrap().received_at.as_str()), (SAMPLES_OF_A_KIND, "00999"));
         assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
-        let day: Vec<Entry> = (0..24).map(|number| entry("order.created", number)).collect();
+        let day: Vec<IndexEntry> = (0..24).map(|number| entry("order.created", number)).collect();
         assert_eq!(super::chosen(&day)["order.created"].len(), SAMPLES_OF_A_KIND);
-        let kinds: Vec<Entry> = (0..1_000).map(|number| entry(&format!("k{}", number % 300), number)).collect();
+        let kinds: Vec<IndexEntry> = (0..1_000).map(|number| entry(&format!("k{}", number % 300), number)).collect();
         assert!(super::chosen(&kinds).values().all(|entries| entries.len() == 1));
     }
 }

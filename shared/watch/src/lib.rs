@@ -13,4 +13,4 @@ pub mod shape;
 pub mod subscriptions;
 pub mod finding;
 
-pub use watch::{Call, Report, Watch, WatchError};
+pub use watch::{Report, Watch, WatchCall, WatchError};

@@ -29,7 +29,7 @@ const NAME_DIGITS_MAX: usize = 3;
 
 /// The fields of one source's events of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
+pub struct BodyShape {
     /// Bodies looked at.
     samples: u32,
     /// By path, in how many bodies it was, and the number of the last one.
@@ -62,7 +62,7 @@ impl Drift {
     }
 }
 
-impl Shape {
+impl BodyShape {
     /// Takes one more body in, and tells what changed with it.
     pub fn take(&mut self, found: &BTreeSet<String>) -> Vec<Drift> {
         let is_known = self.samples >= SAMPLES_MIN;
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn new_fields_and_gone_ones_are_told_once() {
-        let mut shape = Shape::default();
+        let mut shape = BodyShape::default();
         let (usual, more) = (
             r#"{"id": 1, "buyer": {"city": 1, "zip": 2}}"#,
             r#"{"id": 1, "gift": {"text": 1}, "buyer": {"city": 1, "zip": 2}}"#,
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_field_that_is_now_and_then_missing_is_no_drift() {
-        let mut shape = Shape::default();
+        let mut shape = BodyShape::default();
         for number in 0..400 {
             let body = if number % 20 == 0 { r#"{"id": 1}"# } else { r#"{"id": 1, "note": 1}"# };
             assert_eq!(shape.take(&fields(body)), [], "{number}");

@@ -27,11 +27,11 @@ pub struct Known {
 }
 
 /// The secrets' sources, by provider.
-pub type Secrets = BTreeMap<&'static str, Sources>;
+pub type SourcesByProvider = BTreeMap<&'static str, Sources>;
 
 impl Known {
     /// Takes in what the secrets say now.
-    pub fn update(&mut self, secrets: &Secrets, unread: BTreeSet<String>, now_ms: i64) {
+    pub fn update(&mut self, secrets: &SourcesByProvider, unread: BTreeSet<String>, now_ms: i64) {
         for (provider, sources) in secrets {
             let names: BTreeSet<String> = sources.names().map(str::to_owned).collect();
             self.ever.entry((*provider).to_owned()).or_default().extend(names.iter().cloned());
@@ -53,8 +53,8 @@ impl Known {
 }
 
 /// Reads the receivers' secrets; the second are the providers whose secret could not be read, and why.
-pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (Secrets, BTreeMap<String, String>) {
-    let (mut secrets, mut unread) = (Secrets::new(), BTreeMap::new());
+pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (SourcesByProvider, BTreeMap<String, String>) {
+    let (mut secrets, mut unread) = (SourcesByProvider::new(), BTreeMap::new());
     for receiver in receivers {
         let Some(provider) = Provider::named(&receiver.provider) else {
             unread.insert(receiver.provider.clone(), "no provider has this name".to_owned());

@@ -17,8 +17,8 @@ use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::source::Source;
 
-use crate::finding::{Finding, FindingKind};
-use crate::sources::Secrets;
+use crate::finding::{FindingKind, WatchFinding};
+use crate::sources::SourcesByProvider;
 
 /// A topic that is no longer registered is missed for so long.
 const MISSED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
@@ -37,9 +37,9 @@ pub type Registered = BTreeMap<String, BTreeMap<String, i64>>;
 
 /// What the check came to.
 #[derive(Debug, Default)]
-pub struct Checked {
+pub struct CheckedWebhooks {
     /// What somebody should mend.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<WatchFinding>,
     /// Sources that were looked at.
     pub sources: usize,
     /// What could not be looked at now, and why; it may go by itself.
@@ -63,12 +63,12 @@ pub fn settings() -> Settings {
 pub async fn check_all(
     secret: &str,
     receivers: &[ReceiverOf],
-    secrets: &Secrets,
+    secrets: &SourcesByProvider,
     settings: &Settings,
     registered: &mut Registered,
     now_ms: i64,
-) -> Checked {
-    let mut checked = Checked::default();
+) -> CheckedWebhooks {
+    let mut checked = CheckedWebhooks::default();
     // Where webhooks are registered by hand, no list of them can be had.
     for platform in PLATFORMS.into_iter().filter(|platform| platform.by_hand.is_none()) {
         let Some(receiver) = receivers.iter().find(|receiver| receiver.provider == platform.name) else { continue };
@@ -102,7 +102,7 @@ pub async fn check_all(
                     let set = format!("To replace it: hookmill accounts set {id} --credential-env NAME");
                     let next = format!("{} {set}", error.next_step());
                     let kind = FindingKind::Subscriptions;
-                    checked.findings.push(Finding::new(kind, &id, "unauthorized", message, next));
+                    checked.findings.push(WatchFinding::new(kind, &id, "unauthorized", message, next));
                 }
                 Err(error) => checked.failures.push(format!("{id}: {error}")),
             }
@@ -122,7 +122,7 @@ fn compared(
     list: &[Subscription],
     before: &mut BTreeMap<String, i64>,
     now_ms: i64,
-) -> Vec<Finding> {
+) -> Vec<WatchFinding> {
     let comes = list.iter().filter(|one| one.goes_to(ours) && one.is_sent());
     let topics: BTreeSet<&String> = comes.flat_map(|one| &one.topics).collect();
     before.extend(topics.into_iter().map(|topic| (topic.clone(), now_ms)));
@@ -132,17 +132,17 @@ fn compared(
     wrong.iter().filter(|wrong| wrong.severity() >= Severity::Warning).map(|wrong| told(source, wrong)).collect()
 }
 
-fn told(source: &SourceId, wrong: &SubscriptionFinding) -> Finding {
+fn told(source: &SourceId, wrong: &SubscriptionFinding) -> WatchFinding {
     let message = format!("{source}: {}", wrong.message());
     let next = format!("hookmill subscriptions check --source {source}. {}", wrong.next_step(&source.to_string()));
-    Finding::new(FindingKind::Subscriptions, source, wrong.word(), message, next)
+    WatchFinding::new(FindingKind::Subscriptions, source, wrong.word(), message, next)
 }
 
-fn unusable(platform: &Platform, source: &str, reason: &str, next: &str) -> Finding {
+fn unusable(platform: &Platform, source: &str, reason: &str, next: &str) -> WatchFinding {
     let id = SourceId { provider: platform.name.to_owned(), source: source.to_owned() };
     let message = format!("{id}: its account cannot be used: {reason}");
     let next = next.replace("{account}", &id.to_string());
-    Finding::new(FindingKind::Subscriptions, &id, "account", message, next)
+    WatchFinding::new(FindingKind::Subscriptions, &id, "account", message, next)
 }
 
 /// The address that the provider should have: where the path holds a token, the one in the list whose token is ours,

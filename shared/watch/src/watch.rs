@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_secretsmanager::Client as SecretsManager;
-use edge::aws::client::{PATIENT, sdk_config};
+use edge::aws::client::{BACKGROUND, sdk_config};
 use edge::aws::clock::Clock;
-use edge::aws::log::Line;
+use edge::aws::log::LogLine;
 use edge::aws::serve::Handler;
 use edge::keep::error::StoreError;
 use edge::keep::item::instant;
@@ -20,10 +20,10 @@ use platforms::Settings;
 use serde::{Deserialize, Serialize};
 use webhook::source::Source;
 
-use crate::finding::{Finding, FindingKind};
+use crate::finding::{FindingKind, WatchFinding};
 use crate::learn::{Learner, Learnt, name_of};
 use crate::silence::{HOUR_MS, Verdict};
-use crate::sources::{self, Known, Secrets};
+use crate::sources::{self, Known, SourcesByProvider};
 use crate::subscriptions::{self, Registered};
 
 /// Where the sources are remembered.
@@ -42,7 +42,7 @@ const OLD_KEY_MS: i64 = 24 * HOUR_MS;
 
 /// What a run is called with: the schedule's event, or nothing.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub struct Call {
+pub struct WatchCall {
     /// Has the hourly duties done now.
     #[serde(default)]
     pub hourly: bool,
@@ -52,7 +52,7 @@ pub struct Call {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Everything that somebody should look at.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<WatchFinding>,
     /// Sources that deliveries come to.
     pub sources: usize,
     /// Whether the hourly duties were done.
@@ -100,7 +100,7 @@ pub struct Watch {
 
 /// A run on its way.
 #[derive(Debug, Default)]
-struct Run {
+struct WatchRun {
     report: Report,
     failed: Vec<&'static str>,
     /// The numbers that are published: those that were found out.
@@ -108,11 +108,11 @@ struct Run {
 }
 
 impl Handler for Watch {
-    type Payload = Call;
+    type Payload = WatchCall;
     type Answer = Report;
     type Error = WatchError;
 
-    async fn handle(&self, call: Call) -> Result<Report, WatchError> {
+    async fn handle(&self, call: WatchCall) -> Result<Report, WatchError> {
         self.run(call).await
     }
 }
@@ -120,7 +120,7 @@ impl Handler for Watch {
 impl Watch {
     /// A watch as the environment describes it.
     pub async fn from_config(config: WatchConfig) -> Self {
-        let sdk = sdk_config(PATIENT).await;
+        let sdk = sdk_config(BACKGROUND).await;
         let (dynamodb, sqs) = (DynamoDb::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
         Watch::new(config, dynamodb, sqs, SecretsManager::new(&sdk), subscriptions::settings(), Clock::system())
     }
@@ -144,10 +144,10 @@ impl Watch {
     }
 
     /// Does every duty that is due. One that fails keeps no other one from being done.
-    pub async fn run(&self, call: Call) -> Result<Report, WatchError> {
+    pub async fn run(&self, call: WatchCall) -> Result<Report, WatchError> {
         let started_ms = self.clock.now_ms();
         let share = |percent: i64| started_ms + self.config.timeout_ms * percent / 100;
-        let mut run = Run::default();
+        let mut run = WatchRun::default();
         match self.known(call, &mut run).await {
             Ok((known, secrets)) => {
                 run.report.sources = known.current().len();
@@ -167,7 +167,11 @@ impl Watch {
     }
 
     /// The sources, and the secrets that name them where this is the run of the hour.
-    async fn known(&self, call: Call, run: &mut Run) -> Result<(Known, Option<Secrets>), StoreError> {
+    async fn known(
+        &self,
+        call: WatchCall,
+        run: &mut WatchRun,
+    ) -> Result<(Known, Option<SourcesByProvider>), StoreError> {
         let now_ms = self.clock.now_ms();
         let mut known: Known = self.memory.recall(SOURCES).await?.unwrap_or_default();
         let is_due = call.hourly || now_ms.div_euclid(HOUR_MS) != known.read_ms.div_euclid(HOUR_MS);
@@ -184,7 +188,7 @@ impl Watch {
         Ok((known, is_due.then_some(secrets)))
     }
 
-    async fn silence(&self, known: &Known, run: &mut Run) {
+    async fn silence(&self, known: &Known, run: &mut WatchRun) {
         let mut silent = 0;
         for source in known.current() {
             match self.is_silent(&source).await {
@@ -200,7 +204,7 @@ impl Watch {
         run.numbers.insert("Silence", silent);
     }
 
-    async fn is_silent(&self, source: &SourceId) -> Result<Option<Finding>, StoreError> {
+    async fn is_silent(&self, source: &SourceId) -> Result<Option<WatchFinding>, StoreError> {
         let learnt: Option<Learnt> = self.memory.recall(&name_of(source)).await?;
         let Some(learnt) = learnt.filter(|learnt| learnt.history.is_known()) else { return Ok(None) };
         let Some(last) = self.index.newest(source).await? else { return Ok(None) };
@@ -215,10 +219,10 @@ impl Watch {
             "hookmill quarantine list --source {source}: are its deliveries refused? Then hookmill subscriptions check \
              --source {source}: are its webhooks switched off?"
         );
-        Ok(Some(Finding::new(FindingKind::Silence, source, "silent", message, next)))
+        Ok(Some(WatchFinding::new(FindingKind::Silence, source, "silent", message, next)))
     }
 
-    async fn sweep(&self, known: &Known, deadline_ms: i64, run: &mut Run) {
+    async fn sweep(&self, known: &Known, deadline_ms: i64, run: &mut WatchRun) {
         // A source that is not known would not be swept, and its hour never looked at again.
         if !known.unread.is_empty() {
             return self.failed(run, "sweep", "not begun, since not every provider's sources are known");
@@ -232,7 +236,7 @@ impl Watch {
         }
     }
 
-    async fn learn(&self, known: &Known, secrets: &Secrets, deadline_ms: i64, run: &mut Run) {
+    async fn learn(&self, known: &Known, secrets: &SourcesByProvider, deadline_ms: i64, run: &mut WatchRun) {
         let mut old_keys = Some(0);
         for id in known.current() {
             let source = secrets.get(id.provider.as_str()).and_then(|sources| sources.get(&id.source));
@@ -258,7 +262,7 @@ impl Watch {
     }
 
     /// Of a source with several keys: whether one that is not the current one is still in use.
-    fn old_key(&self, source: &SourceId, learnt: &Learnt) -> Option<Finding> {
+    fn old_key(&self, source: &SourceId, learnt: &Learnt) -> Option<WatchFinding> {
         let now_ms = self.clock.now_ms();
         let is_recent = |ms: &i64| now_ms - ms < OLD_KEY_MS;
         if let Some(ms) = learnt.old_key_ms.filter(is_recent) {
@@ -267,17 +271,17 @@ impl Watch {
                 "Enter the new key at the provider; when no delivery comes by the old one any more, take it out with \
                  `hookmill sources rotate {source} --finish`."
             );
-            return Some(Finding::new(FindingKind::OldKeys, source, "old_key", message, next));
+            return Some(WatchFinding::new(FindingKind::OldKeys, source, "old_key", message, next));
         }
         if learnt.current_key_ms.is_some_and(|ms| is_recent(&ms)) {
-            let line = Line::info("a previous key is no longer in use: take it out of the secret");
+            let line = LogLine::info("a previous key is no longer in use: take it out of the secret");
             let line = line.with("provider", source.provider.as_str()).with("source", source.source.as_str());
             line.with("finding", "unused_key").write(now_ms);
         }
         None
     }
 
-    async fn subscriptions(&self, secrets: &Secrets, deadline_ms: i64, run: &mut Run) {
+    async fn subscriptions(&self, secrets: &SourcesByProvider, deadline_ms: i64, run: &mut WatchRun) {
         let accounts = match sources::value(&self.secrets_manager, &self.config.accounts_secret_id).await {
             Ok(accounts) => accounts,
             Err(reason) => return self.failed(run, "subscriptions", &format!("the secret of the accounts: {reason}")),
@@ -301,23 +305,26 @@ impl Watch {
             return self.failed(run, "subscriptions", &error.to_string());
         }
         for failure in &checked.failures {
-            let line = Line::warn("a provider's webhooks could not be checked; the next hour tries again");
+            let line = LogLine::warn("a provider's webhooks could not be checked; the next hour tries again");
             line.with("reason", failure.as_str()).write(self.clock.now_ms());
         }
         run.numbers.insert("Subscriptions", checked.findings.len());
         run.report.findings.extend(checked.findings);
     }
 
-    fn failed(&self, run: &mut Run, duty: &'static str, reason: &str) {
-        Line::error("a duty of the watch failed").with("duty", duty).with("reason", reason).write(self.clock.now_ms());
+    fn failed(&self, run: &mut WatchRun, duty: &'static str, reason: &str) {
+        LogLine::error("a duty of the watch failed")
+            .with("duty", duty)
+            .with("reason", reason)
+            .write(self.clock.now_ms());
         if !run.failed.contains(&duty) {
             run.failed.push(duty);
         }
     }
 
     /// The line of the run, with its numbers as metrics.
-    fn log(&self, run: &Run) {
-        let line = Line::info("watch ran").with("stack", self.config.stack.as_str());
+    fn log(&self, run: &WatchRun) {
+        let line = LogLine::info("watch ran").with("stack", self.config.stack.as_str());
         let line = line.with("sources", run.report.sources).with("findings", run.report.findings.len());
         let line = match &run.report.swept {
             Some(swept) => line.with("swept_until", swept.until.as_str()).with("compared", swept.compared),

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use edge::receive::http::{Answer, Request};
+use edge::receive::http::{HttpAnswer, Request};
 use serde_json::Value;
 
 const BODY_LIMIT_BYTES: usize = 4_096;
@@ -32,9 +32,9 @@ pub fn http(data: &[u8]) {
             assert!(delivery.url_token.is_none() || !arrived.source.is_empty() || json["rawPath"] != "/");
             let _ = (delivery.query_once("sign"), delivery.kept_headers(&["?sign", "x"]), delivery.body_hash());
         }
-        Err(Answer::MethodNotAllowed) => assert!(!is_post),
-        Err(Answer::TooLarge) => assert!(body.is_some_and(|body| body.len() > BODY_LIMIT_BYTES)),
-        Err(Answer::Unauthorized) => assert_eq!(body, None, "what can be decoded was refused"),
-        Err(answer @ (Answer::Ok | Answer::Unavailable)) => panic!("{answer:?}"),
+        Err(HttpAnswer::MethodNotAllowed) => assert!(!is_post),
+        Err(HttpAnswer::TooLarge) => assert!(body.is_some_and(|body| body.len() > BODY_LIMIT_BYTES)),
+        Err(HttpAnswer::Unauthorized) => assert_eq!(body, None, "what can be decoded was refused"),
+        Err(answer @ (HttpAnswer::Ok | HttpAnswer::Unavailable)) => panic!("{answer:?}"),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use edge::aws::client::{HASTY, PATIENT, Patience};
+use edge::aws::client::{BACKGROUND, FOREGROUND, RetrySetting};
 use edge::aws::clock::Clock;
 use edge::aws::config::QueueConfig;
 use edge::{Orders, Rebuilder, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
@@ -33,7 +33,7 @@ pub struct Environment {
 }
 
 macro_rules! client {
-    ($sdk:ident, $network:expr, $patience:expr) => {{
+    ($sdk:ident, $network:expr, $setting:expr) => {{
         let network: &Network = $network;
         $sdk::Client::from_conf(
             $sdk::Config::builder()
@@ -43,8 +43,8 @@ macro_rules! client {
                 .time_source(network.time.source())
                 .sleep_impl(network.time.sleep())
                 .http_client(network.client())
-                .timeout_config(timeouts($patience))
-                .retry_config(retries($patience))
+                .timeout_config(timeouts($setting))
+                .retry_config(retries($setting))
                 // A process's own: the usual one is shared by all of this machine's, and would join runs together.
                 .retry_partition($sdk::config::retry::RetryPartition::custom("process").build())
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -71,8 +71,8 @@ impl Environment {
             secret_id: provider.name.to_owned(),
             body_limit_bytes: edge::aws::config::BODY_LIMIT_BYTES,
         };
-        let dynamodb = client!(aws_sdk_dynamodb, &network, HASTY);
-        let secrets = client!(aws_sdk_secretsmanager, &network, HASTY);
+        let dynamodb = client!(aws_sdk_dynamodb, &network, FOREGROUND);
+        let secrets = client!(aws_sdk_secretsmanager, &network, FOREGROUND);
         (process, Receiver::new(provider, config, dynamodb, secrets, self.clock()))
     }
 
@@ -85,8 +85,8 @@ impl Environment {
             queues: queues(),
             dead_letter_queue_url: DEAD_LETTER_QUEUE.to_owned(),
         };
-        let dynamodb = client!(aws_sdk_dynamodb, &network, PATIENT);
-        let sqs = client!(aws_sdk_sqs, &network, PATIENT);
+        let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
+        let sqs = client!(aws_sdk_sqs, &network, BACKGROUND);
         (process, Relay::new(config, dynamodb, sqs, self.clock()))
     }
 
@@ -95,7 +95,7 @@ impl Environment {
         let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
         let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
-        let dynamodb = client!(aws_sdk_dynamodb, &network, PATIENT);
+        let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
         (process, Orders::new(config, dynamodb, self.clock()))
     }
 
@@ -104,7 +104,7 @@ impl Environment {
         let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
         let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
-        (process, Rebuilder::new(config, client!(aws_sdk_dynamodb, &network, PATIENT)))
+        (process, Rebuilder::new(config, client!(aws_sdk_dynamodb, &network, BACKGROUND)))
     }
 }
 
@@ -118,18 +118,18 @@ pub fn queues() -> Vec<QueueConfig> {
 }
 
 /// As `edge::aws` has them, but with pauses that are the same on every run.
-fn retries(patience: Patience) -> RetryConfig {
+fn retries(setting: RetrySetting) -> RetryConfig {
     RetryConfig::standard()
-        .with_max_attempts(patience.attempts)
+        .with_max_attempts(setting.attempts)
         .with_initial_backoff(std::time::Duration::from_millis(40))
         .with_max_backoff(std::time::Duration::from_secs(1))
         .with_use_static_exponential_base(true)
 }
 
-fn timeouts(patience: Patience) -> TimeoutConfig {
+fn timeouts(setting: RetrySetting) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(patience.attempt)
-        .operation_timeout(patience.call)
-        .operation_attempt_timeout(patience.attempt)
+        .connect_timeout(setting.attempt)
+        .operation_timeout(setting.call)
+        .operation_attempt_timeout(setting.attempt)
         .build()
 }

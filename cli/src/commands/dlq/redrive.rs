@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use clap::Args;
-use edge::relay::queue::{Message, Unsent, deduplication_of, send_all};
+use edge::relay::queue::{QueueMessage, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
@@ -135,7 +135,7 @@ impl Redrive<'_> {
     /// Sends and deletes letters that were taken.
     async fn some(&mut self, letters: Vec<Letter>, staying: &mut Vec<Letter>) -> Result<(), Error> {
         let deadline_ms = self.context.clock.now_ms().saturating_add(SENDING_MS_MAX);
-        let mut going: BTreeMap<Destination, Vec<(Letter, Message)>> = BTreeMap::new();
+        let mut going: BTreeMap<Destination, Vec<(Letter, QueueMessage)>> = BTreeMap::new();
         let mut failure = None;
         for letter in letters {
             if failure.is_some() {
@@ -180,11 +180,11 @@ impl Redrive<'_> {
     async fn send(
         &mut self,
         to: Destination,
-        some: Vec<(Letter, Message)>,
+        some: Vec<(Letter, QueueMessage)>,
         deadline_ms: i64,
         staying: &mut Vec<Letter>,
     ) -> Result<(), Error> {
-        let (letters, messages): (Vec<Letter>, Vec<Message>) = some.into_iter().unzip();
+        let (letters, messages): (Vec<Letter>, Vec<QueueMessage>) = some.into_iter().unzip();
         let url = self.urls.get(&to).cloned().unwrap_or_default();
         let unsent = send_all(&self.client, &url, messages, &self.context.clock, deadline_ms).await;
         let reasons: HashMap<&str, String> =
@@ -215,14 +215,14 @@ impl Redrive<'_> {
     }
 
     /// Where a letter goes and as what, or why it cannot.
-    async fn message(&self, letter: &Letter) -> Result<Result<(Destination, Message), String>, Error> {
+    async fn message(&self, letter: &Letter) -> Result<Result<(Destination, QueueMessage), String>, Error> {
         let (to, message) = match (&letter.says, self.args.queue.comes_from()) {
             (Says::Event { id, .. }, Some(to)) => {
                 let key = EventKey::from_id(id);
                 let group = letter.group.clone().or(key.map(|key| edge::relay::queue::group_of(&key.pk)));
                 let Some(group) = group else { return Ok(Err("it has no group".to_owned())) };
                 let (body, bare_body) = (letter.body.clone(), letter.body.clone());
-                (to, Message { name: String::new(), group, deduplication: String::new(), body, bare_body })
+                (to, QueueMessage { name: String::new(), group, deduplication: String::new(), body, bare_body })
             }
             (Says::Parked { queue_url, id, .. }, _) => {
                 let Some(to) = self.urls.iter().find(|(_, url)| *url == queue_url).map(|(to, _)| *to) else {
@@ -239,11 +239,11 @@ impl Redrive<'_> {
             }
         };
         let deduplication = deduplication_of(&format!("redrive/{}", letter.message_id));
-        Ok(Ok((to, Message { name: letter.message_id.clone(), deduplication, ..message })))
+        Ok(Ok((to, QueueMessage { name: letter.message_id.clone(), deduplication, ..message })))
     }
 
     /// The message of an event that the relay parked.
-    async fn parked(&self, id: &str) -> Result<Result<Message, String>, Error> {
+    async fn parked(&self, id: &str) -> Result<Result<QueueMessage, String>, Error> {
         let Some(key) = EventKey::from_id(id).filter(|key| Provider::of(key).is_some()) else {
             return Ok(Err(format!("{id} is no event's id")));
         };
@@ -251,7 +251,7 @@ impl Redrive<'_> {
             None => Err(format!("no event {id} is kept any more")),
             Some(kept) if kept.stored.is_none() => Err(format!("the row of {id} cannot be read by this build")),
             Some(kept) if kept.is_bodiless() => Err(format!("the body of {id} is no longer kept")),
-            Some(kept) => Ok(Message::of(&kept.event, &key.pk)),
+            Some(kept) => Ok(QueueMessage::of(&kept.event, &key.pk)),
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
-use edge::relay::queue::{ENTRIES_MAX, Message, Unsent, deduplication_of, send_all};
+use edge::relay::queue::{ENTRIES_MAX, QueueMessage, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
 
@@ -129,7 +129,7 @@ impl<'a> Sender<'a> {
         found: &HashMap<String, KeptEvent>,
     ) -> Result<i64, Error> {
         let mut lines: Vec<SentLine> = Vec::new();
-        let mut messages: Vec<Message> = Vec::new();
+        let mut messages: Vec<QueueMessage> = Vec::new();
         let mut tried: Vec<(&Planned, String)> = Vec::new();
         for event in events.iter().filter(|event| self.run.is_due(event, queue)) {
             match found.get(&event.id).filter(|kept| !kept.is_bodiless()) {
@@ -217,14 +217,14 @@ pub fn how_to_go_on(corrections: bool, file: &Path) -> String {
 /// queue would drop it for five minutes.
 ///
 /// A correction has an id of its own, which tells it from its event and from other mappings' corrections.
-fn message(kept: &KeptEvent, head: &Head) -> Message {
+fn message(kept: &KeptEvent, head: &Head) -> QueueMessage {
     let mut event = kept.event.clone();
     if head.corrections {
-        return Message { name: kept.key.id(), ..Message::of(&event.into_correction(), &kept.key.pk) };
+        return QueueMessage { name: kept.key.id(), ..QueueMessage::of(&event.into_correction(), &kept.key.pk) };
     }
     event.replay = true;
     let deduplication = deduplication_of(&format!("{}/{}", head.id, event.id));
-    Message { deduplication, ..Message::of(&event, &kept.key.pk) }
+    QueueMessage { deduplication, ..QueueMessage::of(&event, &kept.key.pk) }
 }
 
 fn line(event: &Planned, queue: Destination, outcome: Outcome, reason: Option<&str>) -> SentLine {

@@ -54,7 +54,7 @@ impl std::fmt::Display for CallFailure {
 
 /// How long one call may take, retries included, and one attempt of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetrySetting {
     /// The whole call.
     pub call: Duration,
     /// One attempt.
@@ -64,21 +64,22 @@ pub struct Patience {
 }
 
 /// For receivers, whose whole delivery has two seconds.
-pub const HASTY: Patience =
-    Patience { call: Duration::from_millis(1_500), attempt: Duration::from_millis(600), attempts: 3 };
+pub const FOREGROUND: RetrySetting =
+    RetrySetting { call: Duration::from_millis(1_500), attempt: Duration::from_millis(600), attempts: 3 };
 
 /// For functions behind the table and the queues, whom nobody waits for.
-pub const PATIENT: Patience = Patience { call: Duration::from_secs(8), attempt: Duration::from_secs(3), attempts: 4 };
+pub const BACKGROUND: RetrySetting =
+    RetrySetting { call: Duration::from_secs(8), attempt: Duration::from_secs(3), attempts: 4 };
 
 /// The shared configuration of all clients of one function, under its role.
-pub async fn sdk_config(patience: Patience) -> SdkConfig {
+pub async fn sdk_config(setting: RetrySetting) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(patience.attempt)
-        .operation_timeout(patience.call)
-        .operation_attempt_timeout(patience.attempt)
+        .connect_timeout(setting.attempt)
+        .operation_timeout(setting.call)
+        .operation_attempt_timeout(setting.attempt)
         .build();
     let retries = RetryConfig::standard()
-        .with_max_attempts(patience.attempts)
+        .with_max_attempts(setting.attempts)
         .with_initial_backoff(Duration::from_millis(40))
         .with_max_backoff(Duration::from_secs(1));
     aws_config::defaults(BehaviorVersion::latest())

@@ -23,32 +23,32 @@ pub fn start_logging() {
 
 /// A line and the metrics in it.
 #[derive(Debug)]
-pub struct Line {
+pub struct LogLine {
     fields: Map<String, Value>,
     metrics: Vec<(&'static str, &'static str)>,
     stack_metrics: Vec<&'static str>,
     attention: bool,
 }
 
-impl Line {
+impl LogLine {
     /// Something that went as it should.
     pub fn info(message: &str) -> Self {
-        Line::new("INFO", message)
+        LogLine::new("INFO", message)
     }
 
     /// Something that somebody should look at.
     pub fn warn(message: &str) -> Self {
-        Line::new("WARN", message)
+        LogLine::new("WARN", message)
     }
 
     /// Something that failed.
     pub fn error(message: &str) -> Self {
-        Line::new("ERROR", message)
+        LogLine::new("ERROR", message)
     }
 
     fn new(level: &str, message: &str) -> Self {
         let fields = [("level", json!(level)), ("message", json!(message))];
-        Line {
+        LogLine {
             fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             metrics: Vec::new(),
             stack_metrics: Vec::new(),
@@ -134,16 +134,16 @@ mod tests {
     #[test]
     fn metrics_have_two_dimensions() {
         let line =
-            Line::info("kept").with("provider", "scalev").with("outcome", "kept").metric("Deliveries", "Count", 1);
+            LogLine::info("kept").with("provider", "scalev").with("outcome", "kept").metric("Deliveries", "Count", 1);
         let line: Value = serde_json::from_str(&line.render(5)).unwrap();
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["provider", "outcome"]]));
         assert_eq!((&line["Deliveries"], &line["_aws"]["Timestamp"]), (&json!(1), &json!(5)));
-        assert!(!Line::info("x").render(0).contains("_aws"));
-        let plain: Value = serde_json::from_str(&Line::warn("x").render(1_767_225_600_040)).unwrap();
+        assert!(!LogLine::info("x").render(0).contains("_aws"));
+        let plain: Value = serde_json::from_str(&LogLine::warn("x").render(1_767_225_600_040)).unwrap();
         assert_eq!(plain, json!({"level": "WARN", "message": "x", "timestamp": "2026-01-01T00:00:00.040Z"}));
-        let line: Value = serde_json::from_str(&Line::error("x").attention().render(5)).unwrap();
+        let line: Value = serde_json::from_str(&LogLine::error("x").attention().render(5)).unwrap();
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
-        let line = Line::info("x").with("stack", "s").stack_metric("Silence", 0);
+        let line = LogLine::info("x").with("stack", "s").stack_metric("Silence", 0);
         let line: Value = serde_json::from_str(&line.render(5)).unwrap();
         let directive = json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": [{"Name": "Silence", "Unit": "Count"}]});
         assert_eq!((&line["_aws"]["CloudWatchMetrics"], &line["Silence"]), (&json!([directive]), &json!(0)));

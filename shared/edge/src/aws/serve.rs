@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::aws::clock::Clock;
-use crate::aws::log::Line;
+use crate::aws::log::LogLine;
 
 /// The work of a function.
 pub trait Handler {
@@ -58,8 +58,8 @@ fn read<P: DeserializeOwned>(payload: &RawValue) -> Result<P, Diagnostic> {
     })
 }
 
-fn failed(error: &Diagnostic) -> Line {
-    Line::error("the invocation failed")
+fn failed(error: &Diagnostic) -> LogLine {
+    LogLine::error("the invocation failed")
         .with("error", error.error_type.as_str())
         .with("reason", error.error_message.as_str())
         .with("outcome", "failed")

@@ -206,7 +206,7 @@ impl StoredRow {
     }
 
     /// What this row tells a delivery that claims its name.
-    pub fn standing(&self) -> Existing {
+    pub fn existing(&self) -> Existing {
         Existing { content: self.content, signed_at: self.row.signed_at.clone(), received_ms: self.row.received_ms }
     }
 }

@@ -26,7 +26,7 @@ pub struct Store {
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct KeepOutcome {
     /// The event's name.
     pub key: EventKey,
     /// Kept now, and how, or known already.
@@ -63,12 +63,12 @@ impl Store {
         provider: &Provider,
         verified: &Verified<'_>,
         received_ms: i64,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<KeepOutcome, StoreError> {
         self.insert(provider.row_of(verified, received_ms)).await
     }
 
     /// Keeps a row once and for ever, unless the very same is kept already.
-    pub async fn insert(&self, new: NewRow) -> Result<Outcome, StoreError> {
+    pub async fn insert(&self, new: NewRow) -> Result<KeepOutcome, StoreError> {
         let provider = new.row.key.parts().map_or("", |(provider, ..)| provider);
         let compressed = compress_body(provider, &new.row.body).map_err(StoreError::Compression)?;
         let body = self.place(&new.row.key, compressed).await?;
@@ -81,7 +81,7 @@ impl Store {
             cut: new.redacted,
             alias: new.claim.alias.clone(),
         };
-        self.claim(&new.claim, row).await
+        self.insert_claimed(&new.claim, row).await
     }
 
     /// Reads an event's row, its body included.
@@ -139,12 +139,12 @@ impl Store {
         if stored.is_bodiless() { Err(StoreError::Unreadable("its body is no longer kept")) } else { Ok(()) }
     }
 
-    async fn claim(&self, claim: &Claim, mut row: StoredRow) -> Result<Outcome, StoreError> {
-        let standing = match self.put(&row).await? {
+    async fn insert_claimed(&self, claim: &Claim, mut row: StoredRow) -> Result<KeepOutcome, StoreError> {
+        let existing = match self.put(&row).await? {
             Put::Done(write_units) => return Ok(outcome(row, Kept::New, write_units)),
-            Put::Taken(standing) => standing,
+            Put::Taken(existing) => existing,
         };
-        match claim.decide(&standing.standing(), row.row.received_ms) {
+        match claim.decide(&existing.existing(), row.row.received_ms) {
             Decision::Repeat => Ok(outcome(row, Kept::Repeat, 0.0)),
             Decision::KeepAs(variant) => {
                 let mark = match (&variant, claim.other_body) {
@@ -153,7 +153,7 @@ impl Store {
                     (Variant::Body(_) | Variant::Generation(_), OtherBody::Revision) => Mark::Revision,
                 };
                 // What is no longer kept cannot be referred to.
-                let is_there = !matches!(standing.body, KeptBody::Gone | KeptBody::Erased(_));
+                let is_there = !matches!(existing.body, KeptBody::Gone | KeptBody::Erased(_));
                 if mark == Mark::PossiblyRepeated && is_there {
                     row.body = KeptBody::Of(row.row.key.sk.clone());
                 }
@@ -164,13 +164,18 @@ impl Store {
                     Put::Taken(_) => Ok(outcome(row, Kept::Repeat, 0.0)),
                 }
             }
-            Decision::LaterGeneration => self.claim_generation(claim, row, *standing).await,
+            Decision::LaterGeneration => self.insert_generation(claim, row, *existing).await,
         }
     }
 
     /// Keeps an equal body that came beyond the horizon, unless a later generation is within it.
     /// Generations have no gaps, so the latest is found by doubling and halving: a few reads, however many there are.
-    async fn claim_generation(&self, claim: &Claim, row: StoredRow, first: StoredRow) -> Result<Outcome, StoreError> {
+    async fn insert_generation(
+        &self,
+        claim: &Claim,
+        row: StoredRow,
+        first: StoredRow,
+    ) -> Result<KeepOutcome, StoreError> {
         let name = |number: u32| row.row.key.variant(&Variant::Generation(number));
         let (mut latest, mut known, mut free) = (first, 1, 2);
         while let Some(found) = self.get(&name(free)).await? {
@@ -186,7 +191,7 @@ impl Store {
                 None => free = middle,
             }
         }
-        if claim.decide(&latest.standing(), row.row.received_ms) == Decision::Repeat {
+        if claim.decide(&latest.existing(), row.row.received_ms) == Decision::Repeat {
             return Ok(outcome(row, Kept::Repeat, 0.0));
         }
         let mut next = row.clone();
@@ -194,7 +199,7 @@ impl Store {
         match self.put(&next).await? {
             Put::Done(write_units) => Ok(outcome(next, Kept::New, write_units)),
             // Another delivery of the same event took the name a moment ago.
-            Put::Taken(winner) if claim.decide(&winner.standing(), row.row.received_ms) == Decision::Repeat => {
+            Put::Taken(winner) if claim.decide(&winner.existing(), row.row.received_ms) == Decision::Repeat => {
                 Ok(outcome(next, Kept::Repeat, 0.0))
             }
             Put::Taken(_) => Err(StoreError::Contended),
@@ -222,12 +227,12 @@ impl Store {
                     PutItemError::ConditionalCheckFailedException(taken) => taken.item(),
                     _ => None,
                 };
-                let standing = match old {
+                let existing = match old {
                     Some(old) => read_item(old)?,
                     // An endpoint that does not hand the old item over is asked for it.
                     None => self.get(&row.row.key).await?.ok_or(StoreError::Contended)?,
                 };
-                Ok(Put::Taken(Box::new(standing)))
+                Ok(Put::Taken(Box::new(existing)))
             }
             Err(error) => Err(StoreError::service("put", &error)),
         }
@@ -291,8 +296,8 @@ pub(crate) fn chunk_partition(name: &str, number: u32) -> String {
 /// The sort key of every chunk.
 pub(crate) const CHUNK_SK: &str = "~";
 
-fn outcome(row: StoredRow, kept: Kept, write_units: f64) -> Outcome {
-    Outcome { key: row.row.key, kept, write_units }
+fn outcome(row: StoredRow, kept: Kept, write_units: f64) -> KeepOutcome {
+    KeepOutcome { key: row.row.key, kept, write_units }
 }
 
 pub(crate) fn read_item(item: &Item) -> Result<StoredRow, StoreError> {

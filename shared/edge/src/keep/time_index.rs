@@ -30,7 +30,7 @@ pub struct SourceId {
 
 /// An event in the index. Sorts by time of receipt, then by id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct IndexEntry {
     /// When it was received, as its row has it.
     pub received_at: String,
     /// Its name.
@@ -50,7 +50,7 @@ impl TimeIndex {
     }
 
     /// What a source received from the first millisecond up to, but without, the second, in order.
-    pub async fn received(&self, source: &SourceId, from_ms: i64, to_ms: i64) -> Result<Vec<Entry>, StoreError> {
+    pub async fn received(&self, source: &SourceId, from_ms: i64, to_ms: i64) -> Result<Vec<IndexEntry>, StoreError> {
         let buckets = (0..TIME_SHARDS).map(|shard| self.of_bucket(source, shard, from_ms, to_ms));
         let mut entries = try_join_all(buckets).await?.concat();
         entries.sort_unstable();
@@ -58,9 +58,14 @@ impl TimeIndex {
     }
 
     /// What several sources received, in order.
-    pub async fn received_by(&self, sources: &[SourceId], from_ms: i64, to_ms: i64) -> Result<Vec<Entry>, StoreError> {
+    pub async fn received_by(
+        &self,
+        sources: &[SourceId],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<IndexEntry>, StoreError> {
         let reads = sources.iter().map(|source| self.received(source, from_ms, to_ms));
-        let mut entries: Vec<Entry> =
+        let mut entries: Vec<IndexEntry> =
             stream::iter(reads).buffer_unordered(SOURCES_AT_ONCE).try_collect::<Vec<_>>().await?.concat();
         entries.sort_unstable();
         Ok(entries)
@@ -91,7 +96,7 @@ impl TimeIndex {
         shard: u8,
         from_ms: i64,
         to_ms: i64,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Vec<IndexEntry>, StoreError> {
         let query = self.client.query().table_name(&self.table).index_name(TIME_INDEX);
         let query = query
             .key_condition_expression("#bucket = :bucket AND received_at BETWEEN :from AND :to")
@@ -134,6 +139,6 @@ pub fn ms_of(received_at: &str) -> Option<i64> {
     received_at.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
-fn entry(item: &Item) -> Option<Entry> {
-    Some(Entry { received_at: item.get("received_at")?.as_s().ok()?.clone(), key: key_of(item)? })
+fn entry(item: &Item) -> Option<IndexEntry> {
+    Some(IndexEntry { received_at: item.get("received_at")?.as_s().ok()?.clone(), key: key_of(item)? })
 }

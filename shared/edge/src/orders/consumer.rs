@@ -10,10 +10,10 @@ use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::view::View;
 
-use crate::aws::client::{PATIENT, sdk_config};
+use crate::aws::client::{BACKGROUND, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::ViewConfig;
-use crate::aws::log::Line;
+use crate::aws::log::LogLine;
 use crate::aws::serve::Handler;
 use crate::keep::contribution::Contribution;
 use crate::keep::store::Store;
@@ -80,7 +80,7 @@ impl Handler for Orders {
 impl Orders {
     /// A consumer as the environment describes it.
     pub async fn from_config(config: ViewConfig) -> Self {
-        let client = Client::new(&sdk_config(PATIENT).await);
+        let client = Client::new(&sdk_config(BACKGROUND).await);
         Orders::new(config, client, Clock::system())
     }
 
@@ -133,7 +133,7 @@ impl Orders {
     }
 
     fn failed(&self, what: &str, reason: &str) {
-        Line::error("an event did not reach its order view")
+        LogLine::error("an event did not reach its order view")
             .with("message_or_order", what)
             .with("reason", reason)
             .with("provider", "all")

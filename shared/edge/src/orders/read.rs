@@ -7,7 +7,7 @@ use webhook::claim::EventKey;
 use webhook::event::corrected;
 use webhook::providers::Provider;
 
-use crate::aws::client::{PATIENT, sdk_config};
+use crate::aws::client::{BACKGROUND, sdk_config};
 use crate::aws::config::ViewConfig;
 use crate::aws::serve::Handler;
 use crate::keep::item::KeptBody;
@@ -75,7 +75,7 @@ impl Handler for Reader {
 impl Reader {
     /// A reader as the environment describes it.
     pub async fn from_config(config: ViewConfig) -> Self {
-        let client = aws_sdk_dynamodb::Client::new(&sdk_config(PATIENT).await);
+        let client = aws_sdk_dynamodb::Client::new(&sdk_config(BACKGROUND).await);
         Reader::new(config, client)
     }
 

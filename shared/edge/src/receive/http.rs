@@ -16,26 +16,26 @@ pub struct Request {
     raw_path: String,
     raw_query_string: String,
     headers: BTreeMap<String, String>,
-    request_context: Context,
+    request_context: RequestContext,
     body: Option<String>,
     is_base64_encoded: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Context {
-    http: Method,
+struct RequestContext {
+    http: RequestMethod,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Method {
+struct RequestMethod {
     method: String,
 }
 
 /// What a sender is told: a status and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum HttpAnswer {
     /// Durable, or known already.
     Ok,
     /// No proof of who sent it; unknown sources look the same.
@@ -48,15 +48,15 @@ pub enum Answer {
     Unavailable,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            Answer::Ok => 200,
-            Answer::Unauthorized => 401,
-            Answer::MethodNotAllowed => 405,
-            Answer::TooLarge => 413,
-            Answer::Unavailable => 503,
+            HttpAnswer::Ok => 200,
+            HttpAnswer::Unauthorized => 401,
+            HttpAnswer::MethodNotAllowed => 405,
+            HttpAnswer::TooLarge => 413,
+            HttpAnswer::Unavailable => 503,
         }
     }
 
@@ -85,18 +85,18 @@ pub struct Arrived {
 
 impl Request {
     /// Takes a request apart, or says why it cannot be one of ours.
-    pub fn open(self, body_limit_bytes: usize) -> Result<Arrived, Answer> {
+    pub fn open(self, body_limit_bytes: usize) -> Result<Arrived, HttpAnswer> {
         if !self.request_context.http.method.eq_ignore_ascii_case("POST") {
-            return Err(Answer::MethodNotAllowed);
+            return Err(HttpAnswer::MethodNotAllowed);
         }
         let body = self.body.unwrap_or_default();
         let body = if self.is_base64_encoded {
-            STANDARD.decode(body).map_err(|_| Answer::Unauthorized)?
+            STANDARD.decode(body).map_err(|_| HttpAnswer::Unauthorized)?
         } else {
             body.into_bytes()
         };
         if body.len() > body_limit_bytes {
-            return Err(Answer::TooLarge);
+            return Err(HttpAnswer::TooLarge);
         }
         let (source, url_token) = split_path(&self.raw_path);
         let headers = self.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
@@ -117,18 +117,18 @@ mod tests {
     fn what_is_no_delivery_is_answered_at_the_door() {
         let post = serde_json::json!({"http": {"method": "POST"}});
         for (request, answer) in [
-            (serde_json::json!({"requestContext": {"http": {"method": "GET"}}}), Some(Answer::MethodNotAllowed)),
-            (serde_json::json!({}), Some(Answer::MethodNotAllowed)),
-            (serde_json::json!({"requestContext": post, "body": "12345"}), Some(Answer::TooLarge)),
+            (serde_json::json!({"requestContext": {"http": {"method": "GET"}}}), Some(HttpAnswer::MethodNotAllowed)),
+            (serde_json::json!({}), Some(HttpAnswer::MethodNotAllowed)),
+            (serde_json::json!({"requestContext": post, "body": "12345"}), Some(HttpAnswer::TooLarge)),
             (serde_json::json!({"requestContext": post, "body": "1234"}), None),
             (serde_json::json!({"requestContext": post, "body": "MTIzNA==", "isBase64Encoded": true}), None),
             (
                 serde_json::json!({"requestContext": post, "body": "MTIzNDU=", "isBase64Encoded": true}),
-                Some(Answer::TooLarge),
+                Some(HttpAnswer::TooLarge),
             ),
             (
                 serde_json::json!({"requestContext": post, "body": "!", "isBase64Encoded": true}),
-                Some(Answer::Unauthorized),
+                Some(HttpAnswer::Unauthorized),
             ),
             (
                 serde_json::json!({"requestContext": post, "headers": {"Host": "\u{0} a b"}, "rawQueryString": " %zz"}),

@@ -182,11 +182,11 @@ fn seconds(ms: i64) -> i64 {
 /// A token bucket a source. Sources are as many as the secret names, and one for all unknown.
 #[derive(Debug, Default)]
 struct Limiter {
-    buckets: Mutex<HashMap<String, Bucket>>,
+    buckets: Mutex<HashMap<String, TokenBucket>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+struct TokenBucket {
     tokens: u32,
     since_ms: i64,
 }
@@ -194,7 +194,7 @@ struct Bucket {
 impl Limiter {
     fn allows(&self, source: &str, now_ms: i64) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(source.to_owned()).or_insert(Bucket { tokens: BURST, since_ms: now_ms });
+        let bucket = buckets.entry(source.to_owned()).or_insert(TokenBucket { tokens: BURST, since_ms: now_ms });
         let earned = u32::try_from((now_ms - bucket.since_ms).max(0) / REFILL_MS).unwrap_or(BURST);
         if earned > 0 {
             bucket.tokens = bucket.tokens.saturating_add(earned).min(BURST);

@@ -11,13 +11,13 @@ use webhook::secret::QuarantineKey;
 use webhook::signature::{Refusal, Verified, admit};
 use webhook::source::{Merchants, Source, Sources};
 
-use crate::aws::client::{HASTY, sdk_config};
+use crate::aws::client::{FOREGROUND, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::ReceiverConfig;
-use crate::aws::log::Line;
+use crate::aws::log::LogLine;
 use crate::aws::serve::Handler;
-use crate::keep::store::{Kept, Outcome, Store};
-use crate::receive::http::{Answer, Arrived, Request, Response};
+use crate::keep::store::{KeepOutcome, Kept, Store};
+use crate::receive::http::{Arrived, HttpAnswer, Request, Response};
 use crate::receive::quarantine::Quarantine;
 use crate::receive::secrets::Secrets;
 
@@ -57,10 +57,10 @@ const SECRET_UNAVAILABLE: &str = "secret_unavailable";
 
 /// How a delivery ended, for its line in the log.
 #[derive(Debug)]
-enum End {
-    Kept(Outcome, String),
+enum DeliveryEnd {
+    Kept(KeepOutcome, String),
     Refused(Refusal),
-    Door(Answer),
+    Rejected(HttpAnswer),
     Failed(&'static str, String),
 }
 
@@ -77,7 +77,7 @@ impl Handler for Receiver {
 impl Receiver {
     /// A receiver as the environment describes it.
     pub async fn from_config(provider: &'static Provider, config: ReceiverConfig) -> Self {
-        let sdk = sdk_config(HASTY).await;
+        let sdk = sdk_config(FOREGROUND).await;
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
         Receiver::new(provider, config, dynamodb, secrets, Clock::system())
@@ -107,24 +107,24 @@ impl Receiver {
     pub async fn receive(&self, request: Request) -> Response {
         let received_ms = self.clock.now_ms();
         let (source, end) = match request.open(self.body_limit_bytes) {
-            Err(answer) => (None, End::Door(answer)),
+            Err(answer) => (None, DeliveryEnd::Rejected(answer)),
             Ok(arrived) => {
                 let deadline = Duration::from_millis(DELIVERY_MS_MAX);
                 let end = self.clock.within(deadline, self.decide(&arrived, received_ms)).await;
-                (Some(arrived.source), end.unwrap_or_else(|| End::Failed(LATE, "out of time".to_owned())))
+                (Some(arrived.source), end.unwrap_or_else(|| DeliveryEnd::Failed(LATE, "out of time".to_owned())))
             }
         };
         self.log(source, &end, received_ms);
         end.answer().response()
     }
 
-    async fn decide(&self, arrived: &Arrived, received_ms: i64) -> End {
+    async fn decide(&self, arrived: &Arrived, received_ms: i64) -> DeliveryEnd {
         let Ok(mut sources) = self.secrets.sources().await else {
-            return End::Failed(SECRET_UNAVAILABLE, "the provider's secret is unavailable".to_owned());
+            return DeliveryEnd::Failed(SECRET_UNAVAILABLE, "the provider's secret is unavailable".to_owned());
         };
         let mut end = self.admit_and_keep(&sources, arrived, received_ms).await;
-        if let End::Refused(refusal) = end
-            && curable(refusal)
+        if let DeliveryEnd::Refused(refusal) = end
+            && may_be_stale_secret(refusal)
             && let Some(fresh) = self.secrets.refreshed().await
         {
             end = self.admit_and_keep(&fresh, arrived, received_ms).await;
@@ -133,9 +133,9 @@ impl Receiver {
         end.or_quarantine(self, arrived, sources.quarantine_key(), received_ms).await
     }
 
-    async fn admit_and_keep(&self, sources: &Sources, arrived: &Arrived, received_ms: i64) -> End {
+    async fn admit_and_keep(&self, sources: &Sources, arrived: &Arrived, received_ms: i64) -> DeliveryEnd {
         if sources.is_defective(&arrived.source) {
-            return End::Failed("source_defective", "the source's settings cannot be used".to_owned());
+            return DeliveryEnd::Failed("source_defective", "the source's settings cannot be used".to_owned());
         }
         let source = sources.get(&arrived.source);
         let refusal = match source.map(|source| admit(&self.provider.admission, source, &arrived.delivery)) {
@@ -147,42 +147,44 @@ impl Receiver {
         for decoy in self.decoys.iter().filter(|decoy| source.is_none_or(|source| source.scheme != decoy.scheme)) {
             let _ = admit(&self.provider.admission, decoy, &arrived.delivery);
         }
-        End::Refused(refusal)
+        DeliveryEnd::Refused(refusal)
     }
 
-    async fn keep(&self, verified: &Verified<'_>, received_ms: i64) -> End {
+    async fn keep(&self, verified: &Verified<'_>, received_ms: i64) -> DeliveryEnd {
         match self.store.keep(self.provider, verified, received_ms).await {
-            Ok(outcome) => End::Kept(outcome, verified.fingerprint().to_owned()),
-            Err(error) => End::Failed("table_unavailable", error.chain()),
+            Ok(outcome) => DeliveryEnd::Kept(outcome, verified.fingerprint().to_owned()),
+            Err(error) => DeliveryEnd::Failed("table_unavailable", error.chain()),
         }
     }
 
-    fn log(&self, source: Option<String>, end: &End, received_ms: i64) {
+    fn log(&self, source: Option<String>, end: &DeliveryEnd, received_ms: i64) {
         let now_ms = self.clock.now_ms();
         let mut deliveries = 1;
         let line = match end {
-            End::Kept(outcome, fingerprint) => Line::info("delivery kept")
+            DeliveryEnd::Kept(outcome, fingerprint) => LogLine::info("delivery kept")
                 .with("key", fingerprint.as_str())
                 .with("id", outcome.key.id())
                 .with("kind", word(&outcome.key))
                 .with("write_units", outcome.write_units),
-            End::Refused(refusal) => {
+            DeliveryEnd::Refused(refusal) => {
                 let Some(count) = self.refusals_to_tell(now_ms) else { return };
                 deliveries = count;
-                let line = Line::warn("deliveries refused").with("reason", refusal.word());
+                let line = LogLine::warn("deliveries refused").with("reason", refusal.word());
                 // Somebody knows the URL: a forger, or the provider with a key that we do not have.
                 let suspicious = matches!(refusal, Refusal::Mismatch | Refusal::WrongMerchant);
                 if suspicious { line.attention() } else { line }
             }
-            End::Door(Answer::TooLarge) => Line::error("delivery over the limit").attention(),
-            End::Door(_) => Line::warn("request refused"),
-            End::Failed(_, reason) => Line::error("delivery not kept").attention().with("reason", reason.as_str()),
+            DeliveryEnd::Rejected(HttpAnswer::TooLarge) => LogLine::error("delivery over the limit").attention(),
+            DeliveryEnd::Rejected(_) => LogLine::warn("request refused"),
+            DeliveryEnd::Failed(_, reason) => {
+                LogLine::error("delivery not kept").attention().with("reason", reason.as_str())
+            }
         };
         // An unknown source's name is whatever a stranger typed, and may be a token in the wrong place.
         let unknown = match end {
-            End::Refused(refusal) => *refusal == Refusal::UnknownSource,
-            End::Failed(word, _) => *word == LATE || *word == SECRET_UNAVAILABLE,
-            End::Kept(..) | End::Door(_) => false,
+            DeliveryEnd::Refused(refusal) => *refusal == Refusal::UnknownSource,
+            DeliveryEnd::Failed(word, _) => *word == LATE || *word == SECRET_UNAVAILABLE,
+            DeliveryEnd::Kept(..) | DeliveryEnd::Rejected(_) => false,
         };
         line.with("provider", self.provider.name)
             .with("source", source.filter(|_| !unknown))
@@ -205,28 +207,28 @@ impl Receiver {
     }
 }
 
-impl End {
-    fn answer(&self) -> Answer {
+impl DeliveryEnd {
+    fn answer(&self) -> HttpAnswer {
         match self {
-            End::Kept(..) => Answer::Ok,
-            End::Refused(_) => Answer::Unauthorized,
-            End::Door(answer) => *answer,
-            End::Failed(..) => Answer::Unavailable,
+            DeliveryEnd::Kept(..) => HttpAnswer::Ok,
+            DeliveryEnd::Refused(_) => HttpAnswer::Unauthorized,
+            DeliveryEnd::Rejected(answer) => *answer,
+            DeliveryEnd::Failed(..) => HttpAnswer::Unavailable,
         }
     }
 
     fn word(&self) -> &'static str {
         match self {
-            End::Kept(outcome, _) => match outcome.kept {
+            DeliveryEnd::Kept(outcome, _) => match outcome.kept {
                 Kept::New => "kept",
                 Kept::Repeat => "repeat",
                 Kept::Marked(mark) => mark.word(),
             },
-            End::Refused(_) => "refused",
-            End::Door(Answer::MethodNotAllowed) => "method",
-            End::Door(Answer::TooLarge) => "too_large",
-            End::Door(_) => "refused",
-            End::Failed(word, _) => word,
+            DeliveryEnd::Refused(_) => "refused",
+            DeliveryEnd::Rejected(HttpAnswer::MethodNotAllowed) => "method",
+            DeliveryEnd::Rejected(HttpAnswer::TooLarge) => "too_large",
+            DeliveryEnd::Rejected(_) => "refused",
+            DeliveryEnd::Failed(word, _) => word,
         }
     }
 
@@ -237,11 +239,11 @@ impl End {
         key: Option<&QuarantineKey>,
         received_ms: i64,
     ) -> Self {
-        if let End::Refused(refusal) = self {
+        if let DeliveryEnd::Refused(refusal) = self {
             let keeping = receiver.quarantine.keep(arrived, refusal, key, received_ms);
             let in_time = receiver.clock.within(Duration::from_millis(QUARANTINE_MS_MAX), keeping).await;
             if let Some(Err(error)) = in_time {
-                let line = Line::warn("a refused delivery could not be quarantined").with("reason", error.chain());
+                let line = LogLine::warn("a refused delivery could not be quarantined").with("reason", error.chain());
                 line.with("provider", receiver.provider.name).write(received_ms);
             }
         }
@@ -250,7 +252,7 @@ impl End {
 }
 
 /// Whether a fresh secret could change the verdict.
-fn curable(refusal: Refusal) -> bool {
+fn may_be_stale_secret(refusal: Refusal) -> bool {
     match refusal {
         Refusal::UnknownSource | Refusal::Mismatch | Refusal::WrongMerchant => true,
         Refusal::Missing | Refusal::Malformed | Refusal::OtherProduct | Refusal::Ambiguous => false,

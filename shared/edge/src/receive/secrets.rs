@@ -7,7 +7,7 @@ use webhook::source::Sources;
 
 use crate::aws::client::CallFailure;
 use crate::aws::clock::Clock;
-use crate::aws::log::Line;
+use crate::aws::log::LogLine;
 
 /// A secret older than this is fetched again.
 pub const AGE_MS_MAX: i64 = 5 * 60 * 1_000;
@@ -28,7 +28,7 @@ pub struct Secrets {
     secret_id: String,
     provider: &'static Provider,
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<SecretState>,
 }
 
 /// The secret cannot be had.
@@ -37,7 +37,7 @@ pub struct Secrets {
 pub struct Unavailable;
 
 #[derive(Debug, Default)]
-struct State {
+struct SecretState {
     sources: Option<Arc<Sources>>,
     fetched_ms: i64,
     failed_ms: Option<i64>,
@@ -115,7 +115,7 @@ impl Secrets {
                 }
                 let sources = Arc::new(sources);
                 let mut state = self.state();
-                *state = State {
+                *state = SecretState {
                     sources: Some(Arc::clone(&sources)),
                     fetched_ms: now_ms,
                     failed_ms: None,
@@ -131,11 +131,11 @@ impl Secrets {
         }
     }
 
-    fn line(&self, message: &str) -> Line {
-        Line::error(message).with("provider", self.provider.name)
+    fn line(&self, message: &str) -> LogLine {
+        LogLine::error(message).with("provider", self.provider.name)
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, SecretState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,7 +27,7 @@ const CONTENT_CODES: &[&str] =
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct QueueMessage {
     /// What its sender knows it by: the event's id.
     pub name: String,
     /// What keeps messages in order, as the queue has it: see [`group_of`].
@@ -49,12 +49,12 @@ pub struct Unsent {
     pub failure: CallFailure,
 }
 
-impl Message {
+impl QueueMessage {
     /// The message of an event under a partition key: whole, or by reference where it is too long for a queue.
     pub fn of(event: &Event, pk: &str) -> Self {
         let bare_body = event.without_data().to_json().unwrap_or_default();
         let whole = event.to_json().ok().filter(|body| body.len() <= BYTES_MAX);
-        Message {
+        QueueMessage {
             name: event.id.clone(),
             group: group_of(pk),
             deduplication: deduplication_of(&event.id),
@@ -76,7 +76,7 @@ pub fn deduplication_of(name: &str) -> String {
 
 #[derive(Debug, Default)]
 struct Group {
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<QueueMessage>,
     attempts: u32,
     /// A call with its head was refused for what was in it: the next one has nothing else in it.
     alone: bool,
@@ -90,7 +90,7 @@ struct Group {
 pub async fn send_all(
     client: &Client,
     queue_url: &str,
-    messages: Vec<Message>,
+    messages: Vec<QueueMessage>,
     clock: &Clock,
     deadline_ms: i64,
 ) -> Vec<Unsent> {
@@ -105,7 +105,7 @@ pub async fn send_all(
     let mut round = 0;
     loop {
         let heads = order.iter().filter_map(|group| sendable_head(&groups, group));
-        let (alone, together): (Vec<Head>, Vec<Head>) = heads.partition(|head| head.alone);
+        let (alone, together): (Vec<GroupHead>, Vec<GroupHead>) = heads.partition(|head| head.alone);
         if alone.is_empty() && together.is_empty() {
             return left_over(&order, groups);
         }
@@ -138,7 +138,7 @@ pub async fn send_all(
     }
 }
 
-struct Refused {
+struct RefusedEntry {
     failure: CallFailure,
     /// The queue says that the message itself is at fault.
     senders_fault: bool,
@@ -147,7 +147,7 @@ struct Refused {
 }
 
 impl Group {
-    fn refused(&mut self, refused: Refused) {
+    fn refused(&mut self, refused: RefusedEntry) {
         self.attempts += 1;
         self.failure = Some(refused.failure);
         self.alone = refused.content_of_call;
@@ -158,14 +158,14 @@ impl Group {
     }
 }
 
-struct Head {
-    message: Message,
+struct GroupHead {
+    message: QueueMessage,
     alone: bool,
 }
 
-fn sendable_head(groups: &HashMap<String, Group>, name: &str) -> Option<Head> {
+fn sendable_head(groups: &HashMap<String, Group>, name: &str) -> Option<GroupHead> {
     let group = groups.get(name).filter(|group| group.attempts < ATTEMPTS_MAX)?;
-    Some(Head { message: group.waiting.front()?.clone(), alone: group.alone })
+    Some(GroupHead { message: group.waiting.front()?.clone(), alone: group.alone })
 }
 
 fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent> {
@@ -178,8 +178,8 @@ fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent
 }
 
 /// Cuts heads of different groups into calls that a queue accepts.
-fn waves(heads: Vec<Message>) -> Vec<Vec<Message>> {
-    let mut waves: Vec<Vec<Message>> = Vec::new();
+fn waves(heads: Vec<QueueMessage>) -> Vec<Vec<QueueMessage>> {
+    let mut waves: Vec<Vec<QueueMessage>> = Vec::new();
     let mut bytes = 0;
     for head in heads {
         match waves.last_mut().filter(|wave| wave.len() < ENTRIES_MAX && bytes + head.body.len() <= BYTES_MAX) {
@@ -196,7 +196,7 @@ fn waves(heads: Vec<Message>) -> Vec<Vec<Message>> {
     waves
 }
 
-async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Result<(), Refused>> {
+async fn send_wave(client: &Client, queue_url: &str, wave: &[QueueMessage]) -> Vec<Result<(), RefusedEntry>> {
     let mut request = client.send_message_batch().queue_url(queue_url);
     for (index, message) in wave.iter().enumerate() {
         let entry = SendMessageBatchRequestEntry::builder()
@@ -224,12 +224,12 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
         .map(|index| match refused(index) {
             // What is neither named as sent nor as refused counts as not sent.
             None if sent(index) => Ok(()),
-            None => Err(Refused {
+            None => Err(RefusedEntry {
                 failure: CallFailure::without_code("the queue said nothing of it"),
                 senders_fault: false,
                 content_of_call: false,
             }),
-            Some(entry) => Err(Refused {
+            Some(entry) => Err(RefusedEntry {
                 failure: CallFailure {
                     code: Some(entry.code().to_owned()),
                     message: entry.message().unwrap_or("no message").to_owned(),
@@ -242,9 +242,9 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[Message]) -> Vec<Re
 }
 
 /// A call refused as a whole. For its content, it may be one message's fault: only one that went alone can be blamed.
-fn all_refused(wave: &[Message], failure: &CallFailure, content: bool) -> Vec<Result<(), Refused>> {
+fn all_refused(wave: &[QueueMessage], failure: &CallFailure, content: bool) -> Vec<Result<(), RefusedEntry>> {
     let senders_fault = content && wave.len() == 1;
-    let refused = || Refused { failure: failure.clone(), senders_fault, content_of_call: content };
+    let refused = || RefusedEntry { failure: failure.clone(), senders_fault, content_of_call: content };
     wave.iter().map(|_| Err(refused())).collect()
 }
 
@@ -261,8 +261,8 @@ fn backoff(round: u32) -> Duration {
 mod tests {
     use super::*;
 
-    fn message(group: &str, bytes: usize) -> Message {
-        Message {
+    fn message(group: &str, bytes: usize) -> QueueMessage {
+        QueueMessage {
             name: format!("{group}/e"),
             group: group.to_owned(),
             deduplication: String::new(),
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn waves_keep_to_the_limits() {
-        let sizes = |heads: Vec<Message>| waves(heads).iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |heads: Vec<QueueMessage>| waves(heads).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes((0..25).map(|n| message(&n.to_string(), 1)).collect()), [10, 10, 5]);
         assert_eq!(sizes(vec![message("a", 600_000), message("b", 448_576), message("c", 1)]), [2, 1]);
         assert_eq!(sizes(vec![message("a", BYTES_MAX), message("b", BYTES_MAX)]), [1, 1]);

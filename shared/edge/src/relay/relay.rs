@@ -9,16 +9,16 @@ use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::Provider;
 
-use crate::aws::client::{CallFailure, PATIENT, sdk_config};
+use crate::aws::client::{BACKGROUND, CallFailure, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::RelayConfig;
-use crate::aws::log::Line;
+use crate::aws::log::LogLine;
 use crate::aws::serve::Handler;
 use crate::keep::error::StoreError;
 use crate::keep::item::{self, Item, StoredRow};
 use crate::keep::store::Store;
-use crate::relay::queue::{Message, Unsent, send_all};
-use crate::relay::relay_log::{Noted, Relayed};
+use crate::relay::queue::{QueueMessage, Unsent, send_all};
+use crate::relay::relay_log::{RelayLog, RelayLogEntry};
 use crate::relay::stream::StreamBatch;
 
 /// Events are sent before more bodies than this have been read.
@@ -33,7 +33,7 @@ const OTHERS_MS_MAX: i64 = 40_000;
 #[derive(Debug)]
 pub struct Relay {
     store: Store,
-    relayed: Relayed,
+    relayed: RelayLog,
     sqs: aws_sdk_sqs::Client,
     config: RelayConfig,
     clock: Clock,
@@ -82,8 +82,8 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    fn message(&self) -> Message {
-        Message::of(&self.event, &self.pk)
+    fn message(&self) -> QueueMessage {
+        QueueMessage::of(&self.event, &self.pk)
     }
 }
 
@@ -100,7 +100,7 @@ impl Handler for Relay {
 impl Relay {
     /// A relay as the environment describes it.
     pub async fn from_config(config: RelayConfig) -> Self {
-        let sdk = sdk_config(PATIENT).await;
+        let sdk = sdk_config(BACKGROUND).await;
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         Relay::new(config, dynamodb, aws_sdk_sqs::Client::new(&sdk), Clock::system())
     }
@@ -112,7 +112,7 @@ impl Relay {
         sqs: aws_sdk_sqs::Client,
         clock: Clock,
     ) -> Self {
-        let relayed = Relayed::new(dynamodb.clone(), config.events_table.clone());
+        let relayed = RelayLog::new(dynamodb.clone(), config.events_table.clone());
         Relay { store: Store::new(dynamodb, config.events_table.clone()), relayed, sqs, config, clock }
     }
 
@@ -125,7 +125,7 @@ impl Relay {
     /// Sends events to every queue that takes them, in the order of their items, and notes that they were relayed.
     pub async fn send_kept(&self, items: Vec<Item>) -> Result<(), RelayError> {
         let started_ms = self.clock.now_ms();
-        let noted: Vec<Noted> = items.iter().filter_map(noted).collect();
+        let noted: Vec<RelayLogEntry> = items.iter().filter_map(noted).collect();
         let mut outgoing = Vec::with_capacity(items.len());
         let mut bytes = 0;
         for item in items {
@@ -145,9 +145,9 @@ impl Relay {
     }
 
     /// Notes what was relayed. It is sent already, so a note that fails must not bring it back.
-    async fn note(&self, events: &[Noted]) {
+    async fn note(&self, events: &[RelayLogEntry]) {
         if let Err(error) = self.relayed.note(events, self.clock.now_ms()).await {
-            let line = Line::warn("what was relayed could not be noted; the watch will send it once more");
+            let line = LogLine::warn("what was relayed could not be noted; the watch will send it once more");
             line.with("events", events.len()).with("reason", error.chain()).write(self.clock.now_ms());
         }
     }
@@ -201,7 +201,7 @@ impl Relay {
     /// An event of which only the id is known still goes out.
     fn unreadable_row(&self, key: EventKey, reason: &str) -> Outgoing {
         let id = key.id();
-        let line = Line::error("a row cannot be read").with("id", id.as_str()).with("reason", reason);
+        let line = LogLine::error("a row cannot be read").with("id", id.as_str()).with("reason", reason);
         line.write(self.clock.now_ms());
         Outgoing { event: Event::of_unreadable_row(&key, self.clock.now_ms(), reason), pk: key.pk }
     }
@@ -217,7 +217,7 @@ impl Relay {
                 .map_err(|error| RelayError::Park { count, reason: CallFailure::of(&error).to_string() })?;
         }
         let line =
-            Line::error("events parked for a queue that does not take them").with("queue", queue_url).attention();
+            LogLine::error("events parked for a queue that does not take them").with("queue", queue_url).attention();
         line.with("provider", "all")
             .with("outcome", "parked")
             .metric("Events", "Count", count)
@@ -235,7 +235,7 @@ impl Relay {
         let provider = event.id.split('/').next().unwrap_or_default();
         let source = event.id.split('/').nth(1).unwrap_or_default();
         let now_ms = self.clock.now_ms();
-        let line = Line::info("event relayed");
+        let line = LogLine::info("event relayed");
         let line = if outcome == "relayed" { line } else { line.attention() };
         line.with("provider", provider)
             .with("source", source)
@@ -249,7 +249,7 @@ impl Relay {
 }
 
 /// What a note says of an event.
-fn noted(item: &Item) -> Option<Noted> {
+fn noted(item: &Item) -> Option<RelayLogEntry> {
     let received_at = item.get("received_at")?.as_s().ok()?.clone();
-    Some(Noted { received_at, id: item::key_of(item)?.id() })
+    Some(RelayLogEntry { received_at, id: item::key_of(item)?.id() })
 }

@@ -32,28 +32,28 @@ pub type Name = [u8; NAME_BYTES];
 
 /// The notes, in the events table.
 #[derive(Debug, Clone)]
-pub struct Relayed {
+pub struct RelayLog {
     client: Client,
     table: String,
 }
 
 /// An event that was relayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
+pub struct RelayLogEntry {
     /// When it was received, as its row has it.
     pub received_at: String,
     /// Its id.
     pub id: String,
 }
 
-impl Relayed {
+impl RelayLog {
     /// The notes in this table.
     pub fn new(client: Client, table: String) -> Self {
-        Relayed { client, table }
+        RelayLog { client, table }
     }
 
     /// Notes that these events were relayed.
-    pub async fn note(&self, events: &[Noted], now_ms: i64) -> Result<(), StoreError> {
+    pub async fn note(&self, events: &[RelayLogEntry], now_ms: i64) -> Result<(), StoreError> {
         let puts = slots(events).into_iter().map(|(slot, names)| self.put(slot, names, now_ms));
         futures_util::future::try_join_all(puts).await.map(|_| ())
     }
@@ -107,7 +107,7 @@ pub fn name_of(id: &str) -> Name {
 }
 
 /// The events' names by slot, in an order of their own. A time that is none has no slot, and nobody looks for it.
-fn slots(events: &[Noted]) -> BTreeMap<&str, Vec<Name>> {
+fn slots(events: &[RelayLogEntry]) -> BTreeMap<&str, Vec<Name>> {
     let mut slots: BTreeMap<&str, Vec<Name>> = BTreeMap::new();
     for event in events {
         if let Some(slot) = event.received_at.get(..SLOT_CHARACTERS) {
@@ -131,12 +131,12 @@ mod tests {
 
     #[test]
     fn a_batch_has_a_note_for_each_slot() {
-        let noted = |ms: i64, id: &str| Noted { received_at: instant(ms), id: id.to_owned() };
+        let noted = |ms: i64, id: &str| RelayLogEntry { received_at: instant(ms), id: id.to_owned() };
         let events = [noted(SLOT_MS, "b"), noted(2 * SLOT_MS - 1, "a"), noted(2 * SLOT_MS, "c"), noted(SLOT_MS, "b")];
         let slots = slots(&events);
         assert_eq!(slots.keys().copied().collect::<Vec<_>>(), ["1970-01-01T00:1", "1970-01-01T00:2"]);
         assert_eq!(slots.values().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
-        assert!(super::slots(&[Noted { received_at: "never".to_owned(), id: "d".to_owned() }]).is_empty());
+        assert!(super::slots(&[RelayLogEntry { received_at: "never".to_owned(), id: "d".to_owned() }]).is_empty());
         assert_ne!(name_of("a"), name_of("b"));
     }
 }

@@ -24,11 +24,11 @@ pub struct Record {
     #[serde(rename = "eventName", default)]
     event_name: String,
     #[serde(default)]
-    dynamodb: Change,
+    dynamodb: StreamChange,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Change {
+struct StreamChange {
     #[serde(rename = "NewImage", default)]
     new_image: HashMap<String, Value>,
 }

@@ -8,14 +8,14 @@
 use aws_sdk_dynamodb::Client;
 
 use crate::aws::clock::Clock;
-use crate::aws::log::Line;
+use crate::aws::log::LogLine;
 use crate::keep::error::StoreError;
 use crate::keep::item::{ERASED_AT, Item, instant, is_event, text};
 use crate::keep::memory::Memory;
 use crate::keep::store::Store;
-use crate::keep::time_index::{Entry, SourceId, TimeIndex, ms_of};
+use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, ms_of};
 use crate::relay::relay::{Relay, RelayError};
-use crate::relay::relay_log::{Relayed, name_of};
+use crate::relay::relay_log::{RelayLog, name_of};
 
 /// What is younger may still be in the stream, whose memory is 24 hours; the rest is for clocks and last attempts.
 pub const AGE_MS_MIN: i64 = 26 * HOUR_MS;
@@ -39,7 +39,7 @@ pub struct Sweeper {
     memory: Memory,
     store: Store,
     index: TimeIndex,
-    relayed: Relayed,
+    relayed: RelayLog,
     relay: Relay,
     clock: Clock,
 }
@@ -74,7 +74,7 @@ impl Sweeper {
         Sweeper {
             store: Store::new(client.clone(), table.clone()),
             index: TimeIndex::new(client.clone(), table.clone()),
-            relayed: Relayed::new(client.clone(), table.clone()),
+            relayed: RelayLog::new(client.clone(), table.clone()),
             memory: Memory::new(client, table),
             relay,
             clock,
@@ -117,7 +117,7 @@ impl Sweeper {
     /// Sends what one hour misses; whether it came to the hour's end.
     async fn hour(&self, sources: &[SourceId], deadline_ms: i64, swept: &mut Swept) -> Result<bool, SweepError> {
         let (from_ms, to_ms) = (swept.until_ms, swept.until_ms + HOUR_MS);
-        let mut entries: Vec<Entry> = self.index.received_by(sources, from_ms, to_ms).await?;
+        let mut entries: Vec<IndexEntry> = self.index.received_by(sources, from_ms, to_ms).await?;
         if entries.is_empty() {
             return Ok(true);
         }
@@ -133,17 +133,17 @@ impl Sweeper {
         Ok(true)
     }
 
-    async fn send(&self, missing: &[Entry]) -> Result<usize, SweepError> {
+    async fn send(&self, missing: &[IndexEntry]) -> Result<usize, SweepError> {
         let gets = missing.iter().map(|entry| self.store.item(&entry.key));
         let found = futures_util::future::try_join_all(gets).await?;
         // The index may name a row for a moment after it is gone; what was forgotten meanwhile is nobody's any more.
         let is_meant = |item: &Item| is_event(item) && !item.contains_key(ERASED_AT);
-        let due: Vec<(&Entry, Item)> =
+        let due: Vec<(&IndexEntry, Item)> =
             missing.iter().zip(found).filter_map(|(entry, item)| Some((entry, item.filter(is_meant)?))).collect();
-        let (entries, items): (Vec<&Entry>, Vec<Item>) = due.into_iter().unzip();
+        let (entries, items): (Vec<&IndexEntry>, Vec<Item>) = due.into_iter().unzip();
         self.relay.send_kept(items).await?;
         for entry in &entries {
-            let line = Line::warn("an event that was never relayed is sent").with("id", entry.key.id());
+            let line = LogLine::warn("an event that was never relayed is sent").with("id", entry.key.id());
             line.with("received_at", entry.received_at.as_str()).write(self.clock.now_ms());
         }
         Ok(entries.len())

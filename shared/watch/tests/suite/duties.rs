@@ -6,15 +6,15 @@ use edge::keep::time_index::{SourceId, TimeIndex};
 use platforms::Settings;
 use platforms::platform::Platform;
 use serde_json::{Value, json};
-use watch::finding::{Finding, FindingKind};
+use watch::finding::{FindingKind, WatchFinding};
 use watch::learn::Learner;
-use watch::{Call, Report};
+use watch::{Report, WatchCall};
 
 use crate::ground::*;
 use crate::harness::*;
 use crate::server::{CREDENTIAL, Server, account, status as answer};
 
-fn of_kind(report: &Report, kind: FindingKind) -> Vec<&Finding> {
+fn of_kind(report: &Report, kind: FindingKind) -> Vec<&WatchFinding> {
     report.findings.iter().filter(|finding| finding.kind == kind).collect()
 }
 
@@ -235,7 +235,7 @@ async fn subscriptions_are_compared_with_what_they_were() {
     let member = account(shopline, &base).shop.unwrap();
     let entry = json!({"token": CREDENTIAL, "handle": member, "base_url": base});
     ground.put_secret("accounts", Some(json!({"accounts": {"shopline/tw": entry.clone()}})));
-    let run = async || ground.watch(server.settings()).run(Call { hourly: true }).await.unwrap();
+    let run = async || ground.watch(server.settings()).run(WatchCall { hourly: true }).await.unwrap();
     for (list, expected) in &lists {
         let report = run().await;
         assert_eq!(words(&report, FindingKind::Subscriptions), *expected, "{list}");
@@ -254,13 +254,13 @@ async fn subscriptions_are_compared_with_what_they_were() {
     assert_eq!(words(&run().await, FindingKind::Subscriptions), [""; 0]);
     // An account without a source, and one that cannot be used.
     ground.put_secret("accounts", Some(json!({"accounts": {"shopline/hk": entry, "selldone/main": {}}})));
-    let report = ground.watch(Settings::default()).run(Call { hourly: true }).await.unwrap();
+    let report = ground.watch(Settings::default()).run(WatchCall { hourly: true }).await.unwrap();
     let found = of_kind(&report, FindingKind::Subscriptions);
     assert_eq!(found.iter().map(|finding| finding.word.as_str()).collect::<Vec<_>>(), ["account", "account"]);
     let is_told = |next: &str| found.iter().any(|finding| finding.next.contains(next));
     assert!(is_told("hookmill accounts remove shopline/hk --yes") && is_told("hookmill accounts set selldone/main"));
     ground.put_secret("accounts", Some(json!({"sources": {}})));
-    let report = ground.watch(Settings::default()).run(Call { hourly: true }).await.unwrap();
+    let report = ground.watch(Settings::default()).run(WatchCall { hourly: true }).await.unwrap();
     assert!(
         of_kind(&report, FindingKind::Subscriptions).iter().all(|finding| finding.message.contains("not of the form"))
     );

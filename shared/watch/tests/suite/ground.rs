@@ -8,7 +8,7 @@ use edge::Receiver;
 use edge::aws::config::{QueueConfig, ReceiverOf, RelayConfig, WatchConfig};
 use platforms::Settings;
 use serde_json::{Value, json};
-use watch::{Call, Report, Watch, WatchError};
+use watch::{Report, Watch, WatchCall, WatchError};
 use webhook::providers::{PROVIDERS, SCALEV};
 
 use crate::harness::*;
@@ -92,7 +92,7 @@ impl Ground {
 
     /// A run with the hourly duties.
     pub(crate) async fn run_hourly(&self) -> Report {
-        self.watch(Settings::default()).run(Call { hourly: true }).await.unwrap()
+        self.watch(Settings::default()).run(WatchCall { hourly: true }).await.unwrap()
     }
 
     fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
