@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::json::{Document, Error, Kind, Value};
+use crate::json::{self, Document, Error, Kind, Value};
 
 /// What stands in a cut value's place, quotes included.
 pub const REDACTED: &str = "\"~cut\"";
@@ -29,7 +29,13 @@ pub struct Redacted {
 pub fn redact(body: &[u8], document: &Result<Document<'_>, Error>, secrets: &[SecretPath]) -> Redacted {
     let mut found: Vec<(Range<usize>, String)> = Vec::new();
     match document {
-        Ok(document) => secrets.iter().for_each(|path| find(&document.root, path, path, &mut found)),
+        Ok(document) => {
+            secrets.iter().for_each(|path| find(&document.root, path, path, &mut found));
+            let values: Vec<String> = found.iter().filter_map(|(span, _)| secret_text(body, span)).collect();
+            if !values.is_empty() {
+                find_copies(&document.root, &mut String::new(), &values, &mut found);
+            }
+        }
         Err(_) => {
             for name in secrets.iter().filter_map(|path| path.last()) {
                 find_text(body, name, &mut found);
@@ -72,6 +78,46 @@ fn find(value: &Value<'_>, rest: &[&str], path: SecretPath, found: &mut Vec<(Ran
         }
         Kind::Array(values) if *name == "*" => values.iter().for_each(|item| find(item, rest, path, found)),
         Kind::Array(_) | Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => {}
+    }
+}
+
+/// Shorter values are not looked for elsewhere: they may be a part of anything.
+const COPIED_CHARACTERS_MIN: usize = 12;
+
+/// The text of a secret that was found, if it is long enough to be recognised in other values.
+fn secret_text(body: &[u8], span: &Range<usize>) -> Option<String> {
+    let document = json::parse(body.get(span.clone())?).ok()?;
+    let Kind::String(text) = document.root.kind else { return None };
+    Some(text.decode().into_owned()).filter(|text| text.chars().count() >= COPIED_CHARACTERS_MIN)
+}
+
+/// Finds texts that hold a secret's value, such as the address of a page that the secret opens.
+fn find_copies(value: &Value<'_>, path: &mut String, secrets: &[String], found: &mut Vec<(Range<usize>, String)>) {
+    match &value.kind {
+        Kind::String(text) => {
+            let text = text.decode();
+            if secrets.iter().any(|secret| text.contains(secret.as_str())) {
+                found.push((value.span(), path.clone()));
+            }
+        }
+        Kind::Array(items) => {
+            let length = path.len();
+            path.push_str(if path.is_empty() { "*" } else { ".*" });
+            items.iter().for_each(|item| find_copies(item, path, secrets, found));
+            path.truncate(length);
+        }
+        Kind::Object(members) => {
+            for (name, member) in members {
+                let length = path.len();
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&name.decode());
+                find_copies(member, path, secrets, found);
+                path.truncate(length);
+            }
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) => {}
     }
 }
 
