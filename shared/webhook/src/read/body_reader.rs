@@ -20,6 +20,29 @@ const MEMBERS_MAX: usize = 4_000;
 /// More unread fields than this are not listed: the kept body has them all.
 const UNREAD_MAX: usize = 32;
 
+/// A number of units: whole, or, where it is not, exact.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Quantity {
+    /// A whole number of units.
+    pub whole: Presence<i64>,
+    /// Any other number of them.
+    pub exact: Presence<Amount>,
+}
+
+impl Quantity {
+    /// The quantity that an exact number is.
+    pub fn of(amount: Presence<Amount>) -> Self {
+        match amount {
+            Presence::Absent => Quantity::default(),
+            Presence::Null => Quantity { whole: Presence::Null, exact: Presence::Absent },
+            Presence::Value(amount) => match amount.whole() {
+                Some(whole) => Quantity { whole: Presence::Value(whole), exact: Presence::Absent },
+                None => Quantity { whole: Presence::Absent, exact: Presence::Value(amount) },
+            },
+        }
+    }
+}
+
 /// Collects the paths of fields that could not be read.
 #[derive(Debug, Default)]
 pub struct BodyReader {
@@ -79,6 +102,11 @@ impl<'a> Node<'a> {
         self.value.is_some()
     }
 
+    /// Returns whether a truth value is here, as such or as the number 0 or 1.
+    pub fn is_flag(&self) -> bool {
+        matches!(self.value.map(|value| &value.kind), Some(Kind::Bool(_) | Kind::Number("0" | "1")))
+    }
+
     /// Whether a text or a number stands here.
     pub fn is_scalar(&self) -> bool {
         matches!(self.value.map(|value| &value.kind), Some(Kind::String(_) | Kind::Number(_)))
@@ -96,7 +124,12 @@ impl<'a> Node<'a> {
 
     /// A member's whole number, written as a number or as text.
     pub fn integer(&self, name: &str) -> Presence<i64> {
-        self.get(name).parsed(|text| text.parse().ok())
+        self.get(name).parsed(|text| text.parse::<Amount>().ok()?.whole())
+    }
+
+    /// A member's number of units, of which there may be parts.
+    pub fn quantity(&self, name: &str) -> Quantity {
+        Quantity::of(self.amount(name))
     }
 
     /// A member's truth value.
@@ -106,7 +139,12 @@ impl<'a> Node<'a> {
             None => Presence::Absent,
             Some(Kind::Null) => Presence::Null,
             Some(Kind::Bool(flag)) => Presence::Value(*flag),
-            Some(Kind::Number(_) | Kind::String(_) | Kind::Array(_) | Kind::Object(_)) => node.unreadable(),
+            Some(Kind::Number(_) | Kind::String(_)) => node.parsed(|text| match text {
+                "1" | "true" => Some(true),
+                "0" | "false" => Some(false),
+                _ => None,
+            }),
+            Some(Kind::Array(_) | Kind::Object(_)) => node.unreadable(),
         }
     }
 

@@ -47,6 +47,9 @@ pub struct Event {
     /// The shop, by the provider's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merchant: Option<String>,
+    /// The app that the delivery was for, where the provider names one in a header. No signature covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// Fields, comma-separated, that were there but could not be read as the provider documents them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadfields: Option<String>,
@@ -140,6 +143,7 @@ impl Event {
             receivedtime: Timestamp::from_millisecond(now_ms).unwrap_or_default(),
             sequence: String::new(),
             merchant: None,
+            app: None,
             unreadfields: None,
             unreadable: Some(reason.to_owned()),
             conflict: false,

@@ -22,6 +22,8 @@ pub struct Mapped {
     pub position: Position,
     /// The shop, by the provider's id.
     pub merchant: Option<String>,
+    /// The app that the delivery was for, where a header names it; no signature covers that.
+    pub app: Option<String>,
     /// A test delivery or a development shop's.
     pub test: bool,
     /// What it says.
@@ -54,6 +56,7 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
             time: None,
             position: Position::Arrival,
             merchant: None,
+            app: None,
             test: false,
             data: Data::Other {},
         },
@@ -74,6 +77,7 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
         receivedtime: Timestamp::from_millisecond(row.received_ms).unwrap_or_default(),
         sequence: mapped.position.sequence(&place),
         merchant: mapped.merchant.map(attribute),
+        app: mapped.app.map(attribute),
         unreadfields: reader.unread(),
         unreadable: document.err().map(|error| error.to_string()),
         conflict: row.mark == Some(Mark::Conflict),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,11 @@ impl Amount {
     /// The sum, unless it cannot be held exactly.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(|sum| Amount(sum.normalize()))
+    }
+
+    /// The number, if it is whole: `19`, `19.0` and `1000.00` are.
+    pub fn whole(self) -> Option<i64> {
+        Some(self.0).filter(Decimal::is_integer)?.to_i64()
     }
 
     /// Zero.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::read::contract::{Silent, record};
-use crate::read::money::Money;
+use crate::read::money::{Amount, Money};
 use crate::read::party::{Address, Customer};
 use crate::read::presence::Presence;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Status};
@@ -35,6 +35,8 @@ record! {
         pub lines: Presence<Vec<Line>>,
         /// Units in all lines.
         pub quantity: Presence<i64>,
+        /// Units where their number is not whole, exact; `quantity` is left out then.
+        pub exact_quantity: Presence<Amount>,
         /// Weight in grams.
         pub weight_grams: Presence<i64>,
         /// Discounts by name.
@@ -137,8 +139,22 @@ record! {
         pub brand: Presence<String>,
         /// Categories, widest first.
         pub categories: Presence<Vec<String>>,
-        /// Units.
+        /// Units that are to be sent, called-off ones left out.
         pub quantity: Presence<i64>,
+        /// Units where their number is not whole, exact; `quantity` is left out then.
+        pub exact_quantity: Presence<Amount>,
+        /// What the quantity counts, such as kg, where it is not pieces.
+        pub unit: Presence<String>,
+        /// Units that were ordered, where the shop has changed their number since.
+        pub ordered_quantity: Presence<Amount>,
+        /// Whether the shop has confirmed the line; false: it is not sent.
+        pub confirmed: Presence<bool>,
+        /// The provider's word for its kind: a gift, an add-on, a bundle.
+        pub kind: Presence<String>,
+        /// The variant in words, such as colour and size.
+        pub variant: Presence<String>,
+        /// The bundle that it is, where it is one.
+        pub bundle_id: Presence<String>,
         /// Price of one unit, as told.
         pub unit_price: Presence<Money>,
         /// Price of the line, as told.
@@ -221,6 +237,8 @@ record! {
         pub transferred_at: Presence<Timestamp>,
         /// When each status was last entered, by the provider's word.
         pub status_times: BTreeMap<String, Presence<Timestamp>>,
+        /// Who pays, where a payment's event names them.
+        pub customer: Presence<Customer>,
         /// Its refunds, as far as this event tells them.
         pub refunds: Vec<Refund>,
     }
@@ -260,6 +278,18 @@ record! {
         pub tracking_number: Presence<String>,
         /// Where to follow it.
         pub tracking_url: Presence<String>,
+        /// Whether the buyer collects it.
+        pub is_pickup: Presence<bool>,
+        /// Where the buyer collects it.
+        pub pickup: Presence<PickupPoint>,
+        /// The return whose parcel it is: it brings goods back and fulfils no order.
+        pub return_id: Presence<String>,
+        /// When it was handed to the carrier.
+        pub shipped_at: Presence<Timestamp>,
+        /// When it arrived at a pick-up point.
+        pub arrived_at: Presence<Timestamp>,
+        /// When the buyer got it.
+        pub delivered_at: Presence<Timestamp>,
         /// When it was created.
         pub created_at: Presence<Timestamp>,
         /// When it last changed.
@@ -270,10 +300,24 @@ record! {
 }
 
 record! {
+    /// A store or locker where the buyer collects a parcel.
+    pub struct PickupPoint {
+        /// The carrier's code of the place: what a label is printed with.
+        pub code: Presence<String>,
+        /// What it is called.
+        pub name: Presence<String>,
+        /// Where it is.
+        pub address: Presence<String>,
+    }
+}
+
+record! {
     /// A return, as far as one event tells it.
     pub struct Return {
         /// The provider's id of the return; none where an order has one without an id.
         pub id: Option<String>,
+        /// The number that people use.
+        pub number: Presence<String>,
         /// The order whose goods come back, where the provider names it.
         pub order_id: Presence<String>,
         /// Where it stands.
@@ -284,6 +328,8 @@ record! {
         pub lines: Presence<Vec<Line>>,
         /// What it is worth, as told.
         pub total: Presence<Money>,
+        /// What was paid back for it.
+        pub refunds: Vec<Refund>,
         /// When it was created.
         pub created_at: Presence<Timestamp>,
         /// When it last changed.

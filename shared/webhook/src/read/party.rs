@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::read::contract::record;
-use crate::read::money::Money;
+use crate::read::money::{Amount, Money};
 use crate::read::presence::Presence;
 
 record! {
@@ -21,6 +21,8 @@ record! {
         pub email: Presence<String>,
         /// Telephone number, as told.
         pub phone: Presence<String>,
+        /// The number's country code, where the provider has it apart from the number.
+        pub phone_country_code: Presence<String>,
         /// The provider's word for where the account stands.
         pub status: Presence<String>,
         /// How the account came to be, in the provider's words.
@@ -49,8 +51,12 @@ record! {
         pub name: Presence<String>,
         /// Company.
         pub company: Presence<String>,
+        /// Whether it is a business's address.
+        pub is_business: Presence<bool>,
         /// Telephone number, as told.
         pub phone: Presence<String>,
+        /// The number's country code, where the provider has it apart from the number.
+        pub phone_country_code: Presence<String>,
         /// E-mail address.
         pub email: Presence<String>,
         /// Street, house and whatever else the provider has in one text.
@@ -101,6 +107,8 @@ record! {
         pub discount: Presence<Money>,
         /// Units in stock.
         pub quantity: Presence<i64>,
+        /// Units where their number is not whole, exact; `quantity` is left out then.
+        pub exact_quantity: Presence<Amount>,
         /// The warehouse that these units are in, where the event is about one.
         pub warehouse: Presence<String>,
         /// When it was created.

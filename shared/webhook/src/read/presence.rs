@@ -58,6 +58,11 @@ impl<T> Presence<Presence<T>> {
     }
 }
 
+/// The first of two fields that has a value, else whatever is said.
+pub(crate) fn first<T>(preferred: Presence<T>, other: Presence<T>) -> Presence<T> {
+    if preferred.value().is_some() { preferred } else { other.or(preferred) }
+}
+
 impl<T> From<Option<T>> for Presence<T> {
     /// `None` is absent.
     fn from(value: Option<T>) -> Self {

@@ -96,8 +96,10 @@ states! {
         Conflict,
         /// A refund is on its way.
         Refunding,
-        /// Refunded in full or in part: no provider's webhook tells which.
+        /// Refunded in full, or in part where the provider does not tell which.
         Refunded,
+        /// Received, and a part of it given back.
+        PartiallyRefunded,
         /// Refused.
         Failed,
         /// Not paid, or not captured, in time.

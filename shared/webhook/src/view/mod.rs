@@ -25,6 +25,7 @@ pub const REGISTER_BYTES_MAX: usize = 32 * 1024;
 pub const PAYMENT_FOLD: &[PaymentState] = &[
     PaymentState::Settled,
     PaymentState::Paid,
+    PaymentState::PartiallyRefunded,
     PaymentState::Authorized,
     PaymentState::Refunding,
     PaymentState::Refunded,
@@ -114,6 +115,10 @@ impl View {
         match &event.data {
             Some(Data::Order(order)) => writer.order(&to_map(order)),
             Some(Data::Payment(payment)) => writer.entity("payments", &to_map(payment)),
+            // A return's parcel is not the order's: it can neither reopen nor fulfil it.
+            Some(Data::Fulfillment(parcel)) if parcel.return_id.value().is_some() => {
+                writer.entity("return_fulfillments", &to_map(parcel));
+            }
             Some(Data::Fulfillment(fulfillment)) => writer.entity("fulfillments", &to_map(fulfillment)),
             Some(Data::Return(returned)) => writer.entity("returns", &to_map(returned)),
             Some(Data::Customer(_) | Data::Product(_) | Data::Checkout(_) | Data::App(_) | Data::Other {}) | None => {}
@@ -217,7 +222,7 @@ impl View {
                 *known = amount;
             }
         }
-        let refunded = [PaymentState::Refunded, PaymentState::Refunding];
+        let refunded = [PaymentState::Refunded, PaymentState::PartiallyRefunded, PaymentState::Refunding];
         if refunds.is_empty() {
             let told = self.entity_states::<PaymentState>("payments").any(|state| refunded.contains(&state));
             return if told { Refunded::Unknown } else { Refunded::Nothing };
@@ -325,6 +330,8 @@ impl Writer<'_> {
                     let parent = format!("{path}/refunds");
                     refunds.iter().filter_map(Value::as_object).for_each(|refund| self.entity(&parent, refund));
                 }
+                // Who pays is the order's buyer, whether an order's event names them or only a payment's.
+                ("customer", _) if parent == "payments" => self.field("order", name, value),
                 // Scalapay tells the currency once: an event that leaves it out does not take it away.
                 ("amount", Value::Object(money))
                     if parent == "payments" && money.get("currency").is_some_and(Value::is_null) =>

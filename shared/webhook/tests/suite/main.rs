@@ -6,6 +6,8 @@ mod cases;
 mod deliveries;
 mod snapshots;
 mod view_properties;
+mod situations;
+mod ledger;
 mod schema;
 mod imports;
 mod tidy;

@@ -9,7 +9,7 @@ use crate::read::money::{Amount, Money};
 use crate::read::order::{Discount, Line, Order, Payment, Refund, Totals};
 use crate::read::party::{Address, Customer};
 use crate::read::position::Position;
-use crate::read::presence::Presence;
+use crate::read::presence::{Presence, first};
 use crate::read::status::{PaymentState, Status, Table, lookup};
 use crate::receive::scheme::{Encoding, Message, Place, Signature, TimestampHeader};
 
@@ -37,7 +37,7 @@ pub const SCALAPAY: Provider = Provider {
     kept_headers: &["x-scalapay-hmac-v1", TIMESTAMP],
     secrets: &[],
     horizon_ms: 72 * HOUR_MS,
-    mapping_version: 1,
+    mapping_version: 2,
     topics: || STATUSES.iter().map(|(status, ..)| *status).collect(),
     claim,
     mapping: read,
@@ -103,6 +103,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         time: None,
         position: known.map_or(Position::Arrival, |(.., rank)| Position::Rank(*rank)),
         merchant: None,
+        app: None,
         test: false,
         data: data(&root, kept),
         word,
@@ -124,7 +125,8 @@ fn payment(root: &Node<'_>, kept: MappingInput<'_>) -> Payment {
     let refunded = status.value().is_some_and(|status| status.state == PaymentState::Refunded);
     Payment {
         id: root.text_or_none("orderToken"),
-        merchant_reference: root.text("merchantReference"),
+        // The order's copy of it may be the only one.
+        merchant_reference: first(root.text("merchantReference"), details.text("merchantReference")),
         amount: root.get("totalAmount").parsed(Amount::with_comma).map(|amount| Money::new(amount, currency)),
         capture_status: root.text("captureStatus"),
         failure_reason: root.text("lastEligibilityFeedback"),

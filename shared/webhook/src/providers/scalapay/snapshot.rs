@@ -38,6 +38,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         time: None,
         position: position(kept.row, None, rank),
         merchant: None,
+        app: None,
         test: false,
         data,
     }

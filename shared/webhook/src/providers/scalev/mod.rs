@@ -45,7 +45,7 @@ pub const SCALEV: Provider = Provider {
     kept_headers: &[SIGNATURE, APP_ID],
     secrets: &[&["data", "secret_slug"], &["data", "recovery_url"], &["data", "order", "secret_slug"]],
     horizon_ms: 72 * HOUR_MS,
-    mapping_version: 1,
+    mapping_version: 2,
     topics: || words(EVENTS),
     claim,
     mapping: read,
@@ -113,6 +113,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         time: root.time("timestamp").value().copied(),
         position: position(&root, &data),
         merchant: merchant(kept.root),
+        app: kept.row.headers.get(APP_ID).cloned(),
         test: known.is_some_and(|(event_type, _)| event_type == EventType::Ping),
         data: known.map_or(Data::Other {}, |(_, shape)| read_data(&root, shape)),
         word,
@@ -136,8 +137,17 @@ fn position(root: &Node<'_>, data: &Node<'_>) -> Position {
     let version = told(data, "last_updated_at").or_else(|| told(data, "occurred_at")).or(event);
     // Events of one cart are counted.
     let sequence = data.integer("last_sequence").value().copied().unwrap_or(0);
-    let rank = u16::try_from(sequence.max(0)).unwrap_or(u16::MAX);
+    // Of two orders or payments of one second the one whose statuses are further on is the later.
+    let steps = step(ORDER_STATES, data, "status") * 16 + step(PAYMENT_STATES, data, "payment_status");
+    let rank = u16::try_from(sequence.max(0)).unwrap_or(u16::MAX).max(steps);
     version.map_or(Position::Arrival, |version| Position::Time { version, event, rank })
+}
+
+/// A status's place in its table, from 1; 0 where it is not told or unknown.
+fn step<T>(states: Table<T>, data: &Node<'_>, name: &str) -> u16 {
+    let word = data.text_or_none(name).unwrap_or_default();
+    let place = states.iter().position(|(known, _)| known.eq_ignore_ascii_case(&word));
+    place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
 }
 
 fn read_data(root: &Node<'_>, shape: Shape) -> Data {
@@ -150,6 +160,8 @@ fn read_data(root: &Node<'_>, shape: Shape) -> Data {
         Shape::Payment => Data::Payment(Box::new(Payment {
             order_id: data.text("order_id"),
             order_alias_id: data.text("id"),
+            amount: data.money("gross_revenue", None),
+            customer: customer(data),
             ..payment(data)
         })),
         Shape::Intent => Data::Checkout(Box::new(checkout(data))),
@@ -334,6 +346,8 @@ fn item_line(item: &Node<'_>, currency: Option<&str>) -> Line {
     let currency = own.as_deref().or(currency);
     Line {
         variant_id: item.text("variant_id"),
+        bundle_id: item.text("bundle_price_option_id"),
+        kind: item.text("type"),
         name: item.text("name"),
         quantity: item.integer("quantity"),
         unit_price: item.money("unit_price", currency),

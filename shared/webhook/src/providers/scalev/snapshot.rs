@@ -35,6 +35,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         time: version,
         position: position(kept.row, version, 0),
         merchant: business(kept.root.get("business")),
+        app: None,
         test: false,
         data: if is_order { Data::Order(Box::new(order(&root))) } else { Data::Other {} },
     }

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::prelude::*;
-use crate::read::body_reader::Node;
+use crate::read::body_reader::{Node, Quantity};
 use crate::read::event::{Data, EventType};
-use crate::read::order::{Fulfillment, Line, Order, Payment, Return, Totals};
+use crate::read::money::Amount;
+use crate::read::order::{Fulfillment, Line, Order, Payment, Refund, Return, Totals};
 use crate::read::party::{Address, Customer, Product};
 use crate::read::position::Position;
-use crate::read::presence::Presence;
+use crate::read::presence::{Presence, first};
 use crate::read::status::{OrderState, PaymentState, ReturnState, Status, Table, lookup};
 use tables::*;
 
@@ -32,7 +33,7 @@ pub const SELLDONE: Provider = Provider {
     // A guest's code and a quote's hash open the order's page; the session holds addresses of machines.
     secrets: &[&["basket", "code"], &["basket", "hash"], &["basket", "session"]],
     horizon_ms: 72 * HOUR_MS,
-    mapping_version: 1,
+    mapping_version: 2,
     // A subscription is to an event, never to one of its actions.
     topics: || words(ABOUT),
     claim,
@@ -117,6 +118,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
             (None, None) => Position::Arrival,
         },
         merchant: merchant(kept.root),
+        app: None,
         test: false,
         data: data(&root, about, &event, action.as_deref()),
         word: action.map_or_else(|| event.clone(), |action| format!("{event}.{action}")),
@@ -171,7 +173,7 @@ fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
     Order {
         id: basket.text_or_none("id"),
         number: basket.text("label"),
-        status: order_status(basket, event),
+        status: order_status(basket),
         order_type: basket.text("type"),
         channel: Presence::Value(event.to_owned()),
         totals: totals(basket, event, currency.as_deref()),
@@ -183,13 +185,20 @@ fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
         billing_address: basket.object("billing", address),
         cancelled_reason: basket.text("reject"),
         cancelled_at: first(basket.time("reject_at"), basket.time("cancel_at")),
-        status_times: told_as("Reserved", reserved_at),
+        status_times: [("Reserved", reserved_at), ("OrderConfirm", basket.time("confirmed_at"))]
+            .into_iter()
+            .flat_map(|(word, time)| told_as(word, time))
+            .collect(),
         created_at: basket.time("created_at"),
         updated_at: basket.time("updated_at"),
-        references: told_as(
-            "reseller_order",
-            if is_dropship(event) { basket.text("basket_id") } else { Presence::Absent },
-        ),
+        references: [
+            ("reseller_order", if is_dropship(event) { basket.text("basket_id") } else { Presence::Absent }),
+            ("subscription", basket.text("subscription_id")),
+            ("channel", plain_text(basket, "channel")),
+        ]
+        .into_iter()
+        .flat_map(|(name, reference)| told_as(name, reference))
+        .collect(),
         payments: if payment == Payment::default() { Vec::new() } else { vec![payment] },
         fulfillments: if fulfillment == Fulfillment::default() { Vec::new() } else { vec![fulfillment] },
         ..Order::default()
@@ -198,14 +207,15 @@ fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
 
 /// A rejected order is called off whatever its status. One that is placed is the shop's only when the shop confirmed
 /// it, which `delivery_state` tells and not the money: in CheckQueue a paid order still waits for that.
-fn order_status(basket: &Node<'_>, event: &str) -> Presence<Status<OrderState>> {
+fn order_status(basket: &Node<'_>) -> Presence<Status<OrderState>> {
     if let Some(word) = basket.text_or_none("reject") {
         return Presence::Value(Status { state: OrderState::Cancelled, word });
     }
     let told: Presence<Status<OrderState>> = basket.status("status", ORDER_STATES);
     let Presence::Value(status) = &told else { return told };
-    // The status of a drop-shipping order is the supplier's own answer.
-    let is_placed = matches!(status.state, OrderState::Pending | OrderState::Confirmed) && !is_dropship(event);
+    // A supplier's answer to a request to resell is no word of the money.
+    let is_answer = lookup(PAYMENT_STATES, &status.word).is_none();
+    let is_placed = matches!(status.state, OrderState::Pending | OrderState::Confirmed) && !is_answer;
     let delivery = basket.text_or_none("delivery_state").filter(|_| is_placed);
     match delivery.and_then(|word| Some(Status { state: lookup(TAKING_UP, &word)?, word })) {
         Some(delivery) if delivery.state != status.state => Presence::Value(delivery),
@@ -241,6 +251,10 @@ fn line(item: &Node<'_>, currency: Option<&str>) -> Line {
     let currency = own.as_deref().or(currency);
     let (product, variant) = (item.get("product"), item.get("variant"));
     let either = |name| first(variant.text(name), product.text(name));
+    // The shop lowers a line by an adjustment; `count` stays what was ordered.
+    let (ordered, adjustment) = (item.amount("count"), item.amount("count_adjustment"));
+    let change = adjustment.value().copied().unwrap_or(Amount::ZERO);
+    let sent = Quantity::of(ordered.map(|count| count.checked_add(change).unwrap_or(count)));
     Line {
         id: item.text("id"),
         product_id: item.text("product_id"),
@@ -250,7 +264,12 @@ fn line(item: &Node<'_>, currency: Option<&str>) -> Line {
         mpn: either("mpn"),
         // A quote's lines are not of the catalogue.
         name: product.text("title").or(item.text("title")),
-        quantity: item.integer("count"),
+        quantity: sent.whole,
+        exact_quantity: sent.exact,
+        ordered_quantity: if adjustment.value().is_some() { ordered } else { Presence::Absent },
+        unit: product.text("unit"),
+        confirmed: item.flag("check"),
+        variant: variant_in_words(&variant),
         unit_price: item.money("price", currency),
         discount: item.money("dis", currency),
         message: plain_text(item, "message"),
@@ -258,10 +277,40 @@ fn line(item: &Node<'_>, currency: Option<&str>) -> Line {
     }
 }
 
+/// What tells a variant from others of its product, in the order in which the provider shows it.
+const VARIANT_WORDS: &[&str] = &["color", "style", "type", "volume", "weight", "pack"];
+
+fn variant_in_words(variant: &Node<'_>) -> Presence<String> {
+    let words: Vec<String> =
+        VARIANT_WORDS.iter().filter_map(|name| plain_text(variant, name).value().cloned()).collect();
+    if words.is_empty() { Presence::Absent } else { Presence::Value(words.join(" / ")) }
+}
+
+/// What the order's payment accounts for: each refund, or where none is listed their sum.
+fn refunds(payment: &Node<'_>) -> Vec<Refund> {
+    let currency = payment.text_or_none("currency");
+    let listed = payment.list("refunds", |refund| Refund {
+        id: refund.text_or_none("id"),
+        amount: refund.money("amount", refund.text_or_none("currency").or(currency.clone()).as_deref()),
+        refunded_at: refund.time("created_at"),
+        reported: Presence::Value(true),
+    });
+    let listed = listed.value().cloned().unwrap_or_default();
+    let total = payment.money("refund_amount", currency.as_deref());
+    let is_some = total.value().is_some_and(|total| total.amount != Amount::ZERO);
+    if listed.is_empty() && is_some {
+        return vec![Refund { id: Some("total".to_owned()), amount: total, ..Refund::default() }];
+    }
+    listed
+}
+
 fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
-    // The status of a drop-shipping order is the supplier's answer, not the money's.
+    // A supplier's answer to a request to resell is no word of the money.
+    let is_answer =
+        is_dropship(event) && basket.text_or_none("status").is_some_and(|word| lookup(PAYMENT_STATES, &word).is_none());
     let told: Presence<Status<PaymentState>> =
-        if is_dropship(event) { Presence::Absent } else { basket.status("status", PAYMENT_STATES) };
+        if is_answer { Presence::Absent } else { basket.status("status", PAYMENT_STATES) };
+    let (account, currency) = (basket.get("payment"), basket.text_or_none("currency"));
     let settled = told.value().is_some_and(|status| matches!(status.state, PaymentState::Paid | PaymentState::Voided));
     Payment {
         // The row of the provider's own table; the gateway's reference is told on read-back only.
@@ -270,6 +319,8 @@ fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
             Some(status) if !settled => Presence::Value(status),
             Some(_) | None => told,
         },
+        amount: account.money("amount", account.text_or_none("currency").or(currency).as_deref()),
+        refunds: basket.object("payment", refunds).value().cloned().unwrap_or_default(),
         gateway: basket.text("payment_type"),
         paid_at: basket.time("pay_at").or(basket.time("payment_at")),
         ..Payment::default()
@@ -290,6 +341,12 @@ fn fulfillment(basket: &Node<'_>, action: Option<&str>) -> Fulfillment {
         tracking_number: delivery("tracking_code"),
         tracking_url: delivery("tracking_url"),
         expected_at: first(basket.time("delivery_at"), estimate),
+        shipped_at: basket.time("send_at"),
+        is_pickup: if basket.get("receiver_info").get("pickup").is_flag() {
+            basket.get("receiver_info").flag("pickup")
+        } else {
+            Presence::Absent
+        },
         ..Fulfillment::default()
     }
 }
@@ -304,7 +361,8 @@ fn returns(rows: Presence<Vec<Return>>, action: Option<&str>) -> Vec<Return> {
 }
 
 fn item_return(row: &Node<'_>) -> Return {
-    let line = Line { id: row.text("item_id"), quantity: row.integer("count"), ..Line::default() };
+    let count = row.quantity("count");
+    let line = Line { id: row.text("item_id"), quantity: count.whole, exact_quantity: count.exact, ..Line::default() };
     Return {
         id: row.text_or_none("id"),
         status: row.status::<ReturnState>("state", RETURN_STATES),
@@ -320,6 +378,7 @@ fn item_return(row: &Node<'_>) -> Return {
 fn buyer(root: &Node<'_>, basket: &Node<'_>) -> Presence<Customer> {
     let id = basket.text_or_none("customer_id");
     let user_id = first(basket.text("user_id"), basket.text("buyer_id"));
+    let guest = basket.text("guest_email");
     let told = root.object("customer", customer);
     let user = root.object("user", |user| Customer {
         id: id.clone(),
@@ -331,6 +390,8 @@ fn buyer(root: &Node<'_>, basket: &Node<'_>) -> Presence<Customer> {
     });
     match first(told, user) {
         Presence::Value(customer) => Presence::Value(customer),
+        // A guest is known by the address that the order's mails go to.
+        _ if guest.value().is_some() => Presence::Value(Customer { id, user_id, email: guest, ..Customer::default() }),
         _ if id.is_some() || user_id.value().is_some() => {
             Presence::Value(Customer { id, user_id, ..Customer::default() })
         }
@@ -355,10 +416,13 @@ fn customer(customer: &Node<'_>) -> Customer {
 
 /// `location` comes in two shapes, neither of which is part of a postal address.
 fn address(address: &Node<'_>) -> Address {
+    let flagged = address.get("business").is_flag();
     let rest: Vec<String> = ["no", "unit"].iter().filter_map(|name| address.text_or_none(name)).collect();
     Address {
         name: address.text("name"),
-        company: address.text("business"),
+        // A flag in the provider's own models; a name in older ones.
+        company: if flagged { Presence::Absent } else { address.text("business") },
+        is_business: if flagged { address.flag("business") } else { Presence::Absent },
         phone: address.text("phone"),
         email: address.text("email"),
         line1: address.text("address"),
@@ -379,6 +443,7 @@ fn product(root: &Node<'_>) -> Product {
     // A variant without `pricing` is sold at the product's price.
     let priced = if variant.flag("pricing") == Presence::Value(true) { &variant } else { &product };
     let currency = priced.text_or_none("currency");
+    let in_stock = Quantity::of(first(variant.amount("quantity"), product.amount("quantity")));
     Product {
         id: product.text_or_none("id"),
         variant_id: variant.text("id"),
@@ -391,7 +456,8 @@ fn product(root: &Node<'_>) -> Product {
         status: product.text("status"),
         price: priced.money("price", currency.as_deref()),
         discount: priced.money("discount", currency.as_deref()),
-        quantity: first(variant.integer("quantity"), product.integer("quantity")),
+        quantity: in_stock.whole,
+        exact_quantity: in_stock.exact,
         created_at: first(variant.time("created_at"), product.time("created_at")),
         updated_at: first(variant.time("updated_at"), product.time("updated_at")),
         ..Product::default()
@@ -401,11 +467,6 @@ fn product(root: &Node<'_>) -> Product {
 /// The status that an action alone tells, under the action's word.
 fn by_action<T: Copy>(table: Table<T>, action: Option<&str>) -> Option<Status<T>> {
     action.and_then(|word| Some(Status { state: lookup(table, word)?, word: word.to_owned() }))
-}
-
-/// The first field that has a value, else whatever is told.
-fn first<T>(preferred: Presence<T>, other: Presence<T>) -> Presence<T> {
-    if preferred.value().is_some() { preferred } else { other.or(preferred) }
 }
 
 /// Text where the provider also writes an object; the object is left to the kept body.

@@ -34,6 +34,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         time: changed,
         position: position(kept.row, version, rank(&root)),
         merchant: root.text_or_none("shop_id"),
+        app: None,
         test: false,
         data: if is_order { data(&root, &kind) } else { Data::Other {} },
     }

@@ -46,10 +46,17 @@ pub const SHOPLINE: Provider = Provider {
         merchant: |root| text(root, &["merchant_id"]).map(Cow::into_owned),
     },
     kept_headers: &[TIMESTAMP, "?sign"],
-    secrets: &[&["resource", "token"], &["resource", "access_token"], &["resource", "refresh_token"]],
+    secrets: &[
+        &["resource", "token"],
+        &["resource", "access_token"],
+        &["resource", "refresh_token"],
+        // What the gateway answered: pay tokens, addresses of payment pages, digits of cards.
+        &["resource", "payment_data", "*"],
+        &["resource", "order_payment", "payment_data", "*"],
+    ],
     // Up to three resends, their spacing unpublished: two days cover them.
     horizon_ms: 48 * HOUR_MS,
-    mapping_version: 1,
+    mapping_version: 2,
     topics: topics::mapped,
     claim,
     mapping: read,
@@ -127,6 +134,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
             None => Position::Arrival,
         },
         merchant: root.text_or_none("merchant_id"),
+        app: None,
         test: root.flag("is_devstore") == Presence::Value(true),
         data: resource.data(),
         word,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::topics::{DELIVERY_STATES, LOGISTICS_STATES, PAYMENT_STATES};
-use super::values::{id, joined, money, translated};
+use super::values::{id, joined, money, translated, translated_words};
 use crate::read::body_reader::Node;
-use crate::read::order::{Fulfillment, Line, Payment, Refund, Totals};
+use crate::read::money::Amount;
+use crate::read::order::{Fulfillment, Line, Payment, PickupPoint, Refund, Totals};
 use crate::read::party::{Address, Customer};
-use crate::read::presence::Presence;
+use crate::read::presence::{Presence, first};
 use crate::read::status::{FulfillmentState, Status};
 
 pub(super) fn totals(order: &Node<'_>) -> Totals {
@@ -23,17 +24,23 @@ pub(super) fn totals(order: &Node<'_>) -> Totals {
 }
 
 pub(super) fn line(item: &Node<'_>) -> Line {
-    let product = item.get("object_data");
+    // A line copies its variant when it is sold; its own fields are often blank.
+    let (product, sold) = (item.get("object_data"), item.get("item_data").get("variation_data"));
+    let either = |name| first(product.text(name), sold.text(name));
+    let quantity = item.quantity("quantity");
     Line {
         id: id(item).into(),
         product_id: item.text("item_id").or(item.text("product_id")),
         variant_id: item.text("item_variation_key").or(item.text("item_variation_id")),
-        sku: item.text("sku"),
-        gtin: product.text("gtin"),
-        mpn: product.text("mpn"),
+        sku: first(item.text("sku"), sold.text("sku")),
+        gtin: either("gtin"),
+        mpn: either("mpn"),
+        kind: item.text("item_type"),
+        variant: first(translated_words(item, "fields_translations"), translated_words(&sold, "fields_translations")),
         brand: product.text("brand"),
         name: translated(item, "title_translations"),
-        quantity: item.integer("quantity"),
+        quantity: quantity.whole,
+        exact_quantity: quantity.exact,
         unit_price: money(item, "item_price"),
         line_total: money(item, "total"),
         ..Line::default()
@@ -46,6 +53,7 @@ pub(super) fn order_customer(order: &Node<'_>) -> Presence<Customer> {
         name: order.text("customer_name"),
         email: order.text("customer_email"),
         phone: order.text("customer_phone"),
+        phone_country_code: order.text("customer_phone_country_code"),
         ..Customer::default()
     };
     if customer == Customer::default() { Presence::Absent } else { Presence::Value(customer) }
@@ -55,6 +63,7 @@ pub(super) fn address(address: &Node<'_>) -> Address {
     Address {
         name: address.text("recipient_name"),
         phone: address.text("recipient_phone"),
+        phone_country_code: address.text("recipient_phone_country_code"),
         line1: address.text("address_1"),
         line2: address.text("address_2"),
         district: address.text("district"),
@@ -84,6 +93,10 @@ const REFERENCES: &[&str] = &[
     "ref_customer_id",
     "parent_order_id",
     "child_order_ids",
+    "combined_to_order_id",
+    "combined_from_order_ids",
+    "combined_from_orders",
+    "return_from_order_id",
     "combined_order_id",
     "combined_order_ids",
 ];
@@ -109,6 +122,30 @@ pub(super) fn payment(node: &Node<'_>) -> Payment {
     }
 }
 
+/// What was paid back for a return. Nothing was while the amount is zero.
+pub(super) fn return_refund(returned: &Node<'_>) -> Option<Refund> {
+    let payment = returned.get("order_payment");
+    let amount = money(&payment, "refund_amount");
+    let is_some = amount.value().is_some_and(|money| money.amount != Amount::ZERO);
+    is_some.then(|| Refund {
+        id: id(&payment),
+        amount,
+        refunded_at: payment.time("update_refund_amount_at"),
+        reported: Presence::Absent,
+    })
+}
+
+/// A convenience store or locker: without its code no label can be printed.
+pub(super) fn pickup(node: &Node<'_>) -> Presence<PickupPoint> {
+    let told = node.object("delivery_data", |data| PickupPoint {
+        code: data.text("location_code"),
+        name: data.text("location_name"),
+        address: data.text("store_address"),
+    });
+    let is_some = |point: &PickupPoint| point.code.value().is_some() || point.name.value().is_some();
+    if told.value().is_some_and(is_some) { told } else { Presence::Absent }
+}
+
 /// The published refund body tells neither id nor amount; without either nothing can be said of the refund.
 pub(super) fn refund(payment: &Node<'_>) -> Option<Refund> {
     let refund = Refund {
@@ -130,6 +167,11 @@ pub(super) fn fulfillment(node: &Node<'_>) -> Fulfillment {
         carrier: node.text("platform"),
         tracking_number,
         tracking_url,
+        pickup: pickup(node),
+        return_id: node.text("return_order_id"),
+        shipped_at: node.time("shipped_at"),
+        arrived_at: node.time("arrived_at"),
+        delivered_at: node.time("collected_at"),
         created_at: node.time("created_at"),
         updated_at: node.time("updated_at"),
         ..Fulfillment::default()

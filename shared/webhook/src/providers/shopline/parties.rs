@@ -5,18 +5,20 @@ use super::values::{id, money, texts, translated};
 use crate::read::body_reader::Node;
 use crate::read::checkout::Checkout;
 use crate::read::party::{App, Customer, Product};
-use crate::read::presence::Presence;
+use crate::read::presence::{Presence, first};
 use crate::read::status::{CheckoutState, Status};
 
 /// Birthday, gender and the shop's own fields stay in the kept body: nobody who works on orders needs them.
 pub(super) fn customer(node: &Node<'_>) -> Customer {
-    let mobile = node.text("mobile_phone");
-    let first = || texts(node, "phones").value().and_then(|phones| phones.first().cloned());
+    // The confirmed number, else the one that the provider shows, which is the last of the list.
+    let mobile = first(node.text("mobile_phone"), node.text("phone"));
+    let last = || texts(node, "phones").value().and_then(|phones| phones.last().cloned());
     Customer {
         id: id(node),
         name: node.text("name"),
         email: node.text("email"),
-        phone: if mobile.value().is_some() { mobile } else { first().map_or(mobile, Presence::Value) },
+        phone: if mobile.value().is_some() { mobile } else { last().map_or(mobile, Presence::Value) },
+        phone_country_code: first(node.text("mobile_phone_country_calling_code"), node.text("phone_country_code")),
         status: node.text("status"),
         tier_id: node.text("membership_tier_id"),
         order_count: node.integer("order_count"),

@@ -4,8 +4,8 @@
 //! the same site's API pages (get-order and its neighbours), of which newer deliveries carry more.
 
 use super::orders::{
-    address, delivery_status, fulfillment, line, order_customer, payment, references, refund, status_times, totals,
-    tracking,
+    address, delivery_status, fulfillment, line, order_customer, payment, pickup, references, refund, return_refund,
+    status_times, totals, tracking,
 };
 use super::parties::{app, checkout, customer, product, stock};
 use super::topics::{
@@ -15,7 +15,7 @@ use super::values::{id, money, texts};
 use crate::read::body_reader::Node;
 use crate::read::event::Data;
 use crate::read::order::{Fulfillment, Order, Payment, Return};
-use crate::read::presence::Presence;
+use crate::read::presence::{Presence, first};
 use crate::read::status::{OrderState, PaymentState, ReturnState, Status, Table, Unknown, lookup};
 
 /// A resource and the topic that it came under.
@@ -118,6 +118,7 @@ impl Resource<'_, '_> {
             order_id: id(self.node).into(),
             tracking_number: told.tracking_number.or(number),
             tracking_url: told.tracking_url.or(url),
+            pickup: told.pickup.or(pickup(self.node)),
             ..told
         })
     }
@@ -134,7 +135,16 @@ impl Resource<'_, '_> {
     fn returned(self) -> Return {
         Return {
             id: id(self.node),
-            order_id: self.node.text("order_id"),
+            number: self.node.text("return_order_number"),
+            // A till's return names its order otherwise.
+            order_id: first(
+                self.node.text("order_id"),
+                first(
+                    self.node.object("order", |order| id(order).into()).flatten(),
+                    self.node.text("return_from_order_id"),
+                ),
+            ),
+            refunds: return_refund(self.node).into_iter().collect(),
             status: self.return_status(),
             lines: self.node.list("items", line),
             total: money(self.node, "total"),

@@ -9,7 +9,7 @@ use crate::read::snapshot::position;
 
 pub(super) const SNAPSHOTS: SnapshotMapping = SnapshotMapping {
     // None is documented; these are what webhooks have.
-    secrets: &[&["token"], &["access_token"], &["refresh_token"]],
+    secrets: &[&["token"], &["access_token"], &["refresh_token"], &["order_payment", "payment_data", "*"]],
     subject,
     mapping: read,
 };
@@ -41,6 +41,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         time: version,
         position: position(kept.row, version, resource.rank()),
         merchant: root.text_or_none("merchant_id").or_else(|| root.text_or_none("seller_id")),
+        app: None,
         test: false,
         data: resource.data(),
     }

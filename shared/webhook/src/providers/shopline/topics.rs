@@ -158,6 +158,8 @@ pub(super) const PAYMENT_STATES: Table<PaymentState> = &[
     ("failed", PaymentState::Failed),
     ("expired", PaymentState::Expired),
     ("completed", PaymentState::Paid),
+    // Not in the list of get-order, and sent.
+    ("partially_refunded", PaymentState::PartiallyRefunded),
     ("refunding", PaymentState::Refunding),
     ("refunded", PaymentState::Refunded),
 ];

@@ -39,6 +39,16 @@ pub(super) fn translated(node: &Node<'_>, name: &str) -> Presence<String> {
     LANGUAGES.iter().map(|language| texts.text(language)).find(|text| text.value().is_some()).unwrap_or_default()
 }
 
+/// The words of a variant, such as colour and size, in the first language that has any.
+pub(super) fn translated_words(node: &Node<'_>, name: &str) -> Presence<String> {
+    let translations = node.get(name);
+    let words = |language: &&str| {
+        let words = if translations.is_present() { texts(&translations, language) } else { Presence::Absent };
+        words.map(|words| words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" / "))
+    };
+    LANGUAGES.iter().map(words).find(|text| text.value().is_some_and(|text| !text.is_empty())).unwrap_or_default()
+}
+
 pub(super) fn texts(node: &Node<'_>, name: &str) -> Presence<Vec<String>> {
     let texts = node.list(name, Node::as_text);
     texts.map(|texts| texts.iter().filter_map(|text| text.value().cloned()).collect())

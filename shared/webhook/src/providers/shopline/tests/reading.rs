@@ -60,7 +60,7 @@ fn at_one_instant_the_status_ranks() {
         ("order/remove", json!({}), 6),
         ("order/update", json!({"status": "unheard_of"}), 0),
         ("order_payment/update", json!({"status": "failed"}), 2),
-        ("order_payment/refund", json!({"status": "refunded"}), 6),
+        ("order_payment/refund", json!({"status": "refunded"}), 7),
         ("order_delivery/update", json!({"status": "returned"}), 7),
         ("order_delivery/update", json!({"delivery_status": "request_accepted"}), 2),
         ("return_order/complete", json!({}), 2),
@@ -158,10 +158,11 @@ fn topics_are_known_or_flagged() {
 }
 
 #[test]
-fn a_buyers_telephone_is_the_mobile_one_or_the_first() {
+fn a_buyers_telephone_is_the_confirmed_one_or_the_last() {
     for (resource, phone) in [
         (json!({"mobile_phone": "1", "phones": ["2"]}), json!("1")),
-        (json!({"mobile_phone": null, "phones": ["2", "3"]}), json!("2")),
+        (json!({"mobile_phone": null, "phones": ["2", "3"]}), json!("3")),
+        (json!({"mobile_phone": null, "phone": "4", "phones": ["2", "3"]}), json!("4")),
         (json!({"mobile_phone": null, "phones": []}), json!(null)),
     ] {
         let read = read_body(&event("user/update", &resource));
