@@ -39,7 +39,7 @@ pub struct Held {
 pub struct Place<'a> {
     /// Its ARN or name.
     pub id: &'a str,
-    /// Its name in messages, such as "the secret of" and a provider.
+    /// "the secret of scalev"
     pub called: &'a str,
 }
 

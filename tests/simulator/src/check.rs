@@ -1,4 +1,4 @@
-//! Checks what must hold when everything has settled, against what the simulator knows and not what functions report.
+//! What must hold when everything has settled. Works on what the simulator knows, not on what the functions say.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,17 +23,17 @@ use crate::table::{JsonItem, string};
 use crate::workload::{Hash, Sending, Workload};
 use crate::world::Ledger;
 
-/// A broken invariant.
+/// Something that should not be.
 #[derive(Debug, Clone)]
 pub struct Violation {
     /// The invariant.
     pub invariant: &'static str,
-    /// The evidence.
+    /// What was found.
     pub found: String,
 }
 
 impl Violation {
-    /// Makes a violation.
+    /// A violation.
     pub fn new(invariant: &'static str, found: String) -> Self {
         Violation { invariant, found }
     }
@@ -72,7 +72,7 @@ impl Checker<'_> {
         self.violations.push(Violation::new(invariant, found));
     }
 
-    /// Returns the event rows in keeping order, each read once. Compares their bodies with those that were sent.
+    /// The event rows in keeping order, each read once, bodies compared with what was sent.
     fn rows(&mut self) -> Vec<KeptEvent> {
         let sent: HashMap<Hash, &Sending> =
             self.workload.sendings.iter().map(|sending| (sending.hash, sending)).collect();
@@ -102,7 +102,7 @@ impl Checker<'_> {
         kept
     }
 
-    /// Checks that every delivery answered 200 is kept, and that no forgery was answered so.
+    /// Every delivery answered 200 is there, and no forgery ever was.
     fn acknowledged(&mut self, kept: &[KeptEvent]) {
         let hashes: BTreeSet<Hash> = kept.iter().map(|kept| kept.stored.row.hash).collect();
         for (number, hash) in &self.ledger.acknowledged {
@@ -118,7 +118,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks that names and happenings are one to one, and that no repeat has a second row.
+    /// Names and happenings are one to one, and no repeat has a second row.
     fn names(&mut self, kept: &[KeptEvent]) {
         let happening: HashMap<Hash, usize> =
             self.workload.sendings.iter().map(|sending| (sending.hash, sending.happening)).collect();
@@ -144,7 +144,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Returns what is wrong with the number of rows of one body.
+    /// What is wrong with the number of rows of one body.
     fn doubled(&self, hash: &Hash, rows: &[&KeptEvent], strength: &Strength) -> Option<String> {
         let id = rows.first().map(|row| row.event.id.clone()).unwrap_or_default();
         let count = rows.len();
@@ -192,10 +192,10 @@ impl Checker<'_> {
     }
 
     fn parked(&self) -> BTreeSet<String> {
-        self.cloud.dead_letters.iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
+        self.cloud.letters.iter().map(|letter| letter["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Checks that every event reached every queue that takes it, whole, and the first arrivals of a group in order.
+    /// Every event is in every queue that takes it, whole, and the first arrivals of a group in keeping order.
     fn queue(
         &mut self,
         queue: &FifoQueue,
@@ -242,14 +242,14 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks that the views are those of the same rows applied once, in order, without faults.
+    /// The views are those of the rows, once, in order, without faults.
     fn views(&mut self, kept: &[KeptEvent]) {
         let orders = &queues()[0];
         let mut expected: BTreeMap<&str, View> = BTreeMap::new();
         for kept in kept.iter().filter(|kept| orders.takes(kept.event.event_type.name())) {
             expected.entry(kept.stored.row.key.pk.as_str()).or_default().merge(View::of(&kept.event));
         }
-        // A rebuild reads its events with the changed mapping.
+        // What a rebuild read it read with the changed mapping.
         for kept in kept.iter().filter(|kept| self.ledger.rebuilt.contains(&kept.stored.row.key)) {
             let remapped = remapped(&kept.stored.row.key);
             expected
@@ -280,13 +280,13 @@ impl Checker<'_> {
     }
 }
 
-/// Returns an event as a queue takes it: without its data when it is too long.
+/// An event as a queue takes it: without its data when it is too long.
 pub(crate) fn sendable(event: &Event) -> String {
     let whole = event.to_json().unwrap();
     if whole.len() <= MESSAGE_BYTES_MAX { whole } else { event.without_data().to_json().unwrap() }
 }
 
-/// Reads a row as the functions do.
+/// A row as the functions read it.
 pub(crate) fn stored(item: &JsonItem) -> Option<StoredRow> {
     let record = json!({"Records": [{"eventName": "INSERT", "dynamodb": {"NewImage": item}}]});
     let mut batch: StreamBatch = serde_json::from_value(record).unwrap();
@@ -297,12 +297,12 @@ fn hash(item: &JsonItem) -> Option<Hash> {
     STANDARD.decode(item.get("hash")?["B"].as_str()?).ok()?.try_into().ok()
 }
 
-/// Returns the event rows in the order in which they were written.
+/// The event rows, in the order in which they were written.
 pub(crate) fn events(cloud: &Cloud) -> impl Iterator<Item = &JsonItem> {
     cloud.insertions.iter().map(|change| &change.item).filter(|item| string(item, "kind") == "event")
 }
 
-/// Finds bodies: in the row, in chunks, or in another row.
+/// Where bodies lie: in the row, in chunks, or in another row.
 pub(crate) struct Bodies<'a>(HashMap<(&'a str, &'a str), &'a JsonItem>);
 
 impl<'a> Bodies<'a> {
@@ -312,7 +312,7 @@ impl<'a> Bodies<'a> {
         Bodies(items.map(|item| ((string(item, "pk"), string(item, "sk")), item)).collect())
     }
 
-    /// Returns a row's body as it was received.
+    /// A row's body as it was received.
     pub(crate) fn body(&self, item: &JsonItem) -> Option<Vec<u8>> {
         if let Some(sk) = item.get("body_of") {
             let holder = self.0.get(&(string(item, "pk"), sk["S"].as_str()?))?;
@@ -329,7 +329,7 @@ fn inline(item: &JsonItem) -> Option<Vec<u8>> {
     STANDARD.decode(item.get("body")?["B"].as_str()?).ok()
 }
 
-/// Returns true if the kept bytes are the sent ones, except for values that the row names as redacted.
+/// Whether the kept bytes are the sent ones, but for what the row says was cut.
 fn same(kept: &[u8], sent: &[u8], whole: bool) -> bool {
     if whole {
         return kept == sent;
@@ -341,7 +341,7 @@ fn same(kept: &[u8], sent: &[u8], whole: bool) -> bool {
     rest = after.to_owned();
     for piece in pieces {
         let Some(at) = rest.find(piece) else { return false };
-        // A redacted value is short: nothing else may be missing.
+        // A cut value is short: nothing else may be missing.
         if at > 400 {
             return false;
         }
@@ -356,7 +356,7 @@ fn signed(sending: &Sending) -> Option<String> {
     sending.signed_at.clone().or(sample)
 }
 
-/// Returns a sort key without the suffix that distinguishes further rows of one identity.
+/// A sort key without what tells further rows of one identity apart.
 fn base(sk: &str) -> &str {
     let Some((name, variant)) = sk.rsplit_once('~').filter(|(name, _)| !name.ends_with('/')) else { return sk };
     let is_variant = match variant.as_bytes().first() {
@@ -368,7 +368,7 @@ fn base(sk: &str) -> &str {
     if is_variant { name } else { sk }
 }
 
-/// Returns the id in a canonical event, whose characters need no escape.
+/// The id in a canonical event, whose characters need no escape.
 pub(crate) fn id_of(body: &str) -> &str {
     let start = body.find("\"id\":\"").map_or(0, |at| at + 6);
     body[start..].split('"').next().unwrap_or_default()

@@ -1,13 +1,13 @@
-//! Faults at steps: drawn from a seed, or a list that can be repeated and shortened.
+//! What goes wrong, where: drawn from a seed, or a list to be repeated and shortened.
 //!
-//! A step is an actor and the number of its step, not a number over the whole run: leaving one order or one fault out
-//! does not change the steps of the others.
+//! A point is an actor and the number of its step, not a number over the whole run: taking one order or one fault out
+//! leaves the points of all others what they were.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::random::{Random, mix};
 
-/// Whoever takes a step at which something can go wrong.
+/// Who takes a step at which something can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Actor {
     /// A receiver that answers this delivery.
@@ -29,32 +29,32 @@ pub enum Actor {
 /// A step of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActorStep {
-    /// The actor.
+    /// Whose.
     pub actor: Actor,
-    /// The number of its step, from 0.
+    /// Which, from 0.
     pub step: u64,
 }
 
-/// A fault.
+/// What goes wrong there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The service fails and does nothing.
     ErrorBefore,
     /// The service does it, then fails.
     ErrorAfter,
-    /// The service throttles.
+    /// The service refuses for the rate.
     Throttle,
-    /// The connection breaks before the request arrives.
+    /// The connection breaks before the request is there.
     ResetBefore,
     /// The service does it and the answer is lost.
     AnswerLost,
-    /// Nothing happens, and there is no answer.
+    /// Nothing happens, and nobody says so.
     TimeOutBefore,
     /// The service does it and never answers.
     TimeOutAfter,
     /// The service does it long after the caller has given up.
     EffectLate,
-    /// The process dies before the request arrives.
+    /// The process dies before the request is there.
     CrashBefore,
     /// The process dies when the service has done it.
     CrashAfter,
@@ -79,12 +79,12 @@ pub enum Fault {
 pub enum Step {
     /// A network call; of a batch or of one thing.
     Call {
-        /// True if its entries can fail one by one.
+        /// Whether its entries can fail one by one.
         batch: bool,
     },
-    /// The relay gets a stream batch.
+    /// A stream batch is handed over.
     StreamBatch,
-    /// The orders function gets a queue batch.
+    /// A queue batch is handed over.
     QueueBatch,
     /// A time at which a service could go down.
     Outage,
@@ -106,7 +106,7 @@ const STREAM: &[Fault] = &[Fault::CheckpointLost, Fault::RecordsLate, Fault::Sha
 const QUEUE: &[Fault] = &[Fault::DeleteLost, Fault::FunctionTimeOut];
 
 impl Fault {
-    /// Returns every fault that can be drawn.
+    /// Every fault that can be drawn.
     pub fn all() -> BTreeSet<Fault> {
         let drawn = [CALL, STREAM, QUEUE].concat();
         drawn.into_iter().chain([Fault::PartlyFailed, Fault::Outage]).collect()
@@ -123,14 +123,14 @@ impl Fault {
     }
 }
 
-/// The origin of faults.
+/// Where faults come from.
 #[derive(Debug, Clone)]
 pub enum FaultPlan {
     /// Nothing goes wrong.
     None,
-    /// Faults drawn from the seed.
+    /// One step in so many goes wrong.
     Seeded {
-        /// One in this number of steps has a fault.
+        /// One in so many.
         one_in: usize,
     },
     /// These and no others.
@@ -145,7 +145,7 @@ pub struct Faults {
     steps: BTreeMap<Actor, u64>,
     /// Nothing goes wrong any more.
     pub calm: bool,
-    /// The faults so far.
+    /// What went wrong so far.
     pub applied: BTreeMap<ActorStep, Fault>,
 }
 
@@ -155,7 +155,7 @@ impl Faults {
         Faults { plan, seed, steps: BTreeMap::new(), calm: false, applied: BTreeMap::new() }
     }
 
-    /// Returns the fault of an actor's next step, if any, and the random numbers for it.
+    /// What goes wrong at an actor's next step, and the numbers that belong to it.
     pub fn next(&mut self, actor: Actor, step: Step) -> (Option<Fault>, Random) {
         let number = self.steps.entry(actor).or_default();
         let point = ActorStep { actor, step: *number };
@@ -176,7 +176,7 @@ impl Faults {
         (drawn, Random::new(mix(self.seed, number_of(point)), "details"))
     }
 
-    /// Returns the number of steps that each actor took.
+    /// How many steps each actor took.
     pub fn steps(&self) -> &BTreeMap<Actor, u64> {
         &self.steps
     }

@@ -1,4 +1,4 @@
-//! One run: a seed, a workload, a plan of faults, and the outcome.
+//! One run: a seed, a workload, a plan of faults, and what became of it all.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,25 +18,25 @@ use crate::world::SimulatedWorld;
 /// A service can go down this often in a run.
 const OUTAGES_MAX: u64 = 8;
 
-/// All work has to be done this long after the last fault.
+/// Everything has to be where it belongs this long after the last fault.
 const DRAIN_MS_MAX: u64 = 23 * 60 * 60 * 1_000;
 
-/// Options of a run.
+/// What to run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The seed: everything follows from it.
     pub seed: u64,
-    /// The size and kind of the workload.
+    /// What is sent.
     pub shape: WorkloadShape,
-    /// The faults to apply.
+    /// What goes wrong.
     pub plan: FaultPlan,
-    /// Keep the trace's text.
+    /// Whether to keep the trace's text.
     pub with_trace: bool,
-    /// Keep every table call.
+    /// Whether to keep every table call.
     pub with_table_calls: bool,
 }
 
-/// The outcome of a run.
+/// What became of a run.
 #[derive(Debug)]
 pub struct RunOutcome {
     /// The seed.
@@ -51,9 +51,9 @@ pub struct RunOutcome {
     pub calls: u64,
     /// Processes that died.
     pub crashes: u64,
-    /// The number of faults by kind.
+    /// What went wrong.
     pub faults: BTreeMap<Fault, u64>,
-    /// The fault at each step that had one.
+    /// What went wrong, point by point.
     pub applied: BTreeMap<ActorStep, Fault>,
     /// The steps of each actor.
     pub steps: BTreeMap<Actor, u64>,
@@ -63,23 +63,23 @@ pub struct RunOutcome {
     pub deduplicated: u64,
     /// A hash of everything that happened.
     pub trace_hash: u64,
-    /// The trace's text, if it was kept.
+    /// What happened, where it was wanted.
     pub trace: Vec<String>,
-    /// The violations.
+    /// What should not have.
     pub violations: Vec<Violation>,
-    /// Every table call, if they were kept.
+    /// Every table call, where they were wanted.
     pub table_calls: Vec<(ServiceCall, TableAnswer)>,
 }
 
 impl Options {
-    /// Returns a seed's options, with a fault at every other step on the even seeds: a mistake that shows only after
-    /// several faults in a row shows here.
+    /// A seed's run in which every other step goes wrong on the even seeds: where several faults in a row are needed
+    /// before a mistake shows, it shows here.
     pub fn harsh(seed: u64, orders: u64) -> Self {
         let usual = Options::seeded(seed, orders);
         if seed.is_multiple_of(2) { Options { plan: FaultPlan::Seeded { one_in: 2 }, ..usual } } else { usual }
     }
 
-    /// Returns a seed's usual options.
+    /// A seed's usual run.
     pub fn seeded(seed: u64, orders: u64) -> Self {
         let one_in = *Random::new(seed, "density").pick(&[3, 6, 14, 25, 60]);
         Options {
@@ -92,7 +92,7 @@ impl Options {
     }
 }
 
-/// Runs the functions over the simulated services and checks the result.
+/// Runs.
 pub fn run(options: &Options) -> RunOutcome {
     let workload = Workload::new(options.seed, &options.shape);
     let time = VirtualTime::default();
@@ -167,7 +167,7 @@ fn outcome(seed: u64, cloud: &Cloud, ledger: &crate::world::Ledger, violations: 
     }
 }
 
-/// Converts a length to a count.
+/// A length as a count.
 pub fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap()
 }

@@ -11,11 +11,11 @@ const RUNS_MAX: usize = 400;
 /// A shorter run that fails like a failing one.
 #[derive(Debug)]
 pub struct Shortest {
-    /// The options that show it again.
+    /// What to run to see it again.
     pub options: Options,
-    /// Its outcome, with the trace.
+    /// What became of it, with its trace.
     pub outcome: RunOutcome,
-    /// The number of runs that it took.
+    /// How many runs it took.
     pub runs: usize,
 }
 
@@ -47,7 +47,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Returns the shortest part of a list with which it still fails: leaves out halves, then quarters, down to one.
+    /// The fewest of a list with which it still fails: halves are left out, then quarters, down to single ones.
     fn fewest<T: Copy + Ord>(&mut self, list: Vec<T>, with: impl Fn(&mut Options, &[T])) -> BTreeSet<T> {
         let mut kept = list;
         let mut size = kept.len().div_ceil(2);
