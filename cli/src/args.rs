@@ -3,9 +3,9 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
-use crate::commands::Command;
+use crate::commands;
 use crate::terminal::error::{EXIT_CODES, Error};
 
 /// Look up, send and follow the webhooks of a hookmill stack, with your own AWS credentials.
@@ -17,7 +17,7 @@ pub struct Cli {
     pub global: Global,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: commands::Command,
 }
 
 /// The options that every command has.
@@ -54,8 +54,65 @@ impl Cli {
         if words.len() < 2 {
             words.push("--help".into());
         }
-        Cli::from_arg_matches(&Cli::command().try_get_matches_from(words)?)
+        Cli::from_arg_matches(&command().try_get_matches_from(words)?)
     }
+}
+
+/// Examples by command: a command's path, then its lines, indented.
+const EXAMPLES: &str = include_str!("../examples.txt");
+
+/// Help is no wider than this, however wide the terminal is.
+const HELP_WIDTH_MAX: usize = 100;
+
+/// Returns the command tree with its examples.
+pub fn command() -> Command {
+    with_examples(Cli::command().max_term_width(HELP_WIDTH_MAX), "")
+}
+
+fn with_examples(command: Command, path: &str) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+    let examples = examples(path);
+    let command = if examples.is_empty() {
+        command
+    } else {
+        command.after_help(format!("Examples:\n  {}", examples.join("\n  ")))
+    };
+    names.iter().fold(command, |command, name| {
+        let path = format!("{path} {name}");
+        command.mut_subcommand(name, |inner| with_examples(inner, path.trim_start()))
+    })
+}
+
+fn examples(path: &str) -> Vec<&'static str> {
+    let lines = EXAMPLES.lines().skip_while(|line| path.is_empty() || *line != path).skip(1);
+    lines.take_while(|line| line.starts_with("  ")).map(str::trim_start).collect()
+}
+
+/// Returns the help of all commands as Markdown: `docs/reference.md`.
+pub fn reference() -> String {
+    let mut command = command().term_width(HELP_WIDTH_MAX).disable_help_subcommand(true);
+    command.build();
+    let mut pages = vec![
+        "# Reference".to_owned(),
+        "The help of every command, written by `UPDATE_REFERENCE=1 cargo test -p hookmill --lib reference`.".to_owned(),
+        "The options under *Stack and output* belong to every command and are shown once.".to_owned(),
+    ];
+    describe(command, &mut pages);
+    pages.join("\n\n") + "\n"
+}
+
+fn describe(command: Command, pages: &mut Vec<String>) {
+    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    let is_root = !name.contains(' ');
+    let mut shown = if is_root {
+        command.clone()
+    } else {
+        command.clone().mut_args(|arg| if arg.is_global_set() || arg.get_id() == "help" { arg.hide(true) } else { arg })
+    };
+    let help = shown.render_long_help().to_string();
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    pages.push(format!("## {name}\n\n```text\n{}\n```", help.join("\n").trim_end()));
+    command.get_subcommands().cloned().for_each(|inner| describe(inner, pages));
 }
 
 /// Makes `--local 4575` into `--local=4575`. To clap a value that may be left out has to stand behind a `=`, or every
@@ -149,6 +206,56 @@ mod tests {
         assert_eq!(parse("hookmill --local doctor").unwrap(), Some(4566));
         assert_eq!(parse("hookmill events show 4575 --local").unwrap(), Some(4566));
         assert!(parse("hookmill --local 99999 doctor").is_err());
+    }
+
+    #[test]
+    fn the_reference_is_the_tools_own_help() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference.md");
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(path, reference()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == reference(), "docs/reference.md is not the tool's help: UPDATE_REFERENCE=1 rewrites it");
+    }
+
+    #[test]
+    fn every_command_has_examples_that_can_be_typed() {
+        let mut paths = Vec::new();
+        let mut rest = vec![(String::new(), Cli::command())];
+        while let Some((path, command)) = rest.pop() {
+            let inner = command.get_subcommands().cloned();
+            rest.extend(inner.map(|inner| (format!("{path} {}", inner.get_name()).trim().to_owned(), inner)));
+            if !command.is_subcommand_required_set() {
+                paths.push(path);
+            }
+        }
+        for path in &paths {
+            let examples = examples(path);
+            assert!(!examples.is_empty(), "{path} has no example in examples.txt");
+            for example in examples {
+                let words = example.split(' ').map(|word| OsString::from(word.trim_matches('\'')));
+                assert!(example.starts_with(&format!("hookmill {path}")), "{example}");
+                let read = Cli::from_words(words);
+                assert!(read.is_ok(), "{example}: {}", read.unwrap_err());
+            }
+        }
+        let headings = EXAMPLES.lines().filter(|line| !line.starts_with([' ', '#']));
+        headings.for_each(|path| assert!(paths.contains(&path.to_owned()), "examples.txt: there is no command {path}"));
+    }
+
+    #[test]
+    fn help_fits_the_terminal_and_breaks_no_word() {
+        let mut command = command().term_width(80);
+        command.build();
+        let mut rest = vec![command];
+        while let Some(mut command) = rest.pop() {
+            rest.extend(command.get_subcommands().cloned());
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = command.render_long_help().to_string();
+            for line in help.lines().filter(|line| !examples.contains(line.trim())) {
+                assert!(line.chars().count() <= 80 || !line.trim_start().contains(' '), "{line}");
+            }
+        }
     }
 
     #[test]

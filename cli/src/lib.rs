@@ -10,8 +10,6 @@ pub mod work;
 pub mod stack;
 pub mod terminal;
 
-use clap::CommandFactory;
-
 pub use args::Cli;
 pub use stack::context::Context;
 pub use terminal::error::{Error, Exit};
@@ -20,7 +18,7 @@ pub use terminal::output::Output;
 /// Carries out one command line.
 pub async fn run(cli: Cli, output: Output) -> Result<Exit, Error> {
     if let commands::Command::Completions(args) = &cli.command {
-        return commands::completions::run(args, Cli::command(), &output);
+        return commands::completions::run(args, args::command(), &output);
     }
     if let commands::Command::Trigger(args) = &cli.command
         && args.lists()

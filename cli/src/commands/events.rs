@@ -150,7 +150,7 @@ impl EventLine {
 
     /// The line's cells.
     pub fn cells(&self, paint: Paint) -> Vec<String> {
-        vec![self.received.clone(), self.event_type.to_owned(), marks(&self.marks, paint), self.id.clone()]
+        vec![paint.time(&self.received), self.event_type.to_owned(), marks(&self.marks, paint), self.id.clone()]
     }
 }
 

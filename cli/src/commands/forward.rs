@@ -24,7 +24,7 @@ use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::sources::{SourceArgs, SourceName, chosen};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_told;
-use crate::terminal::output::{Output, Paint};
+use crate::terminal::output::{Output, Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span};
 
 pub mod position;
@@ -468,7 +468,10 @@ fn text(line: &ForwardedLine, paint: Paint) -> String {
     let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
     let cut = if line.cut.is_empty() { String::new() } else { format!("  cut: {}", line.cut.join(", ")) };
     let event = &line.event;
-    format!("{}  {:<22}  {}  {told}{}{reason}", paint.dim(&event.received), event.event_type, event.id, paint.odd(&cut))
+    let received = paint.dim(&paint.hour(&event.received));
+    let others = "00:00:00".len() + 2 + 22 + 4 + visible(&told) + visible(&cut) + visible(&reason);
+    let id = paint.id(&event.id, others);
+    format!("{received}  {:<22}  {id}  {told}{}{reason}", event.event_type, paint.odd(&cut))
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl RefusedLine {
     /// The line's cells.
     pub fn cells(&self, paint: Paint) -> Vec<String> {
         vec![
-            self.received.clone(),
+            paint.time(&self.received),
             format!("{}/{}", self.provider, self.named.as_ref().unwrap_or(&self.source)),
             self.slot.clone(),
             paint.odd(&self.reason),

@@ -7,10 +7,13 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::terminal::error::{Error, Exit};
+use crate::terminal::time::ago;
 
 /// Progress is told from here on, and on no terminal only this often.
 const QUIET: Duration = Duration::from_secs(1);
@@ -27,10 +30,12 @@ pub struct Output {
     notes: Sink,
 }
 
-/// Colour, where the reader is a terminal that wants it.
+/// What the reader's terminal shows: colour where it wants it, its width, and times and ids as people read them. Where
+/// the reader is not a terminal, text is plain, whole and in UTC.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint {
     on: bool,
+    width: Option<usize>,
 }
 
 /// A count that is told while it grows.
@@ -50,7 +55,11 @@ impl Output {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Output {
             json,
-            paint: Paint { on: wanted && !json && std::io::stdout().is_terminal() },
+            paint: Paint {
+                on: wanted && !json && std::io::stdout().is_terminal(),
+                width: if json { None } else { terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)) }
+                    .filter(|_| std::io::stdout().is_terminal()),
+            },
             terminal: std::io::stderr().is_terminal(),
             results: Mutex::new(Box::new(std::io::stdout())),
             notes: Mutex::new(Box::new(std::io::stderr())),
@@ -59,8 +68,15 @@ impl Output {
 
     /// Other streams, without colour.
     pub fn to(json: bool, results: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
-        let paint = Paint { on: false };
+        let paint = Paint::PLAIN;
         Output { json, paint, terminal: false, results: Mutex::new(results), notes: Mutex::new(notes) }
+    }
+
+    /// The same, as to a terminal of a width.
+    #[must_use]
+    pub fn of_width(mut self, width: usize) -> Self {
+        self.paint.width = Some(width);
+        self
     }
 
     /// Nobody listens.
@@ -163,7 +179,37 @@ impl Drop for Progress<'_> {
 
 impl Paint {
     /// No colour at all.
-    pub const PLAIN: Paint = Paint { on: false };
+    pub const PLAIN: Paint = Paint { on: false, width: None };
+
+    /// A row's time: how long ago it was, or in local time.
+    pub fn time(self, utc: &str) -> String {
+        self.for_people(utc, |at| ago(at, Timestamp::now(), &TimeZone::system()))
+    }
+
+    /// A row's time in full: local time, and how long ago it was.
+    pub fn moment(self, utc: &str) -> String {
+        self.for_people(utc, |at| {
+            let local = at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+            format!("{local}, {}", ago(at, Timestamp::now(), &TimeZone::system()))
+        })
+    }
+
+    /// The hour, minute and second of a row's time, for what is followed as it comes.
+    pub fn hour(self, utc: &str) -> String {
+        self.for_people(utc, |at| at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string())
+    }
+
+    fn for_people(self, utc: &str, text: impl FnOnce(Timestamp) -> String) -> String {
+        match (self.width, utc.parse::<Timestamp>()) {
+            (Some(_), Ok(at)) => text(at),
+            (None, _) | (_, Err(_)) => utc.to_owned(),
+        }
+    }
+
+    /// An id on a line of its own beside so much other text; shortened in the middle where the terminal has no room.
+    pub fn id(self, id: &str, others: usize) -> String {
+        self.width.map_or_else(|| id.to_owned(), |width| shortened(id, width.saturating_sub(others).max(COLUMN_MIN)))
+    }
 
     /// Names and headings.
     pub fn bold(self, text: &str) -> String {
@@ -195,13 +241,59 @@ impl Paint {
     }
 }
 
-/// Rows in columns, each as wide as its widest cell, under a heading.
+/// A column is not made narrower than this, even if the table does not fit.
+const COLUMN_MIN: usize = 12;
+
+/// Makes the widest columns narrower until the table fits. Coloured cells stay whole: they are words.
+fn narrow(widths: &mut [usize], width: usize, rows: &[Vec<String>]) {
+    let coloured = |column: usize| rows.iter().filter_map(|row| row.get(column)).any(|cell| cell.contains('\u{1b}'));
+    let fixed: Vec<bool> = (0..widths.len()).map(coloured).collect();
+    let gaps = 2 * widths.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > width {
+        let open = widths.iter_mut().zip(&fixed).filter(|(width, fixed)| !**fixed && **width > COLUMN_MIN);
+        let Some((widest, _)) = open.max_by_key(|(width, _)| **width) else { return };
+        *widest -= 1;
+    }
+}
+
+/// Folds a row's cells to their columns' widths: sentences onto further lines, anything else is shortened in the middle.
+fn folded(row: &[String], widths: &[usize]) -> Vec<Vec<String>> {
+    let cell = |(cell, width): (&String, &usize)| match visible(cell) > *width {
+        false => vec![cell.clone()],
+        true if cell.contains(' ') => wrapped(cell, *width),
+        true => vec![shortened(cell, *width)],
+    };
+    let cells: Vec<Vec<String>> = row.iter().zip(widths).map(cell).collect();
+    let height = cells.iter().map(Vec::len).max().unwrap_or_default();
+    let line = |at: usize| cells.iter().map(|cell| cell.get(at).cloned().unwrap_or_default()).collect();
+    (0..height).map(line).collect()
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').map(|word| shortened(word, width)) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => *line += &format!(" {word}"),
+            Some(_) | None => lines.push(word),
+        }
+    }
+    lines
+}
+
+/// Rows in columns, each as wide as its widest cell, under a heading; no wider than the terminal.
 pub fn table(heading: &[&str], rows: &[Vec<String>], paint: Paint) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| visible(cell));
         cells.chain(heading.get(column).map(|name| visible(name))).max().unwrap_or_default()
     };
-    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let rows: Vec<Vec<String>> = match paint.width {
+        Some(width) => {
+            narrow(&mut widths, width, rows);
+            rows.iter().flat_map(|row| folded(row, &widths)).collect()
+        }
+        None => rows.to_vec(),
+    };
     let line = |cells: &mut dyn Iterator<Item = String>| {
         let padded = cells.zip(&widths).map(|(cell, width)| {
             let gap = " ".repeat(width.saturating_sub(visible(&cell)));
@@ -245,7 +337,7 @@ pub fn shortened(text: &str, width: usize) -> String {
 }
 
 /// Characters that take room: not those of colour.
-fn visible(text: &str) -> usize {
+pub fn visible(text: &str) -> usize {
     let mut colour = false;
     let counts = |character: char| {
         let starts = character == '\u{1b}';
@@ -261,8 +353,50 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tables_fit_the_terminal() {
+        let id = "scalev/main/250130JQHFZG/order.created/event_vGEG4O82yXgVz28ilJtUwZPw".repeat(2);
+        let sentence =
+            "no key matches, which is a sentence that goes on for rather longer than there is room for it here";
+        let rows = [
+            vec!["2 min ago".to_owned(), id.clone(), sentence.to_owned()],
+            vec!["3 h ago".to_owned(), "short".to_owned(), "x".to_owned()],
+        ];
+        for width in [80, 100, 120] {
+            let paint = Paint { on: false, width: Some(width) };
+            let text = table(&["received", "event", "why"], &rows, paint);
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            assert!(text.contains("scalev/main/") && text.contains("wZPw") && text.contains(ELLIPSIS), "{text}");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            assert!(sentence.split(' ').all(|word| words.contains(&word)), "{text}");
+        }
+        assert!(table(&["received", "event", "why"], &rows, Paint::PLAIN).contains(&id));
+    }
+
+    #[test]
+    fn people_read_how_long_ago_and_programs_utc() {
+        let utc = "2026-01-01T00:00:00.000Z";
+        let (paint, at): (_, Timestamp) = (Paint { on: false, width: Some(80) }, utc.parse().unwrap());
+        for (later, text) in [(5, "5 s ago"), (120, "2 min ago"), (7_300, "2 h ago"), (100_000, "2026-01-01 00:00")] {
+            let now = Timestamp::from_second(at.as_second() + later).unwrap();
+            assert_eq!(ago(at, now, &TimeZone::UTC), text);
+        }
+        assert_eq!(Paint::PLAIN.time(utc), utc);
+        assert_eq!(Paint::PLAIN.moment(utc), utc);
+        assert!(!paint.time(utc).contains('Z') && paint.moment(utc).len() > paint.time(utc).len());
+        assert_eq!(paint.time("–"), "–");
+    }
+
+    #[test]
+    fn counts_have_their_numbers() {
+        assert_eq!(counted(1, "delivery"), "1 delivery");
+        assert_eq!(counted(2, "delivery"), "2 deliveries");
+        assert_eq!(counted(0, "event"), "0 events");
+        assert_eq!(counted_with(1, "event", ("is", "are")), "1 event is");
+    }
+
+    #[test]
     fn columns_are_as_wide_as_what_is_seen() {
-        let red = Paint { on: true }.bad("no");
+        let red = Paint { on: true, ..Paint::PLAIN }.bad("no");
         let rows = [vec!["1".to_owned(), red.clone(), "x".to_owned()], vec!["22".into(), "yes".into(), String::new()]];
         let text = table(&["n", "ok", ""], &rows, Paint::PLAIN);
         assert_eq!(text, format!("n   ok\n1   {red}   x\n22  yes"));

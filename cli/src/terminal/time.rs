@@ -105,6 +105,16 @@ impl FromStr for Span {
     }
 }
 
+/// A point in time for people: how long ago within a day, else in local time.
+pub fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    match now.as_second() - at.as_second() {
+        seconds @ 0..60 => format!("{seconds} s ago"),
+        seconds @ 60..3_600 => format!("{} min ago", seconds / 60),
+        seconds @ 3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+    }
+}
+
 /// A time as text, as rows have it.
 pub fn instant(ms: i64) -> String {
     edge::keep::item::instant(ms)

@@ -168,7 +168,7 @@ fn text(shown: &Shown, paint: Paint) -> String {
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<12}"))));
     row("type", shown.line.event_type);
     row("provider's", &shown.line.providerevent);
-    row("received", &shown.line.received);
+    row("received", &paint.moment(&shown.line.received));
     row("happened", shown.line.time.as_deref().unwrap_or("not told"));
     row("marks", &marks(&shown.line.marks, paint));
     if let Some(delivery) = &shown.delivery {

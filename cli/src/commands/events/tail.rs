@@ -17,7 +17,7 @@ use crate::stack::history::fetch;
 use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::sources::{SourceArgs, SourceName, chosen};
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::Paint;
+use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span, instant};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
@@ -159,5 +159,7 @@ async fn look_and_tell(
 /// Wide enough for nearly every type and mark, since a tail cannot know what comes.
 fn line(line: &EventLine, paint: Paint) -> String {
     let marks = if line.marks.is_empty() { String::new() } else { format!("  {}", super::marks(&line.marks, paint)) };
-    format!("{}  {:<22}  {}{marks}", paint.dim(&line.received), line.event_type, line.id)
+    let others = "00:00:00".len() + 2 + 22 + 2 + visible(&marks);
+    let id = paint.id(&line.id, others);
+    format!("{}  {:<22}  {id}{marks}", paint.dim(&paint.hour(&line.received)), line.event_type)
 }

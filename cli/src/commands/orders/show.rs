@@ -159,8 +159,8 @@ fn cells(moment: &Moment, paint: Paint) -> Vec<String> {
     let all: Vec<&str> = moment.line.marks.iter().copied().chain(own).collect();
     let (current, told) = moment.fields;
     vec![
-        received.clone(),
-        time.clone().unwrap_or_else(|| "–".to_owned()),
+        paint.time(received),
+        time.as_deref().map(|time| paint.time(time)).unwrap_or_else(|| "–".to_owned()),
         (*event_type).to_owned(),
         marks(&all, paint),
         if told > 0 { format!("{current} of {told}") } else { "–".to_owned() },

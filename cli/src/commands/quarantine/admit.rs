@@ -154,7 +154,7 @@ fn text(line: &AdmittedLine, paint: Paint) -> String {
         _ => outcome,
     };
     let told = [line.id.as_deref(), line.reason.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("  ");
-    format!("{outcome}  {}  {}  {told}", line.received, line.name)
+    format!("{outcome}  {}  {}  {told}", paint.time(&line.received), line.name)
 }
 
 fn summary(counts: &BTreeMap<&'static str, usize>, all: usize, yes: bool) -> String {

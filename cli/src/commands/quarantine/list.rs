@@ -63,7 +63,14 @@ impl CheckedLine {
     fn cells(&self, paint: Paint) -> Vec<String> {
         let now = if self.passes == Some(true) { paint.good(&self.now) } else { paint.odd(&self.now) };
         let named = self.line.named.as_deref().unwrap_or("–").to_owned();
-        vec![self.line.received.clone(), self.name.clone(), named, self.line.reason.clone(), self.kept.to_owned(), now]
+        vec![
+            paint.time(&self.line.received),
+            self.name.clone(),
+            named,
+            self.line.reason.clone(),
+            self.kept.to_owned(),
+            now,
+        ]
     }
 }
 

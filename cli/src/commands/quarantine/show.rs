@@ -100,7 +100,7 @@ fn text(shown: &Shown, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&shown.line.name)];
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<9}"))));
     let line = &shown.line;
-    row("received", &line.line.received);
+    row("received", &paint.moment(&line.line.received));
     line.line.named.iter().for_each(|named| row("called", named));
     row("reason", &line.line.reason);
     row("now", &line.now);
