@@ -15,6 +15,7 @@ use crate::terminal::output::{Paint, table};
 pub mod list;
 pub mod show;
 pub mod tail;
+pub mod unkept;
 
 /// Commands about events.
 #[derive(Debug, Subcommand)]

@@ -10,12 +10,13 @@ use std::time::Duration;
 use clap::Args;
 use webhook::claim::EventKey;
 
+use super::unkept::{self, Unkept};
 use super::{EventFilter, EventLine};
 use crate::args::at_least_one;
 use crate::stack::context::Context;
 use crate::stack::history::fetch;
 use crate::stack::index::{Entry, Order, Walk};
-use crate::stack::sources::{SourceArgs, SourceName, chosen};
+use crate::stack::sources::{ProviderName, SourceArgs, SourceName, chosen};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span, instant};
@@ -39,6 +40,9 @@ pub struct TailArgs {
     /// Begin with what was received within this long
     #[arg(long, value_name = "SPAN")]
     pub since: Option<Span>,
+    /// Also refused deliveries, and repeats, which are read in the receivers' logs and show some seconds late
+    #[arg(long)]
+    pub all: bool,
     /// How often to look
     #[arg(long, value_name = "SPAN", default_value = "2s")]
     pub every: Span,
@@ -114,11 +118,16 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
             tail
         }
     };
+    let begin_ms = args.since.map_or(CLOCKS_MS, Span::ms);
+    let mut unkept = Unkept::new(now_ms.saturating_sub(begin_ms));
+    if args.all && args.since.is_none() {
+        unkept.look(context, &sources, everywhere(args)).await?;
+    }
     let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
     context.output.note(&format!("Following {}; Ctrl-C ends it.", names.join(", ")));
     let (mut told, mut failures) = (0, 0);
     loop {
-        match look_and_tell(context, args, &mut tail, &sources, &mut told).await {
+        match look_and_tell(context, args, (&mut tail, &mut unkept), &sources, &mut told).await {
             Ok(true) => return Ok(Exit::Ok),
             Ok(false) => failures = 0,
             Err(error) if error.exit == Exit::Service && failures < FAILURES_MAX => {
@@ -136,7 +145,7 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
 async fn look_and_tell(
     context: &Context,
     args: &TailArgs,
-    tail: &mut Tail,
+    (tail, unkept): (&mut Tail, &mut Unkept),
     sources: &[SourceName],
     told: &mut usize,
 ) -> Result<bool, Error> {
@@ -153,7 +162,22 @@ async fn look_and_tell(
         // Only now: what could not be fetched is looked for again.
         tail.told(some);
     }
+    if !args.all {
+        return Ok(false);
+    }
+    for line in unkept.look(context, sources, everywhere(args)).await? {
+        context.output.tell(&line, unkept::text)?;
+        *told += 1;
+        if args.count.is_some_and(|count| *told >= count) {
+            return Ok(true);
+        }
+    }
     Ok(false)
+}
+
+/// Deliveries to unknown sources are no one source's, so a source that is named has none.
+fn everywhere(args: &TailArgs) -> Option<Option<ProviderName>> {
+    args.sources.source.is_none().then_some(args.sources.provider)
 }
 
 /// Wide enough for nearly every type and mark, since a tail cannot know what comes.
