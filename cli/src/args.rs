@@ -88,33 +88,6 @@ fn examples(path: &str) -> Vec<&'static str> {
     lines.take_while(|line| line.starts_with("  ")).map(str::trim_start).collect()
 }
 
-/// Returns the help of all commands as Markdown: `docs/reference.md`.
-pub fn reference() -> String {
-    let mut command = command().term_width(HELP_WIDTH_MAX).disable_help_subcommand(true);
-    command.build();
-    let mut pages = vec![
-        "# Reference".to_owned(),
-        "The help of every command, written by `UPDATE_REFERENCE=1 cargo test -p hookmill --lib reference`.".to_owned(),
-        "The options under *Stack and output* belong to every command and are shown once.".to_owned(),
-    ];
-    describe(command, &mut pages);
-    pages.join("\n\n") + "\n"
-}
-
-fn describe(command: Command, pages: &mut Vec<String>) {
-    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
-    let is_root = !name.contains(' ');
-    let mut shown = if is_root {
-        command.clone()
-    } else {
-        command.clone().mut_args(|arg| if arg.is_global_set() || arg.get_id() == "help" { arg.hide(true) } else { arg })
-    };
-    let help = shown.render_long_help().to_string();
-    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
-    pages.push(format!("## {name}\n\n```text\n{}\n```", help.join("\n").trim_end()));
-    command.get_subcommands().cloned().for_each(|inner| describe(inner, pages));
-}
-
 /// Makes `--local 4575` into `--local=4575`. To clap a value that may be left out has to stand behind a `=`, or every
 /// command behind a bare `--local` would be its value.
 fn with_port_joined(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -206,16 +179,6 @@ mod tests {
         assert_eq!(parse("hookmill --local doctor").unwrap(), Some(4566));
         assert_eq!(parse("hookmill events show 4575 --local").unwrap(), Some(4566));
         assert!(parse("hookmill --local 99999 doctor").is_err());
-    }
-
-    #[test]
-    fn the_reference_is_the_tools_own_help() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference.md");
-        if std::env::var_os("UPDATE_REFERENCE").is_some() {
-            std::fs::write(path, reference()).unwrap();
-        }
-        let written = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(written == reference(), "docs/reference.md is not the tool's help: UPDATE_REFERENCE=1 rewrites it");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use edge::receive::quarantine::Refused;
+use edge::receive::refused::Refused;
 use serde::Serialize;
 use serde_json::Value;
 use webhook::providers::Provider;
