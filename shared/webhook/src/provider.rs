@@ -17,13 +17,13 @@ use crate::receive::signature::Verified;
 pub struct Provider {
     /// The name in keys, logs and paths.
     pub name: &'static str,
-    /// What it requires of a delivery before anything acts on it.
+    /// Its requirements for a delivery, before anything acts on it.
     pub admission: Admission,
     /// Headers that a reading or a later check of the signature needs.
     pub kept_headers: &'static [&'static str],
-    /// Where bodies carry values that are secrets themselves.
+    /// Places in bodies of values that are secrets themselves.
     pub secrets: &'static [SecretPath],
-    /// How long an equal body without a time is a repeat, in milliseconds.
+    /// The time within which an equal body without a time is a repeat, in milliseconds.
     pub horizon_ms: i64,
     /// Raised with every change of what `mapping` makes of a body.
     pub mapping_version: u32,
@@ -31,9 +31,9 @@ pub struct Provider {
     pub topics: fn() -> Vec<&'static str>,
     /// The name of a readable delivery.
     pub claim: fn(&Verified<'_>, &Value<'_>) -> Claim,
-    /// What a readable delivery says.
+    /// The reading of a readable delivery.
     pub mapping: Mapping,
-    /// How its API tells an order.
+    /// The orders of its API.
     pub snapshots: SnapshotMapping,
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use webhook::signature::Refusal;
 use webhook::source::Merchants;
 
-use crate::sources::{REGISTERED, Registered, Request, texts};
+use crate::sources::{REGISTERED, RawRequest, SampleSource, texts};
 
 /// One byte that picks the source and whether the provider proves the delivery, a line with path and query, lines with
 /// headers, an empty line, the body.
@@ -23,14 +23,14 @@ pub fn admit(data: &[u8]) {
 }
 
 /// A request as a seed.
-pub(crate) fn seed(choice: usize, request: &Request) -> Vec<u8> {
+pub(crate) fn seed(choice: usize, request: &RawRequest) -> Vec<u8> {
     let mut text = format!("{}?{}\n", request.path, request.query);
     request.headers.iter().for_each(|(name, value)| text.push_str(&format!("{name}: {value}\n")));
     let choice = u8::try_from(choice).unwrap();
     [&[choice], text.as_bytes(), b"\n", &request.body].concat()
 }
 
-fn request(data: &[u8]) -> Request {
+fn request(data: &[u8]) -> RawRequest {
     let end = data.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = end.map_or((data, &[][..]), |end| (&data[..end], &data[end + 2..]));
     let head = String::from_utf8_lossy(head);
@@ -39,10 +39,10 @@ fn request(data: &[u8]) -> Request {
     let (path, query) = line.split_once('?').unwrap_or((line, ""));
     let headers = lines.filter_map(|line| line.split_once(": "));
     let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-    Request { path: path.to_owned(), query: query.to_owned(), headers, body: body.to_vec() }
+    RawRequest { path: path.to_owned(), query: query.to_owned(), headers, body: body.to_vec() }
 }
 
-fn check(registered: &Registered, request: &Request, was_proved: bool) {
+fn check(registered: &SampleSource, request: &RawRequest, was_proved: bool) {
     let delivery = request.delivery();
     let admitted = webhook::signature::admit(&registered.provider.admission, &registered.source, &delivery);
     let is_proved = registered.is_proved(request);
@@ -68,8 +68,8 @@ fn check(registered: &Registered, request: &Request, was_proved: bool) {
     }
 }
 
-/// Whether the source accepts the shop that a body names, as far as another reader of JSON can tell.
-fn accepts(registered: &Registered, body: &[u8]) -> Option<bool> {
+/// Returns whether the source accepts the shop that a body names, as far as another reader of JSON can see.
+fn accepts(registered: &SampleSource, body: &[u8]) -> Option<bool> {
     let Merchants::Only(accepted) = &registered.source.merchants else { return Some(true) };
     let body: Value = serde_json::from_slice(body).ok()?;
     let path = if registered.provider.name == "selldone" { "/shop/id" } else { "/merchant_id" };

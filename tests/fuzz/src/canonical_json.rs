@@ -2,7 +2,7 @@
 
 use rquickjs::{CatchResultExt, Context, Function, Runtime};
 use webhook::json::canonical::{Keys, Numbers, candidates, print};
-use webhook::json::{self, Error};
+use webhook::json::{self, JsonError};
 
 thread_local! {
     static ENGINE: Context = engine();
@@ -53,14 +53,14 @@ fn javascript(body: &str) -> Option<[String; 2]> {
 /// A body.
 pub fn canonical_json(data: &[u8]) {
     let Ok(body) = std::str::from_utf8(data) else {
-        assert!(matches!(json::parse(data), Err(Error::NotUtf8 { .. })));
+        assert!(matches!(json::parse(data), Err(JsonError::NotUtf8 { .. })));
         return;
     };
     let document = match json::parse(data) {
         Ok(document) => document,
         // As deep as this, a stack decides what the engine does.
-        Err(Error::TooDeep { .. }) => return,
-        Err(Error::Syntax { .. } | Error::NotUtf8 { .. }) => {
+        Err(JsonError::TooDeep { .. }) => return,
+        Err(JsonError::Syntax { .. } | JsonError::NotUtf8 { .. }) => {
             assert_eq!(javascript(body), None, "JavaScript reads it");
             return;
         }

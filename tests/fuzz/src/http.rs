@@ -1,4 +1,4 @@
-//! What a function URL hands over: taken apart or answered at the door, never anything else.
+//! Requests of a function URL: parsed or rejected with an answer, never anything else.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ const BODY_LIMIT_BYTES: usize = 4_096;
 /// The JSON of a request.
 pub fn http(data: &[u8]) {
     let Ok(request) = serde_json::from_slice::<Request>(data) else { return };
-    // A second reader, which a key that stands twice makes disagree.
+    // A second reader, which a key that occurs twice makes disagree.
     let Ok(json) = serde_json::from_slice::<Value>(data) else { return };
     // Serde takes a list for a struct as well; Lambda sends none.
     let places = ["", "/requestContext", "/requestContext/http"];

@@ -43,7 +43,7 @@ pub use view::view;
 
 /// A target and what it starts from.
 #[derive(Debug, Clone, Copy)]
-pub struct Target {
+pub struct FuzzTarget {
     /// Its name, which is that of its function and of its libFuzzer binary.
     pub name: &'static str,
     /// Panics when a rule is broken.
@@ -55,18 +55,18 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
-    Target { name: "admit", run: admit, bytes_max: 65_536, seeds: seeds::admit },
-    Target { name: "read_scalapay", run: read_scalapay, bytes_max: 4_096, seeds: seeds::read_scalapay },
-    Target { name: "read_scalev", run: read_scalev, bytes_max: 4_096, seeds: seeds::read_scalev },
-    Target { name: "read_selldone", run: read_selldone, bytes_max: 4_096, seeds: seeds::read_selldone },
-    Target { name: "read_shopline", run: read_shopline, bytes_max: 4_096, seeds: seeds::read_shopline },
-    Target { name: "snapshot", run: snapshot, bytes_max: 4_096, seeds: seeds::snapshot },
-    Target { name: "canonical_json", run: canonical_json, bytes_max: 8_192, seeds: seeds::canonical_json },
-    Target { name: "view", run: view, bytes_max: 16_384, seeds: seeds::view },
-    Target { name: "http", run: http, bytes_max: 16_384, seeds: seeds::http },
-    Target { name: "secret", run: secret, bytes_max: 4_096, seeds: seeds::secret },
-    Target { name: "row_decompress", run: row_decompress, bytes_max: 65_536, seeds: seeds::row_decompress },
-    Target { name: "stream_record", run: stream_record, bytes_max: 32_768, seeds: seeds::stream_record },
-    Target { name: "queue_record", run: queue_record, bytes_max: 32_768, seeds: seeds::queue_record },
+pub const TARGETS: [FuzzTarget; 13] = [
+    FuzzTarget { name: "admit", run: admit, bytes_max: 65_536, seeds: seeds::admit },
+    FuzzTarget { name: "read_scalapay", run: read_scalapay, bytes_max: 4_096, seeds: seeds::read_scalapay },
+    FuzzTarget { name: "read_scalev", run: read_scalev, bytes_max: 4_096, seeds: seeds::read_scalev },
+    FuzzTarget { name: "read_selldone", run: read_selldone, bytes_max: 4_096, seeds: seeds::read_selldone },
+    FuzzTarget { name: "read_shopline", run: read_shopline, bytes_max: 4_096, seeds: seeds::read_shopline },
+    FuzzTarget { name: "snapshot", run: snapshot, bytes_max: 4_096, seeds: seeds::snapshot },
+    FuzzTarget { name: "canonical_json", run: canonical_json, bytes_max: 8_192, seeds: seeds::canonical_json },
+    FuzzTarget { name: "view", run: view, bytes_max: 16_384, seeds: seeds::view },
+    FuzzTarget { name: "http", run: http, bytes_max: 16_384, seeds: seeds::http },
+    FuzzTarget { name: "secret", run: secret, bytes_max: 4_096, seeds: seeds::secret },
+    FuzzTarget { name: "row_decompress", run: row_decompress, bytes_max: 65_536, seeds: seeds::row_decompress },
+    FuzzTarget { name: "stream_record", run: stream_record, bytes_max: 32_768, seeds: seeds::stream_record },
+    FuzzTarget { name: "queue_record", run: queue_record, bytes_max: 32_768, seeds: seeds::queue_record },
 ];

@@ -1,4 +1,4 @@
-//! What the orders queue hands over: every message becomes a view or an error, whatever stands in it.
+//! Messages of the orders queue: every message becomes a view or an error, whatever is in it.
 
 use edge::orders::consumer::{QueueBatch, parse_message};
 use webhook::view::View;

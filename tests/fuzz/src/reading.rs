@@ -1,4 +1,4 @@
-//! What it says: a genuine body, whatever it is, has one stable name and reads as one legal event.
+//! Readings: a genuine body, whatever it is, has one stable name and reads as one legal event.
 
 use webhook::claim::{Claim, Decision, EventKey, Existing};
 use webhook::event::Event;
@@ -12,15 +12,13 @@ use webhook::source::{Merchants, Source};
 use webhook::view::View;
 
 use crate::admit::is_hex;
-use crate::sources::{REGISTERED, Registered, Request, SCALAPAY_TIME, SHOPLINE_TIME, texts};
+use crate::sources::{REGISTERED, RawRequest, SCALAPAY_TIME, SHOPLINE_TIME, SampleSource, texts};
+use crate::view::SEPARATOR;
 
 /// When everything here is received.
 pub(crate) const RECEIVED_MS: i64 = 1_767_225_600_000;
 
-/// A byte that no UTF-8 has, between the parts of an input.
-pub(crate) const SEPARATOR: u8 = 0xff;
-
-/// More bodies than this tell nothing new.
+/// More bodies than this show nothing new.
 const BODIES_MAX: usize = 2;
 
 const MARKS: [Option<Mark>; 4] = [None, Some(Mark::Conflict), Some(Mark::Revision), Some(Mark::PossiblyRepeated)];
@@ -48,7 +46,7 @@ pub fn read_shopline(data: &[u8]) {
 /// One byte that picks source and mark, the signed time's text, and bodies, each after a separator.
 fn reading(provider: &str, data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
-    let several: Vec<&Registered> = of_provider(provider);
+    let several: Vec<&SampleSource> = of_provider(provider);
     let choice = usize::from(*choice);
     let registered = several[choice % several.len()];
     let mark = MARKS[choice / several.len() % MARKS.len()];
@@ -65,15 +63,15 @@ fn reading(provider: &str, data: &[u8]) {
     crate::view::laws(&views);
 }
 
-pub(crate) fn of_provider(provider: &str) -> Vec<&'static Registered> {
+pub(crate) fn of_provider(provider: &str) -> Vec<&'static SampleSource> {
     REGISTERED.iter().filter(|registered| registered.provider.name == provider).collect()
 }
 
-/// A row as the edge keeps it; none where the signed text of a body cannot be told.
-pub(crate) fn keep(registered: &Registered, time: &str, body: &[u8]) -> Option<Row> {
+/// Makes a body's row; `None` if the signed text of the body is not certain.
+pub(crate) fn keep(registered: &SampleSource, time: &str, body: &[u8]) -> Option<Row> {
     let provider = registered.provider;
     let source = Source { merchants: Merchants::Any, ..registered.source.clone() };
-    let mut request = Request { body: body.to_vec(), ..Request::default() };
+    let mut request = RawRequest { body: body.to_vec(), ..RawRequest::default() };
     for name in [SHOPLINE_TIME, SCALAPAY_TIME] {
         request.headers.insert(name.to_owned(), time.to_owned());
     }
@@ -130,10 +128,10 @@ fn check_repeat(claim: &Claim, signed_at: Option<&str>) {
 }
 
 /// A body written otherwise under the same signature has the same name.
-fn check_respelled(registered: &Registered, source: &Source, request: &Request, claim: &Claim) {
+fn check_respelled(registered: &SampleSource, source: &Source, request: &RawRequest, claim: &Claim) {
     let document = json::parse(&request.body).unwrap();
     let text = canonical::candidates(&document.root).remove(0);
-    let mut respelled = Request { body: text.into_bytes(), ..request.clone() };
+    let mut respelled = RawRequest { body: text.into_bytes(), ..request.clone() };
     registered.prove(&mut respelled);
     assert_eq!(respelled.query, request.query, "another signature");
     let delivery = respelled.delivery();
@@ -141,7 +139,7 @@ fn check_respelled(registered: &Registered, source: &Source, request: &Request, 
     assert_eq!(&registered.provider.claim_of(&verified), claim, "another name");
 }
 
-/// What was cut stays cut, and a body stays as readable as it was.
+/// Redacted values stay redacted, and a body stays as readable as it was.
 pub(crate) fn check_redacted(secrets: &[SecretPath], body: &[u8], kept: &[u8]) {
     let (before, after) = (json::parse(body), json::parse(kept));
     assert_eq!(before.is_ok(), after.is_ok(), "cutting changed what can be read");
@@ -165,7 +163,7 @@ pub(crate) fn event(provider: &Provider, row: &Row) -> Event {
     event
 }
 
-/// What CloudEvents allows in an attribute.
+/// Checks that CloudEvents allows a text in an attribute.
 fn is_attribute(character: char) -> bool {
     let code = u32::from(character);
     !character.is_control() && !(0xfdd0..=0xfdef).contains(&code) && code & 0xfffe != 0xfffe
@@ -190,7 +188,7 @@ pub(crate) fn check_message(event: &Event) {
     assert_eq!(&back, event, "the message says something else");
 }
 
-/// Whether a byte under 0x20 is there, without a branch a byte: instrumented code is slow at branches.
+/// Returns whether a byte under 0x20 is there, without a branch a byte: instrumented code is slow at branches.
 fn has_controls(text: &str) -> bool {
     text.bytes().fold(0, |found, byte| found | (byte.wrapping_sub(0x20) & !byte)) & 0x80 != 0
 }

@@ -11,21 +11,21 @@ use webhook::request::split_path;
 use webhook::row::Row;
 
 use crate::reading::keep;
-use crate::sources::{REGISTERED, Registered, Request, SCALAPAY_TIME, SHOPLINE_TIME};
+use crate::sources::{REGISTERED, RawRequest, SCALAPAY_TIME, SHOPLINE_TIME, SampleSource};
 
 /// A sample delivery.
 #[derive(Debug)]
-pub(crate) struct Sample {
+pub(crate) struct SeedSample {
     /// The whole Lambda request.
     pub(crate) text: String,
-    pub(crate) registered: &'static Registered,
+    pub(crate) registered: &'static SampleSource,
     /// Proved.
-    pub(crate) request: Request,
+    pub(crate) request: RawRequest,
     /// The signed time's text.
     pub(crate) time: String,
 }
 
-impl Sample {
+impl SeedSample {
     /// The row that the edge keeps.
     pub(crate) fn row(&self) -> Row {
         keep(self.registered, &self.time, &self.request.body).unwrap()
@@ -38,7 +38,7 @@ pub(crate) fn events(name: &str) -> PathBuf {
 }
 
 /// Every sample, by provider and name.
-pub(crate) fn samples() -> Vec<Sample> {
+pub(crate) fn samples() -> Vec<SeedSample> {
     let mut samples = Vec::new();
     for provider in ["scalapay", "scalev", "selldone", "shopline"] {
         let mut paths: Vec<PathBuf> =
@@ -50,7 +50,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples
 }
 
-fn sample(provider: &str, text: String) -> Sample {
+fn sample(provider: &str, text: String) -> SeedSample {
     let json: Value = serde_json::from_str(&text).unwrap();
     let body = json["body"].as_str().unwrap();
     let body = if json["isBase64Encoded"] == true { STANDARD.decode(body).unwrap() } else { body.as_bytes().to_vec() };
@@ -58,10 +58,10 @@ fn sample(provider: &str, text: String) -> Sample {
     let headers: BTreeMap<String, String> =
         headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
     let (source, _) = split_path(json["rawPath"].as_str().unwrap());
-    let is_its = |registered: &&Registered| registered.provider.name == provider && registered.source.name == source;
+    let is_its = |registered: &&SampleSource| registered.provider.name == provider && registered.source.name == source;
     let registered = REGISTERED.iter().find(is_its).unwrap();
     let time = [SHOPLINE_TIME, SCALAPAY_TIME].iter().find_map(|name| headers.get(*name)).cloned().unwrap_or_default();
-    let mut request = Request { headers, body, ..Request::default() };
+    let mut request = RawRequest { headers, body, ..RawRequest::default() };
     registered.prove(&mut request);
-    Sample { text, registered, request, time }
+    SeedSample { text, registered, request, time }
 }

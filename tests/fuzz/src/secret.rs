@@ -1,4 +1,4 @@
-//! A provider's secret as it stands in Secrets Manager: unusable sources stay out, and no value is ever shown.
+//! A provider's secret as it is in Secrets Manager: unusable sources stay out, and no value is ever shown.
 
 use serde_json::Value;
 use webhook::providers::{PROVIDERS, Provider};
@@ -17,8 +17,8 @@ pub fn secret(data: &[u8]) {
 }
 
 fn check(provider: &Provider, text: &str, sources: &Sources) {
-    // Of a source that stands twice the last one counts, for both readers.
-    // What is skipped may hold a lone surrogate, which the first reader never looks at and this one refuses.
+    // Of a source that occurs twice the last one counts, for both readers.
+    // A skipped value may hold a lone surrogate, which the first reader never looks at and this one refuses.
     let Ok(json) = serde_json::from_str::<Value>(text) else { return };
     // Serde takes a list for a struct as well.
     let Some(named) = json.get("sources").and_then(Value::as_object) else { return };

@@ -1,4 +1,4 @@
-//! What the targets start from: the sample deliveries in every form that a target takes, and hand-made oddities.
+//! The targets' first inputs: the sample deliveries in every form that a target takes, and hand-made oddities.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,9 +12,10 @@ use webhook::providers::PROVIDERS;
 use webhook::row::Row;
 use webhook::view::View;
 
-use crate::reading::{SEPARATOR, event, of_provider};
-use crate::samples::{Sample, events, samples};
+use crate::reading::{event, of_provider};
+use crate::samples::{SeedSample, events, samples};
 use crate::sources::{REGISTERED, secrets};
+use crate::view::SEPARATOR;
 
 /// Texts that parsers stumble over.
 const ODD_JSON: [&str; 24] = [
@@ -46,7 +47,7 @@ const ODD_JSON: [&str; 24] = [
 
 /// Each sample proved, and each to be proved.
 pub(crate) fn admit() -> Vec<Vec<u8>> {
-    let seed = |(number, sample): (usize, &Sample)| {
+    let seed = |(number, sample): (usize, &SeedSample)| {
         let place = REGISTERED.iter().position(|registered| std::ptr::eq(registered, sample.registered)).unwrap();
         crate::admit::seed(place + number % 2 * REGISTERED.len(), &sample.request)
     };
@@ -93,10 +94,10 @@ pub(crate) fn snapshot() -> Vec<Vec<u8>> {
 
 /// Each body alone and with the next one of its provider.
 fn read(provider: &str) -> Vec<Vec<u8>> {
-    let samples: Vec<Sample> =
+    let samples: Vec<SeedSample> =
         samples().into_iter().filter(|sample| sample.registered.provider.name == provider).collect();
     let several = of_provider(provider);
-    let seed = |sample: &Sample, bodies: &[&[u8]]| {
+    let seed = |sample: &SeedSample, bodies: &[&[u8]]| {
         let place = several.iter().position(|registered| std::ptr::eq(*registered, sample.registered)).unwrap();
         let mut seed = vec![u8::try_from(place).unwrap()];
         seed.extend(sample.time.as_bytes());
@@ -133,7 +134,7 @@ pub(crate) fn view() -> Vec<Vec<u8>> {
 
 /// Whole requests.
 pub(crate) fn http() -> Vec<Vec<u8>> {
-    let compact = |sample: Sample| serde_json::from_str::<Value>(&sample.text).unwrap().to_string().into_bytes();
+    let compact = |sample: SeedSample| serde_json::from_str::<Value>(&sample.text).unwrap().to_string().into_bytes();
     samples().into_iter().map(compact).collect()
 }
 
@@ -196,7 +197,7 @@ pub(crate) fn queue_record() -> Vec<Vec<u8>> {
     batches.chain(bare).chain(events.iter().map(|event| event.to_json().unwrap().into_bytes())).collect()
 }
 
-fn rows() -> Vec<(Sample, Row)> {
+fn rows() -> Vec<(SeedSample, Row)> {
     samples().into_iter().map(|sample| (sample.row(), sample)).map(|(row, sample)| (sample, row)).collect()
 }
 

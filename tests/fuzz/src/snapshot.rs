@@ -1,4 +1,4 @@
-//! What it says when it is asked: an answer, whatever it is, has one stable name and reads as one legal event.
+//! Snapshots: an API's answer, whatever it is, has one stable name and reads as one legal event.
 
 use webhook::claim::Part;
 use webhook::json;
@@ -29,7 +29,7 @@ pub fn snapshot(data: &[u8]) {
     check_redacted(provider.snapshots.secrets, answer, &snapshot.row.body);
     assert!(snapshot.row.key.is_snapshot());
     if json::parse(answer).is_ok() {
-        // What was cut says nothing: the kept body has the same name.
+        // Redacted values are not part of a name: the kept body has the same.
         let again = provider.snapshot("main", snapshot.claim.subject.clone(), &snapshot.row.body, flag(4), RECEIVED_MS);
         assert_eq!(again.row.key, snapshot.row.key, "a name is not stable");
     }

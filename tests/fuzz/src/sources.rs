@@ -21,14 +21,14 @@ pub(crate) const SCALAPAY_TIME: &str = "x-scalapay-timestamp";
 
 /// A source and the credential that its provider holds.
 #[derive(Debug)]
-pub(crate) struct Registered {
+pub(crate) struct SampleSource {
     pub(crate) provider: &'static Provider,
     pub(crate) source: Source,
     pub(crate) credential: String,
 }
 
 /// Every source of the samples.
-pub(crate) static REGISTERED: LazyLock<Vec<Registered>> = LazyLock::new(|| {
+pub(crate) static REGISTERED: LazyLock<Vec<SampleSource>> = LazyLock::new(|| {
     let all: Value = serde_json::from_str(&secrets()).unwrap();
     PROVIDERS.into_iter().flat_map(|provider| of_provider(provider, &all[provider.name])).collect()
 });
@@ -38,25 +38,29 @@ pub(crate) fn secrets() -> String {
     include_str!("../../../events/sources.json").replace("hookmill-sample-", "of-this-fuzzing-only-")
 }
 
-fn of_provider(provider: &'static Provider, secret: &Value) -> Vec<Registered> {
+fn of_provider(provider: &'static Provider, secret: &Value) -> Vec<SampleSource> {
     let sources = Sources::parse(&provider.admission, &secret.to_string()).unwrap();
     let registered = |(name, json): (&String, &Value)| {
         let credential = [&json["signing_keys"][0], &json["url_tokens"][0]].into_iter().find_map(Value::as_str);
-        Registered { provider, source: sources.get(name).unwrap().clone(), credential: credential.unwrap().to_owned() }
+        SampleSource {
+            provider,
+            source: sources.get(name).unwrap().clone(),
+            credential: credential.unwrap().to_owned(),
+        }
     };
     secret["sources"].as_object().unwrap().iter().map(registered).collect()
 }
 
-/// A request before it is taken apart.
+/// A request before it is parsed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Request {
+pub(crate) struct RawRequest {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Request {
+impl RawRequest {
     /// As the edge hands it on.
     pub(crate) fn delivery(&self) -> Delivery {
         let (_, url_token) = split_path(&self.path);
@@ -68,9 +72,9 @@ impl Request {
     }
 }
 
-impl Registered {
+impl SampleSource {
     /// Gives a request the credential that its provider would give it.
-    pub(crate) fn prove(&self, request: &mut Request) {
+    pub(crate) fn prove(&self, request: &mut RawRequest) {
         request.path = format!("/{}", self.source.name);
         match (self.source.scheme, self.provider.name) {
             (SchemeName::UrlToken, _) => request.path = format!("/{}/{}", self.source.name, self.credential),
@@ -91,8 +95,8 @@ impl Registered {
         }
     }
 
-    /// Whether a request has a credential that its provider alone can have made.
-    pub(crate) fn is_proved(&self, request: &Request) -> bool {
+    /// Returns whether a request has a credential that its provider alone can have made.
+    pub(crate) fn is_proved(&self, request: &RawRequest) -> bool {
         match (self.source.scheme, self.provider.name) {
             (SchemeName::UrlToken, _) => {
                 let segments: Vec<&str> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -125,7 +129,7 @@ impl Registered {
 }
 
 /// The signed time, made up where it is missing.
-fn timed(request: &mut Request, name: &str) -> String {
+fn timed(request: &mut RawRequest, name: &str) -> String {
     let time = request.headers.entry(name.to_owned()).or_default();
     if time.is_empty() {
         "1618994178".clone_into(time);
@@ -133,7 +137,7 @@ fn timed(request: &mut Request, name: &str) -> String {
     time.clone()
 }
 
-/// What SHOPLINE may have signed; nothing where the signed text cannot be told.
+/// Returns the texts that SHOPLINE may have signed; none if the signed text is not certain.
 pub(crate) fn texts(body: &[u8]) -> Vec<String> {
     let document = json::parse(body).ok().filter(|document| !document.duplicate_keys);
     document.map_or_else(Vec::new, |document| canonical::candidates(&document.root))

@@ -1,4 +1,4 @@
-//! What the table's stream hands the relay: every record of ours becomes a message, whatever stands in it.
+//! Records of the table's stream: every record of ours becomes a message, whatever is in it.
 
 use edge::keep::compression::decompress;
 use edge::keep::item::{self, KIND_EVENT, KeptBody, StoredRow};

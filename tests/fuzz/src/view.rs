@@ -1,15 +1,16 @@
-//! Where an order stands: views join the same way in whatever order they come.
+//! The state of an order: views join the same way in whatever order they come.
 
 use serde_json::Value;
 use webhook::view::View;
 
-use crate::reading::SEPARATOR;
+/// A byte that no UTF-8 has, between the parts of an input.
+pub(crate) const SEPARATOR: u8 = 0xff;
 
 /// Stored views, each after the other with a separator between.
 pub fn view(data: &[u8]) {
     let parts = data.split(|byte| *byte == SEPARATOR).take(3);
     let mut views: Vec<View> = parts.filter_map(|part| serde_json::from_slice(part).ok()).collect();
-    // No event tells a float, and reading one back may change its last digit.
+    // No event has a float, and reading one back may change its last digit.
     views.retain(|view| !view.registers().any(|(_, register)| has_float(&register.value)));
     laws(&views);
 }

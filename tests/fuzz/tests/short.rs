@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fuzz::{Mutator, TARGETS, Target};
+use fuzz::{FuzzTarget, Mutator, TARGETS};
 
 /// Inputs made a target. They are the same in every run: other ones are what `make fuzz` is for.
 const MUTATIONS: usize = 2_000;
 
-fn target(name: &str) -> Target {
+fn target(name: &str) -> FuzzTarget {
     TARGETS.into_iter().find(|target| target.name == name).unwrap()
 }
 
@@ -36,7 +36,7 @@ fn regressions(name: &str) -> Vec<Vec<u8>> {
 }
 
 /// Keeps the input that breaks a rule where it can be looked at.
-fn run(target: &Target, input: &[u8]) {
+fn run(target: &FuzzTarget, input: &[u8]) {
     if std::panic::catch_unwind(|| (target.run)(input)).is_err() {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("finding-{}", target.name));
         fs::write(&path, input).unwrap();

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::json::{Kind, Text, Value};
 
-/// How numbers are printed.
+/// The form of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
     /// The token as it arrived.
@@ -16,7 +16,7 @@ pub enum Numbers {
     JavaScript,
 }
 
-/// How an object's keys are sorted.
+/// The order of an object's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
     /// By UTF-16 code units, after the integer-like ones in numeric order, as every JavaScript object has them.
@@ -138,7 +138,7 @@ fn javascript_order(a: Text<'_>, b: Text<'_>) -> Ordering {
 }
 
 /// The key's number, if it is written as ECMA-262 writes an array index: 0 to 4294967294 without leading zeros.
-/// Ends at the first character that is no digit: a sort asks this of every key many times.
+/// Ends at the first character that is not a digit: a sort asks this of every key many times.
 fn array_index(key: Text<'_>) -> Option<u32> {
     let mut index: Option<u32> = None;
     for unit in key.code_units() {
@@ -152,7 +152,7 @@ fn array_index(key: Text<'_>) -> Option<u32> {
     index.filter(|index| *index < u32::MAX)
 }
 
-/// The only float in this crate: what JavaScript would print can only be told by reading as JavaScript reads.
+/// The only float in this crate: JavaScript's output can only be known by reading as JavaScript reads.
 /// It reaches a signature's candidate text and nothing else.
 fn javascript_number(token: &str) -> String {
     match token.parse::<f64>() {

@@ -1,7 +1,7 @@
 //! JSON as it was written: number tokens stay text, spans are kept, lone surrogates survive.
 //!
 //! A general JSON library cannot serve here.
-//! A SHOPLINE signature covers the *tokens* of the body, secrets are cut out of the body by their place in it, and a
+//! A SHOPLINE signature covers the *tokens* of the body, secrets are redacted in the body by their place in it, and a
 //! lone surrogate, which JavaScript signs happily, must not cost a merchant an order.
 
 use std::borrow::Cow;
@@ -25,11 +25,11 @@ pub struct Document<'a> {
 pub struct Value<'a> {
     start: u32,
     end: u32,
-    /// What was written there.
+    /// The token as written.
     pub kind: Kind<'a>,
 }
 
-/// What a value is.
+/// A value by its kind.
 #[derive(Debug)]
 pub enum Kind<'a> {
     /// `null`
@@ -42,7 +42,7 @@ pub enum Kind<'a> {
     String(Text<'a>),
     /// Values in their order.
     Array(Vec<Value<'a>>),
-    /// Members in their order; a key may stand twice.
+    /// Members in their order; a key may occur twice.
     Object(Vec<(Text<'a>, Value<'a>)>),
 }
 
@@ -50,9 +50,9 @@ pub enum Kind<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Text<'a>(&'a str);
 
-/// Why a body is not JSON that can be read. Offsets are bytes from the start of the body.
+/// A reason for which a body cannot be read as JSON. Offsets are bytes from the start of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum JsonError {
     /// The body is not UTF-8.
     #[error("not UTF-8 at byte {at}")]
     NotUtf8 {
@@ -74,8 +74,8 @@ pub enum Error {
 }
 
 /// Reads a whole body.
-pub fn parse(body: &[u8]) -> Result<Document<'_>, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| Error::NotUtf8 { at: error.valid_up_to() })?;
+pub fn parse(body: &[u8]) -> Result<Document<'_>, JsonError> {
+    let text = std::str::from_utf8(body).map_err(|error| JsonError::NotUtf8 { at: error.valid_up_to() })?;
     let mut parser = Parser { text, at: 0, depth: 0, duplicate_keys: false };
     let root = parser.value()?;
     parser.space();
@@ -195,7 +195,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn value(&mut self) -> Result<Value<'a>, Error> {
+    fn value(&mut self) -> Result<Value<'a>, JsonError> {
         self.space();
         let start = self.at;
         let kind = match self.peek() {
@@ -208,13 +208,13 @@ impl<'a> Parser<'a> {
             Some(b'n') => self.word("null", Kind::Null)?,
             _ => return Err(self.syntax()),
         };
-        let offset = |at: usize| u32::try_from(at).map_err(|_| Error::Syntax { at });
+        let offset = |at: usize| u32::try_from(at).map_err(|_| JsonError::Syntax { at });
         Ok(Value { start: offset(start)?, end: offset(self.at)?, kind })
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Kind<'a>, Error>) -> Result<Kind<'a>, Error> {
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Kind<'a>, JsonError>) -> Result<Kind<'a>, JsonError> {
         if self.depth == DEPTH_MAX {
-            return Err(Error::TooDeep { at: self.at });
+            return Err(JsonError::TooDeep { at: self.at });
         }
         self.depth += 1;
         self.at += 1;
@@ -224,7 +224,7 @@ impl<'a> Parser<'a> {
         Ok(kind)
     }
 
-    fn object(&mut self) -> Result<Kind<'a>, Error> {
+    fn object(&mut self) -> Result<Kind<'a>, JsonError> {
         let mut members = Vec::new();
         if self.take(b'}') {
             return Ok(Kind::Object(members));
@@ -246,7 +246,7 @@ impl<'a> Parser<'a> {
         Ok(Kind::Object(members))
     }
 
-    fn array(&mut self) -> Result<Kind<'a>, Error> {
+    fn array(&mut self) -> Result<Kind<'a>, JsonError> {
         let mut values = Vec::new();
         if self.take(b']') {
             return Ok(Kind::Array(values));
@@ -261,7 +261,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn string(&mut self) -> Result<Text<'a>, Error> {
+    fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
@@ -280,7 +280,7 @@ impl<'a> Parser<'a> {
         Ok(Text(text))
     }
 
-    fn escape(&mut self) -> Result<(), Error> {
+    fn escape(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
             Some(b'u') => {
@@ -297,7 +297,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<&'a str, Error> {
+    fn number(&mut self) -> Result<&'a str, JsonError> {
         let start = self.at;
         self.take(b'-');
         if !self.take(b'0') {
@@ -313,7 +313,7 @@ impl<'a> Parser<'a> {
         self.text.get(start..self.at).ok_or(self.syntax())
     }
 
-    fn digits(&mut self) -> Result<(), Error> {
+    fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
@@ -321,7 +321,7 @@ impl<'a> Parser<'a> {
         if self.at == start { Err(self.syntax()) } else { Ok(()) }
     }
 
-    fn word(&mut self, word: &str, kind: Kind<'a>) -> Result<Kind<'a>, Error> {
+    fn word(&mut self, word: &str, kind: Kind<'a>) -> Result<Kind<'a>, JsonError> {
         if self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             self.at += word.len();
             return Ok(kind);
@@ -345,12 +345,12 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Error> {
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
         if self.take(byte) { Ok(()) } else { Err(self.syntax()) }
     }
 
-    fn syntax(&self) -> Error {
-        Error::Syntax { at: self.at }
+    fn syntax(&self) -> JsonError {
+        JsonError::Syntax { at: self.at }
     }
 }
 
@@ -406,11 +406,11 @@ mod tests {
     #[test]
     fn broken_bodies_are_told_apart() {
         for body in ["", "{", "[1,]", "{\"a\":1,}", "01", "1.", "\"\u{1}\"", "\"\\x\"", "nul", "{} {}", "\"\\ud8\""] {
-            assert!(matches!(parse(body.as_bytes()), Err(Error::Syntax { .. })), "{body}");
+            assert!(matches!(parse(body.as_bytes()), Err(JsonError::Syntax { .. })), "{body}");
         }
-        assert_eq!(parse(b"\"\xff\"").unwrap_err(), Error::NotUtf8 { at: 1 });
+        assert_eq!(parse(b"\"\xff\"").unwrap_err(), JsonError::NotUtf8 { at: 1 });
         let deep = "[".repeat(10_000);
-        assert_eq!(parse(deep.as_bytes()).unwrap_err(), Error::TooDeep { at: DEPTH_MAX });
+        assert_eq!(parse(deep.as_bytes()).unwrap_err(), JsonError::TooDeep { at: DEPTH_MAX });
         let fits = format!("{}{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
         assert!(parse(fits.as_bytes()).is_ok());
     }

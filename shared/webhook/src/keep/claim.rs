@@ -1,6 +1,6 @@
-//! An event's name for ever: subject, key and strength.
+//! An event's permanent name: subject, key and strength.
 //!
-//! This is a contract of its own, apart from the mapping: a mended mapping must never give a redelivery a new name.
+//! This is a contract of its own, apart from the mapping: a fixed mapping must never give a redelivery a new name.
 //! `tests/claims.golden` holds every name that was ever given; it is only appended to.
 
 use std::fmt;
@@ -13,33 +13,33 @@ pub const VERSION: u32 = 1;
 /// Longer parts are replaced by their hash: DynamoDB takes 2,048 bytes of partition key and 1,024 of sort key.
 const PART_BYTES_MAX: usize = 300;
 
-/// In the place of the provider's word: nothing happened, somebody looked. An encoded value has a `~` in front of nothing
-/// or of `h` and a hash.
+/// Reserved event word for orders fetched from a provider's API. It cannot collide: encoding yields `~` only alone (a
+/// missing value) or as `~h<hash>`.
 const SNAPSHOT: &str = "~reconcile";
 
 /// The extension `origin` of events that are snapshots, and the attribute on their rows.
 pub const ORIGIN: &str = "reconcile";
 
-/// What a verified delivery is called, and how sure the name is.
+/// The name of a verified delivery, and its certainty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The order, payment, customer, product …: the third part of the partition key, already encoded.
     pub subject: Part,
     /// The provider's word for what happened, already encoded.
     pub word: Part,
-    /// What tells this event from others of its word and subject, already encoded.
+    /// The difference between this event and others of its word and subject, already encoded.
     pub identity: Part,
-    /// Whether an equal name is an equal event.
+    /// The certainty that an equal name is an equal event.
     pub strength: Strength,
-    /// What another body under the same name is.
+    /// The meaning of another body under the same name.
     pub other_body: OtherBody,
-    /// What two deliveries of one event have in common: a hash of the body, over its meaning where bytes may vary.
+    /// The same for two deliveries of one event: a hash of the body, over its meaning where bytes may vary.
     pub content: [u8; 32],
     /// Another name that the provider uses for the subject.
     pub alias: Option<String>,
 }
 
-/// Whether an equal name is an equal event.
+/// The certainty that an equal name is an equal event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strength {
     /// The provider's own id: a second delivery is a repeat.
@@ -50,7 +50,7 @@ pub enum Strength {
     Horizon(i64),
 }
 
-/// What another body under one name is.
+/// The meaning of another body under one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherBody {
     /// A fresh snapshot of the same happening.
@@ -79,12 +79,12 @@ impl Part {
         Part::of(&[Some(value)])
     }
 
-    /// The part of an event that tells nothing here.
+    /// The part of an event that has no such value.
     pub fn missing() -> Self {
         Part::of(&[None])
     }
 
-    /// The word of an order that was read back: no provider's word encodes to it.
+    /// The word of a snapshot: no provider's word encodes to it.
     pub fn snapshot() -> Self {
         Part(SNAPSHOT.to_owned())
     }
@@ -155,7 +155,7 @@ impl EventKey {
         Some((parts.next()?, parts.next()?, parts.next()?))
     }
 
-    /// Whether it names an order that was read back, not a delivery.
+    /// Returns whether it names a snapshot, not a delivery.
     pub fn is_snapshot(&self) -> bool {
         self.sk.split('/').next() == Some(SNAPSHOT)
     }
@@ -166,12 +166,12 @@ impl EventKey {
     }
 }
 
-/// What a further row under one identity is.
+/// A further row under one identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variant {
     /// The same body, beyond the horizon, for the n-th time (from 2): `~2`.
     Generation(u32),
-    /// The same body, signed anew at this time: `~t<time>`.
+    /// The same body, signed again at this time: `~t<time>`.
     SignedAt(String),
     /// Another body: `~b<hash>`.
     Body([u8; 32]),
@@ -187,7 +187,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// What a row that stands under the claimed name tells.
+/// The facts of the existing row under the claimed name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Existing {
     /// Its content hash.
@@ -198,7 +198,7 @@ pub struct Existing {
     pub received_ms: i64,
 }
 
-/// What to do with a delivery whose name is taken.
+/// The decision on a delivery whose name is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// It is the same event again: write nothing.
@@ -210,7 +210,7 @@ pub enum Decision {
 }
 
 impl Claim {
-    /// Compares a delivery with the row that stands under its name.
+    /// Compares a delivery with the existing row under its name.
     pub fn decide(&self, standing: &Existing, received_ms: i64) -> Decision {
         if standing.content != self.content {
             return Decision::KeepAs(Variant::Body(self.content));

@@ -1,17 +1,17 @@
-//! Cutting values that are secrets themselves out of a body before it is kept.
+//! Redaction: values that are secrets themselves leave a body before it is kept.
 
 use std::ops::Range;
 
-use crate::json::{self, Document, Error, Kind, Value};
+use crate::json::{self, Document, JsonError, Kind, Value};
 
-/// What stands in a cut value's place, quotes included.
+/// The text in a redacted value's place, quotes included.
 pub const REDACTED: &str = "\"~cut\"";
 
-/// What stands there in a body that is no JSON. It is no JSON either: a body whose one flaw stood in a secret would
+/// The text there in a body that is not JSON. It is not JSON either: a body whose one flaw was in a secret would
 /// otherwise be read as if nothing were wrong, under a name that says nothing of it.
 pub const REDACTED_IN_TEXT: &str = "~cut";
 
-/// Where a provider's bodies carry secrets. `*` stands for every item of an array or member of an object.
+/// A place of secrets in a provider's bodies. `*` is every item of an array or member of an object.
 pub type SecretPath = &'static [&'static str];
 
 /// A body without its secrets.
@@ -19,14 +19,14 @@ pub type SecretPath = &'static [&'static str];
 pub struct Redacted {
     /// The body, each secret value replaced by [`REDACTED`] or [`REDACTED_IN_TEXT`], every other byte as received.
     pub body: Vec<u8>,
-    /// The paths that were cut; empty where the body is untouched.
+    /// The redacted paths; empty if the body is untouched.
     pub paths: Vec<String>,
 }
 
-/// Cuts the values at the given paths; null values stay.
+/// Redacts the values at the given paths; null values stay.
 ///
-/// A body that is no JSON is searched for the same names as text, so that a truncated one cannot carry a token in.
-pub fn redact(body: &[u8], document: &Result<Document<'_>, Error>, secrets: &[SecretPath]) -> Redacted {
+/// A body that is not JSON is searched for the same names as text, so that a truncated one cannot carry a token in.
+pub fn redact(body: &[u8], document: &Result<Document<'_>, JsonError>, secrets: &[SecretPath]) -> Redacted {
     let mut found: Vec<(Range<usize>, String)> = Vec::new();
     match document {
         Ok(document) => {
@@ -71,7 +71,7 @@ fn find(value: &Value<'_>, rest: &[&str], path: SecretPath, found: &mut Vec<(Ran
     };
     match &value.kind {
         Kind::Object(members) => {
-            // Every member of the name, not the last alone: a key may stand twice.
+            // Every member of the name, not the last alone: a key may occur twice.
             for (_, member) in members.iter().filter(|(key, _)| *name == "*" || key.decode() == *name) {
                 find(member, rest, path, found);
             }
@@ -140,7 +140,7 @@ fn find_text(body: &[u8], name: &str, found: &mut Vec<(Range<usize>, String)>) {
             Some(b'"') => string_length(rest),
             _ => rest.iter().take_while(|byte| !b",}] \t\r\n".contains(byte)).count(),
         };
-        // What lies inside a value is cut with it: looking there again would take quadratic time.
+        // The inside of a value is redacted with it: looking there again would take quadratic time.
         from = start + length;
         if length > 0 && rest.get(..length) != Some(b"null") {
             found.push((start..start + length, name.to_owned()));
@@ -213,7 +213,7 @@ mod tests {
         check(r#"{"resource":{"token":"abc"#, r#"{"resource":{"token":~cut"#, &["token"]);
         check(r#"{"token" : "a\"b", "x""#, r#"{"token" : ~cut, "x""#, &["token"]);
         check(r#"{"code":12345"#, r#"{"code":~cut"#, &["code"]);
-        // A flaw that stands in the secret itself: what is left must not look whole.
+        // A flaw in the secret itself: the remainder must not look whole.
         check("{\"token\":\"a\nb\"}", r#"{"token":~cut}"#, &["token"]);
         check(r#"{"token":0ull,"a":1}"#, r#"{"token":~cut,"a":1}"#, &["token"]);
         check(r#"{"token":"#, r#"{"token":"#, &[]);

@@ -11,7 +11,7 @@ pub struct Row {
     pub key: EventKey,
     /// When it was received, in milliseconds since 1970.
     pub received_ms: i64,
-    /// The body as received, but for cut secrets.
+    /// The body as received, but for redacted secrets.
     pub body: Vec<u8>,
     /// SHA-256 of the body as received.
     pub hash: [u8; 32],
@@ -19,7 +19,7 @@ pub struct Row {
     pub headers: BTreeMap<String, String>,
     /// The timestamp header's text, where the signature covered it.
     pub signed_at: Option<String>,
-    /// What distinguishes it from other rows under its identity.
+    /// The mark that distinguishes it from other rows under its identity.
     pub mark: Option<Mark>,
 }
 
@@ -38,7 +38,7 @@ pub struct NewRow {
     pub redacted: Vec<String>,
 }
 
-/// Why an identity has a further row.
+/// The reason for a further row under one identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// Another body, which the provider rules out.

@@ -62,7 +62,7 @@ impl BodyReader {
     }
 }
 
-/// A place in a body: perhaps nothing stands there.
+/// A place in a body, at which there may be nothing.
 #[derive(Debug, Clone)]
 pub struct Node<'a> {
     reader: &'a BodyReader,
@@ -97,7 +97,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Whether anything stands here, `null` included.
+    /// Returns whether anything is here, `null` included.
     pub fn is_present(&self) -> bool {
         self.value.is_some()
     }
@@ -107,7 +107,7 @@ impl<'a> Node<'a> {
         matches!(self.value.map(|value| &value.kind), Some(Kind::Bool(_) | Kind::Number("0" | "1")))
     }
 
-    /// Whether a text or a number stands here.
+    /// Returns whether a text or a number is here.
     pub fn is_scalar(&self) -> bool {
         matches!(self.value.map(|value| &value.kind), Some(Kind::String(_) | Kind::Number(_)))
     }
@@ -117,7 +117,7 @@ impl<'a> Node<'a> {
         self.get(name).as_text()
     }
 
-    /// A member's text where a missing and a blank one come to the same.
+    /// Returns a member's text, if missing and blank are the same.
     pub fn text_or_none(&self, name: &str) -> Option<String> {
         self.get(name).value?.text().map(Cow::into_owned)
     }
@@ -158,7 +158,7 @@ impl<'a> Node<'a> {
         self.get(name).parsed(|text| text.parse().ok())
     }
 
-    /// A member's amount in a currency that is told elsewhere, or nowhere.
+    /// Returns a member's amount in a currency that is given elsewhere, or nowhere.
     pub fn money(&self, name: &str, currency: Option<&str>) -> Presence<Money> {
         self.amount(name).map(|amount| Money::new(amount, currency.map(str::to_owned)))
     }
@@ -190,7 +190,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A member's items, each read; what is no list reads as nothing.
+    /// A member's items, each read; a value that is not a list is noted as unread.
     pub fn list<T>(&self, name: &str, read: impl Fn(&Node<'a>) -> T) -> Presence<Vec<T>> {
         self.items(name).map(|items| items.iter().map(read).collect())
     }
@@ -208,7 +208,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The text that stands here.
+    /// Returns the text here.
     pub fn as_text(&self) -> Presence<String> {
         match self.value.map(|value| &value.kind) {
             None => Presence::Absent,
@@ -229,7 +229,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Notes that what stands here cannot be read.
+    /// Notes that the value here cannot be read.
     pub fn unreadable<T>(&self) -> Presence<T> {
         self.note();
         Presence::Absent
@@ -251,7 +251,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// An instant of the years 1 to 9999: RFC 3339, as it is told on, has no others.
+/// An instant of the years 1 to 9999: RFC 3339, in which it is sent on, has no others.
 fn instant(text: &str) -> Option<Timestamp> {
     const YEAR_1_SECONDS: i64 = -62_135_596_800;
     text.parse().ok().filter(|time: &Timestamp| time.as_second() >= YEAR_1_SECONDS)

@@ -16,21 +16,21 @@ record! {
     pub struct Checkout {
         /// The provider's id of the checkout.
         pub id: Option<String>,
-        /// Where it stands.
+        /// Its state.
         pub status: Presence<Status<CheckoutState>>,
         /// Who is buying.
         pub customer: Presence<Customer>,
-        /// What is in the cart.
+        /// The goods in the cart.
         pub lines: Presence<Vec<Line>>,
         /// Units in all lines.
         pub quantity: Presence<i64>,
-        /// What the provider expects the buyer to pay.
+        /// The sum that the provider expects the buyer to pay.
         pub estimated_total: Presence<Money>,
         /// The shop's store or brand.
         pub store: Presence<String>,
         /// The page it began on.
         pub source_url: Presence<String>,
-        /// Whether the buyer can be written to.
+        /// True if the buyer can be written to.
         pub contactable: Presence<bool>,
         /// The order it led to.
         pub order_id: Presence<String>,

@@ -24,12 +24,12 @@ pub struct Event {
     pub id: String,
     /// `/hookmill/<provider>/<source>`
     pub source: String,
-    /// What happened, in our words.
+    /// The kind of happening, in our words.
     #[serde(rename = "type")]
     pub event_type: EventType,
     /// The order, payment, customer, product …, as in the id.
     pub subject: String,
-    /// When it happened; only where the provider tells.
+    /// When it happened; only if the provider says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
     /// Always `application/json`.
@@ -42,7 +42,7 @@ pub struct Event {
     pub mappingversion: u32,
     /// When the delivery was received.
     pub receivedtime: Timestamp,
-    /// Where it stands among its subject's events: compare as text, the greater one is the later truth.
+    /// Its place among its subject's events: compare as text, the greater one is the later truth.
     pub sequence: String,
     /// The shop, by the provider's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,7 @@ pub struct Event {
     /// Fields, comma-separated, that were there but could not be read as the provider documents them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadfields: Option<String>,
-    /// Why the body could not be read at all.
+    /// The reason for which the body could not be read at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
     /// Another body came under one name, which the provider rules out.
@@ -62,7 +62,7 @@ pub struct Event {
     /// Another snapshot of the same happening.
     #[serde(default, skip_serializing_if = "is_false")]
     pub revision: bool,
-    /// Equal to an earlier event but for a new signed time: a repeat or a second happening, nobody can tell.
+    /// Equal to an earlier event but for a new signed time: a repeat or a second happening, nobody can know.
     #[serde(default, skip_serializing_if = "is_false")]
     pub possiblyrepeated: bool,
     /// Sent again by the operator.
@@ -74,22 +74,22 @@ pub struct Event {
     /// Genuine, but no table has it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unrecognised: bool,
-    /// Where it is from, if no webhook brought it: `reconcile` is an order read back, which tells how things stand and
-    /// not that anything happened.
+    /// Its origin, if no webhook brought it: `reconcile` is an order fetched from the provider's API, which shows a
+    /// state and not that anything happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// The id of the event that this one reads anew.
+    /// The id of the event that this one reads again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correctionof: Option<String>,
-    /// The event id to fetch `data` by, where it was too large to carry.
+    /// The event id to fetch `data` by, if it was too large to carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataref: Option<String>,
-    /// What the event says.
+    /// The content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
 }
 
-/// What an event says, by what it is about.
+/// The content of an event, by its subject's kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Data {
@@ -126,7 +126,7 @@ impl Event {
         Ok(text)
     }
 
-    /// What goes out for a row of which only the name can be read.
+    /// Makes the event of a row of which only the name can be read.
     pub fn of_unreadable_row(key: &EventKey, now_ms: i64, reason: &str) -> Self {
         let (name, source, subject) = key.parts().unwrap_or_default();
         Event {
@@ -172,7 +172,7 @@ impl Event {
     }
 }
 
-/// What stands between an event's id and the mapping's version in a correction's id; no part of an event's own id has it.
+/// Separates an event's id from the mapping's version in a correction's id; no part of an event's own id has it.
 const CORRECTION: &str = ";v";
 
 /// The id of the event that a correction's id names, and the mapping's version.
@@ -187,7 +187,7 @@ fn is_false(flag: &bool) -> bool {
 
 macro_rules! event_types {
     ($($variant:ident = $name:literal,)*; $other:ident = $other_name:literal) => {
-        /// What happened, in our words. The list only grows.
+        /// The kind of happening, in our words. The list only grows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum EventType {
             $(

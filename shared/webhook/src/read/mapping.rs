@@ -9,16 +9,16 @@ use crate::read::body_reader::BodyReader;
 use crate::read::event::{DATA_SCHEMA, Data, Event, EventType};
 use crate::read::position::{Position, TieBreak};
 
-/// What a provider's mapping makes of a body.
+/// The result of a provider's mapping.
 #[derive(Debug)]
 pub struct Mapped {
     /// The provider's word for what happened.
     pub word: String,
-    /// Our word; none where no table has the provider's.
+    /// Our word; `None` if no table has the provider's.
     pub event_type: Option<EventType>,
-    /// When it happened, where the provider tells.
+    /// When it happened, if the provider says.
     pub time: Option<Timestamp>,
-    /// Where it stands among its subject's events.
+    /// Its place among its subject's events.
     pub position: Position,
     /// The shop, by the provider's id.
     pub merchant: Option<String>,
@@ -26,11 +26,11 @@ pub struct Mapped {
     pub app: Option<String>,
     /// A test delivery or a development shop's.
     pub test: bool,
-    /// What it says.
+    /// The content.
     pub data: Data,
 }
 
-/// What a mapping reads from: the body and what was kept beside it.
+/// The input of a mapping: the body and the facts kept beside it.
 #[derive(Debug, Clone, Copy)]
 pub struct MappingInput<'a> {
     /// The row.
@@ -94,11 +94,11 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
     }
 }
 
-/// A longer attribute is cut: a queue must be able to take an event's envelope whatever a body says.
+/// A longer attribute is shortened: a queue must be able to take an event's envelope whatever a body says.
 const ATTRIBUTE_CHARACTERS_MAX: usize = 200;
 
 /// A text as a CloudEvents attribute may hold it: no control characters, no non-characters, not without end.
-/// What stood there is in the kept body.
+/// The kept body has the whole text.
 fn attribute(text: String) -> String {
     let text: String = text.chars().take(ATTRIBUTE_CHARACTERS_MAX).collect();
     let forbidden = |character: char| {

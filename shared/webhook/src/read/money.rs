@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Amount(Decimal);
 
-/// A text that is no amount this crate can hold exactly (at most 28 significant digits).
+/// A text that is not an amount which this crate can hold exactly (at most 28 significant digits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an exact decimal amount")]
 pub struct NotAnAmount;
@@ -100,19 +100,19 @@ impl JsonSchema for Amount {
 pub struct Money {
     /// In major units, exact.
     pub amount: Amount,
-    /// As the provider tells it, mostly ISO 4217; null where the provider declares none (Scalev orders).
+    /// As the provider gives it, mostly ISO 4217; null if the provider declares none (Scalev orders).
     pub currency: Option<String>,
-    /// The provider's own exponent between this amount and its smallest units, where both were told and agree.
+    /// The provider's own exponent between this amount and its smallest units, if both were given and agree.
     /// SHOPLINE counts NT$260 as 260 smallest units, ISO 4217 would say 26000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exponent: Option<u8>,
-    /// Smallest units as told, where they contradict the amount.
+    /// Smallest units as given, if they contradict the amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contradicting_smallest_units: Option<Amount>,
 }
 
 impl Money {
-    /// An amount in a currency, or in one that the provider does not tell.
+    /// An amount in a currency, or in one that the provider does not give.
     pub fn new(amount: Amount, currency: Option<String>) -> Self {
         Money { amount, currency, exponent: None, contradicting_smallest_units: None }
     }

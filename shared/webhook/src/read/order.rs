@@ -1,4 +1,4 @@
-//! What an event says of an order, its payments, fulfilments and returns.
+//! Orders, their payments, fulfilments and returns, as far as one event describes them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::read::presence::Presence;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Status};
 
 record! {
-    /// An order, as far as one event tells it.
+    /// An order, as far as one event describes it.
     pub struct Order {
         /// The provider's id of the order.
         pub id: Option<String>,
@@ -21,21 +21,21 @@ record! {
         pub alias_id: Presence<String>,
         /// The number that people use.
         pub number: Presence<String>,
-        /// Where it stands.
+        /// Its state.
         pub status: Presence<Status<OrderState>>,
         /// The provider's kind of order (Selldone: PHYSICAL, VIRTUAL …, or the till it came from).
         pub order_type: Presence<String>,
-        /// Where it was placed, in the provider's words.
+        /// The channel through which it was placed, in the provider's words.
         pub channel: Presence<String>,
         /// The shop's store or brand.
         pub store: Presence<String>,
-        /// Its sums, each as the provider told it; none is computed.
+        /// Its sums, each as the provider gives it; none is computed.
         pub totals: Totals,
-        /// What was bought.
+        /// The goods.
         pub lines: Presence<Vec<Line>>,
         /// Units in all lines.
         pub quantity: Presence<i64>,
-        /// Units where their number is not whole, exact; `quantity` is left out then.
+        /// Units if their number is not whole, exact; `quantity` is left out then.
         pub exact_quantity: Presence<Amount>,
         /// Weight in grams.
         pub weight_grams: Presence<i64>,
@@ -43,21 +43,21 @@ record! {
         pub discounts: Presence<Vec<Discount>>,
         /// The buyer.
         pub customer: Presence<Customer>,
-        /// Where it goes.
+        /// The address that it is sent to.
         pub shipping_address: Presence<Address>,
         /// Who is billed.
         pub billing_address: Presence<Address>,
-        /// Where it is sent from.
+        /// The address that it is sent from.
         pub origin_address: Presence<Address>,
         /// The warehouse it is sent from.
         pub warehouse: Presence<String>,
-        /// Whether the provider thinks it spam, and who marked it.
+        /// The provider's opinion if it is spam, and who marked it.
         pub risk: Presence<Risk>,
         /// The buyer's or shop's notes.
         pub notes: Presence<String>,
         /// The shop's tags.
         pub tags: Presence<Vec<String>>,
-        /// Why it was called off, in the provider's words.
+        /// The reason for which it was called off, in the provider's words.
         pub cancelled_reason: Presence<String>,
         /// When each status was last entered, by the provider's word.
         pub status_times: BTreeMap<String, Presence<Timestamp>>,
@@ -67,25 +67,25 @@ record! {
         pub updated_at: Presence<Timestamp>,
         /// When it was called off or rejected.
         pub cancelled_at: Presence<Timestamp>,
-        /// How long it is valid from its creation, in milliseconds.
+        /// The time for which it is valid from its creation, in milliseconds.
         pub expires_in_ms: Presence<i64>,
-        /// What ties it to other things, by kind of reference.
+        /// References to other things, by kind of reference.
         pub references: BTreeMap<String, Presence<String>>,
-        /// Its payments, as far as this event tells them.
+        /// Its payments, as far as this event describes them.
         pub payments: Vec<Payment>,
-        /// Its fulfilments, as far as this event tells them.
+        /// Its fulfilments, as far as this event describes them.
         pub fulfillments: Vec<Fulfillment>,
-        /// Its returns, as far as this event tells them.
+        /// Its returns, as far as this event describes them.
         pub returns: Vec<Return>,
     }
 }
 
 record! {
-    /// An order's sums. A discount is told as a positive amount.
+    /// An order's sums. A discount is a positive amount.
     pub struct Totals {
-        /// What the buyer pays.
+        /// The sum that the buyer pays.
         pub total: Presence<Money>,
-        /// What is left for the shop, as the provider counts it.
+        /// The sum that is left for the shop, as the provider counts it.
         pub net: Presence<Money>,
         /// Goods before shipping, as the provider counts them.
         pub subtotal: Presence<Money>,
@@ -93,7 +93,7 @@ record! {
         pub discount: Presence<Money>,
         /// Discount by code.
         pub code_discount: Presence<Money>,
-        /// The few units taken off so that a bank transfer can be told by its amount (Scalev).
+        /// The few units taken off so that a bank transfer can be recognised by its amount (Scalev).
         pub unique_code_discount: Presence<Money>,
         /// Shipping.
         pub shipping: Presence<Money>,
@@ -103,17 +103,17 @@ record! {
         pub tax: Presence<Money>,
         /// Tax on shipping.
         pub shipping_tax: Presence<Money>,
-        /// Whether prices contain the tax.
+        /// True if prices contain the tax.
         pub tax_included: Presence<bool>,
-        /// What the payment costs.
+        /// The cost of the payment.
         pub payment_fee: Presence<Money>,
         /// Income besides goods and shipping.
         pub other_income: Presence<Money>,
-        /// What that income is called.
+        /// The name of that income.
         pub other_income_name: Presence<String>,
         /// Income through the payment link (Scalev).
         pub payment_link_income: Presence<Money>,
-        /// What the goods cost the shop.
+        /// The cost of the goods for the shop.
         pub cost_of_goods: Presence<Money>,
     }
 }
@@ -133,7 +133,7 @@ record! {
         pub gtin: Presence<String>,
         /// Manufacturer's part number.
         pub mpn: Presence<String>,
-        /// What it is called.
+        /// Its name.
         pub name: Presence<String>,
         /// Brand.
         pub brand: Presence<String>,
@@ -141,33 +141,33 @@ record! {
         pub categories: Presence<Vec<String>>,
         /// Units that are to be sent, called-off ones left out.
         pub quantity: Presence<i64>,
-        /// Units where their number is not whole, exact; `quantity` is left out then.
+        /// Units if their number is not whole, exact; `quantity` is left out then.
         pub exact_quantity: Presence<Amount>,
-        /// What the quantity counts, such as kg, where it is not pieces.
+        /// The unit of the quantity, such as kg, if it is not pieces.
         pub unit: Presence<String>,
-        /// Units that were ordered, where the shop has changed their number since.
+        /// Units that were ordered, if the shop has changed their number since.
         pub ordered_quantity: Presence<Amount>,
-        /// Whether the shop has confirmed the line; false: it is not sent.
+        /// True if the shop has confirmed the line; false: it is not sent.
         pub confirmed: Presence<bool>,
         /// The provider's word for its kind: a gift, an add-on, a bundle.
         pub kind: Presence<String>,
         /// The variant in words, such as colour and size.
         pub variant: Presence<String>,
-        /// The bundle that it is, where it is one.
+        /// The bundle that it is, if it is one.
         pub bundle_id: Presence<String>,
-        /// Price of one unit, as told.
+        /// Price of one unit, as given.
         pub unit_price: Presence<Money>,
-        /// Price of the line, as told.
+        /// Price of the line, as given.
         pub line_total: Presence<Money>,
         /// Discount on the line.
         pub discount: Presence<Money>,
         /// Discount by code on the line.
         pub code_discount: Presence<Money>,
-        /// What it costs the shop.
+        /// Its cost for the shop.
         pub cost_of_goods: Presence<Money>,
         /// Weight in grams.
         pub weight_grams: Presence<i64>,
-        /// Whether it is taken from stock.
+        /// True if it is taken from stock.
         pub is_inventory: Presence<bool>,
         /// The product's page.
         pub page_url: Presence<String>,
@@ -181,15 +181,15 @@ record! {
 record! {
     /// A discount by name.
     pub struct Discount {
-        /// What it is called.
+        /// Its name.
         pub name: Presence<String>,
-        /// How much is taken off.
+        /// The amount that is taken off.
         pub amount: Presence<Money>,
     }
 }
 
 record! {
-    /// Whether the provider thinks an order spam.
+    /// The provider's opinion if an order is spam.
     pub struct Risk {
         /// It probably is.
         pub is_spam: Presence<bool>,
@@ -199,9 +199,9 @@ record! {
 }
 
 record! {
-    /// A payment, as far as one event tells it.
+    /// A payment, as far as one event describes it.
     pub struct Payment {
-        /// The provider's id of the payment; none where an order has one payment without an id.
+        /// The provider's id of the payment; null if an order has one payment without an id.
         pub id: Option<String>,
         /// The order it pays, where the provider names it.
         pub order_id: Presence<String>,
@@ -209,11 +209,11 @@ record! {
         pub order_alias_id: Presence<String>,
         /// The merchant's own reference, which may be another platform's order number, and may change.
         pub merchant_reference: Presence<String>,
-        /// Where it stands.
+        /// Its state.
         pub status: Presence<Status<PaymentState>>,
         /// The whole payment, not what was captured or refunded.
         pub amount: Presence<Money>,
-        /// How it is paid, in the provider's words.
+        /// The method of payment, in the provider's words.
         pub method: Presence<String>,
         /// The method's kind within its family, in the provider's words.
         pub sub_method: Presence<String>,
@@ -223,9 +223,9 @@ record! {
         pub gateway_reference: Presence<String>,
         /// The bank's name.
         pub bank: Presence<String>,
-        /// Why it failed or expired, in the provider's words.
+        /// The reason for which it failed or expired, in the provider's words.
         pub failure_reason: Presence<String>,
-        /// Where the capture stands, in the provider's words.
+        /// The state of the capture, in the provider's words.
         pub capture_status: Presence<String>,
         /// When it was created.
         pub created_at: Presence<Timestamp>,
@@ -237,36 +237,36 @@ record! {
         pub transferred_at: Presence<Timestamp>,
         /// When each status was last entered, by the provider's word.
         pub status_times: BTreeMap<String, Presence<Timestamp>>,
-        /// Who pays, where a payment's event names them.
+        /// Who pays, if a payment's event names them.
         pub customer: Presence<Customer>,
-        /// Its refunds, as far as this event tells them.
+        /// Its refunds, as far as this event describes them.
         pub refunds: Vec<Refund>,
     }
 }
 
 record! {
-    /// A refund, as far as one event tells it.
+    /// A refund, as far as one event describes it.
     pub struct Refund {
-        /// The provider's or merchant's id of the refund; none where the event has none.
+        /// The provider's or merchant's id of the refund; null if the event has none.
         pub id: Option<String>,
-        /// How much; absent means unknown, never zero and never the total.
+        /// The amount; absent means unknown, never zero and never the total.
         pub amount: Presence<Money>,
         /// When.
         pub refunded_at: Presence<Timestamp>,
-        /// Told by the provider's own account of its refunds, which has each one once; a webhook's mention of the same
-        /// refund may stand beside it under another id, so the two kinds are never added to each other.
+        /// From the provider's own account of its refunds, which has each one once; a webhook's mention of the same
+        /// refund may be beside it under another id, so the two kinds are never added to each other.
         pub reported: Presence<bool>,
     }
 }
 
 record! {
-    /// A fulfilment, as far as one event tells it.
+    /// A fulfilment, as far as one event describes it.
     pub struct Fulfillment {
-        /// The provider's id of the delivery; none where an order has one without an id.
+        /// The provider's id of the delivery; null if an order has one without an id.
         pub id: Option<String>,
         /// The order it fulfils, where the provider names it.
         pub order_id: Presence<String>,
-        /// Where it stands.
+        /// Its state.
         pub status: Presence<Status<FulfillmentState>>,
         /// The carrier's own state, in its words.
         pub carrier_status: Presence<String>,
@@ -276,7 +276,7 @@ record! {
         pub service: Presence<String>,
         /// The carrier's number.
         pub tracking_number: Presence<String>,
-        /// Where to follow it.
+        /// The page on which to follow it.
         pub tracking_url: Presence<String>,
         /// Whether the buyer collects it.
         pub is_pickup: Presence<bool>,
@@ -304,7 +304,7 @@ record! {
     pub struct PickupPoint {
         /// The carrier's code of the place: what a label is printed with.
         pub code: Presence<String>,
-        /// What it is called.
+        /// Its name.
         pub name: Presence<String>,
         /// Where it is.
         pub address: Presence<String>,
@@ -312,21 +312,21 @@ record! {
 }
 
 record! {
-    /// A return, as far as one event tells it.
+    /// A return, as far as one event describes it.
     pub struct Return {
-        /// The provider's id of the return; none where an order has one without an id.
+        /// The provider's id of the return; null if an order has one without an id.
         pub id: Option<String>,
         /// The number that people use.
         pub number: Presence<String>,
         /// The order whose goods come back, where the provider names it.
         pub order_id: Presence<String>,
-        /// Where it stands.
+        /// Its state.
         pub status: Presence<Status<ReturnState>>,
-        /// Why, in the provider's words.
+        /// The reason, in the provider's words.
         pub reason: Presence<String>,
-        /// What comes back.
+        /// The goods that come back.
         pub lines: Presence<Vec<Line>>,
-        /// What it is worth, as told.
+        /// Its value, as given.
         pub total: Presence<Money>,
         /// What was paid back for it.
         pub refunds: Vec<Refund>,

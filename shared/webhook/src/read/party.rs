@@ -19,21 +19,21 @@ record! {
         pub name: Presence<String>,
         /// E-mail address.
         pub email: Presence<String>,
-        /// Telephone number, as told.
+        /// Telephone number, as given.
         pub phone: Presence<String>,
         /// The number's country code, where the provider has it apart from the number.
         pub phone_country_code: Presence<String>,
-        /// The provider's word for where the account stands.
+        /// The provider's word for the account's state.
         pub status: Presence<String>,
-        /// How the account came to be, in the provider's words.
+        /// The way in which the account was made, in the provider's words.
         pub registered_through: Presence<String>,
         /// Membership tier.
         pub tier_id: Presence<String>,
-        /// Where goods go by default.
+        /// The default address for goods.
         pub address: Presence<Address>,
-        /// Number of orders so far, as told.
+        /// Number of orders so far, as given.
         pub order_count: Presence<i64>,
-        /// Sum of orders so far, as told.
+        /// Sum of orders so far, as given.
         pub orders_total: Presence<Money>,
         /// Store credit, in the provider's units.
         pub credit_balance: Presence<i64>,
@@ -53,7 +53,7 @@ record! {
         pub company: Presence<String>,
         /// Whether it is a business's address.
         pub is_business: Presence<bool>,
-        /// Telephone number, as told.
+        /// Telephone number, as given.
         pub phone: Presence<String>,
         /// The number's country code, where the provider has it apart from the number.
         pub phone_country_code: Presence<String>,
@@ -71,7 +71,7 @@ record! {
         pub province: Presence<String>,
         /// Postal code.
         pub postal_code: Presence<String>,
-        /// Country, as told: a code or a name.
+        /// Country, as given: a code or a name.
         pub country: Presence<String>,
         /// The merchant's tax number.
         pub tax_id: Presence<String>,
@@ -87,7 +87,7 @@ record! {
         pub id: Option<String>,
         /// The variant, where the event is about one.
         pub variant_id: Presence<String>,
-        /// What it is called.
+        /// Its name.
         pub title: Presence<String>,
         /// Stock keeping unit.
         pub sku: Presence<String>,
@@ -99,7 +99,7 @@ record! {
         pub brand: Presence<String>,
         /// The provider's kind of product.
         pub product_type: Presence<String>,
-        /// The provider's word for where it stands.
+        /// The provider's word for its state.
         pub status: Presence<String>,
         /// Price of one unit.
         pub price: Presence<Money>,
@@ -129,9 +129,9 @@ record! {
         pub version: Presence<String>,
         /// Who installed it, in the provider's words.
         pub installed_by: Presence<String>,
-        /// What it may do.
+        /// Its permissions.
         pub scopes: Presence<Vec<String>>,
-        /// Whether the token is the installation's own.
+        /// True if the token is the installation's own.
         pub is_installation_token: Presence<bool>,
         /// When it was authorised.
         pub authorized_at: Presence<Timestamp>,

@@ -1,20 +1,20 @@
-//! Where an event stands among its subject's events: a total order that arrival has no say in.
+//! The place of an event among its subject's events: a total order that does not depend on arrival.
 
 use jiff::Timestamp;
 
-/// What the provider tells of an event's place. A later variant's class never overrides an earlier one's.
+/// The provider's information about an event's place. A later variant's class never overrides an earlier one's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
-    /// The provider told a time: the resource's version, then the event's own time, then a rank among equals.
+    /// A time: the resource's version, then the event's own time, then a rank among equals.
     Time {
         /// When the resource became what the event shows.
         version: Timestamp,
-        /// When the event was made, where that is told as well.
+        /// When the event was made, if that is given as well.
         event: Option<Timestamp>,
-        /// What comes first at one instant.
+        /// The order at one instant.
         rank: u16,
     },
-    /// The provider told no time, but what happened can only happen in one order.
+    /// No time, but such events can only happen in one order.
     Rank(u16),
     /// The same, but what happens at one rank may happen again and again: of equals the one that arrived last.
     RankThenArrival(u16),
@@ -22,7 +22,7 @@ pub enum Position {
     Arrival,
 }
 
-/// What the row adds to a position.
+/// The row's part of a position.
 #[derive(Debug)]
 pub struct TieBreak<'a> {
     /// When the delivery was received, in milliseconds since 1970.
@@ -42,8 +42,8 @@ impl TieBreak<'_> {
 impl Position {
     /// The position as text of one width, greater for what is the later truth.
     ///
-    /// Class, version time, event time, rank, mapping version, hash of the body; for the class of ranks, the rank and
-    /// the arrival stand where the times do.
+    /// Class, version time, event time, rank, mapping version, hash of the body; for the class of ranks, rank and
+    /// arrival are in the place of the times.
     pub fn sequence(&self, row: &TieBreak<'_>) -> String {
         let (class, version, event, rank) = match self {
             Position::Time { version, event, rank } => (3, nanoseconds(*version), event.map_or(0, nanoseconds), *rank),

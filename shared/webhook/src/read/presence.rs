@@ -1,30 +1,30 @@
-//! A field that an event may leave out, blank or tell: *absent is not null*.
+//! A value that an event may leave out, set to null, or give: *absent is not null*.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What an event says of one field.
+/// One field of an event in its three states.
 ///
 /// In JSON an absent field has no member; use it with
 /// `#[serde(default, skip_serializing_if = "Presence::is_absent")]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Presence<T> {
-    /// Nothing: what was known before stays.
+    /// Not there: the value known before stays.
     #[default]
     Absent,
-    /// That there is no value.
+    /// Given as having no value.
     Null,
     /// A value.
     Value(T),
 }
 
 impl<T> Presence<T> {
-    /// Whether the event says nothing of it.
+    /// Returns whether the event leaves it out.
     pub fn is_absent(&self) -> bool {
         matches!(self, Presence::Absent)
     }
 
-    /// The value, if one is told.
+    /// Returns the value, if there is one.
     pub fn value(&self) -> Option<&T> {
         match self {
             Presence::Value(value) => Some(value),
@@ -32,7 +32,7 @@ impl<T> Presence<T> {
         }
     }
 
-    /// The same field of another type.
+    /// Converts the value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Presence<U> {
         match self {
             Presence::Absent => Presence::Absent,
@@ -41,14 +41,14 @@ impl<T> Presence<T> {
         }
     }
 
-    /// This field if it says anything, else the other.
+    /// Returns this field if it is not absent, else the other.
     pub fn or(self, other: Self) -> Self {
         if self.is_absent() { other } else { self }
     }
 }
 
 impl<T> Presence<Presence<T>> {
-    /// A field of something that may itself be absent or null.
+    /// Joins the states of a field and of the field in it.
     pub fn flatten(self) -> Presence<T> {
         match self {
             Presence::Absent => Presence::Absent,

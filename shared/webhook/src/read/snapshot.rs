@@ -1,12 +1,12 @@
 //! A snapshot: an order as fetched from its provider's API, named, redacted and kept as an event of its own.
 //!
-//! Its name never is a webhook's: the API's bytes differ from a webhook's, so a webhook that came later would be another
-//! body under a taken name. It needs none either, since views join events by their places.
+//! Its name never is a webhook's: the API's bytes differ from a webhook's, so a webhook that came later would be
+//! another body under a taken name. It needs none either, since views join events by their places.
 //!
 //! A place by time would win for ever over webhooks that report no times. So the order's own webhooks, or else the
-//! source's latest ones, are checked for times first; what was found is kept on the row, so that a reading is a function
-//! of the row alone. A refund in a report has the id of its transfer, a webhook's mention of it another or none: each
-//! kind is a set of its own, and the refunded sum is that of whichever has more.
+//! source's latest ones, are checked for times first; what was found is kept on the row, so that a reading is a
+//! function of the row alone. A refund in a report has the id of its transfer, a webhook's mention of it another or
+//! none: each kind is a set of its own, and the refunded sum is that of whichever has more.
 
 use std::collections::BTreeMap;
 
@@ -22,26 +22,26 @@ use crate::read::mapping::Mapping;
 use crate::read::position::Position;
 use crate::receive::scheme::SchemeName;
 
-/// Kept beside the body where the source's webhooks tell no times: a time would rule over all of them for ever.
+/// Kept beside the body if the source's webhooks have no times: a time would win over all of them for ever.
 const TIMELESS: &str = "~timeless";
 
-/// How a provider's API tells an order.
+/// The orders of a provider's API.
 #[derive(Debug, Clone, Copy)]
 pub struct SnapshotMapping {
-    /// Where its answers carry values that are secrets themselves.
+    /// Places in its answers of values that are secrets themselves.
     pub secrets: &'static [SecretPath],
-    /// The subject by which webhooks name the order of an answer; none where the answer does not tell enough.
+    /// The subject by which webhooks name the order of an answer; `None` if the answer does not say enough.
     pub subject: for<'a> fn(&SnapshotContext<'_>, &Value<'a>) -> Option<Part>,
-    /// What an answer says.
+    /// The reading of an answer.
     pub mapping: Mapping,
 }
 
-/// What was asked for, as far as an answer may leave it out.
+/// The question, as far as an answer may leave it out.
 #[derive(Debug, Clone, Copy)]
 pub struct SnapshotContext<'a> {
-    /// How the source's webhooks prove themselves: an app's name their shop.
+    /// The scheme of the source's webhooks: an app's name their shop.
     pub scheme: SchemeName,
-    /// Whether the source's subjects begin with the shop where they could clash.
+    /// True if the source's subjects begin with the shop where they could clash.
     pub several_merchants: bool,
     /// The shop, by the provider's id.
     pub shop: Option<&'a str>,
@@ -68,7 +68,7 @@ pub(crate) fn headers(timeless: bool) -> BTreeMap<String, String> {
     timeless.then(|| (TIMELESS.to_owned(), "true".to_owned())).into_iter().collect()
 }
 
-/// A hash of what an answer says, whatever the order of its keys.
+/// Returns a hash of an answer's content, whatever the order of its keys.
 fn meaning(body: &[u8]) -> [u8; 32] {
     match json::parse(body) {
         Ok(document) if !document.duplicate_keys => {
@@ -79,8 +79,9 @@ fn meaning(body: &[u8]) -> [u8; 32] {
     }
 }
 
-/// Where an answer stands among its order's events: at the time of its last change, and among the events of that very
-/// time as of when it was read. Where the webhooks tell no times, at the rank of its status and as of when it was read.
+/// Returns an answer's place among its order's events: at the time of its last change, and among the events of that
+/// very time as of when it was read. If the webhooks have no times, at the rank of its status and as of when it was
+/// read.
 pub(crate) fn position(row: &Row, version: Option<Timestamp>, rank: u16) -> Position {
     match version.filter(|_| !row.headers.contains_key(TIMELESS)) {
         Some(version) => Position::Time { version, event: Timestamp::from_millisecond(row.received_ms).ok(), rank },

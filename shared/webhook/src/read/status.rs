@@ -52,7 +52,7 @@ macro_rules! states {
 }
 
 states! {
-    /// Where an order stands, its money and its parcels aside.
+    /// The state of an order, its money and its parcels aside.
     OrderState {
         /// Being put together.
         Draft,
@@ -82,7 +82,7 @@ states! {
 }
 
 states! {
-    /// Where a payment stands.
+    /// The state of a payment.
     PaymentState {
         /// Expected.
         Pending,
@@ -96,7 +96,7 @@ states! {
         Conflict,
         /// A refund is on its way.
         Refunding,
-        /// Refunded in full, or in part where the provider does not tell which.
+        /// Refunded in full, or in part if the provider does not say which.
         Refunded,
         /// Received, and a part of it given back.
         PartiallyRefunded,
@@ -110,7 +110,7 @@ states! {
 }
 
 states! {
-    /// Where a fulfilment stands.
+    /// The state of a fulfilment.
     FulfillmentState {
         /// Not begun.
         Pending,
@@ -136,7 +136,7 @@ states! {
 }
 
 states! {
-    /// Where a return stands.
+    /// The state of a return.
     ReturnState {
         /// SnapshotContext for.
         Requested,
@@ -152,7 +152,7 @@ states! {
 }
 
 states! {
-    /// Where a checkout stands.
+    /// The state of a checkout.
     CheckoutState {
         /// Going on.
         Active,

@@ -1,4 +1,4 @@
-//! What arrived: one HTTP request, as far as any provider needs it.
+//! One HTTP request, as far as any provider needs it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 pub struct Delivery {
     /// Header values by lower-case name.
     pub headers: BTreeMap<String, String>,
-    /// The query string as it stood in the URL, undecoded.
+    /// The query string as in the URL, undecoded.
     pub query: String,
     /// The last path segment of `/<source>/<url token>`, where there is one.
     pub url_token: Option<crate::receive::secret::Secret>,
@@ -55,7 +55,7 @@ impl Delivery {
         self.headers.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A query parameter that stands exactly once and is not empty.
+    /// Returns a query parameter that occurs exactly once and is not empty.
     pub fn query_once(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut values = self.query.split('&').filter_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -89,7 +89,7 @@ pub fn split_path(path: &str) -> (Cow<'_, str>, Option<crate::receive::secret::S
     if segments.next().is_some() { (Cow::Borrowed(""), None) } else { (source, token) }
 }
 
-/// Undoes `%XX`; what is not such an escape, or not UTF-8 behind it, stays as it was.
+/// Undoes `%XX`; anything that is not such an escape, or not UTF-8 behind it, stays as it was.
 pub fn percent_decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);

@@ -4,10 +4,10 @@ use serde::Deserialize;
 
 use crate::json::Value;
 
-/// What a provider requires of a delivery before anything acts on it.
+/// A provider's requirements for a delivery, before anything acts on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission {
-    /// How its deliveries can prove themselves, by the name that a source states.
+    /// The schemes by which its deliveries can prove themselves, by the name that a source states.
     pub schemes: &'static [(SchemeName, Scheme)],
     /// Headers that only another product of the same name sends.
     pub foreign_headers: &'static [&'static str],
@@ -22,7 +22,7 @@ impl Admission {
     }
 }
 
-/// How a source's deliveries prove themselves: stated, never inferred.
+/// The scheme of a source's deliveries: stated, never inferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SchemeName {
@@ -32,7 +32,7 @@ pub enum SchemeName {
     UrlToken,
 }
 
-/// How a provider's deliveries prove themselves.
+/// A way in which a provider's deliveries prove themselves.
 #[derive(Debug)]
 pub enum Scheme {
     /// HMAC-SHA256 over a message made of the delivery.
@@ -44,14 +44,14 @@ pub enum Scheme {
 /// An HMAC-SHA256 scheme, as data.
 #[derive(Debug)]
 pub struct Signature {
-    /// Where the digest stands.
-    pub place: Place,
-    /// How its 32 bytes are written.
+    /// The place of the digest.
+    pub place: SignaturePlace,
+    /// The notation of its 32 bytes.
     pub encoding: Encoding,
     /// The timestamp that is part of the message, if any is.
     pub timestamp: Option<TimestampHeader>,
-    /// What is signed.
-    pub message: Message,
+    /// The signed message.
+    pub message: SignedMessage,
 }
 
 /// A header with the time of a delivery, whose text is part of what is signed.
@@ -63,16 +63,16 @@ pub struct TimestampHeader {
     pub unit_ms: i64,
 }
 
-/// Where a signature stands.
+/// The place of a signature.
 #[derive(Debug)]
-pub enum Place {
+pub enum SignaturePlace {
     /// In a header, by lower-case name.
     Header(&'static str),
     /// In a query parameter.
     Query(&'static str),
 }
 
-/// How a signature's bytes are written.
+/// The notation of a signature's bytes.
 #[derive(Debug)]
 pub enum Encoding {
     /// Standard alphabet, padded.
@@ -81,9 +81,9 @@ pub enum Encoding {
     Hex,
 }
 
-/// What a signature covers.
+/// The message that a signature covers.
 #[derive(Debug)]
-pub enum Message {
+pub enum SignedMessage {
     /// The body.
     Body,
     /// `<prefix>:<timestamp>:<body>`

@@ -18,7 +18,7 @@ impl Secret {
         Secret(value.into())
     }
 
-    /// A name for the value that tells nothing of it: twelve hex digits.
+    /// A name for the value that reveals nothing of it: twelve hex digits.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::new().chain_update(b"hookmill fingerprint\0").chain_update(self.0.as_bytes()).finalize();
         hex::encode(digest.get(..6).unwrap_or_default())
@@ -32,12 +32,12 @@ impl Secret {
         mac.finalize().into_bytes().into()
     }
 
-    /// Whether both are one value. Compares digests, so that neither content nor length shows in the time.
+    /// Returns whether both are one value. Compares digests, so that neither content nor length shows in the time.
     pub fn matches(&self, other: &Secret) -> Choice {
         self.has_digest(&other.digest())
     }
 
-    /// Whether this is the value of a digest, in constant time.
+    /// Returns whether this is the value of a digest, in constant time.
     pub fn has_digest(&self, digest: &[u8; 32]) -> Choice {
         self.digest().ct_eq(digest)
     }
@@ -57,18 +57,18 @@ impl Secret {
         self.0.len()
     }
 
-    /// Whether it is one of these texts, which are public: no secret any more.
+    /// Returns whether it is one of these texts, which are public and so no longer secret.
     pub(crate) fn is_any_of(&self, texts: &[&str]) -> bool {
         texts.contains(&self.0.as_str())
     }
 
-    /// Whether it starts with this public text.
+    /// Returns whether it starts with this public text.
     pub(crate) fn starts_with(&self, text: &str) -> bool {
         self.0.starts_with(text)
     }
 }
 
-/// What refused bodies are sealed with while they wait in quarantine: 32 random bytes, never printable.
+/// The key that seals refused bodies while they wait in quarantine: 32 random bytes, never printable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QuarantineKey([u8; 32]);
 

@@ -7,19 +7,19 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::json::canonical;
 use crate::json::{self, Document};
 use crate::receive::request::{Delivery, RefusedDelivery};
-use crate::receive::scheme::{Admission, Encoding, Message, Place, Scheme, Signature};
+use crate::receive::scheme::{Admission, Encoding, Scheme, Signature, SignaturePlace, SignedMessage};
 use crate::receive::secret::Secret;
 use crate::receive::source::{Merchants, Source};
 
 /// A delivery whose credential was checked. Nothing else may act on a payload.
 #[derive(Debug)]
 pub struct Verified<'a> {
-    /// What arrived.
+    /// The request.
     pub delivery: &'a Delivery,
     /// The source it came in at.
     pub source: &'a Source,
     /// The body read once, or why it cannot be read.
-    pub body: Result<Document<'a>, json::Error>,
+    pub body: Result<Document<'a>, json::JsonError>,
     // Private, so that nothing but `admit` can make a value of this type.
     fingerprint: String,
     signed_at: Option<String>,
@@ -50,12 +50,12 @@ impl Verified<'_> {
     }
 }
 
-/// Why a delivery was refused. The sender is told nothing of it.
+/// A reason for which a delivery was refused. The sender does not learn it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// No such source.
     UnknownSource,
-    /// No credential, or one that stands more than once.
+    /// No credential, or one that occurs more than once.
     Missing,
     /// A credential that cannot be one: wrong alphabet or length.
     Malformed,
@@ -65,7 +65,7 @@ pub enum Refusal {
     WrongMerchant,
     /// A delivery of another product of the same name (SHOPLINE's `X-Shopline-Topic`).
     OtherProduct,
-    /// The signed message cannot be told: not JSON, too deep, or a key stands twice.
+    /// The signed message is not certain: not JSON, too deep, or a key occurs twice.
     Ambiguous,
 }
 
@@ -149,19 +149,19 @@ fn check<'a>(
     Ok(Verified { delivery, source, body, fingerprint, signed_at, signed_text, body_hash: delivery.body_hash() })
 }
 
-/// What a checked credential tells.
+/// The facts that a checked credential proves.
 struct Proof {
     fingerprint: String,
     signed_at: Option<String>,
     signed_text: Option<String>,
 }
 
-type Checked<'a> = (Proof, Option<Result<Document<'a>, json::Error>>);
+type Proved<'a> = (Proof, Option<Result<Document<'a>, json::JsonError>>);
 
-fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) -> Result<Checked<'a>, Refusal> {
+fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) -> Result<Proved<'a>, Refusal> {
     let written = match signature.place {
-        Place::Header(name) => delivery.header(name).map(Into::into),
-        Place::Query(name) => delivery.query_once(name),
+        SignaturePlace::Header(name) => delivery.header(name).map(Into::into),
+        SignaturePlace::Query(name) => delivery.query_once(name),
     };
     let written = written.ok_or(Refusal::Missing)?;
     let digest = match signature.encoding {
@@ -178,8 +178,8 @@ fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) ->
     }
     let stamp = timestamp.unwrap_or_default().as_bytes();
     let (document, bodies) = match signature.message {
-        Message::Body | Message::PrefixTimestampBody(_) => (None, Vec::new()),
-        Message::TimestampSortedJson => {
+        SignedMessage::Body | SignedMessage::PrefixTimestampBody(_) => (None, Vec::new()),
+        SignedMessage::TimestampSortedJson => {
             // The one payload that must be parsed to be checked: bounded in size by the edge, in depth by the parser.
             let document = json::parse(&delivery.body).map_err(|_| Refusal::Ambiguous)?;
             if document.duplicate_keys {
@@ -190,21 +190,21 @@ fn signed<'a>(signature: &Signature, source: &Source, delivery: &'a Delivery) ->
         }
     };
     let texts = match signature.message {
-        Message::Body | Message::PrefixTimestampBody(_) => vec![delivery.body.as_slice()],
-        Message::TimestampSortedJson => bodies.iter().map(String::as_bytes).collect(),
+        SignedMessage::Body | SignedMessage::PrefixTimestampBody(_) => vec![delivery.body.as_slice()],
+        SignedMessage::TimestampSortedJson => bodies.iter().map(String::as_bytes).collect(),
     };
     let texts = texts.iter().enumerate();
     let tries =
         source.signing_keys.iter().flat_map(|key| texts.clone().map(move |(number, text)| (key, number, *text)));
     let matching = first_match(tries, |(key, _, text)| {
         digest.ct_eq(&match signature.message {
-            Message::Body => key.hmac(&[text]),
-            Message::PrefixTimestampBody(prefix) => key.hmac(&[prefix.as_bytes(), b":", stamp, b":", text]),
-            Message::TimestampSortedJson => key.hmac(&[stamp, b":", text]),
+            SignedMessage::Body => key.hmac(&[text]),
+            SignedMessage::PrefixTimestampBody(prefix) => key.hmac(&[prefix.as_bytes(), b":", stamp, b":", text]),
+            SignedMessage::TimestampSortedJson => key.hmac(&[stamp, b":", text]),
         })
     });
     let (key, number, _) = matching.ok_or(Refusal::Mismatch)?;
-    // Where the body itself is signed there are no others.
+    // If the body itself is signed there are no others.
     let signed_text = bodies.get(number).cloned();
     let proof = Proof { fingerprint: key.fingerprint(), signed_at: timestamp.map(str::to_owned), signed_text };
     Ok((proof, document))

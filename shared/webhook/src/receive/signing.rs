@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::json::{self, canonical};
 use crate::receive::request::{Delivery, percent_decode};
-use crate::receive::scheme::{Admission, Encoding, Message, Place, Scheme, SchemeName, Signature};
+use crate::receive::scheme::{Admission, Encoding, Scheme, SchemeName, Signature, SignaturePlace, SignedMessage};
 use crate::receive::secret::Secret;
 
-/// Why a delivery cannot be signed.
+/// A reason for which a delivery cannot be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsigned {
     /// The provider has no such scheme.
@@ -54,10 +54,10 @@ pub fn sign(
     };
     remove_credentials(admission, delivery);
     match signature.place {
-        Place::Header(name) => {
+        SignaturePlace::Header(name) => {
             delivery.headers.insert(name.to_owned(), written);
         }
-        Place::Query(name) => {
+        SignaturePlace::Query(name) => {
             let separator = if delivery.query.is_empty() { "" } else { "&" };
             delivery.query = format!("{}{separator}{name}={}", delivery.query, encode(&written));
         }
@@ -83,10 +83,10 @@ pub fn remove_credentials(admission: &Admission, delivery: &mut Delivery) {
     delivery.url_token = None;
     for (_, scheme) in admission.schemes {
         match scheme {
-            Scheme::Signed(Signature { place: Place::Header(name), .. }) => {
+            Scheme::Signed(Signature { place: SignaturePlace::Header(name), .. }) => {
                 delivery.headers.remove(*name);
             }
-            Scheme::Signed(Signature { place: Place::Query(name), .. }) => {
+            Scheme::Signed(Signature { place: SignaturePlace::Query(name), .. }) => {
                 let other = |pair: &&str| percent_decode(pair.split('=').next().unwrap_or_default()) != *name;
                 let kept: Vec<&str> = delivery.query.split('&').filter(other).collect();
                 delivery.query = kept.join("&");
@@ -104,9 +104,9 @@ fn digest(signature: &Signature, key: &Secret, delivery: &Delivery) -> Result<[u
         .unwrap_or_default()
         .as_bytes();
     Ok(match signature.message {
-        Message::Body => key.hmac(&[&delivery.body]),
-        Message::PrefixTimestampBody(prefix) => key.hmac(&[prefix.as_bytes(), b":", stamp, b":", &delivery.body]),
-        Message::TimestampSortedJson => {
+        SignedMessage::Body => key.hmac(&[&delivery.body]),
+        SignedMessage::PrefixTimestampBody(prefix) => key.hmac(&[prefix.as_bytes(), b":", stamp, b":", &delivery.body]),
+        SignedMessage::TimestampSortedJson => {
             let document = json::parse(&delivery.body).map_err(|_| Unsigned::NotJson)?;
             let texts = canonical::candidates(&document.root);
             key.hmac(&[stamp, b":", texts.first().ok_or(Unsigned::NotJson)?.as_bytes()])

@@ -21,7 +21,7 @@ const PUBLIC_KEYS: &[&str] = &[
     "api-key",
     "b5138dd0a7c04f674260e1d3b3a762347421396fc5fc1bee55a2c2653c4207bd",
 ];
-/// What the published samples' keys begin with: no key of anybody's may.
+/// The beginning of the published samples' keys: no real key may have it.
 pub const SAMPLE_KEY_PREFIX: &str = "hookmill-sample-";
 
 /// One registered URL of a provider.
@@ -29,7 +29,7 @@ pub const SAMPLE_KEY_PREFIX: &str = "hookmill-sample-";
 pub struct Source {
     /// The path segment that names it.
     pub name: String,
-    /// How deliveries prove themselves.
+    /// The scheme by which deliveries prove themselves.
     pub scheme: SchemeName,
     /// Accepted signing keys, the current one first.
     pub signing_keys: Vec<Secret>,
@@ -51,7 +51,7 @@ pub enum Merchants {
     Only(Vec<String>),
 }
 
-/// Why a provider's secret, or one source in it, cannot be used. Never holds a value of the secret.
+/// A reason for which a provider's secret, or one source in it, cannot be used. Never holds a value of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
     /// The secret is not the documented JSON.
@@ -62,7 +62,7 @@ pub enum Defect {
         /// Column, from 1.
         column: usize,
     },
-    /// A source name that cannot stand in a URL and a key.
+    /// A source name that is not allowed in a URL and a key.
     #[error("a source name is not 1 to 64 of a-z, 0-9, '-' and '_'")]
     Name,
     /// The source is not of the documented form.
@@ -80,12 +80,12 @@ pub enum Defect {
     /// No merchant is accepted.
     #[error("the list of merchants is empty")]
     NoMerchant,
-    /// The key for the quarantine is no key. Sources do without it: only what it would seal is lost.
+    /// The key for the quarantine is malformed. Sources work without it: only what it would seal is lost.
     #[error("quarantine_key is not 32 random bytes in base64url")]
     QuarantineKey,
 }
 
-/// All sources of one provider, as its secret tells them.
+/// All sources of one provider, as its secret lists them.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     usable: BTreeMap<String, Source>,
@@ -139,17 +139,17 @@ impl Sources {
         self.defective.iter().map(|(name, defect)| (name.as_str(), defect))
     }
 
-    /// What refused bodies are sealed with; none where the secret has no such key, or no usable one.
+    /// Returns the key that refused bodies are sealed with; `None` if the secret has no usable one.
     pub fn quarantine_key(&self) -> Option<&QuarantineKey> {
         self.quarantine_key.as_ref()?.as_ref().ok()
     }
 
-    /// Why the key for the quarantine cannot be used, where the secret has one that cannot.
+    /// Returns the defect of the key for the quarantine, if the secret has an unusable one.
     pub fn quarantine_key_defect(&self) -> Option<&Defect> {
         self.quarantine_key.as_ref()?.as_ref().err()
     }
 
-    /// Whether a source of this name is registered but cannot be used.
+    /// Returns whether a source of this name is registered but cannot be used.
     pub fn is_defective(&self, name: &str) -> bool {
         self.defective.contains_key(name)
     }
@@ -160,7 +160,7 @@ struct SecretDocument {
     sources: BTreeMap<String, serde_json::Value>,
 }
 
-/// The secret's other member, read by itself: whatever stands there takes no source down.
+/// The secret's other member, read by itself: no value of it takes a source down.
 #[derive(Deserialize)]
 struct KeyDocument {
     quarantine_key: Option<serde_json::Value>,
@@ -186,7 +186,7 @@ enum MerchantsDocument {
     List(Vec<String>),
 }
 
-/// Whether a source can be called so: 1 to 64 of `a-z`, `0-9`, `-` and `_`.
+/// Returns whether a text can be a source's name: 1 to 64 of `a-z`, `0-9`, `-` and `_`.
 pub fn is_source_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     !name.is_empty() && name.len() <= 64 && name.bytes().all(plain)

@@ -1,6 +1,6 @@
-//! Where an order stands: a join of everything its events say, whatever order they come in.
+//! The state of an order: a join of everything in its events, whatever order they come in.
 //!
-//! A view is a map of registers. Each holds the value of the event with the greatest sequence that told it, so
+//! A view is a map of registers. Each holds the value of the event with the greatest sequence that has it, so
 //! merging is commutative, associative and idempotent: duplicates, reordering and replays cannot change where it ends.
 
 use std::cmp::Ordering;
@@ -20,7 +20,7 @@ pub mod personal;
 /// A register's value longer than this, in bytes of JSON, stays in its event; the view refers to it.
 pub const REGISTER_BYTES_MAX: usize = 32 * 1024;
 
-/// What payments, together, say of an order: the state of the payment that stands highest here.
+/// The state of several payments together: that of the payment which is first in this list.
 /// One attempt that failed or expired says nothing against another that succeeded.
 pub const PAYMENT_FOLD: &[PaymentState] = &[
     PaymentState::Settled,
@@ -37,7 +37,7 @@ pub const PAYMENT_FOLD: &[PaymentState] = &[
     PaymentState::Voided,
 ];
 
-/// What fulfilments, together, say of an order: the state that stands highest here, so that an order counts as
+/// The state of several fulfilments together: the one that is first in this list, so that an order counts as
 /// delivered only when nothing of it is still under way.
 pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
     FulfillmentState::Pending,
@@ -56,16 +56,16 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
 /// The id of an entity that has none.
 const UNNAMED: &str = "~";
 
-/// The current state of one order, or of a payment that stands alone.
+/// The current state of one order, or of a payment without an order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
     registers: BTreeMap<String, Register>,
 }
 
-/// One field's current value and the event that told it.
+/// One field's current value and the event that it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Register {
-    /// The value; null where the event told that there is none.
+    /// The value; null if the event says that there is none.
     pub value: Value,
     /// The event's sequence.
     pub sequence: String,
@@ -76,37 +76,37 @@ pub struct Register {
 /// The three axes and the sums that a shop asks for first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Where the order stands; none where only its payment is known.
+    /// The order's state; `None` if only its payment is known.
     pub order_state: Option<OrderState>,
-    /// Where its payments stand, folded by [`PAYMENT_FOLD`].
+    /// The state of its payments, folded by [`PAYMENT_FOLD`].
     pub payment_state: Option<PaymentState>,
-    /// Where its fulfilments stand, folded by [`FULFILLMENT_FOLD`].
+    /// The state of its fulfilments, folded by [`FULFILLMENT_FOLD`].
     pub fulfillment_state: Option<FulfillmentState>,
-    /// What the buyer pays, as told.
+    /// The sum that the buyer pays, as given.
     pub total: Option<Amount>,
-    /// The currency, as told.
+    /// The currency, as given.
     pub currency: Option<String>,
-    /// What was refunded.
+    /// The refunds.
     pub refunded: Refunded,
 }
 
-/// What was refunded in all.
+/// The sum of all refunds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refunded {
-    /// Nothing tells of a refund.
+    /// No event has a refund.
     Nothing,
-    /// Something, but some refund's amount was not told.
+    /// A refund, but the amount of some is not known.
     Unknown,
     /// The sum of all refunds, each counted once.
     Amount(Amount),
 }
 
 impl View {
-    /// What one event says. Only order, payment, fulfilment and return events say anything here.
+    /// Makes the view of one event. Only order, payment, fulfilment and return events say anything here.
     pub fn of(event: &Event) -> Self {
         let mut view = View::default();
-        // What names no order would join unrelated ones.
+        // An event that names no order would join unrelated ones.
         let nameless = event.subject == UNNAMED || event.subject.ends_with(":~");
         if nameless || !concerns_orders(event.event_type) {
             return view;
@@ -139,7 +139,7 @@ impl View {
         changed
     }
 
-    /// Whether nothing was ever told.
+    /// Returns whether it has no register.
     pub fn is_empty(&self) -> bool {
         self.registers.is_empty()
     }
@@ -178,8 +178,8 @@ impl View {
         root
     }
 
-    /// Whether a later event told the whole that a register is a part of: a customer that an order no longer has, an
-    /// amount in another currency.
+    /// Returns whether a later event has the whole that a register is a part of: a customer that an order no longer
+    /// has, an amount in another currency.
     fn is_superseded(&self, path: &str, register: &Register) -> bool {
         let mut wholes = path.match_indices('/').filter_map(|(at, _)| self.registers.get(path.get(..at)?));
         wholes.any(|whole| register.before(whole))
@@ -200,7 +200,7 @@ impl View {
         }
     }
 
-    /// A payment's amount; one without a name counts only where no other tells any.
+    /// A payment's amount; one without a name counts only if no other has any.
     fn payment_amount(&self) -> Option<Value> {
         let rendered = self.render();
         let payments = rendered.get("payments")?.as_object()?;
@@ -217,7 +217,7 @@ impl View {
             };
             let amount = register.value.get("amount").and_then(Value::as_str).and_then(|text| text.parse().ok());
             let known = refunds.entry(refund).or_default();
-            // Refunds without a name cannot be told apart, so their sum is not known.
+            // Refunds without a name cannot be distinguished, so their sum is not known.
             if field == "amount" && !refund.ends_with("/~") {
                 *known = amount;
             }
@@ -227,8 +227,8 @@ impl View {
             let told = self.entity_states::<PaymentState>("payments").any(|state| refunded.contains(&state));
             return if told { Refunded::Unknown } else { Refunded::Nothing };
         }
-        // What webhooks mention and what the provider accounts for are the same money under different ids: each kind is
-        // a set of its own, and whichever has more refunds is the nearer to all of them.
+        // The refunds that webhooks mention and those that the provider accounts for are the same money under different
+        // ids: each kind is a set of its own, and whichever has more refunds is the nearer to all of them.
         let reported = |refund: &str| self.value(&format!("{refund}/reported")) == Some(&Value::Bool(true));
         let (reported, mentioned): (Vec<_>, Vec<_>) = refunds.into_iter().partition(|(refund, _)| reported(refund));
         let sum = |refunds: &[(&str, Option<Amount>)]| {
@@ -247,8 +247,8 @@ impl View {
     }
 
     /// The values of one field over all entities of a kind.
-    /// What an order says of its payment without naming it counts only until a payment is named, for it is the same
-    /// money, and again where an order that was read back says it later than any named one.
+    /// An order's statement of its payment without naming it counts only until a payment is named, for it is the same
+    /// money, and again if a snapshot of the order says it later than any named one.
     fn entity_values<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = &'a Value> {
         let told = self.registers.iter().filter(|(_, register)| !register.value.is_null()).filter_map(
             move |(path, register)| {
@@ -258,7 +258,7 @@ impl View {
             },
         );
         let (unnamed, named): (Vec<_>, Vec<_>) = told.partition(|(id, _)| *id == UNNAMED);
-        // An order read back tells of all its payments together, and it is the truth until one of them tells more.
+        // A snapshot of an order has all its payments together, and it is the truth until one of them says more.
         let is_last =
             |unnamed: &Register| unnamed.is_snapshot() && named.iter().all(|(_, named)| named.before(unnamed));
         let is_truth = named.is_empty() || unnamed.iter().any(|(_, register)| is_last(register));
@@ -276,8 +276,8 @@ impl Register {
         EventKey::from_id(&self.event).is_some_and(|key| key.is_snapshot())
     }
 
-    /// Whether another register is the later truth. The value decides last, so that the join is one in any case; of one
-    /// event nothing is greater than a value, so that what was erased stays erased.
+    /// Returns whether another register is the later truth. The value decides last, so that the join is one in any
+    /// case; of one event nothing is greater than a value, so that what was erased stays erased.
     fn before(&self, other: &Register) -> bool {
         let place = (&self.sequence, &self.event).cmp(&(&other.sequence, &other.event));
         let value = |register: &Register| (register.value.is_null(), register.value.to_string());
@@ -287,7 +287,7 @@ impl Register {
     }
 }
 
-/// Whether events of a type tell where an order stands.
+/// Returns whether events of a type have an order's state.
 pub fn concerns_orders(event_type: EventType) -> bool {
     let family = event_type.name().split('.').next().unwrap_or_default();
     matches!(family, "order" | "payment" | "fulfillment" | "return")
@@ -332,7 +332,7 @@ impl Writer<'_> {
                 }
                 // Who pays is the order's buyer, whether an order's event names them or only a payment's.
                 ("customer", _) if parent == "payments" => self.field("order", name, value),
-                // Scalapay tells the currency once: an event that leaves it out does not take it away.
+                // Scalapay gives the currency once: an event that leaves it out does not take it away.
                 ("amount", Value::Object(money))
                     if parent == "payments" && money.get("currency").is_some_and(Value::is_null) =>
                 {
@@ -356,7 +356,7 @@ impl Writer<'_> {
     }
 
     fn set(&mut self, parent: &str, name: &str, value: &Value) {
-        // A correction is what its event says under a better mapping: the sequence tells which.
+        // A correction is its event under a better mapping: the sequence says which is the better.
         let id = self.event.correctionof.as_ref().unwrap_or(&self.event.id);
         let too_large = value.to_string().len() > REGISTER_BYTES_MAX;
         let value = if too_large { serde_json::json!({"dataref": id}) } else { value.clone() };

@@ -1,4 +1,4 @@
-//! What stays of an event when its body is erased: where the order stood and its money, and nothing of the buyer.
+//! The remainder of an event when its body is erased: the order's state and its money, and nothing of the buyer.
 //!
 //! The list names what stays. Everything else is taken for personal, a register that a later mapping adds included.
 
@@ -124,12 +124,12 @@ pub const ERASED: &[&str] = &[
     "returns/*/lines",
 ];
 
-/// Whether a register's value stays.
+/// Returns whether a register's value stays.
 pub fn is_kept(path: &str) -> bool {
     is_listed(KEPT, path)
 }
 
-/// Whether a list names a path or something above it.
+/// Returns whether a list names a path or something above it.
 pub fn is_listed(list: &[&str], path: &str) -> bool {
     list.iter().any(|pattern| {
         let mut names = path.split('/');
@@ -144,8 +144,8 @@ pub fn without_personal(mut view: View) -> View {
     view
 }
 
-/// Whether the value of a canonical event's field may be shown to whoever looks at differences. `kind` is the event's
-/// `data.kind`, and `[]` stands for places in lists.
+/// Returns whether a canonical event's field may be shown to a reader of differences. `kind` is the event's
+/// `data.kind`, and `[]` is any place in a list.
 pub fn is_shown(kind: &str, field: &str) -> bool {
     let Some(field) = field.strip_prefix("data.") else { return !matches!(field, "subject" | "merchant") };
     let path = field.replace("[]", ".*").replace('.', "/");

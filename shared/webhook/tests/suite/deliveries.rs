@@ -112,7 +112,7 @@ fn any_changed_byte_is_refused() {
     }
 }
 
-/// The signed message joins timestamp and body by a colon; another cut of the same message is another delivery.
+/// The signed message joins timestamp and body by a colon; the same message divided elsewhere is another delivery.
 #[test]
 fn the_border_of_timestamp_and_body_cannot_be_moved() {
     let mut moved = 0;
@@ -178,7 +178,7 @@ fn credentials_fail_closed() {
     }
 }
 
-/// What is kept of a refused delivery proves as much as the delivery did, and no more.
+/// The kept part of a refused delivery proves as much as the delivery did, and no more.
 #[test]
 fn a_refused_delivery_is_checked_again_without_its_token() {
     let again = |case: &Case, digest: Option<[u8; 32]>| {
@@ -257,7 +257,7 @@ fn a_body_cut_anywhere_is_kept_under_a_stable_name() {
         for length in (0..case.delivery.body.len()).step_by(7) {
             let cut = case.with_body(case.delivery.body[..length].to_vec());
             let Ok(verified) = cut.admit() else {
-                // Where the body must be parsed to be checked, a cut one proves nothing.
+                // If the body must be parsed to be checked, a truncated one proves nothing.
                 assert_eq!((cut.provider.name, cut.admit().err()), ("shopline", Some(Refusal::Ambiguous)));
                 continue;
             };

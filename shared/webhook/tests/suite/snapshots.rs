@@ -1,4 +1,4 @@
-//! Orders read back: their names, their readings, and what they and webhooks come to together.
+//! Snapshots: their names, their readings, and their join with webhooks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use webhook::snapshot::SnapshotContext;
 use webhook::view::{Refunded, View};
 
 /// One file of `events/<provider>/snapshots/`.
-pub(crate) struct Answer {
+pub(crate) struct ApiAnswer {
     pub(crate) provider: &'static Provider,
     pub(crate) label: String,
     path: PathBuf,
@@ -24,7 +24,7 @@ pub(crate) struct Answer {
     bytes: Vec<u8>,
 }
 
-impl Answer {
+impl ApiAnswer {
     pub(crate) fn row(&self) -> Row {
         self.snapshot().row
     }
@@ -43,7 +43,7 @@ impl Answer {
 }
 
 /// Every answer of every provider, by name.
-pub(crate) fn all() -> Vec<Answer> {
+pub(crate) fn all() -> Vec<ApiAnswer> {
     let mut answers = Vec::new();
     for provider in PROVIDERS {
         let folder = events_folder().join(provider.name).join("snapshots");
@@ -55,11 +55,11 @@ pub(crate) fn all() -> Vec<Answer> {
     answers
 }
 
-fn named(label: &str) -> Answer {
+fn named(label: &str) -> ApiAnswer {
     all().into_iter().find(|answer| answer.label == label).unwrap_or_else(|| panic!("no answer {label}"))
 }
 
-fn answer(provider: &'static Provider, path: PathBuf) -> Answer {
+fn answer(provider: &'static Provider, path: PathBuf) -> ApiAnswer {
     let told = read_json(&path);
     let source = told["source"].as_str().unwrap().to_owned();
     let bytes = told["answer"].as_str().unwrap().as_bytes().to_vec();
@@ -77,7 +77,7 @@ fn answer(provider: &'static Provider, path: PathBuf) -> Answer {
         None => (provider.snapshots.subject)(&asked, &document.root).unwrap(),
     };
     let name = path.file_stem().unwrap().to_str().unwrap();
-    Answer {
+    ApiAnswer {
         provider,
         label: format!("{}/snapshots/{name}", provider.name),
         source,
@@ -190,7 +190,7 @@ fn no_secret_is_kept() {
             assert_eq!(snapshot.redacted.iter().filter(|redacted| **redacted == path.join(".")).count(), 1);
         }
     }
-    // The secrets that webhooks of orders have are cut from what is read back too.
+    // The secrets that webhooks of orders have are redacted in snapshots too.
     for (provider, names) in
         [(&SCALEV, &["secret_slug", "recovery_url"][..]), (&SELLDONE, &["code", "hash", "session"])]
     {
@@ -227,7 +227,7 @@ fn webhook(provider: &str, name: &str) -> Event {
     case.provider.read(&case.row())
 }
 
-/// Whatever comes first, later webhooks win over the order read back, and earlier ones do not.
+/// Whatever comes first, later webhooks win over the snapshot, and earlier ones do not.
 #[test]
 fn an_order_read_back_stands_at_its_time() {
     let status = |view: &View| view.render()["order"]["status"]["word"].clone();
@@ -272,7 +272,7 @@ fn an_order_read_back_stands_at_its_time() {
 
 #[test]
 fn webhooks_of_the_same_change_agree_with_what_is_read_back() {
-    // At Selldone an action says more than the order, so it stands above; at Scalev the answer has the whole second.
+    // At Selldone an action says more than the order, so it wins; at Scalev the answer has the whole second.
     let (selldone, scalev) = (named("selldone/snapshots/order"), named("scalev/snapshots/order"));
     let text = String::from_utf8(selldone.bytes.clone()).unwrap();
     let text = text.replacen("2024-09-05T08:00:00.000000Z", "2024-08-24T12:00:00.000000Z", 1);
@@ -284,8 +284,8 @@ fn webhooks_of_the_same_change_agree_with_what_is_read_back() {
     assert!(completed.sequence < scalev.event().sequence);
 }
 
-/// Webhooks that tell no times go by their status, and so does an order that is read back beside them: a time would
-/// stand over all that comes.
+/// Webhooks without times go by their status, and so does a snapshot beside them: a time would win
+/// over all that comes.
 #[test]
 fn an_order_read_back_does_not_freeze_one_whose_webhooks_tell_no_times() {
     let answer = named("shopline/snapshots/order.timeless");
@@ -297,7 +297,7 @@ fn an_order_read_back_does_not_freeze_one_whose_webhooks_tell_no_times() {
     for events in [[&snapshot, &pending], [&pending, &snapshot]] {
         assert_eq!(joined(events).render()["order"]["status"]["state"], "confirmed");
     }
-    let timed = Answer { timeless: false, ..answer };
+    let timed = ApiAnswer { timeless: false, ..answer };
     assert!(timed.event().sequence > completed.sequence, "this test proves nothing");
 }
 
@@ -326,7 +326,7 @@ fn refunds_get_their_amounts_and_are_never_doubled() {
     assert_eq!(told(&all), twenty);
     let backwards: Vec<&Event> = all.into_iter().rev().collect();
     assert_eq!(told(&backwards), twenty);
-    // A webhook that tells the amount itself is no second refund.
+    // A webhook that has the amount itself is not a second refund.
     let detailed = webhook("scalapay", "refunded.with_details");
     let of_webhook = told(&[&detailed]);
     assert!(matches!(of_webhook, Refunded::Amount(_)));

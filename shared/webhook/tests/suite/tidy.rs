@@ -1,6 +1,6 @@
-//! Rules that no compiler holds: what each is for stands in ARCHITECTURE.md.
+//! Rules that no compiler holds: the purpose of each is in ARCHITECTURE.md.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,47 +65,6 @@ fn no_function_can_sign() {
     nothing(manifests.iter().filter_map(asks).collect());
 }
 
-/// Imports are written with the whole path from the crate's root, so that they show the direction.
-#[test]
-fn modules_import_each_other_in_one_direction() {
-    let folder = "shared/webhook/src/";
-    let imports = |(name, text): &(String, String)| {
-        let module = name.strip_prefix(folder)?.trim_end_matches(".rs").trim_end_matches("/mod").to_owned();
-        let code = text.split("#[cfg(test)]\nmod").next().unwrap().to_owned();
-        (!module.contains("tests") && module != "lib").then_some((module, code))
-    };
-    let modules: BTreeMap<String, String> = rust_files(&[folder]).iter().filter_map(imports).collect();
-    let uses = |code: &str| -> BTreeSet<String> {
-        let paths = code.match_indices("crate::").map(|(at, found)| &code[at + found.len()..]);
-        let named = |path: &str| {
-            path.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').next().unwrap().replace("::", "/")
-        };
-        let longest = |path: String| {
-            modules
-                .keys()
-                .filter(|module| format!("{path}/").starts_with(&format!("{module}/")))
-                .max_by_key(|module| module.len())
-                .cloned()
-        };
-        paths.map(named).filter_map(longest).collect()
-    };
-    let mut left: BTreeMap<&String, BTreeSet<String>> = modules.iter().map(|(name, code)| (name, uses(code))).collect();
-    for (name, used) in &mut left {
-        used.remove(*name);
-    }
-    // What imports nothing that is left is put away, until nothing is left.
-    loop {
-        let known: BTreeSet<String> = left.keys().map(|name| (*name).clone()).collect();
-        let before = left.len();
-        left.retain(|_, used| used.iter().any(|one| known.contains(one)));
-        if left.len() == before {
-            break;
-        }
-    }
-    assert!(modules.len() > 30);
-    nothing(left.iter().map(|(name, used)| format!("{name} imports {used:?}")).collect());
-}
-
 #[test]
 fn only_the_quarantine_admits_by_a_digest() {
     let admits = |(name, text): &(String, String)| {
@@ -114,7 +73,7 @@ fn only_the_quarantine_admits_by_a_digest() {
         (code.contains("admit_again") && !allowed.contains(&name.as_str())).then(|| name.clone())
     };
     nothing(rust_files(&["shared/webhook/src", "shared/edge/src", "functions"]).iter().filter_map(admits).collect());
-    // What reads refused deliveries is the tool's: no function and nothing that receives calls it.
+    // The reader of refused deliveries is the tool's: no function and nothing that receives calls it.
     let reads = |(name, text): &(String, String)| {
         let elsewhere = name != "shared/edge/src/receive/refused.rs";
         (elsewhere && text.contains("Refused::from_item")).then(|| name.clone())

@@ -1,4 +1,4 @@
-//! Scalapay: pay in instalments. One webhook URL a merchant account; every status of every payment comes to it.
+//! Scalapay: pay in instalments. One webhook URL a merchant account; it gets every status of every payment.
 //!
 //! Source: developers.scalapay.com/reference, pages `webhooks`, `wehook-data-model`, `messages-validation`.
 
@@ -11,7 +11,7 @@ use crate::read::party::{Address, Customer};
 use crate::read::position::Position;
 use crate::read::presence::{Presence, first};
 use crate::read::status::{PaymentState, Status, Table, lookup};
-use crate::receive::scheme::{Encoding, Message, Place, Signature, TimestampHeader};
+use crate::receive::scheme::{Encoding, Signature, SignaturePlace, SignedMessage, TimestampHeader};
 
 mod snapshot;
 #[cfg(test)]
@@ -24,10 +24,10 @@ pub const SCALAPAY: Provider = Provider {
         schemes: &[(
             SchemeName::Signed,
             Scheme::Signed(Signature {
-                place: Place::Header("x-scalapay-hmac-v1"),
+                place: SignaturePlace::Header("x-scalapay-hmac-v1"),
                 encoding: Encoding::Hex,
                 timestamp: Some(TimestampHeader { header: TIMESTAMP, unit_ms: 1 }),
-                message: Message::PrefixTimestampBody("V1"),
+                message: SignedMessage::PrefixTimestampBody("V1"),
             }),
         )],
         foreign_headers: &[],
@@ -46,7 +46,7 @@ pub const SCALAPAY: Provider = Provider {
 
 const TIMESTAMP: &str = "x-scalapay-timestamp";
 
-/// Provider's word, our type, rank. Nothing in a delivery tells a time, so the rank is the order of events.
+/// Provider's word, our type, rank. A delivery has no time, so the rank is the order of events.
 const STATUSES: &[(&str, EventType, u16)] = &[
     ("created", EventType::PaymentCreated, 1),
     ("authorized", EventType::PaymentAuthorized, 2),
@@ -136,7 +136,7 @@ fn payment(root: &Node<'_>, kept: MappingInput<'_>) -> Payment {
     }
 }
 
-/// What a webhook may call a refund. Part of the claim.
+/// A refund's name in a webhook. Part of the claim.
 /// Neither name is one without the time: the documented token is `pre_transfer`, and the documented merchant's
 /// reference is the order's own, which every partial refund of it would share.
 fn told_refund(root: &Value<'_>) -> Option<String> {
@@ -149,7 +149,7 @@ fn told_refund(root: &Value<'_>) -> Option<String> {
 /// Without an amount the amount is unknown: never zero, and never the payment's total.
 fn refund(root: &Node<'_>, kept: MappingInput<'_>) -> Refund {
     Refund {
-        // A refund that has no name of its own is told from others by its body.
+        // A refund that has no name of its own is distinguished by its body.
         id: told_refund(kept.root)
             .or_else(|| Some(format!("body:{}", hex::encode(kept.row.hash.get(..8).unwrap_or_default())))),
         amount: money(root, "refundAmount").or(money(root, "amount")),

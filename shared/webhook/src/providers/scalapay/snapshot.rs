@@ -1,9 +1,9 @@
 //! Payments of the API, and refunds out of the provider's reports.
 //!
 //! Source: developers.scalapay.com/reference, pages `get_v2-payments-token-1` and
-//! `get_v1-reporting-payouts-token-refunds`. No answer has a time of change: its place is the rank of its status, then the
-//! time of fetching. A row of a report belongs to a payment only where the end of the token and the merchant's reference
-//! agree.
+//! `get_v1-reporting-payouts-token-refunds`. No answer has a time of change: its place is the rank of its status, then
+//! the time of fetching. A row of a report belongs to a payment only where the end of the token and the merchant's
+//! reference agree.
 
 use super::*;
 use crate::read::event::{Data, EventType};

@@ -1,4 +1,4 @@
-//! What the mapping must not fall for.
+//! The traps of this provider's bodies.
 
 use std::collections::BTreeMap;
 

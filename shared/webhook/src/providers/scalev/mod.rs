@@ -18,7 +18,7 @@ use crate::read::party::{Address, Customer};
 use crate::read::position::Position;
 use crate::read::presence::Presence;
 use crate::read::status::{OrderState, PaymentState, Status, Table, lookup};
-use crate::receive::scheme::{Encoding, Message, Place, Signature};
+use crate::receive::scheme::{Encoding, Signature, SignaturePlace, SignedMessage};
 use tables::*;
 
 mod snapshot;
@@ -33,10 +33,10 @@ pub const SCALEV: Provider = Provider {
         schemes: &[(
             SchemeName::Signed,
             Scheme::Signed(Signature {
-                place: Place::Header(SIGNATURE),
+                place: SignaturePlace::Header(SIGNATURE),
                 encoding: Encoding::Base64,
                 timestamp: None,
-                message: Message::Body,
+                message: SignedMessage::Body,
             }),
         )],
         foreign_headers: &[],
@@ -78,14 +78,14 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let is_intent = event.as_deref().is_some_and(|event| event.starts_with(INTENTS));
     let subject = match &order_id {
         _ if is_intent => Part::of(&[id.as_deref()]),
-        // Two businesses may have the same order number, and the short events name no business: the internal id tells
-        // them apart, or where a body has none, the business.
-        // The app's header would tell as much, but no signature covers it.
+        // Two businesses may have the same order number, and the short events name no business: the internal id keeps
+        // them apart, or if a body has none, the business.
+        // The app's header says as much, but no signature covers it.
         Some(order_id) if verified.source.several_merchants => match &id {
             Some(id) => Part::one(id),
             None => Part::of(&[merchant(root).as_deref(), Some(order_id)]),
         },
-        // What is no order has an id alone.
+        // Everything but an order has an id alone.
         order_id => Part::of(&[order_id.as_deref().or(id.as_deref())]),
     };
     let strength = if unique_id.is_some() { Strength::Strong } else { SCALEV.weak(verified) };
@@ -121,11 +121,11 @@ fn read(kept: MappingInput<'_>) -> Mapped {
 }
 
 /// The type that a status decides, where a status is the news.
-fn news(shape: Shape, data: &Node<'_>) -> Option<EventType> {
+fn news(shape: DataShape, data: &Node<'_>) -> Option<EventType> {
     let (name, table) = match shape {
-        Shape::Status => ("status", STATUS_EVENTS),
-        Shape::Payment => ("payment_status", PAYMENT_EVENTS),
-        Shape::Order | Shape::Deleted | Shape::Intent | Shape::Empty => return None,
+        DataShape::Status => ("status", STATUS_EVENTS),
+        DataShape::Payment => ("payment_status", PAYMENT_EVENTS),
+        DataShape::Order | DataShape::Deleted | DataShape::Intent | DataShape::Empty => return None,
     };
     lookup(table, &data.text_or_none(name)?)
 }
@@ -143,29 +143,29 @@ fn position(root: &Node<'_>, data: &Node<'_>) -> Position {
     version.map_or(Position::Arrival, |version| Position::Time { version, event, rank })
 }
 
-/// A status's place in its table, from 1; 0 where it is not told or unknown.
+/// A status's place in its table, from 1; 0 if it is not given or unknown.
 fn step<T>(states: Table<T>, data: &Node<'_>, name: &str) -> u16 {
     let word = data.text_or_none(name).unwrap_or_default();
     let place = states.iter().position(|(known, _)| known.eq_ignore_ascii_case(&word));
     place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
 }
 
-fn read_data(root: &Node<'_>, shape: Shape) -> Data {
+fn read_data(root: &Node<'_>, shape: DataShape) -> Data {
     let read = |data: &Node<'_>| match shape {
-        Shape::Order | Shape::Status => Data::Order(Box::new(order(data))),
-        Shape::Deleted => {
+        DataShape::Order | DataShape::Status => Data::Order(Box::new(order(data))),
+        DataShape::Deleted => {
             let status = Status { state: OrderState::Deleted, word: "deleted".to_owned() };
             Data::Order(Box::new(Order { status: Presence::Value(status), ..order(data) }))
         }
-        Shape::Payment => Data::Payment(Box::new(Payment {
+        DataShape::Payment => Data::Payment(Box::new(Payment {
             order_id: data.text("order_id"),
             order_alias_id: data.text("id"),
             amount: data.money("gross_revenue", None),
             customer: customer(data),
             ..payment(data)
         })),
-        Shape::Intent => Data::Checkout(Box::new(checkout(data))),
-        Shape::Empty => Data::Other {},
+        DataShape::Intent => Data::Checkout(Box::new(checkout(data))),
+        DataShape::Empty => Data::Other {},
     };
     root.object("data", read).value().cloned().unwrap_or(Data::Other {})
 }
@@ -204,7 +204,7 @@ fn references(data: &Node<'_>) -> BTreeMap<String, Presence<String>> {
     if link.is_absent() { BTreeMap::new() } else { BTreeMap::from([("payment_link".to_owned(), link)]) }
 }
 
-/// Orders tell no currency. `discount_rate` is no amount.
+/// Orders have no currency. `discount_rate` is not an amount.
 fn totals(data: &Node<'_>) -> Totals {
     let money = |name| data.money(name, None);
     Totals {
@@ -276,7 +276,7 @@ fn fulfillment(data: &Node<'_>) -> Fulfillment {
     }
 }
 
-/// The customer as told, and be it the number alone.
+/// The customer as given, even if that is the number alone.
 fn customer(data: &Node<'_>) -> Presence<Customer> {
     let number = data.text("customer_id");
     let read = |customer: &Node<'_>| Customer {

@@ -1,7 +1,7 @@
 //! Orders of the API: the `data` of an order's webhook.
 //!
-//! Its place is `last_updated_at`, then the time of fetching: webhooks of that very second lose to it, later ones do not.
-//! Source: github.com/scalevcom/dev-docs, reference/openapi.json. Refunds are documented nowhere.
+//! Its place is `last_updated_at`, then the time of fetching: webhooks of that very second lose to it, later ones do
+//! not. Source: github.com/scalevcom/dev-docs, reference/openapi.json. Refunds are documented nowhere.
 
 use super::*;
 use crate::read::snapshot::position;

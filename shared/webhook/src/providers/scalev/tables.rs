@@ -3,14 +3,14 @@
 use crate::read::event::EventType;
 use crate::read::status::{CheckoutState, FulfillmentState, OrderState, PaymentState, Table};
 
-/// What an event's `data` is.
+/// The kind of an event's `data`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum DataShape {
     /// An order, whole.
     Order,
     /// An order, of which a status is news.
     Status,
-    /// What is left of an order.
+    /// The remainder of a deleted order.
     Deleted,
     /// An order's payment.
     Payment,
@@ -20,20 +20,20 @@ pub(super) enum Shape {
     Empty,
 }
 
-/// Where a status is the news, the type is what stands here only for a status that no table has.
-pub(super) const EVENTS: Table<(EventType, Shape)> = &[
-    ("order.created", (EventType::OrderCreated, Shape::Order)),
-    ("order.epayment_created", (EventType::PaymentPending, Shape::Order)),
-    ("order.updated", (EventType::OrderUpdated, Shape::Order)),
-    ("order.deleted", (EventType::OrderDeleted, Shape::Deleted)),
-    ("order.status_changed", (EventType::OrderUpdated, Shape::Status)),
-    ("order.payment_status_changed", (EventType::PaymentUpdated, Shape::Payment)),
-    ("order.spam_created", (EventType::OrderFlagged, Shape::Order)),
-    ("payment.received", (EventType::PaymentUpdated, Shape::Payment)),
-    ("payment.failed", (EventType::PaymentUpdated, Shape::Payment)),
-    ("checkout_intent.abandoned", (EventType::CheckoutAbandoned, Shape::Intent)),
-    ("checkout_intent.completed", (EventType::CheckoutCompleted, Shape::Intent)),
-    ("business.test_event", (EventType::Ping, Shape::Empty)),
+/// If a status is the news, the type given here is for a status that no table has.
+pub(super) const EVENTS: Table<(EventType, DataShape)> = &[
+    ("order.created", (EventType::OrderCreated, DataShape::Order)),
+    ("order.epayment_created", (EventType::PaymentPending, DataShape::Order)),
+    ("order.updated", (EventType::OrderUpdated, DataShape::Order)),
+    ("order.deleted", (EventType::OrderDeleted, DataShape::Deleted)),
+    ("order.status_changed", (EventType::OrderUpdated, DataShape::Status)),
+    ("order.payment_status_changed", (EventType::PaymentUpdated, DataShape::Payment)),
+    ("order.spam_created", (EventType::OrderFlagged, DataShape::Order)),
+    ("payment.received", (EventType::PaymentUpdated, DataShape::Payment)),
+    ("payment.failed", (EventType::PaymentUpdated, DataShape::Payment)),
+    ("checkout_intent.abandoned", (EventType::CheckoutAbandoned, DataShape::Intent)),
+    ("checkout_intent.completed", (EventType::CheckoutCompleted, DataShape::Intent)),
+    ("business.test_event", (EventType::Ping, DataShape::Empty)),
 ];
 
 /// The type of a change of an order's status.
@@ -74,7 +74,7 @@ pub(super) const ORDER_STATES: Table<OrderState> = &[
     ("closed", OrderState::Closed),
 ];
 
-/// The one status of an order tells of its parcel too; `draft` and `closed` tell nothing of it.
+/// The one status of an order is that of its parcel too; `draft` and `closed` say nothing of it.
 pub(super) const FULFILLMENT_STATES: Table<FulfillmentState> = &[
     ("pending", FulfillmentState::Pending),
     ("confirmed", FulfillmentState::Pending),

@@ -52,12 +52,12 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let about = event.as_deref().and_then(|event| lookup(ABOUT, event));
     let subject = |kind: Option<&str>, path| Part::of(&[shop.as_deref(), kind, text(path).as_deref()]);
     Claim {
-        // What the body holds tells what an event is about that no table has, so that learning it gives no new name.
+        // The body's members decide for an event that no table has, so that adding it to the table gives no new name.
         subject: match about.or_else(|| held(root)) {
             // Every kind of order has a table of ids of its own.
-            Some(About::Order) => subject(event.as_deref(), &["basket", "id"]),
-            Some(About::Product) => subject(Some("Inventory"), &["product", "id"]),
-            Some(About::Customer) => subject(Some("Customer"), &["customer", "id"]),
+            Some(EventSubject::Order) => subject(event.as_deref(), &["basket", "id"]),
+            Some(EventSubject::Product) => subject(Some("Inventory"), &["product", "id"]),
+            Some(EventSubject::Customer) => subject(Some("Customer"), &["customer", "id"]),
             None => Part::of(&[shop.as_deref()]),
         },
         word: match &action {
@@ -66,26 +66,27 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         },
         identity: identity(about, action.as_deref(), root, &content),
         strength: SELLDONE.weak(verified),
-        // Whether a redelivery is the old body or a fresh snapshot is not documented.
+        // The documents leave open if a redelivery is the old body or a fresh one.
         other_body: OtherBody::Revision,
         content,
         alias: None,
     }
 }
 
-/// What a body is about, by its members: an order has its customer beside it.
-fn held(root: &Value<'_>) -> Option<About> {
+/// The subject of a body by its members: an order has its customer beside it.
+fn held(root: &Value<'_>) -> Option<EventSubject> {
     let has_id = |name| root.at(&[name, "id"]).and_then(Value::text).is_some();
-    let members = [("basket", About::Order), ("product", About::Product), ("customer", About::Customer)];
+    let members =
+        [("basket", EventSubject::Order), ("product", EventSubject::Product), ("customer", EventSubject::Customer)];
     members.into_iter().find(|(name, _)| has_id(name)).map(|(_, about)| about)
 }
 
-/// What tells two events of one subject and word apart: there is no id of any kind.
-fn identity(about: Option<About>, action: Option<&str>, root: &Value<'_>, content: &[u8; 32]) -> Part {
+/// The difference between two events of one subject and word: there is no id of any kind.
+fn identity(about: Option<EventSubject>, action: Option<&str>, root: &Value<'_>, content: &[u8; 32]) -> Part {
     let text = |path: &[&str]| root.at(path).and_then(Value::text);
     let hash = hex::encode(content);
     match about {
-        Some(About::Order) if text(&["basket", "id"]).is_some() => {
+        Some(EventSubject::Order) if text(&["basket", "id"]).is_some() => {
             let updated_at = text(&["basket", "updated_at"]);
             match (action.and_then(|action| lookup(IDENTITIES, action)), updated_at) {
                 (Some(Identity::OnceAnOrder), _) => Part::missing(),
@@ -94,11 +95,11 @@ fn identity(about: Option<About>, action: Option<&str>, root: &Value<'_>, conten
                 (Some(Identity::Version), None) | (None, _) => Part::hash(content),
             }
         }
-        Some(About::Product) => {
+        Some(EventSubject::Product) => {
             let updated_at = text(&["variant", "updated_at"]).or_else(|| text(&["product", "updated_at"]));
             Part::of(&[text(&["variant", "id"]).as_deref(), updated_at.as_deref(), Some(&hash)])
         }
-        Some(About::Order | About::Customer) | None => Part::hash(content),
+        Some(EventSubject::Order | EventSubject::Customer) | None => Part::hash(content),
     }
 }
 
@@ -126,27 +127,27 @@ fn read(kept: MappingInput<'_>) -> Mapped {
 }
 
 /// Our type and the place among the steps of an order, if it has one.
-fn known(about: About, event: &str, action: Option<&str>) -> Option<(EventType, Option<u16>)> {
+fn known(about: EventSubject, event: &str, action: Option<&str>) -> Option<(EventType, Option<u16>)> {
     match about {
-        About::Order => lookup(ORDER_ACTIONS, action?),
-        About::Product => lookup(INVENTORY_ACTIONS, action?).map(|event_type| (event_type, None)),
-        About::Customer => lookup(CUSTOMER_EVENTS, event).map(|event_type| (event_type, None)),
+        EventSubject::Order => lookup(ORDER_ACTIONS, action?),
+        EventSubject::Product => lookup(INVENTORY_ACTIONS, action?).map(|event_type| (event_type, None)),
+        EventSubject::Customer => lookup(CUSTOMER_EVENTS, event).map(|event_type| (event_type, None)),
     }
 }
 
 /// When the thing that the event is about last changed. An order's customer has a time too, which is not the order's.
-fn updated_at(root: &Node<'_>, about: Option<About>) -> Option<Timestamp> {
+fn updated_at(root: &Node<'_>, about: Option<EventSubject>) -> Option<Timestamp> {
     let told = |name| root.get(name).time("updated_at").value().copied();
     match about {
-        Some(About::Order) | None => told("basket"),
-        Some(About::Product) => told("variant").or_else(|| told("product")),
-        Some(About::Customer) => told("customer"),
+        Some(EventSubject::Order) | None => told("basket"),
+        Some(EventSubject::Product) => told("variant").or_else(|| told("product")),
+        Some(EventSubject::Customer) => told("customer"),
     }
 }
 
-fn data(root: &Node<'_>, about: Option<About>, event: &str, action: Option<&str>) -> Data {
+fn data(root: &Node<'_>, about: Option<EventSubject>, event: &str, action: Option<&str>) -> Data {
     let data = match about {
-        Some(About::Order) => root.object("basket", |basket| {
+        Some(EventSubject::Order) => root.object("basket", |basket| {
             let (own, sender) = (basket.text_or_none("shop_id"), root.get("shop").text_or_none("id"));
             if own.zip(sender).is_some_and(|(own, sender)| own != sender) {
                 // Another shop's order: the contradiction is noted among the unread fields.
@@ -156,8 +157,8 @@ fn data(root: &Node<'_>, about: Option<About>, event: &str, action: Option<&str>
             let returns = returns(basket.list("basket_item_returns", item_return), action);
             Data::Order(Box::new(Order { returns, ..order }))
         }),
-        Some(About::Product) => root.object("product", |_| Data::Product(Box::new(product(root)))),
-        Some(About::Customer) => root.object("customer", |told| {
+        Some(EventSubject::Product) => root.object("product", |_| Data::Product(Box::new(product(root)))),
+        Some(EventSubject::Customer) => root.object("customer", |told| {
             let registered_through = root.text("source");
             Data::Customer(Box::new(Customer { registered_through, ..customer(told) }))
         }),
@@ -206,14 +207,14 @@ fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Order {
 }
 
 /// A rejected order is called off whatever its status. One that is placed is the shop's only when the shop confirmed
-/// it, which `delivery_state` tells and not the money: in CheckQueue a paid order still waits for that.
+/// it, which `delivery_state` shows and not the money: in CheckQueue a paid order still waits for that.
 fn order_status(basket: &Node<'_>) -> Presence<Status<OrderState>> {
     if let Some(word) = basket.text_or_none("reject") {
         return Presence::Value(Status { state: OrderState::Cancelled, word });
     }
     let told: Presence<Status<OrderState>> = basket.status("status", ORDER_STATES);
     let Presence::Value(status) = &told else { return told };
-    // A supplier's answer to a request to resell is no word of the money.
+    // A supplier's answer to a request to resell says nothing of the money.
     let is_answer = lookup(PAYMENT_STATES, &status.word).is_none();
     let is_placed = matches!(status.state, OrderState::Pending | OrderState::Confirmed) && !is_answer;
     let delivery = basket.text_or_none("delivery_state").filter(|_| is_placed);
@@ -227,7 +228,7 @@ fn is_dropship(event: &str) -> bool {
     event.eq_ignore_ascii_case(DROPSHIP)
 }
 
-/// What the buyer pays in all is told for quotes only, whose `price` is final and includes shipping.
+/// Only quotes have the total that the buyer pays; their `price` is final and includes shipping.
 /// For every other kind the provider's pages contradict each other on what `price` contains, so nothing is summed up.
 fn totals(basket: &Node<'_>, event: &str, currency: Option<&str>) -> Totals {
     let money = |name| basket.money(name, currency);
@@ -277,7 +278,7 @@ fn line(item: &Node<'_>, currency: Option<&str>) -> Line {
     }
 }
 
-/// What tells a variant from others of its product, in the order in which the provider shows it.
+/// The words that distinguish a variant from others of its product, in the order in which the provider shows it.
 const VARIANT_WORDS: &[&str] = &["color", "style", "type", "volume", "weight", "pack"];
 
 fn variant_in_words(variant: &Node<'_>) -> Presence<String> {
@@ -286,7 +287,7 @@ fn variant_in_words(variant: &Node<'_>) -> Presence<String> {
     if words.is_empty() { Presence::Absent } else { Presence::Value(words.join(" / ")) }
 }
 
-/// What the order's payment accounts for: each refund, or where none is listed their sum.
+/// The refunds that the order's payment accounts for: each one, or if none is listed their sum.
 fn refunds(payment: &Node<'_>) -> Vec<Refund> {
     let currency = payment.text_or_none("currency");
     let listed = payment.list("refunds", |refund| Refund {
@@ -305,7 +306,7 @@ fn refunds(payment: &Node<'_>) -> Vec<Refund> {
 }
 
 fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
-    // A supplier's answer to a request to resell is no word of the money.
+    // A supplier's answer to a request to resell says nothing of the money.
     let is_answer =
         is_dropship(event) && basket.text_or_none("status").is_some_and(|word| lookup(PAYMENT_STATES, &word).is_none());
     let told: Presence<Status<PaymentState>> =
@@ -313,7 +314,7 @@ fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
     let (account, currency) = (basket.get("payment"), basket.text_or_none("currency"));
     let settled = told.value().is_some_and(|status| matches!(status.state, PaymentState::Paid | PaymentState::Voided));
     Payment {
-        // The row of the provider's own table; the gateway's reference is told on read-back only.
+        // The row of the provider's own table; only the API gives the gateway's reference.
         id: basket.text_or_none("payment_id"),
         status: match by_action(PAYING_ACTIONS, action) {
             Some(status) if !settled => Presence::Value(status),
@@ -351,7 +352,7 @@ fn fulfillment(basket: &Node<'_>, action: Option<&str>) -> Fulfillment {
     }
 }
 
-/// The rows as told; a buyer who wants to return something has asked for it even where no row is there.
+/// The rows as given; a buyer who wants to return something has asked for it even if there is no row.
 fn returns(rows: Presence<Vec<Return>>, action: Option<&str>) -> Vec<Return> {
     let rows = rows.value().cloned().unwrap_or_default();
     match by_action(RETURNING_ACTIONS, action) {
@@ -464,7 +465,7 @@ fn product(root: &Node<'_>) -> Product {
     }
 }
 
-/// The status that an action alone tells, under the action's word.
+/// The status that follows from an action alone, under the action's word.
 fn by_action<T: Copy>(table: Table<T>, action: Option<&str>) -> Option<Status<T>> {
     action.and_then(|word| Some(Status { state: lookup(table, word)?, word: word.to_owned() }))
 }

@@ -11,7 +11,7 @@ use crate::receive::request::percent_decode;
 pub(super) const SNAPSHOTS: SnapshotMapping =
     SnapshotMapping { secrets: &[&["code"], &["hash"], &["session"]], subject, mapping: read };
 
-/// Where an order stands that no step of the delivery has reached.
+/// Ranks of orders that no step of the delivery has reached.
 const STATUS_RANKS: Table<u16> = &[("Open", 1), ("Reserved", 1), ("COD", 1), ("Payed", 2), ("Paid", 2)];
 
 fn subject(asked: &SnapshotContext<'_>, root: &Value<'_>) -> Option<Part> {
@@ -26,7 +26,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
     let kind = subject.nth(1).map(percent_decode).unwrap_or_default();
     let is_order = root.text_or_none("id").is_some();
     let changed = root.time("updated_at").value().copied();
-    // A webhook of the same change says more: its action is told nowhere else. So the answer stands just before it.
+    // A webhook of the same change says more: nothing else has its action. So the answer is placed just before it.
     let version = changed.map(|time| time.checked_sub(std::time::Duration::from_nanos(1)).unwrap_or(time));
     Mapped {
         word: String::new(),

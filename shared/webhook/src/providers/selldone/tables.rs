@@ -3,9 +3,9 @@
 use crate::read::event::EventType;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Table};
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
+pub(super) enum EventSubject {
     /// An order, under `basket`.
     Order,
     /// A product, under `product` and `variant`.
@@ -14,7 +14,7 @@ pub(super) enum About {
     Customer,
 }
 
-/// What tells an order's event from others of its action.
+/// The difference between an order's event and others of its action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Identity {
     /// It comes once: another body is another snapshot of it.
@@ -26,15 +26,15 @@ pub(super) enum Identity {
 }
 
 /// Part of the claim: a line added here later is a new version of it.
-pub(super) const ABOUT: Table<About> = &[
-    ("OnlineOrder", About::Order),
-    ("PosOrder", About::Order),
-    (QUOTE, About::Order),
-    ("HyperOrder", About::Order),
-    (DROPSHIP, About::Order),
-    ("Inventory", About::Product),
-    ("Register", About::Customer),
-    ("Leave", About::Customer),
+pub(super) const ABOUT: Table<EventSubject> = &[
+    ("OnlineOrder", EventSubject::Order),
+    ("PosOrder", EventSubject::Order),
+    (QUOTE, EventSubject::Order),
+    ("HyperOrder", EventSubject::Order),
+    (DROPSHIP, EventSubject::Order),
+    ("Inventory", EventSubject::Product),
+    ("Register", EventSubject::Customer),
+    ("Leave", EventSubject::Customer),
 ];
 
 /// Part of the claim: a line added here later is a new version of it.
@@ -97,7 +97,7 @@ pub(super) const ORDER_STATES: Table<OrderState> = &[
     ("REJECT", OrderState::Cancelled),
 ];
 
-/// Where a placed order stands with the shop, by `delivery_state`: what follows on the confirmation is the parcel's.
+/// The state of a placed order with the shop, by `delivery_state`: after the confirmation the states are the parcel's.
 pub(super) const TAKING_UP: Table<OrderState> = &[
     ("CheckQueue", OrderState::Pending),
     ("OrderConfirm", OrderState::Confirmed),

@@ -9,15 +9,15 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use self::resources::Resource;
-use self::topics::About;
+use self::resources::ShoplineResource;
+use self::topics::TopicSubject;
 use super::prelude::*;
 use crate::json::canonical::{self, Keys, Numbers};
 use crate::keep::row::Row;
 use crate::read::body_reader::Node;
 use crate::read::position::Position;
 use crate::read::presence::Presence;
-use crate::receive::scheme::{Encoding, Message, Place, Signature, TimestampHeader};
+use crate::receive::scheme::{Encoding, Signature, SignaturePlace, SignedMessage, TimestampHeader};
 
 mod topics;
 mod resources;
@@ -34,10 +34,10 @@ pub const SHOPLINE: Provider = Provider {
             (
                 SchemeName::Signed,
                 Scheme::Signed(Signature {
-                    place: Place::Query("sign"),
+                    place: SignaturePlace::Query("sign"),
                     encoding: Encoding::Hex,
                     timestamp: Some(TimestampHeader { header: TIMESTAMP, unit_ms: 1_000 }),
-                    message: Message::TimestampSortedJson,
+                    message: SignedMessage::TimestampSortedJson,
                 }),
             ),
             (SchemeName::UrlToken, Scheme::UrlToken),
@@ -94,7 +94,7 @@ fn subject(verified: &Verified<'_>, root: &Value<'_>) -> Part {
     }
 }
 
-/// A hash of what the body says, so that a resend with its keys in another order is no other body; of what was
+/// A hash of the body's content, so that a resend with its keys in another order is not another body; of what was
 /// signed, where that is known, so that a captured request written otherwise is none either.
 fn content(verified: &Verified<'_>, root: &Value<'_>) -> [u8; 32] {
     if let Some(signed) = verified.signed_text() {
@@ -119,8 +119,8 @@ fn read(kept: MappingInput<'_>) -> Mapped {
     let topic = topics::of(&word);
     let node = root.get("resource");
     let is_object = matches!(root.object("resource", |_| ()), Presence::Value(()));
-    let about = topic.map(|(_, about)| about).filter(|_| is_object).unwrap_or(About::Other);
-    let resource = Resource { node: &node, topic: &word, about };
+    let about = topic.map(|(_, about)| about).filter(|_| is_object).unwrap_or(TopicSubject::Other);
+    let resource = ShoplineResource { node: &node, topic: &word, about };
     let time = time(&root, &node);
     let rank = resource.rank();
     Mapped {
@@ -128,7 +128,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         time,
         position: match time.or_else(|| signed_at(kept.row)) {
             Some(version) => Position::Time { version, event: None, rank },
-            // A merchant's webhook of the older form tells no time at all. A resent creation must not bring a
+            // A merchant's webhook of the older form has no time at all. A resent creation must not bring a
             // cancelled order back to life, so the status goes before the arrival.
             None if rank > 0 => Position::RankThenArrival(rank),
             None => Position::Arrival,

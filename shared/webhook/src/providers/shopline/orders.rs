@@ -1,4 +1,4 @@
-//! What SHOPLINE says of the parts of an order.
+//! The parts of a SHOPLINE order.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ pub(super) fn status_times(order: &Node<'_>) -> BTreeMap<String, Presence<jiff::
     told.filter(|(_, time)| !time.is_absent()).collect()
 }
 
-/// What ties an order to other things. The documents name the last two by their beginning alone.
+/// References from an order to other things. The documents name the last two by their beginning alone.
 const REFERENCES: &[&str] = &[
     "delivery_option_id",
     "system_order_number",
@@ -122,7 +122,7 @@ pub(super) fn payment(node: &Node<'_>) -> Payment {
     }
 }
 
-/// What was paid back for a return. Nothing was while the amount is zero.
+/// The refund for a return. There is none while the amount is zero.
 pub(super) fn return_refund(returned: &Node<'_>) -> Option<Refund> {
     let payment = returned.get("order_payment");
     let amount = money(&payment, "refund_amount");
@@ -146,7 +146,7 @@ pub(super) fn pickup(node: &Node<'_>) -> Presence<PickupPoint> {
     if told.value().is_some_and(is_some) { told } else { Presence::Absent }
 }
 
-/// The published refund body tells neither id nor amount; without either nothing can be said of the refund.
+/// The published refund body has neither id nor amount; without either the refund is unknown.
 pub(super) fn refund(payment: &Node<'_>) -> Option<Refund> {
     let refund = Refund {
         id: payment.text_or_none("refund_id"),

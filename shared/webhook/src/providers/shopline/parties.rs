@@ -1,4 +1,4 @@
-//! What SHOPLINE says of buyers, products, carts and apps.
+//! SHOPLINE's buyers, products, carts and apps.
 
 use super::orders::line;
 use super::values::{id, money, texts, translated};

@@ -1,4 +1,4 @@
-//! What the resource of a SHOPLINE event says.
+//! The resource of a SHOPLINE event.
 //!
 //! Source: the resources of open-api.docs.shoplineapp.com/docs/get-webhook, which are partial, and the full objects of
 //! the same site's API pages (get-order and its neighbours), of which newer deliveries carry more.
@@ -9,7 +9,8 @@ use super::orders::{
 };
 use super::parties::{app, checkout, customer, product, stock};
 use super::topics::{
-    About, DELIVERY_STATES, ORDER_STATES, ORDER_TOPICS, PAYMENT_STATES, PAYMENT_TOPICS, RETURN_STATES, RETURN_TOPICS,
+    DELIVERY_STATES, ORDER_STATES, ORDER_TOPICS, PAYMENT_STATES, PAYMENT_TOPICS, RETURN_STATES, RETURN_TOPICS,
+    TopicSubject,
 };
 use super::values::{id, money, texts};
 use crate::read::body_reader::Node;
@@ -20,37 +21,42 @@ use crate::read::status::{OrderState, PaymentState, ReturnState, Status, Table, 
 
 /// A resource and the topic that it came under.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Resource<'r, 'a> {
+pub(super) struct ShoplineResource<'r, 'a> {
     pub(super) node: &'r Node<'a>,
     pub(super) topic: &'r str,
-    pub(super) about: About,
+    pub(super) about: TopicSubject,
 }
 
-impl Resource<'_, '_> {
-    /// What the event says.
+impl ShoplineResource<'_, '_> {
+    /// The content of the event.
     pub(super) fn data(self) -> Data {
         match self.about {
-            About::Order => Data::Order(Box::new(self.order())),
-            About::Payment => Data::Payment(Box::new(self.payment())),
-            About::Fulfillment => Data::Fulfillment(Box::new(fulfillment(self.node))),
-            About::Return => Data::Return(Box::new(self.returned())),
-            About::Customer => Data::Customer(Box::new(customer(self.node))),
-            About::Product => Data::Product(Box::new(product(self.node))),
-            About::Stock => Data::Product(Box::new(stock(self.node))),
-            About::Checkout => Data::Checkout(Box::new(checkout(self.node))),
-            About::App => Data::App(Box::new(app(self.node))),
-            About::Other => Data::Other {},
+            TopicSubject::Order => Data::Order(Box::new(self.order())),
+            TopicSubject::Payment => Data::Payment(Box::new(self.payment())),
+            TopicSubject::Fulfillment => Data::Fulfillment(Box::new(fulfillment(self.node))),
+            TopicSubject::Return => Data::Return(Box::new(self.returned())),
+            TopicSubject::Customer => Data::Customer(Box::new(customer(self.node))),
+            TopicSubject::Product => Data::Product(Box::new(product(self.node))),
+            TopicSubject::Stock => Data::Product(Box::new(stock(self.node))),
+            TopicSubject::Checkout => Data::Checkout(Box::new(checkout(self.node))),
+            TopicSubject::App => Data::App(Box::new(app(self.node))),
+            TopicSubject::Other => Data::Other {},
         }
     }
 
-    /// Where the resource's status stands among those that it passes through, from 1; 0 where that is not told.
+    /// The place of the resource's status among those that it passes through, from 1; 0 if it is not given.
     pub(super) fn rank(self) -> u16 {
         match self.about {
-            About::Order => rank(ORDER_STATES, &self.order_status()),
-            About::Payment => rank(PAYMENT_STATES, &self.payment_status()),
-            About::Fulfillment => rank(DELIVERY_STATES, &delivery_status(self.node)),
-            About::Return => rank(RETURN_STATES, &self.return_status()),
-            About::Customer | About::Product | About::Stock | About::Checkout | About::App | About::Other => 0,
+            TopicSubject::Order => rank(ORDER_STATES, &self.order_status()),
+            TopicSubject::Payment => rank(PAYMENT_STATES, &self.payment_status()),
+            TopicSubject::Fulfillment => rank(DELIVERY_STATES, &delivery_status(self.node)),
+            TopicSubject::Return => rank(RETURN_STATES, &self.return_status()),
+            TopicSubject::Customer
+            | TopicSubject::Product
+            | TopicSubject::Stock
+            | TopicSubject::Checkout
+            | TopicSubject::App
+            | TopicSubject::Other => 0,
         }
     }
 
@@ -67,7 +73,7 @@ impl Resource<'_, '_> {
         self.status(RETURN_STATES, RETURN_TOPICS)
     }
 
-    /// The resource's status; the topic tells it where the resource does not, or in a word that no table has.
+    /// The resource's status; the topic's if the resource has none, or one in a word that no table has.
     fn status<T: Copy + Unknown + PartialEq>(self, words: Table<T>, topics: Table<T>) -> Presence<Status<T>> {
         let told = self.node.status("status", words);
         let Some(state) = lookup(topics, self.topic) else {
@@ -110,7 +116,7 @@ impl Resource<'_, '_> {
         Some(Payment { order_id: id(self.node).into(), ..told })
     }
 
-    /// The tracking number of an order's delivery stands beside the delivery, not in it.
+    /// The tracking number of an order's delivery is beside the delivery, not in it.
     fn embedded_delivery(self) -> Option<Fulfillment> {
         let told = self.node.object("order_delivery", fulfillment).value().cloned()?;
         let (number, url) = tracking(self.node);

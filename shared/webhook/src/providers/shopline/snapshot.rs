@@ -1,7 +1,7 @@
 //! Orders of the Open API: `get-order` and `search-orders` answer with the resource of an order's webhook, in full.
 //!
-//! Its place is the latest `updated_at` of the order, its payment or its delivery; where the source's webhooks report no
-//! times, its status and the time of fetching. No documented field of an order has what was refunded.
+//! Its place is the latest `updated_at` of the order, its payment or its delivery; where the source's webhooks report
+//! no times, its status and the time of fetching. No documented field of an order has what was refunded.
 
 use super::*;
 use crate::read::event::EventType;
@@ -31,9 +31,13 @@ fn subject(asked: &SnapshotContext<'_>, root: &Value<'_>) -> Option<Part> {
 fn read(kept: MappingInput<'_>) -> Mapped {
     let root = kept.reader.root(kept.root);
     let is_order = values::id(&root).is_some();
-    let resource = Resource { node: &root, topic: "", about: if is_order { About::Order } else { About::Other } };
+    let resource = ShoplineResource {
+        node: &root,
+        topic: "",
+        about: if is_order { TopicSubject::Order } else { TopicSubject::Other },
+    };
     let changed = |node: &Node<'_>| node.time("updated_at").value().copied();
-    // An order's own time stands still while its delivery changes.
+    // An order's own time stays the same while its delivery changes.
     let version = PARTS.iter().map(|part| changed(&root.get(part))).fold(changed(&root), Option::max);
     Mapped {
         word: String::new(),

@@ -48,7 +48,7 @@ fn claimed(body: &str) -> Claim {
     SHOPLINE.claim_of(&admit(&SHOPLINE.admission, &source, &delivery).unwrap())
 }
 
-/// The claim of a body signed here, which tells nothing of the signature's recipe.
+/// The claim of a body signed here, which proves nothing about the signature's recipe.
 fn claimed_by_app(body: &str, timestamp: &str) -> Claim {
     let key = Secret::new("a-secret-of-the-tests");
     let printed = canonical::candidates(&crate::json::parse(body.as_bytes()).unwrap().root);

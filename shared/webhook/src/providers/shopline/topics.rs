@@ -7,9 +7,9 @@
 use crate::read::event::EventType;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Table};
 
-/// What the resource of a topic is.
+/// The kind of a topic's resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
+pub(super) enum TopicSubject {
     Order,
     Payment,
     Fulfillment,
@@ -22,10 +22,10 @@ pub(super) enum About {
     Other,
 }
 
-/// What a topic is in our words; none for one that no table has.
-pub(super) fn of(topic: &str) -> Option<(EventType, About)> {
+/// Returns a topic in our words; `None` if no table has it.
+pub(super) fn of(topic: &str) -> Option<(EventType, TopicSubject)> {
     let told = TOPICS.iter().find(|(known, ..)| *known == topic).map(|(_, event_type, about)| (*event_type, *about));
-    told.or_else(|| OTHER.contains(&topic).then_some((EventType::Other, About::Other)))
+    told.or_else(|| OTHER.contains(&topic).then_some((EventType::Other, TopicSubject::Other)))
 }
 
 /// The topics that have a word of ours.
@@ -34,63 +34,63 @@ pub(super) fn mapped() -> Vec<&'static str> {
 }
 
 /// Buyers are `user/*` to a merchant's webhook and `customer/*` to an app's.
-const TOPICS: &[(&str, EventType, About)] = &[
-    ("order/create", EventType::OrderCreated, About::Order),
-    ("order/update", EventType::OrderUpdated, About::Order),
-    ("order/pending", EventType::OrderPending, About::Order),
-    ("order/confirm", EventType::OrderConfirmed, About::Order),
-    ("order/complete", EventType::OrderCompleted, About::Order),
-    ("order/cancel", EventType::OrderCancelled, About::Order),
-    ("order/remove", EventType::OrderDeleted, About::Order),
-    ("order/combine_orders", EventType::OrderRestructured, About::Order),
-    ("order/split_order", EventType::OrderRestructured, About::Order),
-    ("order_payment/update", EventType::PaymentUpdated, About::Payment),
-    ("order_payment/complete", EventType::PaymentPaid, About::Payment),
-    ("order_payment/refund", EventType::PaymentRefunded, About::Payment),
-    ("order_delivery/update", EventType::FulfillmentUpdated, About::Fulfillment),
-    ("order_delivery/status_update", EventType::FulfillmentUpdated, About::Fulfillment),
-    ("return_order/create", EventType::ReturnCreated, About::Return),
-    ("return_order/complete", EventType::ReturnCompleted, About::Return),
-    ("return_order/cancel", EventType::ReturnCancelled, About::Return),
-    ("pos_return_order/create", EventType::ReturnCreated, About::Return),
-    ("pos_return_order/update", EventType::ReturnUpdated, About::Return),
-    ("user/create", EventType::CustomerCreated, About::Customer),
-    ("user/update", EventType::CustomerUpdated, About::Customer),
-    ("user/remove", EventType::CustomerRemoved, About::Customer),
-    ("user/sign_in", EventType::CustomerSignedIn, About::Customer),
-    ("user/mobile_sign_in", EventType::CustomerSignedIn, About::Customer),
-    ("user/mobile_sign_up", EventType::CustomerSignedUp, About::Customer),
-    ("user/membership_tier_update", EventType::CustomerUpdated, About::Customer),
-    ("user/new_member", EventType::CustomerCreated, About::Customer),
-    ("customer/create", EventType::CustomerCreated, About::Customer),
-    ("customer/update", EventType::CustomerUpdated, About::Customer),
-    ("customer/remove", EventType::CustomerRemoved, About::Customer),
-    ("customer/sign_in", EventType::CustomerSignedIn, About::Customer),
-    ("customer/mobile_sign_in", EventType::CustomerSignedIn, About::Customer),
-    ("customer/mobile_sign_up", EventType::CustomerSignedUp, About::Customer),
-    ("customer/membership_tier_update", EventType::CustomerUpdated, About::Customer),
-    ("customer/new_member", EventType::CustomerCreated, About::Customer),
-    ("product/create", EventType::ProductCreated, About::Product),
-    ("product/update", EventType::ProductUpdated, About::Product),
-    ("product/remove", EventType::ProductRemoved, About::Product),
-    ("product/back_in_stock", EventType::ProductStockUpdated, About::Product),
-    ("product/inventory_update", EventType::ProductStockUpdated, About::Product),
-    ("stock/update", EventType::ProductStockUpdated, About::Stock),
-    ("persistent_cart/abandoned_cart", EventType::CheckoutAbandoned, About::Checkout),
-    ("application/install", EventType::AppInstalled, About::App),
-    ("application/uninstall", EventType::AppUninstalled, About::App),
-    ("access_token/create", EventType::AppTokenCreated, About::App),
-    ("access_token/revoke", EventType::AppTokenRevoked, About::App),
-    ("access_token/app_installation_token_create", EventType::AppTokenCreated, About::App),
-    ("access_token/app_installation_token_revoke", EventType::AppTokenRevoked, About::App),
+const TOPICS: &[(&str, EventType, TopicSubject)] = &[
+    ("order/create", EventType::OrderCreated, TopicSubject::Order),
+    ("order/update", EventType::OrderUpdated, TopicSubject::Order),
+    ("order/pending", EventType::OrderPending, TopicSubject::Order),
+    ("order/confirm", EventType::OrderConfirmed, TopicSubject::Order),
+    ("order/complete", EventType::OrderCompleted, TopicSubject::Order),
+    ("order/cancel", EventType::OrderCancelled, TopicSubject::Order),
+    ("order/remove", EventType::OrderDeleted, TopicSubject::Order),
+    ("order/combine_orders", EventType::OrderRestructured, TopicSubject::Order),
+    ("order/split_order", EventType::OrderRestructured, TopicSubject::Order),
+    ("order_payment/update", EventType::PaymentUpdated, TopicSubject::Payment),
+    ("order_payment/complete", EventType::PaymentPaid, TopicSubject::Payment),
+    ("order_payment/refund", EventType::PaymentRefunded, TopicSubject::Payment),
+    ("order_delivery/update", EventType::FulfillmentUpdated, TopicSubject::Fulfillment),
+    ("order_delivery/status_update", EventType::FulfillmentUpdated, TopicSubject::Fulfillment),
+    ("return_order/create", EventType::ReturnCreated, TopicSubject::Return),
+    ("return_order/complete", EventType::ReturnCompleted, TopicSubject::Return),
+    ("return_order/cancel", EventType::ReturnCancelled, TopicSubject::Return),
+    ("pos_return_order/create", EventType::ReturnCreated, TopicSubject::Return),
+    ("pos_return_order/update", EventType::ReturnUpdated, TopicSubject::Return),
+    ("user/create", EventType::CustomerCreated, TopicSubject::Customer),
+    ("user/update", EventType::CustomerUpdated, TopicSubject::Customer),
+    ("user/remove", EventType::CustomerRemoved, TopicSubject::Customer),
+    ("user/sign_in", EventType::CustomerSignedIn, TopicSubject::Customer),
+    ("user/mobile_sign_in", EventType::CustomerSignedIn, TopicSubject::Customer),
+    ("user/mobile_sign_up", EventType::CustomerSignedUp, TopicSubject::Customer),
+    ("user/membership_tier_update", EventType::CustomerUpdated, TopicSubject::Customer),
+    ("user/new_member", EventType::CustomerCreated, TopicSubject::Customer),
+    ("customer/create", EventType::CustomerCreated, TopicSubject::Customer),
+    ("customer/update", EventType::CustomerUpdated, TopicSubject::Customer),
+    ("customer/remove", EventType::CustomerRemoved, TopicSubject::Customer),
+    ("customer/sign_in", EventType::CustomerSignedIn, TopicSubject::Customer),
+    ("customer/mobile_sign_in", EventType::CustomerSignedIn, TopicSubject::Customer),
+    ("customer/mobile_sign_up", EventType::CustomerSignedUp, TopicSubject::Customer),
+    ("customer/membership_tier_update", EventType::CustomerUpdated, TopicSubject::Customer),
+    ("customer/new_member", EventType::CustomerCreated, TopicSubject::Customer),
+    ("product/create", EventType::ProductCreated, TopicSubject::Product),
+    ("product/update", EventType::ProductUpdated, TopicSubject::Product),
+    ("product/remove", EventType::ProductRemoved, TopicSubject::Product),
+    ("product/back_in_stock", EventType::ProductStockUpdated, TopicSubject::Product),
+    ("product/inventory_update", EventType::ProductStockUpdated, TopicSubject::Product),
+    ("stock/update", EventType::ProductStockUpdated, TopicSubject::Stock),
+    ("persistent_cart/abandoned_cart", EventType::CheckoutAbandoned, TopicSubject::Checkout),
+    ("application/install", EventType::AppInstalled, TopicSubject::App),
+    ("application/uninstall", EventType::AppUninstalled, TopicSubject::App),
+    ("access_token/create", EventType::AppTokenCreated, TopicSubject::App),
+    ("access_token/revoke", EventType::AppTokenRevoked, TopicSubject::App),
+    ("access_token/app_installation_token_create", EventType::AppTokenCreated, TopicSubject::App),
+    ("access_token/app_installation_token_revoke", EventType::AppTokenRevoked, TopicSubject::App),
     // The list of topics has these two under another name than the payload printed beside it.
-    ("app_installation_token/create", EventType::AppTokenCreated, About::App),
-    ("app_installation_token/revoke", EventType::AppTokenRevoked, About::App),
-    ("application_subscription/create", EventType::AppUpdated, About::App),
-    ("application_subscription/update", EventType::AppUpdated, About::App),
-    ("application_subscription/delete", EventType::AppUpdated, About::App),
-    ("subscription_record/start", EventType::AppUpdated, About::App),
-    ("subscription_record/end", EventType::AppUpdated, About::App),
+    ("app_installation_token/create", EventType::AppTokenCreated, TopicSubject::App),
+    ("app_installation_token/revoke", EventType::AppTokenRevoked, TopicSubject::App),
+    ("application_subscription/create", EventType::AppUpdated, TopicSubject::App),
+    ("application_subscription/update", EventType::AppUpdated, TopicSubject::App),
+    ("application_subscription/delete", EventType::AppUpdated, TopicSubject::App),
+    ("subscription_record/start", EventType::AppUpdated, TopicSubject::App),
+    ("subscription_record/end", EventType::AppUpdated, TopicSubject::App),
 ];
 
 /// Topics that are known and have no word of ours: notices sent to the buyer, loyalty, catalogue, settings.
@@ -143,7 +143,7 @@ pub(super) const ORDER_STATES: Table<OrderState> = &[
     ("removed", OrderState::Deleted),
 ];
 
-/// What a topic tells of a status that the resource leaves out.
+/// Statuses that follow from a topic if the resource leaves them out.
 pub(super) const ORDER_TOPICS: Table<OrderState> = &[
     ("order/pending", OrderState::Pending),
     ("order/confirm", OrderState::Confirmed),
@@ -164,7 +164,7 @@ pub(super) const PAYMENT_STATES: Table<PaymentState> = &[
     ("refunded", PaymentState::Refunded),
 ];
 
-/// What a topic tells of a status that the resource leaves out.
+/// Statuses that follow from a topic if the resource leaves them out.
 pub(super) const PAYMENT_TOPICS: Table<PaymentState> =
     &[("order_payment/complete", PaymentState::Paid), ("order_payment/refund", PaymentState::Refunded)];
 
@@ -203,6 +203,6 @@ pub(super) const RETURN_STATES: Table<ReturnState> = &[
     ("cancelled", ReturnState::Cancelled),
 ];
 
-/// What a topic tells of a status that the resource leaves out.
+/// Statuses that follow from a topic if the resource leaves them out.
 pub(super) const RETURN_TOPICS: Table<ReturnState> =
     &[("return_order/complete", ReturnState::Completed), ("return_order/cancel", ReturnState::Cancelled)];

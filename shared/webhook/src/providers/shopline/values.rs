@@ -1,4 +1,4 @@
-//! How SHOPLINE writes ids, money and translated texts.
+//! SHOPLINE's notation of ids, money and translated texts.
 
 use crate::read::body_reader::Node;
 use crate::read::money::{Amount, Money};
@@ -10,7 +10,7 @@ pub(super) fn id(node: &Node<'_>) -> Option<String> {
 }
 
 /// `{cents, currency_symbol, currency_iso, label, dollars}`: `dollars` are major units, and `cents` are smallest units
-/// as SHOPLINE counts them, which for NT$260 is 260. So the exponent is told by the two, never by ISO 4217.
+/// as SHOPLINE counts them, which for NT$260 is 260. So the exponent follows from the two, never from ISO 4217.
 pub(super) fn money(node: &Node<'_>, name: &str) -> Presence<Money> {
     let told =
         node.object(name, |money| (money.amount("dollars"), money.amount("cents"), money.text_or_none("currency_iso")));
@@ -18,20 +18,20 @@ pub(super) fn money(node: &Node<'_>, name: &str) -> Presence<Money> {
         Presence::Value((Presence::Value(amount), cents, currency)) => {
             let exponent = cents.value().and_then(|cents| amount.exponent_to(*cents));
             Presence::Value(Money {
-                // Nothing is nothing in every unit, so it tells no exponent.
+                // Zero is zero in every unit, so it has no exponent.
                 exponent: exponent.filter(|_| amount != Amount::ZERO),
                 contradicting_smallest_units: cents.value().copied().filter(|_| exponent.is_none()),
                 ..Money::new(amount, currency)
             })
         }
-        // Smallest units alone are no amount: how many make a major unit is not told.
+        // Smallest units alone are not an amount: nothing says how many make a major unit.
         Presence::Value((_, Presence::Value(_), _)) => node.get(name).unreadable(),
         Presence::Null | Presence::Value((Presence::Null, ..)) => Presence::Null,
         Presence::Absent | Presence::Value((Presence::Absent, ..)) => Presence::Absent,
     }
 }
 
-/// The provider's languages; the first that is told names a thing, its home market's before all others.
+/// The provider's languages; the first that is given names a thing, its home market's before all others.
 const LANGUAGES: &[&str] = &["zh-hant", "en", "zh-cn", "ja", "vi", "th", "ms", "id", "de", "fr"];
 
 pub(super) fn translated(node: &Node<'_>, name: &str) -> Presence<String> {
