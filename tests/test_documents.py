@@ -211,7 +211,8 @@ def test_the_documents_stay_short() -> None:
     lines = {page.name: len(page.read_text(encoding="utf-8").splitlines()) for page in PAGES}
     assert lines["README.md"] <= 150
     assert lines["ARCHITECTURE.md"] <= 180
-    assert sum(lines.values()) <= 1450
+    # A changelog only grows.
+    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1400
 
 
 def test_workspace_template_and_changelog_have_one_version() -> None:
