@@ -61,7 +61,8 @@ def test_every_delivery_is_counted_and_refusals_in_few_lines(pipe: e2e.Pipe, log
 
 
 def test_no_log_holds_a_credential(pipe: e2e.Pipe, logged: dict[str, list[str]]) -> None:
-    assert len(pipe.credentials) > 100
+    # As many as this file sends; those of the other files are looked for when their stacks end.
+    assert len(pipe.credentials) > 50
     check_credentials(pipe, logged)
 
 

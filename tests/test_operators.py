@@ -28,7 +28,7 @@ from tests.test_cli_reconcile import RESPONSES
 from tests.test_e2e_secrets import fresh
 
 NO_PERMISSION = 3
-SIDE_BY_SIDE = 4
+SIDE_BY_SIDE = 2
 SOURCE = "scalapay/it-operators"
 SHOP = "shopline/tw-operators"
 # A source whose first delivery was refused, because nobody had set the source up yet.

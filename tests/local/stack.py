@@ -63,7 +63,8 @@ class Stack:
                     region_name=REGION,
                     aws_access_key_id="test",
                     aws_secret_access_key="test",
-                    config=Config(retries={"max_attempts": 2}, max_pool_connections=16),
+                    # The watch reads of every source, which takes a busy machine a while.
+                    config=Config(retries={"max_attempts": 2}, max_pool_connections=16, read_timeout=300),
                 )
             return self._clients[service]
 
