@@ -179,9 +179,9 @@ async fn check_profile(name: &str) -> Result<(), Error> {
     }
     let known: Vec<&str> = profiles.profiles().collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Err(Error::deployment(format!("your AWS settings have no profile named {name}")).next(format!(
-        "Profiles there are: {known}. Choose one with --profile, or add it: aws configure --profile {name}"
-    )))
+    Err(Error::deployment(format!("there are no credentials of {name}: your AWS settings have no such profile")).next(
+        format!("Profiles there are: {known}. Choose one with --profile, or add it: aws configure --profile {name}"),
+    ))
 }
 
 /// Returns an error at once where a port on this machine refuses connections. The SDK would try again for seconds, and
@@ -197,7 +197,7 @@ fn check_listening(endpoint: &str) -> Result<(), Error> {
     if local.is_empty() || !local.iter().all(refused) {
         return Ok(());
     }
-    Err(Error::service(format!("nothing listens on {authority}"))
+    Err(Error::service(format!("no connection: nothing listens on {authority}"))
         .next("Start the local stack: make run. Or name the port that it is on: --local PORT"))
 }
 

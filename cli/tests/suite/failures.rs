@@ -70,7 +70,10 @@ async fn a_local_stack_that_is_not_there_is_reported_at_once() {
     let began = std::time::Instant::now();
     let error = Context::connect(&Global::of_local(free.port()), Output::silent()).await.unwrap_err();
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
-    assert_eq!((error.exit, error.message), (Exit::Service, format!("nothing listens on 127.0.0.1:{}", free.port())));
+    assert_eq!(
+        (error.exit, error.message),
+        (Exit::Service, format!("no connection: nothing listens on 127.0.0.1:{}", free.port()))
+    );
     assert!(error.next.unwrap().contains("make run"));
 }
 
@@ -79,7 +82,7 @@ async fn a_profile_that_is_not_there_is_named() {
     let global = Global { profile: Some("nobodys".to_owned()), local: None, ..Global::of_local(1) };
     let error = Context::connect(&global, Output::silent()).await.unwrap_err();
     assert_eq!(error.exit, Exit::Deployment);
-    assert_eq!(error.message, "your AWS settings have no profile named nobodys");
+    assert_eq!(error.message, "there are no credentials of nobodys: your AWS settings have no such profile");
     assert!(error.next.unwrap().contains("aws configure --profile nobodys"));
 }
 
