@@ -121,7 +121,7 @@ pub fn asks_for_json<T: AsRef<OsStr>>(words: &[T]) -> bool {
 
 /// Returns a mistake on the command line as an error like any other.
 pub fn mistake(error: &clap::Error) -> Error {
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if matches!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand) {
         return Error::usage("a command or an argument is missing").next("hookmill --help shows what there is.");
     }
     let text = error.to_string();
