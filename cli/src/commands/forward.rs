@@ -390,7 +390,7 @@ async fn forward_one(
         let run = shared.lock().await;
         (run.context, run.stop.clone(), run.target.prepare(kept, run.context.clock.now_ms()))
     };
-    let cut = kept.stored.as_ref().map(|stored| stored.cut.clone()).unwrap_or_default();
+    let cut = kept.stored.as_ref().map(|stored| stored.redacted.clone()).unwrap_or_default();
     let mut line = ForwardedLine {
         event: EventLine::of(kept),
         outcome: Outcome::Forwarded,

@@ -211,7 +211,7 @@ pub async fn delete(client: &Client, url: &str, letters: &[Letter]) -> BTreeMap<
                         continue;
                     }
                     let refused = output.failed().iter().find(|entry| entry.id() == index);
-                    let reason = refused.map_or("the queue said nothing of it", |entry| entry.code());
+                    let reason = refused.map_or("the queue did not mention it", |entry| entry.code());
                     kept.insert(letter.message_id.clone(), reason.to_owned());
                 }
             }

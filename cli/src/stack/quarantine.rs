@@ -252,7 +252,7 @@ pub async fn slots(
     for name in [source.source.as_str(), UNKNOWN] {
         for refused in of_partition(context, source.provider, name).await? {
             let meant = match &refused.body {
-                RefusedBody::Whole(body) | RefusedBody::Cut(body) => is_meant(body),
+                RefusedBody::Whole(body) | RefusedBody::Redacted(body) => is_meant(body),
                 RefusedBody::Gone => false,
             };
             if meant {

@@ -228,7 +228,7 @@ async fn orders_of_every_provider_are_kept_under_their_webhooks_subjects() {
         let stored = world.context.store().await.unwrap().load(&key).await.unwrap().unwrap();
         assert!(key.is_snapshot() && !stored.row.body.is_empty());
         assert!(!String::from_utf8_lossy(&stored.row.body).contains("EXAMPLE_SECRET_SLUG"));
-        assert_eq!(stored.cut.is_empty(), !pk.starts_with("scalev"), "{pk}");
+        assert_eq!(stored.redacted.is_empty(), !pk.starts_with("scalev"), "{pk}");
     }
 }
 

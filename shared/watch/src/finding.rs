@@ -1,27 +1,27 @@
-//! What the watch found: one line each, with the command to type next.
+//! Findings of the watch: one line each, with the command to run next.
 
 use edge::aws::log::LogLine;
 use edge::keep::time_index::SourceId;
 use serde::Serialize;
 
-/// What a finding is about; each kind has a number of its own, and an alarm.
+/// The subject of a finding; each kind has its own metric and alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// A source from which nothing comes although something should.
+    /// A source sends nothing although it usually does.
     Silence,
-    /// Events have fields that they never had, or not those that they always had.
+    /// Events have new fields, or lack fields that they always had.
     Drift,
-    /// Our webhooks are not registered with the provider as they should be.
+    /// Webhooks are not registered with the provider as they should be.
     Subscriptions,
-    /// Deliveries still prove themselves by a key that is no longer the current one.
+    /// Deliveries are still signed with a previous key.
     OldKeys,
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WatchFinding {
-    /// What it is about.
+    /// Its kind.
     pub kind: FindingKind,
     /// The provider.
     pub provider: String,
@@ -29,9 +29,9 @@ pub struct WatchFinding {
     pub source: String,
     /// A word for it.
     pub word: String,
-    /// What it is, in a sentence.
+    /// A sentence for people.
     pub message: String,
-    /// What to type or do next.
+    /// The next command or step.
     pub next: String,
 }
 
@@ -55,7 +55,7 @@ impl WatchFinding {
 }
 
 impl FindingKind {
-    /// The word in logs.
+    /// Returns the word in logs.
     pub fn word(self) -> &'static str {
         match self {
             FindingKind::Silence => "silence",

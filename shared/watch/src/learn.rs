@@ -1,4 +1,4 @@
-//! Learns from what came: a source's hours, the shapes of its events, and which of its keys they matched.
+//! Learns from received events: a source's usual hours, the shapes of its events, and the keys that they matched.
 //!
 //! The time index is read once for all three. Bodies are read for the shapes only, a few of each kind.
 
@@ -17,30 +17,30 @@ use crate::finding::{FindingKind, WatchFinding};
 use crate::shape::{self, BodyShape, Drift};
 use crate::silence::{HOUR_MS, History};
 
-/// The index is read in stretches of this length.
+/// Length of the stretches in which the index is read.
 const STRETCH_MS: i64 = 24 * HOUR_MS;
 
-/// Bodies of one kind of event that a stretch has read, and bodies of one source in all.
+/// Most bodies that are read of one kind in a stretch, and of one source in all.
 const SAMPLES_OF_A_KIND: usize = 20;
 const SAMPLES_OF_A_SOURCE: usize = 200;
 
-/// Kinds of one source that are remembered: a provider has some dozens.
+/// Most kinds of one source that are kept: a provider has some dozens.
 const KINDS_MAX: usize = 120;
 
-/// What is remembered of one source.
+/// The state of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learnt {
     /// Its hours.
     pub history: History,
-    /// When a sampled delivery last matched the current key, in milliseconds.
+    /// Time at which a sampled delivery last matched the current key, in milliseconds.
     pub current_key_ms: Option<i64>,
-    /// When one last matched another key.
+    /// Time at which one last matched another key.
     pub old_key_ms: Option<i64>,
-    /// The kinds of events whose shapes are remembered.
+    /// The kinds of events whose shapes are kept.
     pub kinds: Vec<String>,
 }
 
-/// Where a source's row is.
+/// Returns the name of a source's state.
 pub fn name_of(source: &SourceId) -> String {
     format!("source/{source}")
 }
@@ -60,8 +60,8 @@ impl Learner {
         Learner { store, index, memory, clock }
     }
 
-    /// Learns what a source received in all hours that are over; begins nothing after the deadline. What it finds is
-    /// told as it is found: a shape that was taken in does not drift again, whatever fails after it.
+    /// Learns from the events of all hours that are over; starts nothing after the deadline. Findings are added as they
+    /// are made, even if an error follows: a field that was added to a shape is not found again.
     pub async fn learn(
         &self,
         source: &SourceId,
@@ -74,7 +74,7 @@ impl Learner {
         let now_ms = self.clock.now_ms();
         let last_ms = now_ms.div_euclid(HOUR_MS) * HOUR_MS;
         if learnt.history.is_empty() {
-            // Not four weeks of looks at a source that is younger than that.
+            // A younger source is not read for four weeks.
             let from_ms = learnt.history.wanted_from_ms(now_ms);
             let first = self.index.first_from(std::slice::from_ref(source), from_ms).await?;
             let Some(first_ms) = first.and_then(|first| ms_of(&first)) else { return Ok(learnt) };
@@ -93,7 +93,7 @@ impl Learner {
         }
     }
 
-    /// Reads some bodies of each kind, and takes their shapes and keys in.
+    /// Reads some bodies of each kind, and learns their shapes and keys.
     async fn sample(
         &self,
         source: &SourceId,
@@ -117,10 +117,10 @@ impl Learner {
                 match row {
                     Ok(Some(row)) => {
                         learnt.keys(&row, credentials);
-                        let drifts = took(&mut shape, &row);
+                        let drifts = add_to(&mut shape, &row);
                         findings.extend(drifts.iter().map(|drift| finding(source, kind, drift)));
                     }
-                    // A body that is gone or damaged has no shape; an outage is another matter.
+                    // A body that is gone or damaged has no shape; an outage ends the learning.
                     Ok(None) | Err(StoreError::Row { .. }) => {}
                     Err(error) => return Err(error),
                 }
@@ -137,15 +137,15 @@ impl Learnt {
         let latest = match matched {
             Some(0) => &mut self.current_key_ms,
             Some(_) => &mut self.old_key_ms,
-            // A key that is no longer in the secret.
+            // The key is no longer in the secret.
             None => return,
         };
         *latest = (*latest).max(Some(row.row.received_ms));
     }
 }
 
-/// Takes a body's fields in; one that is no JSON has none.
-fn took(shape: &mut BodyShape, row: &StoredRow) -> Vec<Drift> {
+/// Adds a body's fields to a shape; one that is not JSON has none.
+fn add_to(shape: &mut BodyShape, row: &StoredRow) -> Vec<Drift> {
     match webhook::json::parse(&row.row.body) {
         Ok(document) => shape.take(&shape::paths(&document.root)),
         Err(_) => Vec::new(),
@@ -161,7 +161,7 @@ fn finding(source: &SourceId, kind: &str, drift: &Drift) -> WatchFinding {
     WatchFinding::new(FindingKind::Drift, source, drift.word(), message, next)
 }
 
-/// The entries to be read, by kind, in order: as many of each kind as there is room for.
+/// Chooses the entries to be read, by kind, in order, within the limits.
 fn chosen(entries: &[IndexEntry]) -> BTreeMap<&str, Vec<&IndexEntry>> {
     let mut of_kinds: BTreeMap<&str, Vec<&IndexEntry>> = BTreeMap::new();
     for entry in entries {
@@ -170,7 +170,7 @@ fn chosen(entries: &[IndexEntry]) -> BTreeMap<&str, Vec<&IndexEntry>> {
     }
     let share = (SAMPLES_OF_A_SOURCE / of_kinds.len().max(1)).clamp(1, SAMPLES_OF_A_KIND);
     for entries in of_kinds.values_mut() {
-        // Spread evenly over the whole stretch, the last one always among them.
+        // Spread evenly over the whole stretch, the last one always included.
         let count = entries.len();
         let is_chosen = |index: usize| (index + 1) * share / count != index * share / count || count <= share;
         *entries =

@@ -1,9 +1,9 @@
-//! hookmill's watch: what needs no delivery to be noticed.
+//! hookmill's watch: finds problems that no delivery shows.
 //!
-//! It runs by a schedule. In reading order: [`watch`] one run; [`sources`]
-//! which sources there are; [`silence`] whether one is quiet for too long; [`learn`] what is usual for each;
-//! [`shape`] which fields its events have; [`subscriptions`] how the providers have us registered; [`finding`] what
-//! it tells. The sweeper itself is [`edge::relay::sweep`], beside the relay whose work it completes.
+//! It runs by a schedule. In reading order: [`watch`] is one run; [`sources`] lists the sources; [`silence`] judges the
+//! time without events; [`learn`] learns each source's usual hours and events; [`shape`] compares the fields of events;
+//! [`subscriptions`] compares the webhooks that providers have registered; [`finding`] is the result. The sweeper is
+//! [`edge::relay::sweep`], beside the relay whose work it completes. State between two runs is [`edge::keep::memory`].
 
 pub mod watch;
 pub mod sources;

@@ -1,38 +1,38 @@
-//! The shape of a kind of event: which fields its bodies have. No value is ever looked at.
+//! The shape of a kind of event: the fields that its bodies have. No value is ever read.
 //!
 //! A field is a path of names. Names that only one body may have (ids, dates, anything that no programmer would call
-//! a field) are `*`, so that neither a map's keys nor a person's data become part of what is remembered.
+//! a field) are `*`, so that neither a map's keys nor a person's data become part of the state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use webhook::json::{Kind, Value};
 
-/// A shape is known after so many bodies.
+/// Number of bodies after which a shape is known.
 pub const SAMPLES_MIN: u32 = 50;
 
-/// A field that nearly all bodies had is gone when so many in a row are without it.
+/// Number of bodies in a row without a usual field after which it is gone.
 pub const MISSING_MIN: u32 = 10;
 
-/// Of a hundred bodies, so many have a field that belongs to the shape.
+/// Percent of bodies that have a field that belongs to the shape.
 const PERCENT_MIN: u64 = 99;
 
-/// A body and a shape have this many fields at most.
+/// Most fields of a body, and of a shape.
 const PATHS_MAX: usize = 600;
 
 /// An object with more members is a map.
 const MEMBERS_MAX: usize = 80;
 
-/// No field's name is longer, and none has more digits.
+/// Longest name of a field, and most digits in it.
 const NAME_CHARACTERS_MAX: usize = 40;
 const NAME_DIGITS_MAX: usize = 3;
 
 /// The fields of one source's events of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyShape {
-    /// Bodies looked at.
+    /// Number of bodies read.
     samples: u32,
-    /// By path, in how many bodies it was, and the number of the last one.
+    /// By path, the number of bodies that had it, and the number of the last one.
     paths: BTreeMap<String, (u32, u32)>,
 }
 
@@ -41,7 +41,7 @@ pub struct BodyShape {
 pub enum Drift {
     /// A field that no body had before.
     New(String),
-    /// A field that nearly all bodies had, and the latest ones have not.
+    /// A field that nearly all bodies had, and the latest ones lack.
     Gone(String),
 }
 
@@ -63,7 +63,7 @@ impl Drift {
 }
 
 impl BodyShape {
-    /// Takes one more body in, and tells what changed with it.
+    /// Adds a body, and returns the changes that it makes.
     pub fn take(&mut self, found: &BTreeSet<String>) -> Vec<Drift> {
         let is_known = self.samples >= SAMPLES_MIN;
         self.samples = self.samples.saturating_add(1);
@@ -78,7 +78,7 @@ impl BodyShape {
         }
         for (path, (count, last)) in &self.paths {
             let usual = u64::from(*count) * 100 >= u64::from(*last) * PERCENT_MIN;
-            // Told once: when it is missing for the tenth time, not for the eleventh.
+            // Returned once: when it is missing for the tenth time, not for the eleventh.
             if usual && *last >= SAMPLES_MIN && self.samples - last == MISSING_MIN {
                 drifts.push(Drift::Gone(path.clone()));
             }
@@ -87,7 +87,7 @@ impl BodyShape {
     }
 }
 
-/// Of an object that came or went, only the object is told, not all that is in it.
+/// Keeps an object that is new or gone, without the fields in it.
 fn outermost(drifts: Vec<Drift>) -> Vec<Drift> {
     let within = |inner: &Drift, outer: &Drift| {
         let rest = inner.path().strip_prefix(outer.path());
@@ -96,7 +96,7 @@ fn outermost(drifts: Vec<Drift>) -> Vec<Drift> {
     drifts.iter().filter(|inner| !drifts.iter().any(|outer| within(inner, outer))).cloned().collect()
 }
 
-/// The fields of a body.
+/// Returns the fields of a body.
 pub fn paths(root: &Value<'_>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(root, "", &mut found);
@@ -125,7 +125,7 @@ fn collect(value: &Value<'_>, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether a programmer would call a field so.
+/// Returns whether a programmer would give a field this name.
 fn is_field(name: &str) -> bool {
     let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '$');
     let begins = name.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '_' | '$'));

@@ -1,4 +1,4 @@
-//! Whether a source is silent, by what is usual for it: two rules over its own last four weeks, hour by hour.
+//! Judges whether a source is silent by its own last four weeks, hour by hour, with two rules.
 //!
 //! A source that is rarely quiet is silent when it is quiet for twice as long as it ever was, but for the one longest
 //! time, which may have been an outage. A source with quiet nights and Sundays is silent when the hours that passed
@@ -11,35 +11,35 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 60 * 60 * 1_000;
 
-/// A source's hours are remembered for four weeks.
+/// Hours of a source that are kept: four weeks.
 pub const HOURS_MAX: usize = 28 * DAY;
 
 const DAY: usize = 24;
 const WEEK: usize = 7 * DAY;
 
-/// A source is judged when it is known for a week, and had so many events since.
+/// Age from which a source is judged: a week; and the events that it must have had since.
 const HOURS_MIN: usize = WEEK;
 const EVENTS_MIN: u32 = 50;
 
-/// No source is called silent sooner.
+/// Shortest silence that is reported.
 const QUIET_MS_MIN: i64 = HOUR_MS;
 
-/// Quiet for so many times the usual is silent.
+/// Multiple of the usual quiet time that is silence.
 const USUAL_TIMES: i64 = 2;
 
-/// And so is a quiet time less likely than this.
+/// Likelihood below which a quiet time is silence too.
 const LIKELIHOOD_MIN: f64 = 0.0001;
 
-/// How many events a source had in each hour: the last ones of at most [`HOURS_MAX`].
+/// Number of events of a source in each of its last hours, at most [`HOURS_MAX`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// The first hour that is not learnt yet, in hours since 1970.
     until_hour: Option<i64>,
-    /// One count an hour up to it, 255 standing for more as well.
+    /// One count an hour up to it; 255 means 255 or more.
     counts: Vec<u8>,
 }
 
-/// What a quiet time is.
+/// A judgement of a quiet time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Too little is known of the source.
@@ -48,7 +48,7 @@ pub enum Verdict {
     Usual,
     /// The source is silent.
     Silent {
-        /// For how long.
+        /// Length of the quiet time.
         quiet_ms: i64,
         /// The longest quiet time that is usual for it.
         usual_ms: i64,
@@ -56,23 +56,23 @@ pub enum Verdict {
 }
 
 impl History {
-    /// From when on hours are to be learnt, in milliseconds: where it ended, or four weeks ago.
+    /// Returns the time from which hours are to be learnt, in milliseconds: the end of the history, or four weeks ago.
     pub fn wanted_from_ms(&self, now_ms: i64) -> i64 {
         let oldest = hour_of(now_ms) - i64::try_from(HOURS_MAX).unwrap_or(i64::MAX);
         self.until_hour.map_or(oldest, |until| until.max(oldest)) * HOUR_MS
     }
 
-    /// Whether nothing is learnt yet.
+    /// Returns whether nothing is learnt yet.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
-    /// Has the history begin with the hour of an event.
+    /// Starts the history with the hour of an event.
     pub fn begin(&mut self, ms: i64) {
         self.until_hour = Some(hour_of(ms));
     }
 
-    /// Whether enough is known to judge the source.
+    /// Returns whether enough is known to judge the source.
     pub fn is_known(&self) -> bool {
         let events: u32 = self.counts.iter().copied().map(u32::from).sum();
         self.counts.len() >= HOURS_MIN && events >= EVENTS_MIN
@@ -86,12 +86,12 @@ impl History {
             *count = count.saturating_add(1);
         }
         if self.until_hour.is_some_and(|until| until != hour_of(from_ms)) {
-            // Hours that nobody looked at are no quiet ones: the source is learnt anew.
+            // Hours that were not read are not quiet ones: the history starts again.
             self.counts.clear();
         }
         for hour in hour_of(from_ms)..hour_of(to_ms) {
             let count = of_hours.get(&hour).copied().unwrap_or_default();
-            // A source's history begins with its first event, not with our looking.
+            // A source's history starts with its first event, not with the first run.
             if count > 0 || !self.counts.is_empty() {
                 self.counts.push(count);
             }
@@ -101,7 +101,7 @@ impl History {
         self.counts.drain(..surplus);
     }
 
-    /// What it is that nothing came since the last event.
+    /// Judges the gap since the last event.
     pub fn judge(&self, last_ms: i64, now_ms: i64) -> Verdict {
         if !self.is_known() {
             return Verdict::Unknown;
@@ -111,7 +111,7 @@ impl History {
         if quiet_ms >= QUIET_MS_MIN && unusual { Verdict::Silent { quiet_ms, usual_ms } } else { Verdict::Usual }
     }
 
-    /// The second longest quiet time, to the hour.
+    /// Returns the second longest quiet time, to the hour.
     fn usual_ms(&self) -> i64 {
         let mut quiet: Vec<usize> = self.counts.split(|count| *count > 0).map(<[u8]>::len).collect();
         quiet.sort_unstable_by(|a, b| b.cmp(a));
@@ -119,13 +119,14 @@ impl History {
         (i64::try_from(second).unwrap_or_default() + 1) * HOUR_MS
     }
 
-    /// How likely it is that all whole hours between two times have no event.
+    /// Returns the likelihood that all whole hours between two times have no event.
     fn likelihood(&self, last_ms: i64, now_ms: i64) -> f64 {
         (hour_of(last_ms) + 1..hour_of(now_ms)).map(|hour| 1.0 - self.usual_activity(hour)).product()
     }
 
-    /// How often such an hour has an event, by the same hour of every day and of the same day of every week: the lower
-    /// one, but where all weeks had one the higher. That nothing is ever certain is one more hour without.
+    /// Returns the share of such hours that have an event, by the same hour of every day and of the same day of every
+    /// week: the lower share, but the higher if all weeks had an event. One more hour without is added, since no share
+    /// is ever certain.
     fn usual_activity(&self, hour: i64) -> f64 {
         let share = |(active, all): (u32, u32), more: u32| f64::from(active) / f64::from((all + more).max(1));
         let (of_day, of_week) = (self.active(hour, DAY), self.active(hour, WEEK));
@@ -133,7 +134,7 @@ impl History {
         if of_week.0 == of_week.1 { daily.max(share(of_week, 1)) } else { daily.min(share(of_week, 0)) }
     }
 
-    /// In how many of the remembered hours that are whole periods away there was an event, and how many there are.
+    /// Counts the known hours that are whole periods away: those with an event, and all of them.
     fn active(&self, hour: i64, period: usize) -> (u32, u32) {
         let length = i64::try_from(self.counts.len()).unwrap_or_default();
         let first = self.until_hour.unwrap_or_default() - length;
@@ -155,7 +156,7 @@ mod tests {
     /// A Monday, 2026-01-05, 00:00 UTC.
     const MONDAY_MS: i64 = 1_767_571_200_000;
 
-    /// Four weeks in which an hour has so many events, told by day of the week and hour.
+    /// Four weeks with a number of events in each hour, given by day of the week and hour.
     fn four_weeks(count: impl Fn(i64, i64) -> i64) -> History {
         let mut history = History::default();
         let events = (0..28 * 24).flat_map(|hour| {
@@ -233,7 +234,7 @@ mod tests {
             parts.learn(from_ms, MONDAY_MS + (day + 1) * 24 * HOUR_MS, events);
         }
         assert_eq!(parts, whole);
-        // A stretch that nobody looked at is not taken for silence.
+        // A stretch that was not read is not taken for silence.
         let later_ms = MONDAY_MS + 90 * 24 * HOUR_MS;
         let from_ms = whole.wanted_from_ms(later_ms);
         assert_eq!(from_ms, later_ms - 28 * 24 * HOUR_MS);

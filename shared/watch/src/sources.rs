@@ -1,4 +1,4 @@
-//! Which sources there are: what the receivers' secrets name now, and everything that they ever named.
+//! The sources: those that the receivers' secrets name now, and all that they ever named.
 //!
 //! A source that was taken out of its secret may still have events that were never relayed, so it stays known.
 
@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 use webhook::providers::Provider;
 use webhook::source::Sources;
 
-/// What is remembered of the sources.
+/// The known sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// Those that the secrets named last, by provider.
+    /// Sources that the secrets named last, by provider.
     pub current: BTreeMap<String, BTreeSet<String>>,
-    /// Those that they ever named, by provider.
+    /// Sources that they ever named, by provider.
     pub ever: BTreeMap<String, BTreeSet<String>>,
     /// Providers whose secret could not be read the last time.
     pub unread: BTreeSet<String>,
-    /// When that was, in milliseconds.
+    /// Time of the last reading, in milliseconds.
     pub read_ms: i64,
 }
 
@@ -30,7 +30,7 @@ pub struct Known {
 pub type SourcesByProvider = BTreeMap<&'static str, Sources>;
 
 impl Known {
-    /// Takes in what the secrets say now.
+    /// Updates the sources from the secrets as they are now.
     pub fn update(&mut self, secrets: &SourcesByProvider, unread: BTreeSet<String>, now_ms: i64) {
         for (provider, sources) in secrets {
             let names: BTreeSet<String> = sources.names().map(str::to_owned).collect();
@@ -41,18 +41,18 @@ impl Known {
         self.read_ms = now_ms;
     }
 
-    /// The sources that deliveries come to.
+    /// Returns the sources that deliveries come to.
     pub fn current(&self) -> Vec<SourceId> {
         listed(&self.current)
     }
 
-    /// All sources that ever were.
+    /// Returns all sources that ever were.
     pub fn ever(&self) -> Vec<SourceId> {
         listed(&self.ever)
     }
 }
 
-/// Reads the receivers' secrets; the second are the providers whose secret could not be read, and why.
+/// Reads the receivers' secrets. Also returns the providers whose secret could not be read, with the reasons.
 pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (SourcesByProvider, BTreeMap<String, String>) {
     let (mut secrets, mut unread) = (SourcesByProvider::new(), BTreeMap::new());
     for receiver in receivers {
@@ -73,7 +73,7 @@ pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (SourcesByProvid
     (secrets, unread)
 }
 
-/// A secret's value; none where nobody has put one yet.
+/// Returns a secret's value; `None` if it has none yet.
 pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, String> {
     match client.get_secret_value().secret_id(secret_id).send().await {
         Ok(output) => Ok(output.secret_string().filter(|text| !text.trim().is_empty()).map(str::to_owned)),

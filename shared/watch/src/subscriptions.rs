@@ -1,7 +1,7 @@
-//! Whether our webhooks are registered with the providers as they should be, for every source with an account.
+//! Checks whether webhooks are registered with the providers as they should be, for every source with an account.
 //!
-//! Nobody has to want every topic that we could read, so what counts as missing is a topic that was registered before:
-//! for a week after it was last seen, in which somebody hears of it and either puts it back or means it.
+//! Not every shop wants every topic that could be read, so a topic counts as missing if it was registered before: for a
+//! week after it was last seen, in which an operator can put it back or decide that it is to stay away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,33 +20,33 @@ use webhook::source::Source;
 use crate::finding::{FindingKind, WatchFinding};
 use crate::sources::SourcesByProvider;
 
-/// A topic that is no longer registered is missed for so long.
+/// Time for which a topic that is no longer registered is missed.
 const MISSED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What to type where the secret of the accounts cannot be used, where an account in it cannot, and where an account has
 /// no source.
 const MEND_SECRET: &str =
-    "hookmill accounts list tells what is wrong with the stack's AccountsSecret, which is to be mended by hand.";
+    "hookmill accounts list shows what is wrong with the stack's AccountsSecret, which is to be fixed by hand.";
 const SET_AGAIN: &str = "hookmill accounts set {account} --credential-env NAME, with --shop where the API needs it. If \
                          that is refused, first: hookmill accounts remove {account} --yes";
-const NO_SOURCE: &str = "hookmill sources list tells whether it is there and why it cannot be used. If it was removed: \
+const NO_SOURCE: &str = "hookmill sources list shows whether it is there and why it cannot be used. If it was removed: \
                          hookmill accounts remove {account} --yes";
 
-/// By source, the topics that were registered, and when each was last seen to be, in milliseconds.
+/// By source, the topics that were registered, and the time at which each was last seen, in milliseconds.
 pub type Registered = BTreeMap<String, BTreeMap<String, i64>>;
 
-/// What the check came to.
+/// The result of the check.
 #[derive(Debug, Default)]
 pub struct CheckedWebhooks {
-    /// What somebody should mend.
+    /// Findings for an operator to fix.
     pub findings: Vec<WatchFinding>,
-    /// Sources that were looked at.
+    /// Number of sources that were checked.
     pub sources: usize,
-    /// What could not be looked at now, and why; it may go by itself.
+    /// Checks that failed, and why; the next run may succeed.
     pub failures: Vec<String>,
 }
 
-/// A run must end: fewer and shorter attempts than an operator's tool has.
+/// A run must end, so it makes fewer and shorter attempts than the tool.
 pub fn settings() -> Settings {
     let limits = Limits {
         attempts_max: 2,
@@ -69,10 +69,10 @@ pub async fn check_all(
     now_ms: i64,
 ) -> CheckedWebhooks {
     let mut checked = CheckedWebhooks::default();
-    // Where webhooks are registered by hand, no list of them can be had.
+    // Webhooks that are registered by hand cannot be listed.
     for platform in PLATFORMS.into_iter().filter(|platform| platform.by_hand.is_none()) {
         let Some(receiver) = receivers.iter().find(|receiver| receiver.provider == platform.name) else { continue };
-        // A provider whose sources could not be read is another duty's failure.
+        // A provider whose sources could not be read is reported by another duty.
         let Some(sources) = secrets.get(platform.name) else { continue };
         let accounts = match Accounts::parse(platform, secret) {
             Ok(accounts) => accounts,
@@ -115,7 +115,7 @@ async fn list(account: &Account, settings: &Settings) -> Result<Vec<Subscription
     account.client(settings.clone())?.subscriptions().await
 }
 
-/// What is wrong with a list, by what was registered before.
+/// Returns what is wrong with a list, given the topics that were registered before.
 fn compared(
     source: &SourceId,
     ours: &WebhookAddress,
@@ -129,10 +129,10 @@ fn compared(
     before.retain(|_, seen_ms| now_ms - *seen_ms < MISSED_MS);
     let handled: Vec<&str> = before.keys().map(String::as_str).collect();
     let wrong = check(ours, &handled, list);
-    wrong.iter().filter(|wrong| wrong.severity() >= Severity::Warning).map(|wrong| told(source, wrong)).collect()
+    wrong.iter().filter(|wrong| wrong.severity() >= Severity::Warning).map(|wrong| finding_of(source, wrong)).collect()
 }
 
-fn told(source: &SourceId, wrong: &SubscriptionFinding) -> WatchFinding {
+fn finding_of(source: &SourceId, wrong: &SubscriptionFinding) -> WatchFinding {
     let message = format!("{source}: {}", wrong.message());
     let next = format!("hookmill subscriptions check --source {source}. {}", wrong.next_step(&source.to_string()));
     WatchFinding::new(FindingKind::Subscriptions, source, wrong.word(), message, next)
@@ -153,7 +153,7 @@ fn ours(base: &str, source: &Source, list: &[Subscription]) -> WebhookAddress {
         return WebhookAddress::new(plain);
     }
     let registered = |token: &Secret| {
-        // Taken apart as the receivers do, which undo a token's percent-encoding.
+        // Parsed as the receivers do, which decode a token's percent-encoding.
         let is_ours = |address: &&WebhookAddress| {
             let path = address.reveal().strip_prefix(base.trim_end_matches('/'));
             path.map(split_path).is_some_and(|(name, presented)| {

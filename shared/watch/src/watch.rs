@@ -1,4 +1,4 @@
-//! One run: silence first, since its number tells that the watch is alive; then the sweep; every hour the rest.
+//! One run: silence first, since its metric shows that the watch is alive; then the sweep; every hour the rest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,42 +26,42 @@ use crate::silence::{HOUR_MS, Verdict};
 use crate::sources::{self, Known, SourcesByProvider};
 use crate::subscriptions::{self, Registered};
 
-/// Where the sources are remembered.
+/// The state of the sources.
 const SOURCES: &str = "sources";
-/// Where it is remembered what the providers had registered.
+/// The state of what the providers had registered.
 const REGISTERED: &str = "registered";
 
-/// Percent of the time-out at which the sweep begins nothing more, at which learning does not, and at which the
-/// providers are no longer waited for. What has begun ends within the rest: a batch takes a minute at most.
+/// Percent of the timeout after which the sweep starts nothing more, learning starts nothing more, and the providers'
+/// answers are no longer awaited. Work in progress ends within the rest: a batch takes a minute at most.
 const SWEEP_PERCENT: i64 = 35;
 const LEARN_PERCENT: i64 = 65;
 const SUBSCRIPTIONS_PERCENT: i64 = 90;
 
-/// A previous key that no sampled delivery matched for so long is no longer in use.
+/// Time without a sampled delivery by it after which a previous key is no longer in use.
 const OLD_KEY_MS: i64 = 24 * HOUR_MS;
 
-/// What a run is called with: the schedule's event, or nothing.
+/// The payload of a run: the schedule's event, or nothing.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct WatchCall {
-    /// Has the hourly duties done now.
+    /// Do the hourly duties now.
     #[serde(default)]
     pub hourly: bool,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// Everything that somebody should look at.
+    /// Findings for an operator.
     pub findings: Vec<WatchFinding>,
     /// Sources that deliveries come to.
     pub sources: usize,
     /// Whether the hourly duties were done.
     pub hourly: bool,
-    /// What the sweep came to; none where it was not begun or failed.
+    /// The result of the sweep; `None` if it did not start or failed.
     pub swept: Option<SweptReport>,
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug, Clone, Serialize)]
 pub struct SweptReport {
     /// Everything received before this is relayed.
@@ -70,7 +70,7 @@ pub struct SweptReport {
     pub compared: usize,
     /// Events sent.
     pub sent: usize,
-    /// Hours are left.
+    /// Whether hours are left.
     pub unfinished: bool,
 }
 
@@ -98,12 +98,12 @@ pub struct Watch {
     clock: Clock,
 }
 
-/// A run on its way.
+/// A run in progress.
 #[derive(Debug, Default)]
 struct WatchRun {
     report: Report,
     failed: Vec<&'static str>,
-    /// The numbers that are published: those that were found out.
+    /// The metrics that this run could determine.
     numbers: BTreeMap<&'static str, usize>,
 }
 
@@ -118,14 +118,14 @@ impl Handler for Watch {
 }
 
 impl Watch {
-    /// A watch as the environment describes it.
+    /// A watch configured from the environment.
     pub async fn from_config(config: WatchConfig) -> Self {
         let sdk = sdk_config(BACKGROUND).await;
         let (dynamodb, sqs) = (DynamoDb::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
         Watch::new(config, dynamodb, sqs, SecretsManager::new(&sdk), subscriptions::settings(), Clock::system())
     }
 
-    /// A watch over given clients and a given clock; the settings are of the calls to the providers.
+    /// A watch with these clients and this clock; the settings are for calls to the providers.
     pub fn new(
         config: WatchConfig,
         dynamodb: DynamoDb,
@@ -143,7 +143,7 @@ impl Watch {
         Watch { secrets_manager, memory, index, learner, sweeper, settings, clock, config }
     }
 
-    /// Does every duty that is due. One that fails keeps no other one from being done.
+    /// Does every duty that is due. A failed one does not prevent the others.
     pub async fn run(&self, call: WatchCall) -> Result<Report, WatchError> {
         let started_ms = self.clock.now_ms();
         let share = |percent: i64| started_ms + self.config.timeout_ms * percent / 100;
@@ -166,7 +166,7 @@ impl Watch {
         if run.failed.is_empty() { Ok(run.report) } else { Err(WatchError(run.failed)) }
     }
 
-    /// The sources, and the secrets that name them where this is the run of the hour.
+    /// Returns the sources, and the secrets that name them if this is the run of the hour.
     async fn known(
         &self,
         call: WatchCall,
@@ -175,7 +175,7 @@ impl Watch {
         let now_ms = self.clock.now_ms();
         let mut known: Known = self.memory.recall(SOURCES).await?.unwrap_or_default();
         let is_due = call.hourly || now_ms.div_euclid(HOUR_MS) != known.read_ms.div_euclid(HOUR_MS);
-        // A secret that could not be read holds the sweep up, so it is not left for an hour.
+        // A secret that could not be read stops the sweep, so it is read again before the hour is over.
         if !is_due && known.unread.is_empty() {
             return Ok((known, None));
         }
@@ -197,7 +197,7 @@ impl Watch {
                     silent += 1;
                     run.report.findings.push(finding);
                 }
-                // Without its number, the alarm on the number rings by itself.
+                // Without its metric, the alarm goes off by itself.
                 Err(error) => return self.failed(run, "silence", &error.to_string()),
             }
         }
@@ -223,7 +223,7 @@ impl Watch {
     }
 
     async fn sweep(&self, known: &Known, deadline_ms: i64, run: &mut WatchRun) {
-        // A source that is not known would not be swept, and its hour never looked at again.
+        // An unknown source would not be swept, and its hour would never be read again.
         if !known.unread.is_empty() {
             return self.failed(run, "sweep", "not begun, since not every provider's sources are known");
         }
@@ -255,26 +255,26 @@ impl Watch {
                 }
             }
         }
-        // A drift is told once, so it counts whatever failed after it.
+        // A drift is found once, so it counts even if something failed after it.
         let drifts = run.report.findings.iter().filter(|finding| finding.kind == FindingKind::Drift).count();
         run.numbers.insert("Drift", drifts);
         run.numbers.extend(old_keys.map(|found| ("OldKeys", found)));
     }
 
-    /// Of a source with several keys: whether one that is not the current one is still in use.
+    /// Finds whether a source with several keys still uses a previous one.
     fn old_key(&self, source: &SourceId, learnt: &Learnt) -> Option<WatchFinding> {
         let now_ms = self.clock.now_ms();
         let is_recent = |ms: &i64| now_ms - ms < OLD_KEY_MS;
         if let Some(ms) = learnt.old_key_ms.filter(is_recent) {
             let message = format!("{source}: deliveries still match a previous key, the last one at {}", instant(ms));
             let next = format!(
-                "Enter the new key at the provider; when no delivery comes by the old one any more, take it out with \
+                "Enter the new key at the provider; when no delivery comes by the old one any more, remove it with \
                  `hookmill sources rotate {source} --finish`."
             );
             return Some(WatchFinding::new(FindingKind::OldKeys, source, "old_key", message, next));
         }
         if learnt.current_key_ms.is_some_and(|ms| is_recent(&ms)) {
-            let line = LogLine::info("a previous key is no longer in use: take it out of the secret");
+            let line = LogLine::info("a previous key is no longer in use: remove it from the secret");
             let line = line.with("provider", source.provider.as_str()).with("source", source.source.as_str());
             line.with("finding", "unused_key").write(now_ms);
         }
@@ -330,7 +330,7 @@ impl Watch {
             Some(swept) => line.with("swept_until", swept.until.as_str()).with("compared", swept.compared),
             None => line,
         };
-        // Events that were never relayed for a day need somebody to know why.
+        // If events were not relayed for a day, an operator has to find out why.
         let line = if run.numbers.get("Swept").is_some_and(|sent| *sent > 0) { line.attention() } else { line };
         let line = run.numbers.iter().fold(line, |line, (name, number)| line.stack_metric(name, *number));
         line.write(self.clock.now_ms());

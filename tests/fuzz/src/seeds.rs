@@ -211,7 +211,7 @@ fn record(row: Row) -> Value {
         body,
         claim_version: 1,
         fingerprint: "0123456789ab".to_owned(),
-        cut: vec!["data.secret_slug".to_owned()],
+        redacted: vec!["data.secret_slug".to_owned()],
         alias: Some("other".to_owned()),
     };
     json!({"eventName": "INSERT", "dynamodb": {"NewImage": image(&stored.to_item())}})

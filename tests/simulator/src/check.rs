@@ -93,7 +93,7 @@ impl Checker<'_> {
                 continue;
             };
             match bodies.body(item) {
-                Some(body) if same(&body, &sending.body, stored.cut.is_empty()) => stored.row.body = body,
+                Some(body) if same(&body, &sending.body, stored.redacted.is_empty()) => stored.row.body = body,
                 _ => self.found("kept byte for byte", id),
             }
             let provider = Provider::named(sending.provider.name).unwrap();

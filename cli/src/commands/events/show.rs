@@ -132,7 +132,7 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
         signed_at: stored.row.signed_at.clone(),
         fingerprint: stored.fingerprint.clone(),
         key: String::new(),
-        cut: stored.cut.clone(),
+        cut: stored.redacted.clone(),
         alias: stored.alias.clone(),
         claim: stored.claim_version,
     });

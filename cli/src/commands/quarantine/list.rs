@@ -78,8 +78,8 @@ impl CheckedLine {
 pub fn kept(refused: &Refused) -> &'static str {
     match (&refused.body, &refused.sealed) {
         (RefusedBody::Whole(_), _) => "whole",
-        (RefusedBody::Cut(_) | RefusedBody::Gone, Some(_)) => "sealed",
-        (RefusedBody::Cut(_), None) => "cut",
+        (RefusedBody::Redacted(_) | RefusedBody::Gone, Some(_)) => "sealed",
+        (RefusedBody::Redacted(_), None) => "cut",
         (RefusedBody::Gone, None) => "nothing",
     }
 }

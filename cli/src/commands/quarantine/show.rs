@@ -86,7 +86,7 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
 /// The body without its secrets; made of the sealed one where there was room for that alone.
 fn body(refused: &Refused, present: &Present) -> Option<Vec<u8>> {
     match &refused.body {
-        RefusedBody::Whole(body) | RefusedBody::Cut(body) => Some(body.clone()),
+        RefusedBody::Whole(body) | RefusedBody::Redacted(body) => Some(body.clone()),
         RefusedBody::Gone => {
             let sources = present.sources(refused.provider).ok()?;
             let original = refused.original(sources.quarantine_key()).ok()?;

@@ -1,4 +1,4 @@
-//! SDK clients: one set-up for all functions.
+//! SDK clients: one configuration for all functions, and one form of their failures.
 
 use std::time::Duration;
 
@@ -52,26 +52,26 @@ impl std::fmt::Display for CallFailure {
     }
 }
 
-/// How long one call may take, retries included, and one attempt of it.
+/// Time limits and attempts of one call.
 #[derive(Debug, Clone, Copy)]
 pub struct RetrySetting {
-    /// The whole call.
+    /// Limit of the whole call, retries included.
     pub call: Duration,
-    /// One attempt.
+    /// Limit of one attempt.
     pub attempt: Duration,
     /// Attempts in all.
     pub attempts: u32,
 }
 
-/// For receivers, whose whole delivery has two seconds.
+/// For receivers, which answer within two seconds.
 pub const FOREGROUND: RetrySetting =
     RetrySetting { call: Duration::from_millis(1_500), attempt: Duration::from_millis(600), attempts: 3 };
 
-/// For functions behind the table and the queues, whom nobody waits for.
+/// For functions behind the table and the queues, whose caller does not wait.
 pub const BACKGROUND: RetrySetting =
     RetrySetting { call: Duration::from_secs(8), attempt: Duration::from_secs(3), attempts: 4 };
 
-/// The shared configuration of all clients of one function, under its role.
+/// Returns the configuration that all clients of a function share, under its role.
 pub async fn sdk_config(setting: RetrySetting) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(setting.attempt)
@@ -85,9 +85,9 @@ pub async fn sdk_config(setting: RetrySetting) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts)
         .retry_config(retries)
-        // A function's role has its keys in the environment; building the chain of all other ways takes milliseconds.
+        // A function's role has its keys in the environment; the chain of other providers takes milliseconds.
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        // Each attempt has its time, whatever trickles in.
+        // Each attempt has its own time limit, however slowly bytes arrive.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .load()
         .await

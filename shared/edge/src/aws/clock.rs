@@ -1,4 +1,4 @@
-//! Time and waiting, through the SDK's own seams, so that a test can put its own behind them.
+//! Time and waiting, by the SDK's own interfaces, so that a test can replace both.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,17 +14,17 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     pub fn system() -> Self {
         Clock::new(SharedTimeSource::new(SystemTimeSource::new()), SharedAsyncSleep::new(TokioSleep::new()))
     }
 
-    /// A clock of the SDK's kind.
+    /// A clock from the SDK's parts.
     pub fn new(time: SharedTimeSource, sleep: SharedAsyncSleep) -> Self {
         Clock { time, sleep }
     }
 
-    /// Milliseconds since 1970.
+    /// Returns milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         let since_1970 = self.time.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
@@ -35,7 +35,7 @@ impl Clock {
         self.sleep.sleep(duration).await;
     }
 
-    /// What a future yields, if it does so in time.
+    /// Returns the output of a future, or `None` if it is not ready in time.
     pub async fn within<T>(&self, duration: Duration, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -44,12 +44,12 @@ impl Clock {
         }
     }
 
-    /// The time source, for SDK clients.
+    /// Returns the time source, for SDK clients.
     pub fn time_source(&self) -> SharedTimeSource {
         self.time.clone()
     }
 
-    /// The way to wait, for SDK clients.
+    /// Returns the means of waiting, for SDK clients.
     pub fn sleep_impl(&self) -> SharedAsyncSleep {
         self.sleep.clone()
     }

@@ -4,10 +4,10 @@ use std::env;
 
 use serde::Deserialize;
 
-/// Bodies longer than this are refused, unless the environment says otherwise.
+/// Longest body that is accepted, unless the environment has another limit.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// Why a function cannot start. Names the variable, never a value.
+/// A reason why a function cannot start. Names the variable, never a value.
 #[derive(thiserror::Error)]
 pub enum ConfigError {
     /// A variable is not set or empty.
@@ -19,7 +19,7 @@ pub enum ConfigError {
 }
 
 impl std::fmt::Debug for ConfigError {
-    /// A function that cannot start prints its error so: the sentence says more than the variant's name.
+    /// The runtime prints a function's start error by `Debug`: the sentence is clearer than the variant.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{self}")
     }
@@ -41,9 +41,9 @@ pub struct ReceiverConfig {
 pub struct RelayConfig {
     /// The events table's name: `EVENTS_TABLE`.
     pub events_table: String,
-    /// Where events go, the decisive queue first: `QUEUES`.
+    /// The queues, the one whose failure fails the batch first: `QUEUES`.
     pub queues: Vec<QueueConfig>,
-    /// Where the others' failures are parked: `RELAY_DEAD_LETTER_QUEUE_URL`.
+    /// The dead letter queue for failures of the other queues: `RELAY_DEAD_LETTER_QUEUE_URL`.
     pub dead_letter_queue_url: String,
 }
 
@@ -53,7 +53,7 @@ pub struct RelayConfig {
 pub struct QueueConfig {
     /// The queue's URL.
     pub url: String,
-    /// Event types, `order.*` for a family; none for all.
+    /// Event types, `order.*` for a family; empty for all.
     #[serde(default)]
     pub types: Vec<String>,
 }
@@ -70,19 +70,19 @@ pub struct ViewConfig {
 /// The watch's settings.
 #[derive(Debug, Clone)]
 pub struct WatchConfig {
-    /// What the relay has: the sweeper sends as it does.
+    /// The relay's settings: the sweeper sends as the relay does.
     pub relay: RelayConfig,
     /// The receivers whose sources are watched: `RECEIVERS`.
     pub receivers: Vec<ReceiverOf>,
     /// The secret with the credentials for the providers' own APIs: `ACCOUNTS_SECRET_ID`.
     pub accounts_secret_id: String,
-    /// The stack's name, which tells its numbers from another stack's: `STACK`.
+    /// The stack's name, a dimension of its metrics: `STACK`.
     pub stack: String,
-    /// How long a run may take, in milliseconds: `TIMEOUT_SECONDS`.
+    /// Longest time of a run, in milliseconds: `TIMEOUT_SECONDS`.
     pub timeout_ms: i64,
 }
 
-/// A receiver as the watch knows it.
+/// A receiver whose sources are watched.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiverOf {
@@ -95,7 +95,7 @@ pub struct ReceiverOf {
 }
 
 impl ReceiverConfig {
-    /// Reads the environment; names the first variable that is missing.
+    /// Reads the environment. An error names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         let body_limit_bytes = match env::var("BODY_LIMIT_BYTES") {
             Err(_) => BODY_LIMIT_BYTES,
@@ -110,7 +110,7 @@ impl ReceiverConfig {
 }
 
 impl RelayConfig {
-    /// Reads the environment; names the first variable that is missing.
+    /// Reads the environment. An error names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         let events_table = required("EVENTS_TABLE")?;
         let queues: Vec<QueueConfig> = serde_json::from_str(&required("QUEUES")?)
@@ -123,14 +123,14 @@ impl RelayConfig {
 }
 
 impl ViewConfig {
-    /// Reads the environment; names the first variable that is missing.
+    /// Reads the environment. An error names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(ViewConfig { events_table: required("EVENTS_TABLE")?, orders_table: required("ORDERS_TABLE")? })
     }
 }
 
 impl WatchConfig {
-    /// Reads the environment; names the first variable that is missing.
+    /// Reads the environment. An error names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         let form = r#"a JSON list of {"provider": "...", "secret_id": "...", "url": "..."}"#;
         let receivers =
@@ -149,13 +149,13 @@ impl WatchConfig {
 }
 
 impl QueueConfig {
-    /// Whether the queue takes events of this type.
+    /// Returns whether the queue takes events of this type.
     pub fn takes(&self, event_type: &str) -> bool {
         takes(&self.types, event_type)
     }
 }
 
-/// Whether a list of types (`order.created`, `order.*`) has this one; an empty list has all.
+/// Returns whether a list of types (`order.created`, `order.*`) has this one; an empty list has all.
 pub fn takes<T: AsRef<str>>(types: &[T], event_type: &str) -> bool {
     let matches = |filter: &T| match filter.as_ref().strip_suffix('*') {
         Some(family) => event_type.starts_with(family),

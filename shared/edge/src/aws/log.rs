@@ -1,4 +1,4 @@
-//! One structured line a happening, to standard output, where CloudWatch reads logs and embedded metrics.
+//! Writes one structured line for each occurrence to standard output, where CloudWatch reads logs and embedded metrics.
 //!
 //! Lines carry names, kinds, counts and times; never bodies, headers, tokens or personal data.
 
@@ -31,17 +31,17 @@ pub struct LogLine {
 }
 
 impl LogLine {
-    /// Something that went as it should.
+    /// A line of level INFO: nothing is wrong.
     pub fn info(message: &str) -> Self {
         LogLine::new("INFO", message)
     }
 
-    /// Something that somebody should look at.
+    /// A line of level WARN: to be looked at.
     pub fn warn(message: &str) -> Self {
         LogLine::new("WARN", message)
     }
 
-    /// Something that failed.
+    /// A line of level ERROR: something failed.
     pub fn error(message: &str) -> Self {
         LogLine::new("ERROR", message)
     }
@@ -69,21 +69,21 @@ impl LogLine {
         self
     }
 
-    /// Adds a count that is also a metric, by the line's field `stack`: a number of the whole deployment, whose absence
-    /// means something too and must not be hidden by another deployment's.
+    /// Adds a count that is also a metric, by the line's field `stack`: its absence has a meaning too, which another
+    /// deployment's number must not hide.
     pub fn stack_metric(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.to_owned(), value.into());
         self.stack_metrics.push(name);
         self
     }
 
-    /// Has the one metric count it that calls somebody: something genuine that could not be taken or read as it should.
+    /// Counts the line in the metric that an alarm watches: something genuine could not be received or read.
     pub fn attention(mut self) -> Self {
         self.attention = true;
         self
     }
 
-    /// The line as JSON.
+    /// Returns the line as JSON.
     pub fn render(mut self, now_ms: i64) -> String {
         let mut directives = Vec::new();
         if !self.metrics.is_empty() {
@@ -100,10 +100,10 @@ impl LogLine {
         if self.attention {
             self.fields.insert(ATTENTION.to_owned(), json!(1));
             let metrics = json!([{"Name": ATTENTION, "Unit": "Count"}]);
-            // No dimension at all, so that one alarm hears all of it.
+            // No dimension, so that one alarm covers all of it.
             directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics}));
         }
-        // Lambda takes a line of its JSON format without a time for INFO, whatever its level says.
+        // Lambda takes a JSON line without a time for INFO, whatever its level is.
         self.fields.insert("timestamp".to_owned(), json!(time(now_ms)));
         if !directives.is_empty() {
             self.fields.insert("_aws".to_owned(), json!({"Timestamp": now_ms, "CloudWatchMetrics": directives}));
@@ -122,7 +122,7 @@ impl LogLine {
     }
 }
 
-/// RFC 3339 with milliseconds, as Lambda reads it.
+/// Returns RFC 3339 with milliseconds, as Lambda reads it.
 fn time(now_ms: i64) -> String {
     format!("{:.3}", jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default())
 }

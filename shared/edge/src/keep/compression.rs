@@ -1,4 +1,4 @@
-//! How what is kept is compressed: zstd, with a dictionary for each provider's bodies and one for order views.
+//! Compression of bodies and views: zstd, with a dictionary for each provider's bodies and one for order views.
 //!
 //! A dictionary holds what bodies of one form have in common, names of fields for the most part, so that a row does not
 //! store it again. A frame names its dictionary by number, and rows are kept for ever: a dictionary that was released is
@@ -22,11 +22,11 @@ const LEVEL: i32 = 1;
 /// The number of no dictionary.
 const NONE: u32 = 0;
 
-/// What zstd may refer to without storing it. Made by `dictionaries/train.py`.
+/// Bytes that zstd may refer to without storing them. Made by `dictionaries/train.py`.
 struct Dictionary {
-    /// What frames name it by.
+    /// The number by which frames name it.
     number: u32,
-    /// What is written with it, the bodies of a provider or [`VIEWS`]; none for one that is only read any more, or not written yet.
+    /// A provider, whose bodies are written with it, or [`VIEWS`]; `None` for one that is only read, or not written yet.
     written_for: Option<&'static str>,
     bytes: &'static [u8],
     encoder: OnceLock<EncoderDictionary<'static>>,
@@ -63,12 +63,12 @@ thread_local! {
     static COMPRESSORS: RefCell<BTreeMap<u32, Compressor<'static>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Compresses something of any form.
+/// Compresses bytes of any form.
 pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
     compress_with(None, plain)
 }
 
-/// Compresses a body of a provider's.
+/// Compresses a provider's body.
 pub fn compress_body(provider: &str, body: &[u8]) -> io::Result<Vec<u8>> {
     compress_with(written_for(provider), body)
 }
@@ -95,18 +95,18 @@ fn compress_with(dictionary: Option<&'static Dictionary>, plain: &[u8]) -> io::R
     })
 }
 
-/// Why something was not decompressed.
+/// A reason why bytes were not decompressed.
 #[derive(Debug, thiserror::Error)]
 pub enum DecompressError {
-    /// A later build wrote it: whatever it is, it is not damaged.
+    /// A later build wrote it: it is not damaged.
     #[error("it is compressed with dictionary {0}, which this build does not have")]
     UnknownDictionary(u32),
-    /// It is no frame, a broken one, or longer than anything that was accepted.
+    /// It is not a frame, a broken one, or longer than anything that was accepted.
     #[error(transparent)]
     Damaged(#[from] io::Error),
 }
 
-/// Decompresses what any of these made of at most [`BODY_BYTES_MAX`], now or in any release before.
+/// Decompresses at most [`BODY_BYTES_MAX`], compressed by this release or any before.
 pub fn decompress(compressed: &[u8]) -> Result<Vec<u8>, DecompressError> {
     match get_dict_id_from_frame(compressed) {
         None => Ok(read(Decoder::with_buffer(compressed)?)?),

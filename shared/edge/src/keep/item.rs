@@ -17,12 +17,12 @@ pub const KIND_EVENT: &str = "event";
 pub const KIND_CHUNK: &str = "chunk";
 /// A refused delivery.
 pub const KIND_REFUSED: &str = "refused";
-/// A note of what was relayed.
+/// A row of the relay log.
 pub const KIND_RELAYED: &str = "relayed";
-/// What the watch remembers.
+/// State of the watch.
 pub const KIND_WATCH: &str = "watch";
 
-/// When a row's body was erased; no other row has it.
+/// The attribute with the time of erasure; no other row has it.
 pub const ERASED_AT: &str = "erased_at";
 
 /// Compressed bodies longer than this go into chunks: an item holds 400 KB in all.
@@ -31,13 +31,13 @@ pub const INLINE_BYTES_MAX: usize = 380 * 1024;
 /// No kept body is longer than a Lambda request can be.
 pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// The time index has this many partitions a source, so that a busy source is no hot one.
+/// The time index has this many partitions a source, so that a busy source does not make one partition hot.
 pub const TIME_SHARDS: u8 = 8;
 
 /// The time index: by bucket and time of receipt, keys only.
 pub const TIME_INDEX: &str = "received";
 
-/// How a row's body is kept.
+/// The place of a row's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptBody {
     /// In the item, compressed.
@@ -46,25 +46,25 @@ pub enum KeptBody {
     Chunks {
         /// SHA-256 of the compressed bytes, in hex: the chunks' partition.
         name: String,
-        /// How many there are.
+        /// Number of chunks.
         count: u32,
     },
     /// Equal to the body of the row under this sort key.
     Of(String),
-    /// Not there, and nothing tells why.
+    /// Missing, for an unknown reason.
     Gone,
     /// Erased by age or on request.
     Erased(Erased),
 }
 
-/// What is left of an erased body.
+/// The remainder of an erased body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erased {
-    /// When it was erased, as rows have times.
+    /// Time of erasure, in the form of all rows' times.
     pub at: String,
-    /// What the event said without anything personal, compressed: see [`crate::keep::contribution`].
+    /// The event's contribution without anything personal, compressed: see [`crate::keep::contribution`].
     pub remainder: Vec<u8>,
-    /// Where the body's chunks were, by name and number. It stays: a redelivery writes them again.
+    /// The chunks' name and number. They stay: a redelivery writes the chunks again.
     pub chunks: Option<(String, u32)>,
 }
 
@@ -73,16 +73,16 @@ pub struct Erased {
 pub struct StoredRow {
     /// The row; its body is empty until loaded.
     pub row: Row,
-    /// Where the body is.
+    /// The place of the body.
     pub body: KeptBody,
-    /// What deliveries of one event have in common.
+    /// A hash of what deliveries of one event have in common.
     pub content: [u8; 32],
     /// The claim's contract version.
     pub claim_version: u32,
-    /// Which key or token matched.
+    /// The fingerprint of the key or token that matched.
     pub fingerprint: String,
-    /// The body's secrets that were cut.
-    pub cut: Vec<String>,
+    /// Paths of redacted secrets.
+    pub redacted: Vec<String>,
     /// The subject's other name at the provider.
     pub alias: Option<String>,
 }
@@ -93,7 +93,7 @@ pub struct StoredRow {
 pub struct BadItem(pub &'static str);
 
 impl StoredRow {
-    /// The item.
+    /// Returns the item.
     pub fn to_item(&self) -> Item {
         let row = &self.row;
         let mut item = Item::from([
@@ -117,7 +117,11 @@ impl StoredRow {
         put("origin", row.key.is_snapshot().then(|| text(ORIGIN)));
         put("alias", self.alias.as_deref().map(text));
         put("headers", (!row.headers.is_empty()).then(|| header_map(&row.headers)));
-        put("cut", (!self.cut.is_empty()).then(|| AttributeValue::L(self.cut.iter().map(|path| text(path)).collect())));
+        put(
+            "cut",
+            (!self.redacted.is_empty())
+                .then(|| AttributeValue::L(self.redacted.iter().map(|path| text(path)).collect())),
+        );
         match &self.body {
             KeptBody::Inline(compressed) => put("body", Some(bytes(compressed.clone()))),
             KeptBody::Chunks { name, count } => {
@@ -170,7 +174,7 @@ impl StoredRow {
             (None, None, None, None) => KeptBody::Gone,
         };
         let headers = item.get("headers").and_then(|value| value.as_m().ok()).into_iter().flatten();
-        let cut = item.get("cut").and_then(|value| value.as_l().ok()).into_iter().flatten();
+        let redacted = item.get("cut").and_then(|value| value.as_l().ok()).into_iter().flatten();
         Ok(StoredRow {
             row: Row {
                 key,
@@ -185,12 +189,12 @@ impl StoredRow {
             content: digest(item, "content").unwrap_or(hash),
             claim_version: number("claim")?.ok_or(BadItem("claim"))?,
             fingerprint: string("fingerprint").cloned().unwrap_or_default(),
-            cut: cut.filter_map(|value| value.as_s().ok().cloned()).collect(),
+            redacted: redacted.filter_map(|value| value.as_s().ok().cloned()).collect(),
             alias: string("alias").cloned(),
         })
     }
 
-    /// Whether the body was erased.
+    /// Returns whether the body was erased.
     pub fn is_erased(&self) -> bool {
         matches!(self.body, KeptBody::Erased(_))
     }
@@ -205,45 +209,45 @@ impl StoredRow {
         }
     }
 
-    /// What this row tells a delivery that claims its name.
+    /// Returns what a delivery that claims the same name is compared with.
     pub fn existing(&self) -> Existing {
         Existing { content: self.content, signed_at: self.row.signed_at.clone(), received_ms: self.row.received_ms }
     }
 }
 
-/// Whether an item is an event's row.
+/// Returns whether an item is an event's row.
 pub fn is_event(item: &Item) -> bool {
     item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT)
 }
 
-/// An item's key.
+/// Returns an item's key.
 pub fn key_of(item: &Item) -> Option<EventKey> {
     let string = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
     Some(EventKey { pk: string("pk")?, sk: string("sk")? })
 }
 
-/// A string attribute.
+/// Makes a string attribute.
 pub fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-/// A binary attribute.
+/// Makes a binary attribute.
 pub fn bytes(value: Vec<u8>) -> AttributeValue {
     AttributeValue::B(Blob::new(value))
 }
 
-/// A map of strings.
+/// Makes a map of strings.
 pub fn header_map(headers: &BTreeMap<String, String>) -> AttributeValue {
     AttributeValue::M(headers.iter().map(|(name, value)| (name.clone(), text(value))).collect())
 }
 
-/// An instant as every item has it: RFC 3339, UTC, milliseconds, one width, so that text sorts as time.
+/// Formats an instant as every item has it: RFC 3339, UTC, milliseconds, one width, so that text sorts as time.
 pub fn instant(ms: i64) -> String {
     let time = Timestamp::from_millisecond(ms).unwrap_or_default();
     format!("{time:.3}")
 }
 
-/// A partition of the time index, of [`TIME_SHARDS`] that each source has.
+/// Returns the name of a partition of the time index; each source has [`TIME_SHARDS`].
 pub fn time_bucket(provider: &str, source: &str, shard: u8) -> String {
     format!("{provider}/{source}/{shard}")
 }
@@ -284,11 +288,11 @@ mod tests {
                 content: [8; 32],
                 claim_version: 1,
                 fingerprint: "abc".into(),
-                cut: vec!["data.secret_slug".into()],
+                redacted: vec!["data.secret_slug".into()],
                 alias: Some("id".into()),
             };
             assert_eq!(StoredRow::from_item(&stored.to_item()).unwrap(), stored);
-            // What was read back says so where whoever looks at the table sees it.
+            // A snapshot is marked as one, for people who look at the table.
             let mut read_back = stored;
             assert!(!read_back.to_item().contains_key("origin"));
             read_back.row.key.sk = format!("{}/ab", webhook::claim::Part::snapshot());

@@ -1,4 +1,4 @@
-//! The events table: one conditional put a delivery, and what follows when the name is taken.
+//! The events table: one conditional put for a delivery, and the decision if its name is taken.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -14,7 +14,7 @@ use crate::keep::compression::{compress_body, decompress};
 use crate::keep::error::StoreError;
 use crate::keep::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
 
-/// More generations of one weak name than this are not looked for: one a minute for three years.
+/// Most generations of one weak name that are looked for: one a minute for three years.
 const GENERATIONS_MAX: u32 = 1 << 21;
 
 /// The events table.
@@ -24,7 +24,7 @@ pub struct Store {
     table: String,
 }
 
-/// What became of a delivery.
+/// The result of keeping a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeepOutcome {
     /// The event's name.
@@ -78,7 +78,7 @@ impl Store {
             content: new.claim.content,
             claim_version: claim::VERSION,
             fingerprint: new.fingerprint,
-            cut: new.redacted,
+            redacted: new.redacted,
             alias: new.claim.alias.clone(),
         };
         self.insert_claimed(&new.claim, row).await
@@ -91,12 +91,12 @@ impl Store {
         Ok(Some(stored))
     }
 
-    /// Reads an event's item as it stands.
+    /// Reads an event's item.
     pub async fn item(&self, key: &EventKey) -> Result<Option<Item>, StoreError> {
         self.get_item(&key.pk, &key.sk).await
     }
 
-    /// Every event row of a partition as it stands, without its body; what is not of a row's form by its key.
+    /// Returns every event row of a partition, without its body; a row of another form by its key.
     pub async fn partition(&self, pk: &str) -> Result<Vec<Result<StoredRow, (EventKey, StoreError)>>, StoreError> {
         let query = self.client.query().table_name(&self.table).consistent_read(true);
         let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk));
@@ -152,7 +152,7 @@ impl Store {
                     (Variant::Body(_) | Variant::Generation(_), OtherBody::Conflict) => Mark::Conflict,
                     (Variant::Body(_) | Variant::Generation(_), OtherBody::Revision) => Mark::Revision,
                 };
-                // What is no longer kept cannot be referred to.
+                // A body that is no longer kept cannot be referred to.
                 let is_there = !matches!(existing.body, KeptBody::Gone | KeptBody::Erased(_));
                 if mark == Mark::PossiblyRepeated && is_there {
                     row.body = KeptBody::Of(row.row.key.sk.clone());

@@ -1,4 +1,4 @@
-//! The time index: which events a source received, and when.
+//! The time index: the events that a source received, by time.
 
 use aws_sdk_dynamodb::Client;
 use futures_util::future::try_join_all;
@@ -31,7 +31,7 @@ pub struct SourceId {
 /// An event in the index. Sorts by time of receipt, then by id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexEntry {
-    /// When it was received, as its row has it.
+    /// Time of receipt, as its row has it.
     pub received_at: String,
     /// Its name.
     pub key: EventKey,
@@ -44,12 +44,12 @@ impl std::fmt::Display for SourceId {
 }
 
 impl TimeIndex {
-    /// The index of this table.
+    /// The index of the table of this name.
     pub fn new(client: Client, table: String) -> Self {
         TimeIndex { client, table }
     }
 
-    /// What a source received from the first millisecond up to, but without, the second, in order.
+    /// Returns the events that a source received from one millisecond up to, but without, another, in order.
     pub async fn received(&self, source: &SourceId, from_ms: i64, to_ms: i64) -> Result<Vec<IndexEntry>, StoreError> {
         let buckets = (0..TIME_SHARDS).map(|shard| self.of_bucket(source, shard, from_ms, to_ms));
         let mut entries = try_join_all(buckets).await?.concat();
@@ -57,7 +57,7 @@ impl TimeIndex {
         Ok(entries)
     }
 
-    /// What several sources received, in order.
+    /// Returns the events that several sources received, in order.
     pub async fn received_by(
         &self,
         sources: &[SourceId],
@@ -71,19 +71,19 @@ impl TimeIndex {
         Ok(entries)
     }
 
-    /// When the first event was received that any of these sources received at this time or later.
+    /// Returns the time of the first event that any of these sources received at this time or later.
     pub async fn first_from(&self, sources: &[SourceId], from_ms: i64) -> Result<Option<String>, StoreError> {
         let looks = sources.iter().map(|source| self.edge(source, from_ms, true));
         let firsts = stream::iter(looks).buffer_unordered(SOURCES_AT_ONCE).try_collect::<Vec<_>>().await?;
         Ok(firsts.into_iter().flatten().min())
     }
 
-    /// When a source last received an event.
+    /// Returns the time at which a source last received an event.
     pub async fn newest(&self, source: &SourceId) -> Result<Option<String>, StoreError> {
         self.edge(source, 0, false).await
     }
 
-    /// The first or the last time from some time on, over a source's partitions.
+    /// Returns the first or the last time from some time on, over a source's partitions.
     async fn edge(&self, source: &SourceId, from_ms: i64, first: bool) -> Result<Option<String>, StoreError> {
         let looks = (0..TIME_SHARDS).map(|shard| self.edge_of_bucket(source, shard, from_ms, first));
         let times = try_join_all(looks).await?.into_iter().flatten();
@@ -134,7 +134,7 @@ impl TimeIndex {
     }
 }
 
-/// A time of the index in milliseconds since 1970; none for one that no row of ours has.
+/// Parses a time of the index into milliseconds since 1970; `None` if it is malformed.
 pub fn ms_of(received_at: &str) -> Option<i64> {
     received_at.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }

@@ -1,4 +1,4 @@
-//! From the orders queue to the order views: joins a batch's events, and reports what has to come again.
+//! From the orders queue to the order views: joins a batch's events, and reports the messages to be retried.
 
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
@@ -44,7 +44,7 @@ struct QueueRecord {
     attributes: BTreeMap<String, String>,
 }
 
-/// The messages that have to come again.
+/// The messages that have to be retried.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartialFailures {
@@ -52,7 +52,7 @@ pub struct PartialFailures {
     pub batch_item_failures: Vec<Failure>,
 }
 
-/// A message that has to come again.
+/// A message that has to be retried.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
@@ -61,7 +61,7 @@ pub struct Failure {
 }
 
 impl QueueBatch {
-    /// The messages' bodies in their order.
+    /// Returns the messages' bodies in their order.
     pub fn bodies(&self) -> impl Iterator<Item = &str> {
         self.records.iter().map(|record| record.body.as_str())
     }
@@ -78,7 +78,7 @@ impl Handler for Orders {
 }
 
 impl Orders {
-    /// A consumer as the environment describes it.
+    /// A consumer configured from the environment.
     pub async fn from_config(config: ViewConfig) -> Self {
         let client = Client::new(&sdk_config(BACKGROUND).await);
         Orders::new(config, client, Clock::system())
@@ -121,7 +121,7 @@ impl Orders {
         if event.dataref.is_none() {
             return Ok((key.pk, View::of(&event)));
         }
-        // A correction has an id of its own and no row: what it corrects has the body.
+        // A correction has an id of its own and no row: the event that it corrects has the body.
         let key = match &event.correctionof {
             Some(id) => EventKey::from_id(id).ok_or("it corrects no event")?,
             None => key,
@@ -150,7 +150,7 @@ pub fn parse_message(body: &str) -> Result<(EventKey, Event), String> {
     Ok((key, event))
 }
 
-/// Failed messages, and in their groups everything after them: a FIFO group goes on in its order or not at all.
+/// Returns failed messages, and in their groups everything after them: a FIFO group continues in order or not at all.
 fn failures(records: &[QueueRecord], failed: &HashSet<usize>) -> Vec<Failure> {
     let mut stopped: HashSet<&str> = HashSet::new();
     let mut failures = Vec::new();

@@ -77,7 +77,7 @@ impl Eraser {
         Ok(self.select(pk, before_ms).await?.1)
     }
 
-    /// Erases the selected events of a partition and rebuilds its view. Run again, it finishes what an earlier run began.
+    /// Erases the selected events of a partition and rebuilds its view. It finishes what an earlier run began.
     pub async fn erase(&self, pk: &str, before_ms: Option<i64>) -> Result<Erasure, StoreError> {
         let mut erasure = Erasure::default();
         for _ in 0..ROUNDS_MAX {

@@ -22,7 +22,7 @@ pub struct Reader {
     views: Views,
 }
 
-/// What is asked for.
+/// The payload of the reader.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
@@ -32,10 +32,10 @@ pub enum Question {
     Order(String),
 }
 
-/// Why there is no answer.
+/// A reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The text is not of an id's form.
+    /// The id is malformed.
     #[error("an event id has five parts: provider, source, subject, word, identity")]
     Form,
     /// Nothing is kept under that name.
@@ -44,13 +44,13 @@ pub enum ReadError {
     /// It was kept, and its body was erased by age or on request.
     #[error("it was erased on {0}")]
     Erased(String),
-    /// The table could not be asked.
-    #[error("the table cannot be asked: {0}")]
+    /// The table could not be read.
+    #[error("the table cannot be read: {0}")]
     Store(String),
 }
 
 impl From<ReadError> for Diagnostic {
-    /// The types that a caller can tell apart: `Form`, `Unknown`, `Erased`, `Store`.
+    /// The types that a caller can distinguish: `Form`, `Unknown`, `Erased`, `Store`.
     fn from(error: ReadError) -> Self {
         let error_type = match &error {
             ReadError::Form => "Form",
@@ -73,7 +73,7 @@ impl Handler for Reader {
 }
 
 impl Reader {
-    /// A reader as the environment describes it.
+    /// A reader configured from the environment.
     pub async fn from_config(config: ViewConfig) -> Self {
         let client = aws_sdk_dynamodb::Client::new(&sdk_config(BACKGROUND).await);
         Reader::new(config, client)
@@ -96,7 +96,7 @@ impl Reader {
     }
 
     async fn event(&self, id: &str) -> Result<Value, ReadError> {
-        // A correction has no row of its own: it is what this build reads in the row of the event that it corrects.
+        // A correction has no row of its own: it is this build's reading of the row of the event that it corrects.
         let correction = corrected(id);
         let key = EventKey::from_id(correction.map_or(id, |(event, _)| event)).ok_or(ReadError::Form)?;
         let provider = Provider::of(&key).ok_or(ReadError::Unknown)?;

@@ -112,7 +112,7 @@ impl Rebuilder {
 
     async fn replace(&self, pk: &str, rebuild: &Rebuild) -> Result<bool, StoreError> {
         match &rebuild.etag {
-            // There is no view of nothing.
+            // Without events there is no view.
             Some(etag) if rebuild.joined.is_empty() => self.views.delete(pk, etag).await,
             etag => self.views.write(pk, &rebuild.joined, etag.clone()).await,
         }

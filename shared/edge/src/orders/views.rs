@@ -1,4 +1,4 @@
-//! The order views' table: one row an order, written on condition that nobody wrote since it was read.
+//! The order views' table: one row for each order, written on condition that no other writer came between.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -76,7 +76,7 @@ impl Views {
     }
 }
 
-/// A view's row: the view itself, and its axes and sums for people and queries.
+/// Makes a view's row: the view itself, and its states and sums for people and queries.
 fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
     let json = serde_json::to_vec(view).map_err(|error| StoreError::row(pk, error))?;
     let mut item = Item::from([

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use webhook::request::{Delivery, split_path};
 
-/// What a function URL hands over (payload version 2.0), as far as it matters here.
+/// A request as a function URL passes it on (payload version 2.0), as far as it matters here.
 ///
 /// Read without an HTTP library on purpose: nothing in it can fail to parse, be it the Host header or the query.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +33,7 @@ struct RequestMethod {
     method: String,
 }
 
-/// What a sender is told: a status and nothing else.
+/// The answer to a sender: a status and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpAnswer {
     /// Durable, or known already.
@@ -44,12 +44,12 @@ pub enum HttpAnswer {
     MethodNotAllowed,
     /// Longer than the limit.
     TooLarge,
-    /// Come again: table or secrets cannot be reached.
+    /// Table or secrets cannot be reached: the sender has to retry.
     Unavailable,
 }
 
 impl HttpAnswer {
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(self) -> u16 {
         match self {
             HttpAnswer::Ok => 200,
@@ -60,7 +60,7 @@ impl HttpAnswer {
         }
     }
 
-    /// The answer as a function URL takes it.
+    /// Returns the function URL's response.
     pub fn response(self) -> Response {
         Response { status_code: self.status(), body: "" }
     }
@@ -74,7 +74,7 @@ pub struct Response {
     body: &'static str,
 }
 
-/// A request taken apart.
+/// A parsed request.
 #[derive(Debug)]
 pub struct Arrived {
     /// The source that the path names.
@@ -84,7 +84,7 @@ pub struct Arrived {
 }
 
 impl Request {
-    /// Takes a request apart, or says why it cannot be one of ours.
+    /// Parses a request, or returns the answer to one that is not a delivery.
     pub fn open(self, body_limit_bytes: usize) -> Result<Arrived, HttpAnswer> {
         if !self.request_context.http.method.eq_ignore_ascii_case("POST") {
             return Err(HttpAnswer::MethodNotAllowed);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_delivery_is_answered_at_the_door() {
+    fn what_is_not_a_delivery_is_answered_at_once() {
         let post = serde_json::json!({"http": {"method": "POST"}});
         for (request, answer) in [
             (serde_json::json!({"requestContext": {"http": {"method": "GET"}}}), Some(HttpAnswer::MethodNotAllowed)),

@@ -1,10 +1,10 @@
 //! Refused deliveries, kept for a while in case it was the secret that was wrong.
 //!
-//! An attacker must not be able to spend the merchant's money here: an in-memory limiter stands before any write, a
+//! An attacker must not be able to spend the merchant's money here: an in-memory limiter comes before any write, a
 //! slot is chosen by the body's hash (a retry storm takes one slot), slots are small, few and short-lived.
 //!
-//! Secrets are cut out of bodies here as everywhere, but a cut body can never be verified again: so the body as it came
-//! is kept beside it, sealed under a key that stands in the provider's own secret.
+//! Bodies are redacted here as everywhere, but a redacted body can never be verified again: so the body as received is
+//! kept beside it, sealed under a key from the provider's own secret.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -28,15 +28,15 @@ pub const SLOTS: u16 = 256;
 /// Larger compressed bodies are kept as their hash alone. A sealed body counts too.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// A slot is free again after this long.
+/// A slot is free again after this time.
 pub const LIFE_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 
-/// Writes that a warm function may make at once for one source, and how long one more takes to come.
+/// Writes that a warm function may make at once for one source.
 pub const BURST: u32 = 20;
 /// Milliseconds until the limiter allows one more write.
 pub const REFILL_MS: i64 = 5_000;
 
-/// Where deliveries to unknown sources are, all of a provider together.
+/// The name under which all deliveries to unknown sources of a provider are kept.
 pub const UNKNOWN: &str = "~";
 
 /// The quarantine of one provider.
@@ -48,14 +48,14 @@ pub struct Quarantine {
     limiter: Limiter,
 }
 
-/// What became of a refused delivery.
+/// The result of quarantining a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quarantined {
     /// It has a slot.
     Kept,
-    /// Its slot is taken by another one, or by itself.
+    /// Its slot is taken, by another delivery or by this one.
     SlotTaken,
-    /// The limiter let nothing be written.
+    /// The limiter allowed no write.
     Limited,
 }
 
@@ -65,7 +65,7 @@ impl Quarantine {
         Quarantine { client, table, provider, limiter: Limiter::default() }
     }
 
-    /// Keeps a refused delivery if the cap allows; with a key, a body that secrets are cut out of is kept sealed too.
+    /// Keeps a refused delivery if the cap allows. With a key, a body that has to be redacted is kept sealed too.
     pub async fn keep(
         &self,
         arrived: &Arrived,
@@ -115,7 +115,7 @@ impl Quarantine {
             ("headers".to_owned(), header_map(&evidence(self.provider, delivery))),
         ]);
         if source == UNKNOWN {
-            // A longer one is nobody's name, but may be a token in the wrong place.
+            // A longer one is not a source's name, but may be a token in the wrong place.
             let name = Some(&arrived.source).filter(|name| name.len() <= 20);
             item.extend(name.map(|name| ("source".to_owned(), text(name))));
         }
@@ -134,7 +134,7 @@ impl Quarantine {
         Ok(item)
     }
 
-    /// What is kept of a body, by attribute: all of it together within the cap. The sealed one comes first, because it
+    /// Returns what is kept of a body, by attribute: all of it together within the cap. The sealed one comes first, because it
     /// alone can be verified again, and the other can be made of it.
     fn bodies(
         &self,
@@ -143,32 +143,32 @@ impl Quarantine {
         place: &[u8],
     ) -> Result<impl Iterator<Item = (&'static str, Vec<u8>)> + use<>, StoreError> {
         let readable = webhook::json::parse(&delivery.body);
-        let cut = webhook::redact::redact(&delivery.body, &readable, self.provider.secrets);
+        let redacted = webhook::redact::redact(&delivery.body, &readable, self.provider.secrets);
         let compress = |body: &[u8]| compression::compress(body).map_err(StoreError::Compression);
-        let sealed = match key.filter(|_| !cut.paths.is_empty()) {
+        let sealed = match key.filter(|_| !redacted.paths.is_empty()) {
             // Without it the delivery is kept as it would be without a key.
             Some(key) => seal(key, place, &compress(&delivery.body)?).ok(),
             None => None,
         };
         let sealed = sealed.filter(|sealed| sealed.len() <= BODY_BYTES_MAX);
         let left = BODY_BYTES_MAX - sealed.as_ref().map_or(0, Vec::len);
-        let body = Some(compress(&cut.body)?).filter(|body| body.len() <= left);
+        let body = Some(compress(&redacted.body)?).filter(|body| body.len() <= left);
         Ok([("sealed", sealed), ("body", body)].into_iter().filter_map(|(name, body)| Some((name, body?))))
     }
 }
 
-/// The quarantine's partition of a source, or of all [`UNKNOWN`] ones.
+/// Returns the quarantine's partition of a source, or of all [`UNKNOWN`] ones.
 pub fn partition(provider: &Provider, source: &str) -> String {
     format!("refused/{}/{source}", provider.name)
 }
 
-/// What a sealed body is bound to: its slot and what the body hashes to, so that it opens nowhere else.
+/// Binds a sealed body to its slot and its hash, so that it opens nowhere else.
 pub(super) fn place(pk: &str, slot: &str, hash: &[u8; 32]) -> Vec<u8> {
     // Neither name holds a zero byte.
     [b"hookmill quarantine 1\0", pk.as_bytes(), b"\0", slot.as_bytes(), b"\0", hash].concat()
 }
 
-/// The headers that a new check needs, cut to a length that no genuine one reaches.
+/// Returns the headers that a new check needs, truncated to a length that no genuine one reaches.
 fn evidence(provider: &Provider, delivery: &Delivery) -> std::collections::BTreeMap<String, String> {
     let mut headers = delivery.kept_headers(provider.kept_headers);
     headers.values_mut().for_each(|value| *value = value.chars().take(256).collect());
@@ -179,7 +179,7 @@ fn seconds(ms: i64) -> i64 {
     ms.div_euclid(1_000)
 }
 
-/// A token bucket a source. Sources are as many as the secret names, and one for all unknown.
+/// A token bucket for each source of the secret, and one for all unknown sources.
 #[derive(Debug, Default)]
 struct Limiter {
     buckets: Mutex<HashMap<String, TokenBucket>>,

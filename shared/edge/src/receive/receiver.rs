@@ -1,4 +1,4 @@
-//! One delivery: admit, keep, answer.
+//! Receives one delivery: admits it, keeps it, answers.
 
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
@@ -21,13 +21,13 @@ use crate::receive::http::{Arrived, HttpAnswer, Request, Response};
 use crate::receive::quarantine::Quarantine;
 use crate::receive::secrets::Secrets;
 
-/// A delivery has this long in all. SHOPLINE apps allow three seconds.
+/// Time limit of a whole delivery. SHOPLINE apps allow three seconds.
 pub const DELIVERY_MS_MAX: u64 = 2_000;
 
-/// A refused delivery has this long to be quarantined: its sender gets the same answer either way.
+/// Time limit of quarantining a refused delivery: its sender gets the same answer either way.
 const QUARANTINE_MS_MAX: u64 = 500;
 
-/// One line tells this many refusals, or those of this many milliseconds.
+/// One line reports this many refusals, or those of this many milliseconds.
 const REFUSALS_A_LINE: u64 = 20;
 const REFUSALS_MS_MAX: i64 = 10_000;
 
@@ -45,17 +45,17 @@ pub struct Receiver {
     refusals: Mutex<Refusals>,
 }
 
-/// Refusals that no line has told yet.
+/// Refusals that no line has reported yet.
 #[derive(Debug, Default)]
 struct Refusals {
-    untold: u64,
-    told_ms: Option<i64>,
+    unreported: u64,
+    reported_ms: Option<i64>,
 }
 
 const LATE: &str = "late";
 const SECRET_UNAVAILABLE: &str = "secret_unavailable";
 
-/// How a delivery ended, for its line in the log.
+/// The end of a delivery, for its answer and its line in the log.
 #[derive(Debug)]
 enum DeliveryEnd {
     Kept(KeepOutcome, String),
@@ -75,7 +75,7 @@ impl Handler for Receiver {
 }
 
 impl Receiver {
-    /// A receiver as the environment describes it.
+    /// A receiver configured from the environment.
     pub async fn from_config(provider: &'static Provider, config: ReceiverConfig) -> Self {
         let sdk = sdk_config(FOREGROUND).await;
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
@@ -83,7 +83,7 @@ impl Receiver {
         Receiver::new(provider, config, dynamodb, secrets, Clock::system())
     }
 
-    /// A receiver over given clients and a given clock.
+    /// A receiver with these clients and this clock.
     pub fn new(
         provider: &'static Provider,
         config: ReceiverConfig,
@@ -143,7 +143,7 @@ impl Receiver {
             Some(Err(refusal)) => refusal,
             None => Refusal::UnknownSource,
         };
-        // Every refusal costs one try of each scheme, so that its time tells nothing of the source.
+        // Every refusal costs one try of each scheme, so that its time reveals nothing of the source.
         for decoy in self.decoys.iter().filter(|decoy| source.is_none_or(|source| source.scheme != decoy.scheme)) {
             let _ = admit(&self.provider.admission, decoy, &arrived.delivery);
         }
@@ -167,10 +167,10 @@ impl Receiver {
                 .with("kind", word(&outcome.key))
                 .with("write_units", outcome.write_units),
             DeliveryEnd::Refused(refusal) => {
-                let Some(count) = self.refusals_to_tell(now_ms) else { return };
+                let Some(count) = self.refusals_to_report(now_ms) else { return };
                 deliveries = count;
                 let line = LogLine::warn("deliveries refused").with("reason", refusal.word());
-                // Somebody knows the URL: a forger, or the provider with a key that we do not have.
+                // The sender knows the URL: a forger, or the provider with a key that the secret does not have.
                 let suspicious = matches!(refusal, Refusal::Mismatch | Refusal::WrongMerchant);
                 if suspicious { line.attention() } else { line }
             }
@@ -180,7 +180,7 @@ impl Receiver {
                 LogLine::error("delivery not kept").attention().with("reason", reason.as_str())
             }
         };
-        // An unknown source's name is whatever a stranger typed, and may be a token in the wrong place.
+        // The name of an unknown source is whatever a stranger typed, and may be a token in the wrong place.
         let unknown = match end {
             DeliveryEnd::Refused(refusal) => *refusal == Refusal::UnknownSource,
             DeliveryEnd::Failed(word, _) => *word == LATE || *word == SECRET_UNAVAILABLE,
@@ -194,16 +194,16 @@ impl Receiver {
             .write(now_ms);
     }
 
-    /// How many refusals the next line tells of; none while it is not due. A flood must not become a bill for logs.
-    fn refusals_to_tell(&self, now_ms: i64) -> Option<u64> {
+    /// Returns the number of refusals to report; `None` while no line is due. A flood must not become a bill for logs.
+    fn refusals_to_report(&self, now_ms: i64) -> Option<u64> {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.untold += 1;
-        let due = refusals.told_ms.is_none_or(|told_ms| now_ms - told_ms >= REFUSALS_MS_MAX);
-        if !due && refusals.untold < REFUSALS_A_LINE {
+        refusals.unreported += 1;
+        let due = refusals.reported_ms.is_none_or(|reported_ms| now_ms - reported_ms >= REFUSALS_MS_MAX);
+        if !due && refusals.unreported < REFUSALS_A_LINE {
             return None;
         }
-        refusals.told_ms = Some(now_ms);
-        Some(std::mem::take(&mut refusals.untold))
+        refusals.reported_ms = Some(now_ms);
+        Some(std::mem::take(&mut refusals.unreported))
     }
 }
 
@@ -251,7 +251,7 @@ impl DeliveryEnd {
     }
 }
 
-/// Whether a fresh secret could change the verdict.
+/// Returns whether a fresh secret could change the verdict.
 fn may_be_stale_secret(refusal: Refusal) -> bool {
     match refusal {
         Refusal::UnknownSource | Refusal::Mismatch | Refusal::WrongMerchant => true,
@@ -273,7 +273,7 @@ fn decoy(scheme: SchemeName) -> Source {
     }
 }
 
-/// The provider's word in a key, which no person's data is in.
+/// Returns the provider's word in a key, which holds no personal data.
 fn word(key: &EventKey) -> &str {
     key.sk.split('/').next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A refused delivery as it was kept, and whether it would pass now.
+//! Reads refused deliveries back from the quarantine, and checks them against the secret as it is now.
 
 use std::collections::BTreeMap;
 
@@ -20,55 +20,55 @@ use crate::receive::seal;
 /// A refused delivery.
 #[derive(Debug, Clone)]
 pub struct Refused {
-    /// Whose receiver refused it.
+    /// The provider whose receiver refused it.
     pub provider: &'static Provider,
-    /// The source that the path named; none where it was unknown and no name was kept.
+    /// The source that the path named; `None` if it was unknown and no name was kept.
     pub source: Option<String>,
-    /// Whether the source was unknown then.
+    /// Whether the source was unknown at that time.
     pub unknown: bool,
     /// Its slot: with the provider and the source, or [`UNKNOWN`], its name in the quarantine.
     pub slot: String,
-    /// When it was received.
+    /// Time of receipt.
     pub received_ms: i64,
-    /// When its slot is free again.
+    /// Time at which its slot is free again.
     pub expires_ms: i64,
-    /// Why it was refused, in the word that was kept.
+    /// The word for why it was refused.
     pub reason: String,
     /// SHA-256 of the body as received.
     pub hash: [u8; 32],
     /// The headers that were kept.
     pub headers: BTreeMap<String, String>,
-    /// The query, where it was short enough to keep.
+    /// The query, if it was short enough to keep.
     pub query: Option<String>,
     /// SHA-256 of the URL token that it came with.
     pub url_token_digest: Option<[u8; 32]>,
-    /// What was kept of the body.
+    /// The part of the body that is not sealed.
     pub body: RefusedBody,
-    /// The body as received, sealed, where secrets were cut out of the one that stands open.
+    /// The body as received, sealed, if the other one is redacted.
     pub sealed: Option<Vec<u8>>,
     pk: String,
 }
 
-/// What stands open of a refused body.
+/// A refused body as far as it is not sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusedBody {
     /// The body as received.
     Whole(Vec<u8>),
-    /// The body without the secrets that were cut out of it.
-    Cut(Vec<u8>),
+    /// The redacted body.
+    Redacted(Vec<u8>),
     /// Nothing: it was too long.
     Gone,
 }
 
-/// Why a refused delivery cannot be checked again.
+/// A reason why a refused delivery cannot be checked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     /// Its body was too long for the quarantine.
     #[error("its body was too long to keep")]
     TooLong,
-    /// Secrets were cut out of its body while the provider's secret had no key to seal it with.
-    #[error("its body was cut and not sealed, so it cannot be verified again")]
-    Cut,
+    /// Its body was redacted while the provider's secret had no key to seal it with.
+    #[error("its body was redacted and not sealed, so it cannot be verified again")]
+    Redacted,
     /// Its body is sealed, and the provider's secret has no key now.
     #[error("its body is sealed, and the provider's secret has no quarantine_key any more")]
     NoKey,
@@ -77,7 +77,7 @@ pub enum Lost {
     OtherKey,
 }
 
-/// Why a refused delivery does not pass.
+/// A reason why a refused delivery does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fails {
     /// It is refused again.
@@ -115,7 +115,7 @@ impl Refused {
             Some(compressed) => {
                 let body = decompress(&compressed).map_err(|_| BadItem("body"))?;
                 let whole = <[u8; 32]>::from(Sha256::digest(&body)) == hash;
-                if whole { RefusedBody::Whole(body) } else { RefusedBody::Cut(body) }
+                if whole { RefusedBody::Whole(body) } else { RefusedBody::Redacted(body) }
             }
         };
         let url_token_digest = match item.get("url_token_hash") {
@@ -147,21 +147,21 @@ impl Refused {
         format!("{}/{}", self.pk.strip_prefix("refused/").unwrap_or(&self.pk), self.slot)
     }
 
-    /// The body as received.
+    /// Returns the body as received.
     pub fn original(&self, key: Option<&QuarantineKey>) -> Result<Vec<u8>, Lost> {
         match (&self.body, &self.sealed) {
             (RefusedBody::Whole(body), _) => Ok(body.clone()),
-            (RefusedBody::Cut(_) | RefusedBody::Gone, Some(sealed)) => {
+            (RefusedBody::Redacted(_) | RefusedBody::Gone, Some(sealed)) => {
                 let place = place(&self.pk, &self.slot, &self.hash);
                 let compressed = seal::open(key.ok_or(Lost::NoKey)?, &place, sealed).map_err(|_| Lost::OtherKey)?;
                 decompress(&compressed).map_err(|_| Lost::OtherKey)
             }
-            (RefusedBody::Cut(_), None) => Err(Lost::Cut),
+            (RefusedBody::Redacted(_), None) => Err(Lost::Redacted),
             (RefusedBody::Gone, None) => Err(Lost::TooLong),
         }
     }
 
-    /// The delivery as it came, as far as checking and keeping it needs.
+    /// Returns the delivery, as far as it is needed for checking and keeping it.
     pub fn delivery(&self, key: Option<&QuarantineKey>) -> Result<RefusedDelivery, Lost> {
         let body = self.original(key)?;
         let (parameters, headers): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -176,7 +176,7 @@ impl Refused {
 
     /// The source as it is now, if the delivery has any business there.
     pub fn source_now<'a>(&self, sources: &'a Sources) -> Result<&'a Source, Fails> {
-        // The header that told this was not kept.
+        // The header with the product was not kept.
         if self.reason == Refusal::OtherProduct.word() {
             return Err(Fails::Again(Refusal::OtherProduct));
         }
@@ -187,12 +187,12 @@ impl Refused {
         sources.get(name).ok_or(Fails::Again(Refusal::UnknownSource))
     }
 
-    /// Checks it again. `delivery` is its own, `source` what [`Refused::source_now`] gives.
+    /// Checks it again. `delivery` is its own, `source` that of [`Refused::source_now`].
     pub fn verify<'a>(&self, source: &'a Source, delivery: &'a RefusedDelivery) -> Result<Verified<'a>, Fails> {
         admit_again(&self.provider.admission, source, delivery).map_err(Fails::Again)
     }
 
-    /// Frees its slot, unless another delivery has taken it. Gives whether it was still there.
+    /// Frees its slot, unless another delivery has taken it. Returns whether it was still there.
     pub async fn remove(&self, client: &Client, table: &str) -> Result<bool, StoreError> {
         let hash = crate::keep::item::bytes(self.hash.to_vec());
         let sent = client

@@ -6,20 +6,20 @@ use webhook::secret::QuarantineKey;
 /// What sealing adds: a nonce in front and a tag behind.
 pub const OVERHEAD_BYTES: usize = NONCE_LEN + 16;
 
-/// The cipher or its source of randomness failed. Tells nothing more on purpose.
+/// The cipher or its source of randomness failed. Holds no detail on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cannot be sealed, or was not sealed so")]
 pub struct SealError;
 
-/// Seals bytes for one place: what stands in `place` is needed to open them and is not itself in what is returned,
-/// which is the nonce, the sealed bytes and their tag.
+/// Seals bytes for one place: `place` is needed to open them and is not part of the result, which is the nonce, the
+/// sealed bytes and their tag.
 pub fn seal(key: &QuarantineKey, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut sealed = plain.to_vec();
     let nonce = cipher(key)?.seal_in_place_append_tag(Aad::from(place), &mut sealed).map_err(|_| SealError)?;
     Ok([nonce.as_ref().as_slice(), &sealed].concat())
 }
 
-/// Opens what was sealed under this key for this place.
+/// Opens bytes that were sealed under this key for this place.
 pub fn open(key: &QuarantineKey, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError)?;
@@ -28,7 +28,7 @@ pub fn open(key: &QuarantineKey, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>,
     Ok(plain.to_vec())
 }
 
-/// 32 random bytes, for a new key or token.
+/// Returns 32 random bytes, for a new key or token.
 pub fn random() -> Result<[u8; 32], SealError> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SealError)?;

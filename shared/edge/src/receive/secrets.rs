@@ -1,4 +1,4 @@
-//! A provider's sources, from its secret: fetched lazily, by age, and when a check fails.
+//! Fetches a provider's sources from its secret: when first needed, by age, and when a check fails.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,16 +9,16 @@ use crate::aws::client::CallFailure;
 use crate::aws::clock::Clock;
 use crate::aws::log::LogLine;
 
-/// A secret older than this is fetched again.
+/// Age from which a secret is fetched again.
 pub const AGE_MS_MAX: i64 = 5 * 60 * 1_000;
 
-/// While the service is down, a secret up to this old still serves.
+/// Age up to which a secret is used while the service is down.
 pub const STALE_MS_MAX: i64 = 60 * 60 * 1_000;
 
-/// A failed check has the secret fetched again at most this often.
+/// Shortest time between two fetches because of failed checks.
 pub const FORCED_MS_MIN: i64 = 60 * 1_000;
 
-/// After a failed fetch the stale secret serves for this long before the next try.
+/// Time for which the stale secret is used after a failed fetch, before the next one.
 const RETRY_MS_MIN: i64 = 5 * 1_000;
 
 /// A provider's secret, kept in memory.
@@ -31,7 +31,7 @@ pub struct Secrets {
     state: Mutex<SecretState>,
 }
 
-/// The secret cannot be had.
+/// The secret cannot be fetched; the log has the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider's secret cannot be fetched")]
 pub struct Unavailable;
@@ -55,7 +55,7 @@ impl Secrets {
         Secrets { client, secret_id, provider, clock, state: Mutex::default() }
     }
 
-    /// The sources, at most [`AGE_MS_MAX`] old, or [`STALE_MS_MAX`] while the service is down.
+    /// Returns the sources, at most [`AGE_MS_MAX`] old, or [`STALE_MS_MAX`] while the service is down.
     pub async fn sources(&self) -> Result<Arc<Sources>, Unavailable> {
         let now_ms = self.clock.now_ms();
         let stale = {
@@ -78,8 +78,8 @@ impl Secrets {
         }
     }
 
-    /// Fresh sources after a failed check, so that a new source or key needs no deployment; none where the last such
-    /// fetch is too recent or this one fails.
+    /// Fetches the sources after a failed check, so that a new source or key needs no deployment. Returns `None` if the
+    /// last such fetch is too recent or this one fails.
     pub async fn refreshed(&self) -> Option<Arc<Sources>> {
         let now_ms = self.clock.now_ms();
         {

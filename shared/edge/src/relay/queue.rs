@@ -1,4 +1,4 @@
-//! Sending to FIFO queues: waves of one message a group, every entry's result read.
+//! Sends to FIFO queues: waves of one message a group, every entry's result read.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -12,45 +12,45 @@ use webhook::event::Event;
 use crate::aws::client::CallFailure;
 use crate::aws::clock::Clock;
 
-/// A call takes this many messages at most.
+/// Most messages in a call.
 pub const ENTRIES_MAX: usize = 10;
 
-/// A call, and a message, takes this many bytes at most.
+/// Most bytes in a call, and in a message.
 pub const BYTES_MAX: usize = 1024 * 1024;
 
-/// A group's head is tried this often in one invocation.
+/// Attempts at a group's head in one invocation.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Codes by which a queue refuses a whole call for what is in it, a user's queue with a lower limit among them.
+/// Codes by which a queue refuses a whole call for its content. A user's queue may have a lower limit.
 const CONTENT_CODES: &[&str] =
     &["BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue", "MessageTooLong", "ValidationError"];
 
-/// A message on its way.
+/// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMessage {
-    /// What its sender knows it by: the event's id.
+    /// The sender's name for it: the event's id.
     pub name: String,
-    /// What keeps messages in order, as the queue has it: see [`group_of`].
+    /// The group within which a queue keeps the order: see [`group_of`].
     pub group: String,
-    /// What a queue tells repeats by for five minutes, as the queue has it: see [`deduplication_of`].
+    /// The id by which a queue drops repeats for five minutes: see [`deduplication_of`].
     pub deduplication: String,
     /// The canonical event.
     pub body: String,
-    /// The same without what a sender may put into it, should the queue refuse the body itself.
+    /// The event without the sender's content, in case the queue refuses the body itself.
     pub bare_body: String,
 }
 
-/// A message that could not be sent, and the queue's last word on it.
+/// A message that could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsent {
-    /// What its sender knows it by.
+    /// The sender's name for it.
     pub name: String,
     /// The queue's last answer.
     pub failure: CallFailure,
 }
 
 impl QueueMessage {
-    /// The message of an event under a partition key: whole, or by reference where it is too long for a queue.
+    /// Makes the message of an event under a partition key: whole, or by reference if it is too long for a queue.
     pub fn of(event: &Event, pk: &str) -> Self {
         let bare_body = event.without_data().to_json().unwrap_or_default();
         let whole = event.to_json().ok().filter(|body| body.len() <= BYTES_MAX);
@@ -64,12 +64,12 @@ impl QueueMessage {
     }
 }
 
-/// The group of everything under a partition key.
+/// Returns the group of everything under a partition key.
 pub fn group_of(pk: &str) -> String {
     digest(pk)
 }
 
-/// What repeats of a name are told by: the event's id, unless it is sent again on purpose.
+/// Returns the deduplication id of a name: the event's id, unless it is sent again on purpose.
 pub fn deduplication_of(name: &str) -> String {
     digest(name)
 }
@@ -78,7 +78,7 @@ pub fn deduplication_of(name: &str) -> String {
 struct Group {
     waiting: VecDeque<QueueMessage>,
     attempts: u32,
-    /// A call with its head was refused for what was in it: the next one has nothing else in it.
+    /// A call with its head was refused for its content: the head goes alone next time.
     alone: bool,
     failure: Option<CallFailure>,
 }
@@ -140,9 +140,9 @@ pub async fn send_all(
 
 struct RefusedEntry {
     failure: CallFailure,
-    /// The queue says that the message itself is at fault.
+    /// The queue blames the message itself.
     senders_fault: bool,
-    /// The whole call was refused, for what some message in it holds.
+    /// The whole call was refused for the content of some message in it.
     content_of_call: bool,
 }
 
@@ -152,7 +152,7 @@ impl Group {
         self.failure = Some(refused.failure);
         self.alone = refused.content_of_call;
         if let Some(head) = self.waiting.front_mut().filter(|_| refused.senders_fault) {
-            // No content may hold the others up: the bare event is short and has next to nothing of the sender's.
+            // No content may hold up the others: the bare event is short and has almost nothing of the sender's.
             head.body.clone_from(&head.bare_body);
         }
     }
@@ -177,7 +177,7 @@ fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent
     unsent
 }
 
-/// Cuts heads of different groups into calls that a queue accepts.
+/// Splits heads of different groups into calls that a queue accepts.
 fn waves(heads: Vec<QueueMessage>) -> Vec<Vec<QueueMessage>> {
     let mut waves: Vec<Vec<QueueMessage>> = Vec::new();
     let mut bytes = 0;
@@ -225,7 +225,7 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[QueueMessage]) -> V
             // What is neither named as sent nor as refused counts as not sent.
             None if sent(index) => Ok(()),
             None => Err(RefusedEntry {
-                failure: CallFailure::without_code("the queue said nothing of it"),
+                failure: CallFailure::without_code("the queue did not mention it"),
                 senders_fault: false,
                 content_of_call: false,
             }),
@@ -241,7 +241,7 @@ async fn send_wave(client: &Client, queue_url: &str, wave: &[QueueMessage]) -> V
         .collect()
 }
 
-/// A call refused as a whole. For its content, it may be one message's fault: only one that went alone can be blamed.
+/// The results of a call that was refused as a whole. If for its content, only a message that went alone is to blame.
 fn all_refused(wave: &[QueueMessage], failure: &CallFailure, content: bool) -> Vec<Result<(), RefusedEntry>> {
     let senders_fault = content && wave.len() == 1;
     let refused = || RefusedEntry { failure: failure.clone(), senders_fault, content_of_call: content };

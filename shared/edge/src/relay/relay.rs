@@ -1,4 +1,4 @@
-//! From the table's stream to the queues.
+//! Sends events from the table's stream to the queues.
 //!
 //! It never fails on a record's content. For outages it retries inside the invocation, then fails the whole of it:
 //! FIFO deduplication absorbs what was already sent.
@@ -25,7 +25,7 @@ use crate::relay::stream::StreamBatch;
 const SLICE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// No call to the first queue begins later than this in an invocation, and none to the others later than that: the
-/// template gives an invocation 60 seconds, and a call takes 8 at most, as does the note at the end.
+/// template gives an invocation 60 seconds, and a call takes 8 at most, as does the relay log at the end.
 const DECISIVE_MS_MAX: i64 = 25_000;
 const OTHERS_MS_MAX: i64 = 40_000;
 
@@ -39,26 +39,26 @@ pub struct Relay {
     clock: Clock,
 }
 
-/// Why a batch has to come again.
+/// A reason why a batch has to be retried.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// A body that is not in the record could not be fetched.
     #[error("a body cannot be fetched")]
     Body(#[source] StoreError),
-    /// The decisive queue did not take everything.
+    /// The first queue did not take everything.
     #[error("{count} events did not reach the first queue: {reason}")]
     Queue {
-        /// How many.
+        /// Number of events.
         count: usize,
-        /// The queue's last word on one of them.
+        /// The queue's last answer to one of them.
         reason: String,
     },
-    /// What another queue did not take could not be parked either.
+    /// Events that another queue did not take could not be parked either.
     #[error("{count} events could not be parked: {reason}")]
     Park {
-        /// How many.
+        /// Number of events.
         count: usize,
-        /// The dead letter queue's word.
+        /// The dead letter queue's answer.
         reason: String,
     },
 }
@@ -98,14 +98,14 @@ impl Handler for Relay {
 }
 
 impl Relay {
-    /// A relay as the environment describes it.
+    /// A relay configured from the environment.
     pub async fn from_config(config: RelayConfig) -> Self {
         let sdk = sdk_config(BACKGROUND).await;
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         Relay::new(config, dynamodb, aws_sdk_sqs::Client::new(&sdk), Clock::system())
     }
 
-    /// A relay over given clients and a given clock.
+    /// A relay with these clients and this clock.
     pub fn new(
         config: RelayConfig,
         dynamodb: aws_sdk_dynamodb::Client,
@@ -122,7 +122,7 @@ impl Relay {
         self.send_kept(inserted.collect()).await
     }
 
-    /// Sends events to every queue that takes them, in the order of their items, and notes that they were relayed.
+    /// Sends events to every queue that takes them, in the order of their items, and writes the relay log.
     pub async fn send_kept(&self, items: Vec<Item>) -> Result<(), RelayError> {
         let started_ms = self.clock.now_ms();
         let noted: Vec<RelayLogEntry> = items.iter().filter_map(noted).collect();
@@ -144,7 +144,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Notes what was relayed. It is sent already, so a note that fails must not bring it back.
+    /// Writes the relay log. The events are sent already, so a failure here must not retry them.
     async fn note(&self, events: &[RelayLogEntry]) {
         if let Err(error) = self.relayed.note(events, self.clock.now_ms()).await {
             let line = LogLine::warn("what was relayed could not be noted; the watch will send it once more");
@@ -177,7 +177,7 @@ impl Relay {
         Ok(())
     }
 
-    /// The event of an item and the length of its body.
+    /// Returns the event of an item and the length of its body.
     async fn derive(&self, item: &Item) -> Result<Option<(Outgoing, usize)>, RelayError> {
         let Some(key) = item::key_of(item) else { return Ok(None) };
         let mut stored = match StoredRow::from_item(item) {
@@ -198,7 +198,7 @@ impl Relay {
         Ok(Some((outgoing, stored.row.body.len())))
     }
 
-    /// An event of which only the id is known still goes out.
+    /// Makes an event of the id alone: it still goes out.
     fn unreadable_row(&self, key: EventKey, reason: &str) -> Outgoing {
         let id = key.id();
         let line = LogLine::error("a row cannot be read").with("id", id.as_str()).with("reason", reason);
@@ -248,7 +248,7 @@ impl Relay {
     }
 }
 
-/// What a note says of an event.
+/// Returns an event's entry in the relay log.
 fn noted(item: &Item) -> Option<RelayLogEntry> {
     let received_at = item.get("received_at")?.as_s().ok()?.clone();
     Some(RelayLogEntry { received_at, id: item::key_of(item)?.id() })

@@ -1,10 +1,10 @@
-//! Notes of what was relayed: one row a batch, which the sweeper compares with what was received.
+//! The relay log: one row a batch, which the sweeper compares with the events that were received.
 //!
-//! A note is written when everything in it has reached every queue that takes it, or a dead letter queue instead, and
-//! never before: an event that is wrongly noted would be lost, one that is not noted is only sent again.
-//! It stands under the time at which its events were received, as their rows tell it, so that neither the relay's
-//! clock nor the order of shards has a say in what is compared. Events of several slots take a note each.
-//! Notes are sets of names: written twice, by a batch that came again or was cut otherwise, they say the same.
+//! A row is written when every event in it has reached every queue that takes it, or a dead letter queue instead, and
+//! never before: an event that is logged wrongly would be lost, one that is not logged is only sent again.
+//! Its key is the time at which its events were received, as their rows have it, so that neither the relay's clock nor
+//! the order of shards decides what is compared. Events of several slots take a row each.
+//! Rows are sets of names: written twice, by a batch that was retried or split in another way, they mean the same.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,19 +18,19 @@ use crate::keep::item::{Item, KIND_RELAYED, bytes, instant, text};
 /// The length of a slot, in milliseconds.
 pub const SLOT_MS: i64 = 10 * 60 * 1_000;
 
-/// A note is gone after this long; what was received before it would be sent again if nobody had swept until then.
+/// Life of a row; events received before it would be sent again if no sweep had been until then.
 const LIFE_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// Bytes of an event's name: enough that no two events ever share one.
 const NAME_BYTES: usize = 16;
 
-/// An instant's text up to the tens of its minutes is its slot.
+/// Length of a slot's name: an instant's text up to the tens of its minutes.
 const SLOT_CHARACTERS: usize = "2026-01-31T08:0".len();
 
-/// What an event is called in a note.
+/// The name of an event in the relay log.
 pub type Name = [u8; NAME_BYTES];
 
-/// The notes, in the events table.
+/// The relay log, in the events table.
 #[derive(Debug, Clone)]
 pub struct RelayLog {
     client: Client,
@@ -40,25 +40,25 @@ pub struct RelayLog {
 /// An event that was relayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayLogEntry {
-    /// When it was received, as its row has it.
+    /// Time of receipt, as its row has it.
     pub received_at: String,
     /// Its id.
     pub id: String,
 }
 
 impl RelayLog {
-    /// The notes in this table.
+    /// The relay log in the table of this name.
     pub fn new(client: Client, table: String) -> Self {
         RelayLog { client, table }
     }
 
-    /// Notes that these events were relayed.
+    /// Logs that these events were relayed.
     pub async fn note(&self, events: &[RelayLogEntry], now_ms: i64) -> Result<(), StoreError> {
         let puts = slots(events).into_iter().map(|(slot, names)| self.put(slot, names, now_ms));
         futures_util::future::try_join_all(puts).await.map(|_| ())
     }
 
-    /// The names that are noted of events received from the first instant up to the second, both at a slot's edge.
+    /// Returns the names of relayed events that were received between two instants, both at a slot's edge.
     pub async fn between(&self, from_ms: i64, to_ms: i64) -> Result<HashSet<Name>, StoreError> {
         let mut names = HashSet::new();
         let mut at_ms = from_ms;
@@ -98,7 +98,7 @@ impl RelayLog {
     }
 }
 
-/// What an event of this id is called in a note.
+/// Returns the name of an event in the relay log.
 pub fn name_of(id: &str) -> Name {
     let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
     let mut name = Name::default();
@@ -106,7 +106,7 @@ pub fn name_of(id: &str) -> Name {
     name
 }
 
-/// The events' names by slot, in an order of their own. A time that is none has no slot, and nobody looks for it.
+/// Returns the events' names by slot, sorted. A malformed time has no slot, and no sweep looks for it.
 fn slots(events: &[RelayLogEntry]) -> BTreeMap<&str, Vec<Name>> {
     let mut slots: BTreeMap<&str, Vec<Name>> = BTreeMap::new();
     for event in events {

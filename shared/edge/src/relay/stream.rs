@@ -1,4 +1,4 @@
-//! Records of the events table's stream, as Lambda hands them over.
+//! Records of the events table's stream, as Lambda passes them on.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ struct StreamChange {
 }
 
 impl Record {
-    /// The item, if this is an event's insertion. The mapping's filter lets nothing else through; a mapping without
+    /// Returns the item, if this is an event's insertion. The mapping's filter passes nothing else; a mapping without
     /// the filter must not do harm.
     pub fn inserted_event(self) -> Option<Item> {
         let item: Item =
@@ -43,7 +43,7 @@ impl Record {
     }
 }
 
-/// An attribute in the stream's JSON. Types that no item of ours has are left out.
+/// Reads an attribute of the stream's JSON. Types that no item here has are left out.
 fn attribute(value: &Value) -> Option<AttributeValue> {
     let (kind, value) = value.as_object()?.iter().next()?;
     match kind.as_str() {

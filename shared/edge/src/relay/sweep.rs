@@ -1,9 +1,9 @@
-//! Sends what the relay never did: an outage of the first queue may outlast the stream's memory of 24 hours.
+//! Sends the events that the relay never sent: an outage of the first queue may outlast the stream's 24 hours.
 //!
-//! Every event stands in the time index under the time at which it was received, and every relayed one in a note under
-//! the same time. What is in an hour of the index, in none of its notes and too old to be in the stream any more, was
-//! never relayed, and is sent now: the oldest first, under its own id, by the relay's own code, which notes it too.
-//! An hour counts as swept when all of it is sent, so an interruption costs nothing but a look at the same hour again.
+//! Every event is in the time index under the time at which it was received, and every relayed one in the relay log
+//! under the same time. An event in an hour of the index that is not in the log and too old to be in the stream was
+//! never relayed. It is sent now: the oldest first, under its own id, by the relay's own code, which logs it too.
+//! An hour counts as swept when all of it is sent, so an interruption only costs reading the same hour again.
 
 use aws_sdk_dynamodb::Client;
 
@@ -17,11 +17,11 @@ use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, ms_of};
 use crate::relay::relay::{Relay, RelayError};
 use crate::relay::relay_log::{RelayLog, name_of};
 
-/// What is younger may still be in the stream, whose memory is 24 hours; the rest is for clocks and last attempts.
+/// Younger events may still be in the stream, which holds 24 hours; the rest is for clocks and last attempts.
 pub const AGE_MS_MIN: i64 = 26 * HOUR_MS;
 
-/// The first sweep of a table begins this long ago: more than a stack can have received before its first sweep, and
-/// no more of what an older release, which left no notes, had relayed.
+/// The first sweep of a table starts this long ago: more than a stack can have received before its first sweep, and
+/// no more of what an older release, which had no relay log, had relayed.
 const FIRST_MS: i64 = 48 * HOUR_MS;
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
@@ -44,7 +44,7 @@ pub struct Sweeper {
     clock: Clock,
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Swept {
     /// Everything received before this is known to be relayed, in milliseconds since 1970.
@@ -57,13 +57,13 @@ pub struct Swept {
     pub unfinished: bool,
 }
 
-/// Why a sweep ended early. The next one goes on at the same hour.
+/// A reason why a sweep ended early. The next one continues at the same hour.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// The table could not be asked.
+    /// The table could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is missing could not be sent.
+    /// A missing event could not be sent.
     #[error(transparent)]
     Relay(#[from] RelayError),
 }
@@ -106,15 +106,15 @@ impl Sweeper {
         Ok(swept)
     }
 
-    /// The first hour from this one on in which anything was received: empty ones need no look each.
+    /// Returns the first hour from this one on in which anything was received: empty ones are not read one by one.
     async fn next_hour(&self, sources: &[SourceId], from_ms: i64, last_ms: i64) -> Result<i64, StoreError> {
         let first = self.index.first_from(sources, from_ms).await?;
-        // A time that cannot be read is no reason to pass anything over.
+        // A time that cannot be read must not skip anything.
         let first_ms = first.map_or(last_ms, |first| ms_of(&first).unwrap_or(from_ms));
         Ok(hour_of(first_ms).clamp(from_ms, last_ms))
     }
 
-    /// Sends what one hour misses; whether it came to the hour's end.
+    /// Sends the events that one hour misses. Returns whether all of them were sent in time.
     async fn hour(&self, sources: &[SourceId], deadline_ms: i64, swept: &mut Swept) -> Result<bool, SweepError> {
         let (from_ms, to_ms) = (swept.until_ms, swept.until_ms + HOUR_MS);
         let mut entries: Vec<IndexEntry> = self.index.received_by(sources, from_ms, to_ms).await?;
@@ -136,10 +136,10 @@ impl Sweeper {
     async fn send(&self, missing: &[IndexEntry]) -> Result<usize, SweepError> {
         let gets = missing.iter().map(|entry| self.store.item(&entry.key));
         let found = futures_util::future::try_join_all(gets).await?;
-        // The index may name a row for a moment after it is gone; what was forgotten meanwhile is nobody's any more.
-        let is_meant = |item: &Item| is_event(item) && !item.contains_key(ERASED_AT);
+        // The index may have a row for a moment after it is gone; an event that was erased meanwhile is not sent.
+        let is_due = |item: &Item| is_event(item) && !item.contains_key(ERASED_AT);
         let due: Vec<(&IndexEntry, Item)> =
-            missing.iter().zip(found).filter_map(|(entry, item)| Some((entry, item.filter(is_meant)?))).collect();
+            missing.iter().zip(found).filter_map(|(entry, item)| Some((entry, item.filter(is_due)?))).collect();
         let (entries, items): (Vec<&IndexEntry>, Vec<Item>) = due.into_iter().unzip();
         self.relay.send_kept(items).await?;
         for entry in &entries {

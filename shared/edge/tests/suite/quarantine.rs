@@ -132,7 +132,7 @@ async fn without_a_key_it_is_as_it_was() {
         assert!(item.contains_key("body") && !item.contains_key("sealed"));
         let refused = Refused::from_item(&item).unwrap();
         let outcome = admit(&world, &refused, &sources(&SCALEV, Some(&key()))).await;
-        assert_eq!(outcome, Err(Fails::Lost(Lost::Cut)));
+        assert_eq!(outcome, Err(Fails::Lost(Lost::Redacted)));
     }
 }
 

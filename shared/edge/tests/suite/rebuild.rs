@@ -207,7 +207,7 @@ fn one_more(pk: &str) -> (Item, String) {
         content: [9; 32],
         claim_version: 1,
         fingerprint: String::new(),
-        cut: Vec::new(),
+        redacted: Vec::new(),
         alias: None,
     };
     let read = SCALAPAY.read(&webhook::row::Row { body: body.to_string().into_bytes(), ..row.row.clone() });
