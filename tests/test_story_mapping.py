@@ -13,10 +13,12 @@ import pytest
 
 from tests import e2e
 from tests.cli import Cli
+from tests.local import run
 
 SOURCE = "scalapay/it-story"
 ORDER = f"{SOURCE}/21KLT3YDWT"
 CASES = ("created", "authorized.after_created", "refunded")
+VERSION = json.loads((run.EVENTS / "scalapay/created.event.json").read_text(encoding="utf-8"))["mappingversion"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,8 @@ def misread(event: dict) -> dict:
 
 def without_version(event: dict) -> dict:
     """Returns the event under the older mapping's number, read as it is."""
-    return event | {"mappingversion": 0, "sequence": event["sequence"].replace(".00001.", ".00000.")}
+    place, _version, body = event["sequence"].rsplit(".", 2)
+    return event | {"mappingversion": 0, "sequence": f"{place}.00000.{body}"}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], baseline: Path, tm
     assert cli.json("reread", "publish", str(plan)) == [{"queue": "work", "type": "payment.created", "events": 1}]
     published = cli.json("reread", "publish", str(plan), "--yes", "--run-file", str(run_file))
     assert [line.get("outcome") for line in published] == ["sent", "rebuilt", None]
-    correction_id = f"{sent[0]};v1"
+    correction_id = f"{sent[0]};v{VERSION}"
     correction = pipe.wait_for_messages([correction_id])[correction_id]
     earlier = pipe.received()[sent[0]][0]
     assert correction.event == earlier.event | {"id": correction_id, "correctionof": sent[0]}
@@ -95,7 +98,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], baseline: Path, tm
 
 def test_a_version_that_was_not_raised_is_refused(cli: Cli, baseline: Path, tmp_path: Path) -> None:
     same, plan = tmp_path / "same.jsonl", tmp_path / "plan.jsonl"
-    same.write_text(baseline.read_text(encoding="utf-8").replace('"mappingversion": 0', '"mappingversion": 1'))
+    same.write_text(baseline.read_text(encoding="utf-8").replace('"mappingversion": 0', f'"mappingversion": {VERSION}'))
     ran = cli.run("reread", "--source", SOURCE, "--against", str(same), "--out", str(plan))
     assert (ran.code, "raise it before corrections are published" in ran.err) == (0, True), ran
     ran = cli.run("reread", "publish", str(plan))

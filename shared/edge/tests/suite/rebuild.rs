@@ -447,12 +447,13 @@ async fn the_reader_tells_corrections_and_what_was_erased() {
     let event: Event = serde_json::from_str(&messages[0]).unwrap();
     let reader = edge::Reader::new(view_config(), world.dynamodb.clone());
     let ask = async |id: &str| reader.answer(serde_json::from_value(json!({"id": id})).unwrap()).await;
-    let correction = ask(&format!("{};v1", event.id)).await.unwrap();
+    let corrected = format!("{};v{}", event.id, event.mappingversion);
+    let correction = ask(&corrected).await.unwrap();
     assert_eq!(correction, json!(event.clone().into_correction()));
     assert_eq!(ask(&event.id).await.unwrap(), json!(event));
     let pk = EventKey::from_id(&event.id).unwrap().pk;
     eraser(&world).erase(&pk, None).await.unwrap();
-    for id in [event.id.clone(), format!("{};v1", event.id)] {
+    for id in [event.id.clone(), corrected] {
         let told = ask(&id).await.unwrap_err();
         assert!(matches!(told, edge::orders::read::ReadError::Erased(_)), "{told:?}");
         assert!(told.to_string().starts_with("it was erased on 2026-01-01T00:"), "{told}");
