@@ -219,7 +219,7 @@ async fn another_mapping_makes_another_view() {
     let world = world().await;
     let messages = messages(&world, &SCALEV).await;
     apply(&orders(&world), &messages).await;
-    let mended = Provider { mapping_version: 2, ..SCALEV };
+    let mended = Provider { mapping_version: SCALEV.mapping_version + 1, ..SCALEV };
     let mapping: &'static [&'static Provider] = Box::leak(Box::new([&*Box::leak(Box::new(mended))]));
     let of_mended = rebuilder(&world).with_mapping(mapping);
     let pks = partitions(&world, &SCALEV).await;
@@ -287,7 +287,7 @@ async fn a_view_of_nothing_goes() {
     fn silent(kept: webhook::mapping::MappingInput<'_>) -> webhook::mapping::Mapped {
         webhook::mapping::Mapped { event_type: None, data: webhook::event::Data::Other {}, ..(SCALAPAY.mapping)(kept) }
     }
-    let mute = Provider { mapping_version: 2, mapping: silent, ..SCALAPAY };
+    let mute = Provider { mapping_version: SCALAPAY.mapping_version + 1, mapping: silent, ..SCALAPAY };
     let mapping: &'static [&'static Provider] = Box::leak(Box::new([&*Box::leak(Box::new(mute))]));
     for item in views(&world).await {
         let rebuilt = rebuilder(&world).with_mapping(mapping).rebuild(&pk_of(&item)).await.unwrap();
