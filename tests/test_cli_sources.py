@@ -76,6 +76,13 @@ def test_a_url_that_was_printed_works_and_is_rotated(cli: Cli, pipe: e2e.Pipe) -
     assert cli.run("sources", "list", "--source", name).code == 4
 
 
+def test_a_key_is_taken_without_what_surrounds_it(cli: Cli, pipe: e2e.Pipe) -> None:
+    key = "the key of a source with a line break"
+    ran = cli.run("--json", "sources", "add", "scalapay/copied", "--key-env", "KEY", KEY=f" {key}\n")
+    assert (ran.code, "Left out spaces or line breaks" in ran.err) == (0, True)
+    assert current(pipe, "ScalapaySecret")["sources"]["copied"]["signing_keys"] == [key]
+
+
 def test_operators_at_once_lose_nothing(cli: Cli, pipe: e2e.Pipe) -> None:
     before = current(pipe, "ScalapaySecret")
     names = [f"scalapay/many-{number}" for number in range(6)]

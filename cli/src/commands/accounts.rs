@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::stack::context::Context;
 use crate::stack::secret::{self, Place};
-use crate::stack::sources::SourceName;
+use crate::stack::sources::{SourceName, check_known};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{Paint, table};
@@ -41,7 +41,7 @@ pub struct SetArgs {
     /// The credential on standard input
     #[arg(long)]
     pub credential_stdin: bool,
-    /// The shop: SHOPLINE's handle, Selldone's shop id, Scalev's business
+    /// The shop, in the form that the provider's API takes: a handle, an id or a business
     #[arg(long, value_name = "SHOP")]
     pub shop: Option<String>,
     /// Where the API is, if not the production one: a sandbox
@@ -118,6 +118,7 @@ async fn set(context: &Context, args: SetArgs) -> Result<Exit, Error> {
     if args.shop.is_some() && platform.shop.is_none() {
         return Err(Error::usage(format!("the API of {} needs no shop: leave --shop out", platform.name)));
     }
+    check_known(context, name).await?;
     let accept = |text: &str| match lines_of(platform, text)?.into_iter().find(|line| line.account == name.to_string())
     {
         Some(AccountLine { defect: Some(defect), .. }) => {

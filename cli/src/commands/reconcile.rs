@@ -28,7 +28,7 @@ pub struct ReconcileArgs {
     /// When orders changed at the provider; where its API does not list them, when their events were received.
     #[command(flatten)]
     pub range: RangeArgs,
-    /// This order, by the id that webhooks name it by (Selldone: also PosOrder:17); may be repeated
+    /// This order, by the id that webhooks name it by, with its kind if the provider has several: KIND:17; may be repeated
     #[arg(long = "order", value_name = "ID")]
     pub orders: Vec<String>,
     /// Fetch and keep what is missing; without it, only tell what that is

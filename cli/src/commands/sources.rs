@@ -129,15 +129,35 @@ fn unknown(name: &SourceName) -> Error {
     Error::not_found(format!("the stack has no source {name}")).next("hookmill sources list shows those that it has.")
 }
 
-/// The key that was given, or a new URL token where none is needed.
-fn key(args: &KeyArgs, provider: &Provider, scheme: SchemeName) -> Result<Secret, Error> {
+/// Returns the key that was given, without spaces and line breaks around it, or a new URL token if none is needed. A key
+/// that is longer than the provider's by a line break would refuse every delivery.
+fn key(context: &Context, args: &KeyArgs, provider: &Provider, scheme: SchemeName) -> Result<Secret, Error> {
     let (_, called) = credentials_of(scheme);
     match (given(args.key_env.as_deref(), args.key_stdin, called)?, scheme) {
-        (Some(key), _) => Ok(key),
+        (Some(given), _) => {
+            let key = alone(&given, called)?;
+            if key != given {
+                context.output.note(&format!("Left out spaces or line breaks around the {called}."));
+            }
+            Ok(key)
+        }
         (None, SchemeName::UrlToken) => new_token(),
         (None, SchemeName::Signed) => Err(Error::usage(format!("{} signs with a key of its own", provider.name))
             .next("Give it as the provider shows it: --key-env NAME or --key-stdin.")),
     }
+}
+
+/// Returns a key without what a terminal or a file put around it.
+fn alone(given: &Secret, called: &str) -> Result<Secret, Error> {
+    let key = given.reveal().trim();
+    if key.is_empty() {
+        return Err(Error::usage(format!("the {called} is blank")));
+    }
+    if key.chars().any(char::is_control) {
+        return Err(Error::usage(format!("the {called} holds a line break or another control character"))
+            .next(format!("Give the {called} alone, as the provider shows it.")));
+    }
+    Ok(Secret::new(key))
 }
 
 /// A source, what is to be known of it, and what to do now.
@@ -146,4 +166,19 @@ fn told(source: &str, rows: &[(&str, &str)], steps: &[String], paint: Paint) -> 
     let lines = std::iter::once(paint.bold(source)).chain(rows.iter().map(row)).chain(std::iter::once(String::new()));
     let steps = steps.iter().zip(1..).map(|(step, number)| format!("{number}. {step}"));
     lines.chain(steps).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_taken_without_what_surrounds_it() {
+        for (given, taken) in
+            [("a key\n", Some("a key")), (" a key \r\n", Some("a key")), (" \n", None), ("a\nkey", None)]
+        {
+            let key = alone(&Secret::new(given), "key").ok();
+            assert_eq!(key.as_ref().map(|key| key.reveal()), taken, "{given:?}");
+        }
+    }
 }

@@ -1,12 +1,11 @@
 //! `hookmill subscriptions`: which webhooks a provider sends, and where.
 
 use clap::{Args, Subcommand};
-use platforms::Client;
 use platforms::address::WebhookAddress;
 use platforms::subscription::{Activity, Subscription};
 use serde::Serialize;
 
-use crate::stack::apis::{Api, address_of, api_failed, of_platform};
+use crate::stack::apis::{Api, address_of, api_failed, of_platform, platform};
 use crate::stack::context::Context;
 use crate::stack::sources::{ProviderName, SourceArgs, SourceName};
 use crate::terminal::error::{Error, Exit};
@@ -136,7 +135,7 @@ pub async fn run(context: &Context, command: Subscriptions) -> Result<Exit, Erro
 /// The accounts that are meant, and in words those that cannot be used.
 async fn apis(context: &Context, args: &SourceArgs) -> Result<(Vec<Api>, Vec<String>), Error> {
     if let Some(source) = &args.source {
-        return Ok((vec![Api::of(context, source).await?], Vec::new()));
+        return Ok((vec![api(context, source).await?], Vec::new()));
     }
     let (mut apis, mut defects) = (Vec::new(), Vec::new());
     for provider in webhook::providers::PROVIDERS {
@@ -158,7 +157,7 @@ async fn list(context: &Context, args: &SourceArgs) -> Result<Exit, Error> {
     let mut lines = Vec::new();
     for api in apis {
         // Of several, those without an API are only mentioned.
-        if let (Some(instead), None) = (api.client.platform().by_hand, &args.source) {
+        if let Some(instead) = api.client.platform().by_hand {
             context.output.note(&format!("{} has no API for webhooks. {instead}", api.name.provider.name));
             continue;
         }
@@ -175,7 +174,7 @@ async fn list(context: &Context, args: &SourceArgs) -> Result<Exit, Error> {
 }
 
 async fn get(context: &Context, args: &OneArgs) -> Result<Exit, Error> {
-    let api = Api::of(context, &args.source).await?;
+    let api = api(context, &args.source).await?;
     let found = api.client.subscription(&args.id).await.map_err(|error| api_failed(&error))?;
     let ours = address_of(context, &api.name).await.ok();
     context.output.tell(&WebhookLine::of(&api.name, &found, ours.as_ref()), shown)?;
@@ -214,11 +213,11 @@ fn shown(line: &WebhookLine, paint: Paint) -> String {
     [paint.bold(&line.id)].into_iter().chain(rows.into_iter().map(row)).collect::<Vec<_>>().join("\n")
 }
 
-/// A provider whose API cannot do it: how it is done instead.
-fn refuse_by_hand(client: &dyn Client) -> Result<(), Error> {
-    let platform = client.platform();
-    match platform.by_hand {
-        Some(instead) => Err(Error::usage(format!("{} has no API for webhooks", platform.name)).next(instead)),
-        None => Ok(()),
+/// Returns the API of a source, if its provider has one for webhooks. That is known before any credential is.
+async fn api(context: &Context, name: &SourceName) -> Result<Api, Error> {
+    let platform = platform(name.provider)?;
+    if let Some(instead) = platform.by_hand {
+        return Err(Error::usage(format!("{} has no API for webhooks", platform.name)).next(instead));
     }
+    Api::of(context, name).await
 }

@@ -72,7 +72,7 @@ impl RefusedLine {
     }
 }
 
-/// A slot of the quarantine on the command line: `scalev/main/0165`, `scalev/~/0165`.
+/// A slot of the quarantine on the command line: `<provider>/main/0165`, `<provider>/~/0165`.
 #[derive(Debug, Clone)]
 pub struct Slot {
     provider: &'static Provider,
@@ -84,7 +84,8 @@ impl FromStr for Slot {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || "a refused delivery is <provider>/<source>/<slot>, such as scalev/main/0165".to_owned();
+        let form =
+            || format!("a refused delivery is <provider>/<source>/<slot>, such as {}/main/0165", PROVIDERS[0].name);
         let mut parts = text.split('/');
         let (Some(provider), Some(source), Some(slot), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {

@@ -39,7 +39,7 @@ pub struct Held {
 pub struct Place<'a> {
     /// Its ARN or name.
     pub id: &'a str,
-    /// "the secret of scalev"
+    /// Its name in messages, such as "the secret of" and a provider.
     pub called: &'a str,
 }
 

@@ -13,7 +13,7 @@ use crate::stack::index::{Order, Walk};
 use crate::terminal::error::Error;
 use crate::terminal::time::{LATEST_MS, Range};
 
-/// One source of one provider: `scalev/main`.
+/// One source of one provider: `<provider>/<source>`.
 #[derive(Debug, Clone)]
 pub struct SourceName {
     /// The provider.
@@ -39,7 +39,9 @@ impl FromStr for SourceName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (provider, source) = text.split_once('/').ok_or("a source is <provider>/<source>, such as scalev/main")?;
+        let (provider, source) = text
+            .split_once('/')
+            .ok_or_else(|| format!("a source is <provider>/<source>, such as {}/main", PROVIDERS[0].name))?;
         let ProviderName(provider) = provider.parse()?;
         if !is_source_name(source) {
             return Err("a source's name is 1 to 64 of a-z, 0-9, '-' and '_'".to_owned());
@@ -76,7 +78,7 @@ pub async fn of_provider(context: &Context, provider: &'static Provider) -> Resu
 /// Which sources are meant.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SourceArgs {
-    /// Only this source, such as scalev/main
+    /// Only this source
     #[arg(long, value_name = "PROVIDER/SOURCE", conflicts_with = "provider")]
     pub source: Option<SourceName>,
     /// Only this provider

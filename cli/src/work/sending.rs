@@ -118,7 +118,7 @@ pub fn case(file: &Path, reading: &Reading) -> Result<Case, Error> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     if reading.raw {
         let source = reading.source.clone().ok_or_else(|| {
-            Error::usage("a raw body does not say where it goes").next("Name its source: --source scalev/main")
+            Error::usage("a raw body does not say where it goes").next("Name its source: --source PROVIDER/SOURCE")
         })?;
         return Ok(Case { name: stem, source, delivery: signing::bare(bytes) });
     }
@@ -131,7 +131,8 @@ pub fn case(file: &Path, reading: &Reading) -> Result<Case, Error> {
         Some(source) => source.clone(),
         None => {
             let provider = reading.provider.map(|named| named.0).or_else(|| provider_of(file)).ok_or_else(|| {
-                Error::usage(format!("{shown} is in no provider's folder")).next("Say whose it is: --provider scalev")
+                Error::usage(format!("{shown} is in no provider's folder"))
+                    .next("Name its provider: --provider PROVIDER")
             })?;
             format!("{}/{named}", provider.name).parse().map_err(not_an_event)?
         }

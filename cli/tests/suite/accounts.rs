@@ -16,6 +16,11 @@ fn value() -> String {
 #[tokio::test]
 async fn an_account_is_set_changed_and_removed() {
     let world = world_with_secrets().await;
+    let unknown = ["accounts", "set", "shopline/tw", "--credential-env", VARIABLE, "--shop", "ours"];
+    assert_eq!(world.run(&unknown).await, Exit::NotFound);
+    assert!(world.notes().contains("hookmill sources add shopline/tw"), "an account is of a source");
+    assert_eq!(world.vault.calls("PutSecretValue"), 0);
+    world.vault.put("ShoplineSecret", &json!({"sources": {"tw": {}}}));
     assert!(world.lines(&["accounts", "list"]).await.is_empty());
     assert!(world.notes().contains("API Auth"), "where credentials are from");
     let set = ["accounts", "set", "shopline/tw", "--credential-env", VARIABLE];
@@ -44,6 +49,7 @@ async fn an_account_is_set_changed_and_removed() {
 #[tokio::test]
 async fn what_cannot_be_an_account_is_not_written() {
     let world = world_with_secrets().await;
+    world.vault.put("ScalapaySecret", &json!({"sources": {"it": {}}}));
     for (line, told) in [
         (&["accounts", "set", "scalapay/it", "--credential-env", VARIABLE, "--shop", "x"][..], "needs no shop"),
         (

@@ -20,7 +20,7 @@ use hookmill::stack::deployment::Deployment;
 use hookmill::{Context, Error, Exit, Output};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
-use webhook::providers::Provider;
+use webhook::providers::{PROVIDERS, Provider};
 use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::signature::admit;
@@ -106,21 +106,14 @@ fn world_with(endpoint: &str, json: bool, secrets: bool) -> World {
         .endpoint_url(endpoint)
         .http_client(Switch::new(&queues, secrets.then_some(&vault)))
         .build();
-    let names = [
-        "EventsTable",
-        "OrdersTable",
-        "ScalevSecret",
-        "ScalapaySecret",
-        "ShoplineSecret",
-        "SelldoneSecret",
-        "ReadFunction",
-    ];
+    let names = ["EventsTable", "OrdersTable", "AccountsSecret", "ReadFunction"];
     let mut outputs: BTreeMap<String, String> =
         names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
-    outputs.insert("AccountsSecret".to_owned(), "AccountsSecret".to_owned());
-    for name in ["Scalev", "Scalapay", "Shopline", "Selldone"] {
-        let url = format!("https://{}.lambda-url.us-east-1.on.aws/", name.to_lowercase());
-        outputs.insert(format!("{name}Url"), url);
+    for provider in PROVIDERS {
+        let (first, rest) = provider.name.split_at(1);
+        let title = format!("{}{rest}", first.to_uppercase());
+        outputs.insert(format!("{title}Secret"), format!("{title}Secret"));
+        outputs.insert(format!("{title}Url"), format!("https://{}.lambda-url/", provider.name));
     }
     let queue_urls = [
         ("WorkQueueUrl", WORK),
@@ -129,10 +122,6 @@ fn world_with(endpoint: &str, json: bool, secrets: bool) -> World {
         ("OrdersDeadLetterQueueUrl", ORDERS_DEAD_LETTERS),
         ("RelayDeadLetterQueueUrl", RELAY_DEAD_LETTERS),
     ];
-    outputs.insert("AccountsSecret".to_owned(), "AccountsSecret".to_owned());
-    for provider in ["Scalev", "Scalapay", "Shopline", "Selldone"] {
-        outputs.insert(format!("{provider}Url"), format!("https://{}.lambda-url/", provider.to_lowercase()));
-    }
     outputs.extend(queue_urls.map(|(name, url)| (name.to_owned(), url.to_owned())));
     let (results, notes) = (Words::default(), Words::default());
     let output = Output::to(json, Box::new(results.clone()), Box::new(notes.clone()));

@@ -5,6 +5,7 @@ use crate::vault::Vault;
 use hookmill::Exit;
 use serde_json::{Value, json};
 use webhook::providers::SCALEV;
+use webhook::scheme::SchemeName;
 use webhook::secret::{QuarantineKey, Secret};
 
 const SELLDONE: &str = "SelldoneSecret";
@@ -153,6 +154,47 @@ async fn a_line_that_says_too_little_is_told_what_is_missing() {
     }
     let told = error(&world, &["sources", "rotate", "scalev/none"], Exit::NotFound).await;
     assert!(told.contains("no source scalev/none"), "{told}");
+}
+
+#[tokio::test]
+async fn merchants_are_asked_for_where_deliveries_name_them() {
+    let world = world_with_secrets().await;
+    for platform in platforms::PLATFORMS {
+        let source = format!("{}/x", platform.name);
+        let scheme = if platform.set_up.len() > 1 { &["--scheme", "url-token"][..] } else { &[] };
+        let signs = platform.set_up[0].scheme == SchemeName::Signed && scheme.is_empty();
+        // A variable that is long enough for a key.
+        let key = if signs { &["--key-env", "PATH"][..] } else { &[] };
+        let add = [&["sources", "add", &source][..], scheme, key].concat();
+        let with = [&add[..], &["--merchant", "1"]].concat();
+        if platform.names_merchant {
+            let told = error(&world, &add, Exit::Usage).await;
+            assert!(told.contains("--merchant ID") && told.contains("--any-merchant"), "{told}");
+            world.lines(&with).await;
+        } else {
+            let told = error(&world, &with, Exit::Usage).await;
+            assert!(told.contains("--merchant can check nothing") && told.contains("--any-merchant"), "{told}");
+            world.lines(&add).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn steps_are_commands_where_the_tool_can_do_it() {
+    let world = world_with_secrets().await;
+    for platform in platforms::PLATFORMS.into_iter().filter(|platform| platform.by_hand.is_none()) {
+        let source = format!("{}/x", platform.name);
+        let scheme = if platform.set_up.len() > 1 { &["--scheme", "url-token"][..] } else { &[] };
+        let added = world.lines(&[&["sources", "add", &source, "--any-merchant"], scheme].concat()).await.remove(0);
+        let steps = added["steps"].to_string();
+        assert!(steps.contains(&format!("hookmill subscriptions create --source {source}")), "{steps}");
+        assert!(steps.contains(&format!("hookmill accounts set {source}")) && !steps.contains("POST https"), "{steps}");
+        let steps = world.lines(&["sources", "rotate", &source]).await.remove(0)["steps"].to_string();
+        assert!(
+            steps.contains(&format!("update ID --source {source} --yes")) && !steps.contains("PUT https"),
+            "{steps}"
+        );
+    }
 }
 
 #[tokio::test]

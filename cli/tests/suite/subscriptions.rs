@@ -111,10 +111,52 @@ async fn creating_twice_makes_nothing_twice() {
 async fn a_creation_whose_answer_was_lost_is_told() {
     let (world, server) = world_with(vec![none(), Reply::Close]).await;
     let line = ["subscriptions", "create", "--source", "shopline/tw", "--topic", "order/create", "--topic", "x/y"];
+    let line = [&line[..], &["--unknown-topics"]].concat();
     let (exit, _, notes) = told(&world, &line).await;
     assert_eq!((exit, server.lines().len()), (Exit::Service, 2));
     assert!(notes.contains("unrecognised"), "{notes}");
     assert!(notes.contains("hookmill subscriptions list --source shopline/tw tells"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_topic_that_no_mapping_knows_is_refused_with_the_nearest() {
+    let (world, server) = world_with(vec![none()]).await;
+    let create = ["subscriptions", "create", "--source", "shopline/tw", "--topic", "order/craete"];
+    let update = ["subscriptions", "update", "5f8e", "--source", "shopline/tw", "--topic", "order/craete"];
+    let (exit, _, notes) = told(&world, &create).await;
+    assert_eq!((exit, notes.contains("The nearest is order/create.")), (Exit::Usage, true), "{notes}");
+    assert_eq!(told(&world, &update).await.0, Exit::Usage);
+    assert!(server.lines().is_empty());
+}
+
+#[tokio::test]
+async fn what_would_be_created_is_shown_first() {
+    let two = status(200, r#"{"webhooks":[],"total":0}"#);
+    let (world, server) = world_with(vec![none(), two]).await;
+    let line = ["subscriptions", "create", "--source", "shopline/tw", "--dry-run"];
+    let (exit, results, notes) = told(&world, &line).await;
+    assert_eq!((exit, results.lines().count(), notes.contains("Nothing was created")), (Exit::Ok, 1, true), "{notes}");
+    let planned: Value = serde_json::from_str(&results).unwrap();
+    assert_eq!((&planned["status"], &planned["ours"]), (&json!("planned"), &json!(true)));
+    assert!(planned["topics"].as_array().unwrap().len() > 20);
+    // A provider with one topic a webhook needs several.
+    let topics = ["--topic", "OnlineOrder", "--topic", "PosOrder"];
+    let line = [&["subscriptions", "create", "--source", "selldone/main", "--dry-run"], &topics[..]].concat();
+    assert_eq!(told(&world, &line).await.1.lines().count(), 2);
+    let asked = server.lines();
+    assert!(asked.len() == 2 && asked.iter().all(|line| line.starts_with("GET ")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn that_there_is_no_api_is_said_before_a_credential_is_asked_for() {
+    // Neither an account nor a secret is there.
+    let world = world().await;
+    for platform in platforms::PLATFORMS.into_iter().filter(|platform| platform.by_hand.is_some()) {
+        let source = format!("{}/it", platform.name);
+        let (exit, _, notes) = told(&world, &["subscriptions", "create", "--source", &source]).await;
+        assert_eq!((exit, notes.contains("has no API for webhooks")), (Exit::Usage, true), "{notes}");
+        assert!(!notes.contains("accounts set"), "{notes}");
+    }
 }
 
 #[tokio::test]

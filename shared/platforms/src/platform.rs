@@ -12,6 +12,9 @@ use crate::pace::Allowance;
 use crate::providers::PLATFORMS;
 use crate::transport::Settings;
 
+/// Makes a client of an account.
+pub type MakeClient = fn(&Account, Settings) -> Result<Box<dyn Client>, ApiError>;
+
 /// A provider's API.
 #[derive(Debug)]
 pub struct Platform {
@@ -46,8 +49,25 @@ pub struct Platform {
     pub answers_have_times: bool,
     /// The scheme by which webhooks without times can come.
     pub timeless_scheme: Option<SchemeName>,
+    /// How a source is set up at the provider, by scheme.
+    pub set_up: &'static [SetUp],
+    /// Deliveries name their shop. Where they do not, no source can be restricted to merchants.
+    pub names_merchant: bool,
+    /// The body of the provider's own test event, which names no shop.
+    pub test_event: Option<&'static str>,
     /// Makes a client of an account.
-    pub client: fn(&Account, Settings) -> Result<Box<dyn Client>, ApiError>,
+    pub client: MakeClient,
+}
+
+/// The steps at the provider for one scheme, in the order that works. `{url}` is the URL, `{source}` the source.
+#[derive(Debug, Clone, Copy)]
+pub struct SetUp {
+    /// The scheme.
+    pub scheme: SchemeName,
+    /// How the URL of a new source is entered.
+    pub enter: &'static [&'static str],
+    /// How a key or URL is changed, once it is in the secret.
+    pub change: &'static [&'static str],
 }
 
 /// A member of an account that names the shop.
@@ -79,6 +99,21 @@ mod tests {
 
     use super::*;
 
+    /// A platform that says that deliveries name their shop, and one that says that they do not, are both right.
+    #[test]
+    fn merchants_are_named_as_samples_name_them() {
+        for (platform, provider) in PLATFORMS.into_iter().zip(PROVIDERS) {
+            let folder = format!("{}/../../events/{}", env!("CARGO_MANIFEST_DIR"), provider.name);
+            let names_merchant = std::fs::read_dir(folder).unwrap().any(|entry| {
+                let Ok(text) = std::fs::read_to_string(entry.unwrap().path()) else { return false };
+                let body = serde_json::from_str::<serde_json::Value>(&text).unwrap()["body"].take();
+                let document = webhook::json::parse(body.as_str().unwrap_or_default().as_bytes());
+                document.is_ok_and(|document| (provider.admission.merchant)(&document.root).is_some())
+            });
+            assert_eq!(names_merchant, platform.names_merchant, "{}", platform.name);
+        }
+    }
+
     #[test]
     fn every_provider_has_a_platform() {
         assert_eq!(PLATFORMS.map(|platform| platform.name), PROVIDERS.map(|provider| provider.name));
@@ -89,6 +124,11 @@ mod tests {
             let known = (provider.topics)();
             assert!((platform.topics)().iter().all(|topic| known.contains(topic)), "{}", platform.name);
             assert_eq!(platform.by_hand.is_some(), (platform.topics)().is_empty(), "{}", platform.name);
+            let schemes = platform.set_up.iter().map(|set_up| set_up.scheme).collect::<Vec<_>>();
+            assert_eq!(schemes, provider.admission.schemes.iter().map(|(scheme, _)| *scheme).collect::<Vec<_>>());
+            for SetUp { enter, change, .. } in platform.set_up {
+                assert!(enter.iter().any(|step| step.contains("{url}")) && !change.is_empty(), "{}", platform.name);
+            }
             let kinds = platform.order_lists.iter().filter_map(|list| list.kind);
             assert!(kinds.into_iter().all(|kind| platform.order_kinds.contains(&kind)), "{}", platform.name);
             assert!(platform.unlisted.is_some() || !platform.order_lists.is_empty(), "{}", platform.name);

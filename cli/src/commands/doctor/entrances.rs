@@ -31,7 +31,7 @@ pub(super) async fn secrets(patient: &Patient<'_>) -> Result<Vec<Finding>, Error
     if patient.sources().await.values().all(|sources| sources.as_ref().is_ok_and(|known| known.names().count() == 0)) {
         findings.push(
             Finding::warning("no source is set up at all, so nothing can be received")
-                .next("hookmill sources add scalev/main"),
+                .next("hookmill sources add PROVIDER/SOURCE"),
         );
     }
     Ok(findings)

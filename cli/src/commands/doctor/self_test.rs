@@ -2,7 +2,6 @@
 //!
 //! It is the same event every time, so a source keeps one row of it for ever, and its queues get it once.
 
-use serde_json::json;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 use webhook::signature::admit;
@@ -10,6 +9,7 @@ use webhook::source::Source;
 
 use super::queues::depth;
 use super::{Finding, Patient};
+use crate::stack::apis::platform;
 use crate::stack::aws::store_failed;
 use crate::stack::deployment::Queue;
 use crate::stack::history::fetch;
@@ -18,20 +18,6 @@ use crate::terminal::error::Error;
 use crate::work::sending::Sender;
 use webhook::signing::{bare, path, sign};
 
-/// The providers that have a test event, and its body. Nothing in it names a shop.
-fn test_event(provider: &Provider) -> Option<Vec<u8>> {
-    let body = match provider.name {
-        "scalev" => json!({
-            "event": "business.test_event",
-            "unique_id": "hookmill-self-test",
-            "timestamp": "2026-01-01T00:00:00.000000Z",
-            "data": {},
-        }),
-        _ => return None,
-    };
-    Some(body.to_string().into_bytes())
-}
-
 /// Tests these sources, or all where none is named.
 pub(super) async fn self_test(patient: &Patient<'_>, only: &[SourceName]) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
@@ -39,11 +25,12 @@ pub(super) async fn self_test(patient: &Patient<'_>, only: &[SourceName]) -> Res
     for name in
         names.into_iter().filter(|name| only.is_empty() || only.iter().any(|one| one.to_string() == name.to_string()))
     {
-        let Some(body) = test_event(name.provider) else { continue };
+        let Some(body) = platform(name.provider)?.test_event else { continue };
         let sources = patient.sources().await.get(name.provider.name).and_then(|sources| sources.as_ref().ok());
         // One that cannot be used is told by the check of the secrets.
         let Some(source) = sources.and_then(|sources| sources.get(&name.source)) else { continue };
-        let tested = test(patient, name.provider, source, body).await.unwrap_or_else(Finding::unknown);
+        let tested =
+            test(patient, name.provider, source, body.as_bytes().to_vec()).await.unwrap_or_else(Finding::unknown);
         findings.push(tested.about(name.to_string()));
     }
     if findings.is_empty() {

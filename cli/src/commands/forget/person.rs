@@ -28,7 +28,7 @@ const DIGITS_MIN: usize = 8;
 /// Arguments of `forget person`. The value is never written anywhere.
 #[derive(Debug, Clone, Args)]
 pub struct PersonArgs {
-    /// The source whose events are searched, such as scalev/main
+    /// The source whose events are searched
     #[arg(long, value_name = "PROVIDER/SOURCE", required_unless_present = "resume")]
     pub source: Option<SourceName>,
     /// By e-mail address; its letters' case does not matter

@@ -9,6 +9,7 @@ use webhook::secret::{QuarantineKey, Secret};
 use super::steps::enter;
 use super::{KeyArgs, credentials_of, edit, entries, key, told, url, word};
 use crate::commands::send::{SchemeWord, only_scheme};
+use crate::stack::apis::platform;
 use crate::stack::context::Context;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
@@ -28,7 +29,7 @@ pub struct AddArgs {
     #[command(flatten)]
     pub key: KeyArgs,
     /// Accept this merchant's deliveries only, by the provider's own id; may be repeated
-    #[arg(long = "merchant", value_name = "ID", required_unless_present = "any_merchant")]
+    #[arg(long = "merchant", value_name = "ID")]
     pub merchants: Vec<String>,
     /// Accept any merchant's deliveries
     #[arg(long, conflicts_with = "merchants")]
@@ -56,7 +57,8 @@ pub struct Added {
 /// Adds a source.
 pub async fn run(context: &Context, args: AddArgs) -> Result<Exit, Error> {
     let scheme = scheme(&args)?;
-    let key = key(&args.key, args.name.provider, scheme)?;
+    check_merchants(&args)?;
+    let key = key(context, &args.key, args.name.provider, scheme)?;
     let token = Some(&key).filter(|_| scheme == SchemeName::UrlToken);
     let url = url(context, &args.name, token).await?;
     let quarantine_key = new_quarantine_key()?;
@@ -68,7 +70,7 @@ pub async fn run(context: &Context, args: AddArgs) -> Result<Exit, Error> {
     if let Some(note) = sealing {
         context.output.note(&note);
     }
-    let steps = enter(name.provider, scheme, &url);
+    let steps = enter(name, scheme, &url)?;
     let fingerprint = key.fingerprint();
     let added = Added { source: name.to_string(), scheme: word(scheme), fingerprint, url, steps };
     context.output.tell(&added, text)?;
@@ -92,6 +94,23 @@ fn scheme(args: &AddArgs) -> Result<SchemeName, Error> {
     }
 }
 
+/// Checks that it is specified whose deliveries are accepted, if deliveries say whose they are.
+fn check_merchants(args: &AddArgs) -> Result<(), Error> {
+    let (name, title) = (&args.name, platform(args.name.provider)?.title);
+    match (platform(name.provider)?.names_merchant, args.merchants.as_slice()) {
+        (false, []) => Ok(()),
+        (false, _) => {
+            Err(Error::usage(format!("deliveries of {title} name no merchant, so --merchant can check nothing"))
+                .next("Leave it out, or say so with --any-merchant: the credential alone proves whose they are."))
+        }
+        (true, []) if !args.any_merchant => Err(Error::usage(format!(
+            "whose deliveries {name} accepts is not specified"
+        ))
+        .next("--merchant ID accepts one shop's, by the id that the provider gives it; --any-merchant accepts all.")),
+        (true, _) => Ok(()),
+    }
+}
+
 /// Adds the entry, and a key for the quarantine where there is none. Gives what is to be told of that.
 fn add(
     document: &mut Map<String, Value>,
@@ -109,7 +128,7 @@ fn add(
         ));
     }
     let (member, _) = credentials_of(scheme);
-    let merchants = if args.any_merchant { json!("any") } else { json!(args.merchants) };
+    let merchants = if args.merchants.is_empty() { json!("any") } else { json!(args.merchants) };
     let scheme = match scheme {
         SchemeName::Signed => "signed",
         SchemeName::UrlToken => "url_token",

@@ -94,7 +94,7 @@ async fn begin(context: &Context, args: &RotateArgs) -> Result<Exit, Error> {
     let name = &args.name;
     let sources = of_provider(context, name.provider).await?;
     let scheme = known(&sources, name)?.scheme;
-    let key = key(&args.key, name.provider, scheme)?;
+    let key = key(context, &args.key, name.provider, scheme)?;
     let keys = edit(context, name.provider, Some(&name.source), |document| {
         let list = list(document, name, scheme)?;
         list.retain(|known| known.as_str() != Some(key.reveal()));
@@ -104,7 +104,7 @@ async fn begin(context: &Context, args: &RotateArgs) -> Result<Exit, Error> {
     .await?;
     let token = Some(&key).filter(|_| scheme == SchemeName::UrlToken);
     let url = url(context, name, token).await?;
-    let mut steps = change(name.provider, scheme, &url);
+    let mut steps = change(name, scheme, &url)?;
     if scheme == SchemeName::Signed {
         steps.push(format!("What was refused before: hookmill quarantine admit --source {name}"));
     }

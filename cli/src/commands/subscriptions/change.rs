@@ -1,11 +1,12 @@
 //! `hookmill subscriptions create`, `update` and `delete`.
 
 use clap::Args;
+use platforms::Platform;
 use platforms::address::WebhookAddress;
 use platforms::subscription::{Created, Subscription};
 use serde::Serialize;
 
-use super::{OneArgs, WebhookLine, refuse_by_hand, text};
+use super::{OneArgs, WebhookLine, api, text};
 use crate::stack::apis::{Api, address_of, api_failed};
 use crate::stack::context::Context;
 use crate::stack::sources::SourceName;
@@ -21,6 +22,12 @@ pub struct CreateArgs {
     /// Only for this topic, as the provider calls it; may be repeated; without it, for all that are handled
     #[arg(long = "topic", value_name = "TOPIC")]
     pub topics: Vec<String>,
+    /// Accept topics that no mapping knows
+    #[arg(long)]
+    pub unknown_topics: bool,
+    /// Only show what would be created
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `subscriptions update`.
@@ -32,6 +39,9 @@ pub struct UpdateArgs {
     /// For this topic, as the provider calls it; may be repeated; without it, for those that it has
     #[arg(long = "topic", value_name = "TOPIC")]
     pub topics: Vec<String>,
+    /// Accept topics that no mapping knows
+    #[arg(long)]
+    pub unknown_topics: bool,
     /// Change it; without it, only tell what would be changed
     #[arg(long)]
     pub yes: bool,
@@ -61,11 +71,10 @@ struct Change {
 
 /// Registers what does not come yet. What comes already is left out, so that doing it twice makes nothing twice.
 pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit, Error> {
-    let api = Api::of(context, &args.source).await?;
-    refuse_by_hand(&*api.client)?;
+    let api = api(context, &args.source).await?;
+    let wanted = wanted(context, api.account.platform, &args.topics, args.unknown_topics)?;
     let to = address_of(context, &api.name).await?;
     let there = api.client.subscriptions().await.map_err(|error| api_failed(&error))?;
-    let wanted = wanted(&api, &args.topics, context);
     let comes =
         |topic: &String| there.iter().any(|one| one.goes_to(&to) && one.is_sent() && one.topics.contains(topic));
     let (known, missing): (Vec<String>, Vec<String>) = wanted.into_iter().partition(comes);
@@ -77,6 +86,11 @@ pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit,
         return Ok(Exit::Ok);
     }
     note_local(context, &to);
+    if args.dry_run {
+        context.output.tell_all(&planned(&api, &to, &missing), text)?;
+        context.output.note("Nothing was created: leave --dry-run out");
+        return Ok(Exit::Ok);
+    }
     let Created { done, failed } = api.client.subscribe(&to, &missing).await;
     let made: Vec<WebhookLine> = done.iter().map(|one| WebhookLine::of(&api.name, one, Some(&to))).collect();
     context.output.tell_all(&made, text)?;
@@ -93,25 +107,56 @@ fn note_local(context: &Context, to: &WebhookAddress) {
     }
 }
 
-fn wanted(api: &Api, topics: &[String], context: &Context) -> Vec<String> {
-    let handled = (api.client.platform().topics)();
+/// Returns the webhooks that would be created.
+fn planned(api: &Api, to: &WebhookAddress, topics: &[String]) -> Vec<WebhookLine> {
+    let several = if api.account.platform.several_topics { topics.len() } else { 1 };
+    let line = |topics: &[String]| WebhookLine {
+        source: api.name.to_string(),
+        id: "–".to_owned(),
+        address: Some(to.shown()),
+        ours: Some(true),
+        status: "planned".to_owned(),
+        topics: topics.to_vec(),
+        format: None,
+        webhook_version: None,
+        merchant_id: None,
+        failures: None,
+        created_at: None,
+        updated_at: None,
+    };
+    topics.chunks(several.max(1)).map(line).collect()
+}
+
+/// Returns the topics that were asked for, each once, or all that are handled. One that no mapping knows is most likely
+/// misspelt, and would be registered as it is.
+fn wanted(context: &Context, platform: &Platform, topics: &[String], unknown: bool) -> Result<Vec<String>, Error> {
+    let handled = (platform.topics)();
     if topics.is_empty() {
-        return handled.into_iter().map(str::to_owned).collect();
-    }
-    let unknown: Vec<&str> = topics.iter().map(String::as_str).filter(|topic| !handled.contains(topic)).collect();
-    if !unknown.is_empty() {
-        let told = unknown.join(", ");
-        context
-            .output
-            .note(&format!("Deliveries for {told} will be kept as unrecognised: no mapping has a word for it."));
+        return Ok(handled.into_iter().map(str::to_owned).collect());
     }
     let mut wanted: Vec<String> = Vec::new();
-    topics.iter().for_each(|topic| {
+    for topic in topics {
         if !wanted.contains(topic) {
             wanted.push(topic.clone());
         }
-    });
-    wanted
+    }
+    let strange: Vec<&str> = wanted.iter().map(String::as_str).filter(|topic| !handled.contains(topic)).collect();
+    if let (Some(first), false) = (strange.first(), unknown) {
+        let likeness = |known: &&str| strsim::jaro_winkler(first, known);
+        let nearest = handled.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        return Err(Error::usage(format!("no topic of {} that is understood here is called {first}", platform.title))
+            .next(format!(
+                "The nearest is {}. If {first} is right: --unknown-topics, and its deliveries are kept as unrecognised.",
+                nearest.unwrap_or_default()
+            )));
+    }
+    if !strange.is_empty() {
+        let words = strange.join(", ");
+        context
+            .output
+            .note(&format!("Deliveries for {words} will be kept as unrecognised: no mapping has a word for it."));
+    }
+    Ok(wanted)
 }
 
 /// What was made stays; what follows was not tried.
@@ -136,11 +181,14 @@ fn half_done(source: &SourceName, made: usize, topic: &str, error: &platforms::A
 
 /// Sends a webhook to its source's URL.
 pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit, Error> {
-    let api = Api::of(context, &args.one.source).await?;
-    refuse_by_hand(&*api.client)?;
+    let api = api(context, &args.one.source).await?;
+    let chosen = match args.topics.as_slice() {
+        [] => None,
+        topics => Some(wanted(context, api.account.platform, topics, args.unknown_topics)?),
+    };
     let to = address_of(context, &api.name).await?;
     let before = api.client.subscription(&args.one.id).await.map_err(|error| api_failed(&error))?;
-    let topics = if args.topics.is_empty() { before.topics.clone() } else { wanted(&api, &args.topics, context) };
+    let topics = chosen.unwrap_or_else(|| before.topics.clone());
     let planned = Subscription { address: Some(to.clone()), topics: topics.clone(), ..before.clone() };
     let line = |one: &Subscription| WebhookLine::of(&api.name, one, Some(&to));
     if !args.yes {
@@ -158,8 +206,7 @@ pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit,
 
 /// Removes a webhook.
 pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Exit, Error> {
-    let api = Api::of(context, &args.one.source).await?;
-    refuse_by_hand(&*api.client)?;
+    let api = api(context, &args.one.source).await?;
     let before = api.client.subscription(&args.one.id).await.map_err(|error| api_failed(&error))?;
     // A source that is no longer set up may be the reason to remove its webhook.
     let ours = address_of(context, &api.name).await.ok();

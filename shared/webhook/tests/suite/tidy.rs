@@ -130,6 +130,17 @@ fn a_providers_words_stay_in_its_file() {
     nothing(rust_files(&["shared"]).iter().filter_map(says).collect());
 }
 
+/// What is a provider's is in its value: neither the tool's code nor its help asks for a name.
+#[test]
+fn the_tool_names_no_provider() {
+    let names = |(name, text): &(String, String)| {
+        let code = text.split("#[cfg(test)]").next().unwrap().to_lowercase();
+        let named = webhook::providers::PROVIDERS.iter().find(|provider| code.contains(provider.name))?;
+        (!name.ends_with("/tests.rs")).then(|| format!("{name}: {}", named.name))
+    };
+    nothing(rust_files(&["cli/src"]).iter().filter_map(names).collect());
+}
+
 #[test]
 fn a_provider_has_all_its_parts() {
     let template = fs::read_to_string(root().join("template.yaml")).unwrap();

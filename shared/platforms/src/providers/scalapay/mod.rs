@@ -1,10 +1,11 @@
 //! Scalapay: payments read one by one, and reports on refunds.
 
 use jiff::civil::Date;
+use webhook::scheme::SchemeName;
 
 use crate::client::{Calling, Client};
 use crate::order::{FetchedOrder, OrderName, RefundRow};
-use crate::platform::Platform;
+use crate::platform::{Platform, SetUp};
 
 mod api;
 
@@ -35,6 +36,20 @@ pub const SCALAPAY: Platform = Platform {
     // Neither webhooks nor answers do.
     answers_have_times: false,
     timeless_scheme: None,
+    set_up: &[SetUp {
+        scheme: SchemeName::Signed,
+        enter: &[
+            "In Scalapay's Partner Portal, Developers: enter {url} as the Webhook Url, in the environment (sandbox or \
+             production) whose API key you gave.",
+            "Every status is sent; there is nothing to choose.",
+        ],
+        change: &[
+            "Nothing is to be entered: the API key is the key that Scalapay signs with, and both pass from now on.",
+        ],
+    }],
+    // The matching key does.
+    names_merchant: false,
+    test_event: None,
     client: |account, settings| Ok(Box::new(Scalapay::new(account, settings)?)),
 };
 

@@ -1,9 +1,11 @@
 //! Scalev: orders read one by one.
 
+use webhook::scheme::SchemeName;
+
 use crate::client::{Calling, Client};
 use crate::error::{ApiError, Cause};
 use crate::order::{FetchedOrder, OrderName};
-use crate::platform::{Platform, ShopMember, allowance};
+use crate::platform::{Platform, SetUp, ShopMember, allowance};
 
 mod api;
 
@@ -33,6 +35,19 @@ pub const SCALEV: Platform = Platform {
     ),
     answers_have_times: true,
     timeless_scheme: None,
+    set_up: &[SetUp {
+        scheme: SchemeName::Signed,
+        enter: &[
+            "In Scalev's dashboard, Settings > Developers > Webhooks: enter {url} as the Webhook URL.",
+            "Tick the events that you want, and set the toggle to active.",
+            "Save: Scalev sends business.test_event and takes the settings only if that is answered 200.",
+        ],
+        change: &["Nothing is to be entered: deliveries signed with either Signing Secret pass from now on."],
+    }],
+    names_merchant: true,
+    test_event: Some(
+        r#"{"event":"business.test_event","unique_id":"hookmill-self-test","timestamp":"2026-01-01T00:00:00.000000Z","data":{}}"#,
+    ),
     client: |account, settings| Ok(Box::new(Scalev::new(account, settings)?)),
 };
 

@@ -1,10 +1,12 @@
 //! Selldone: a webhook for each event, and orders of five kinds, of which one is listed.
 
+use webhook::scheme::SchemeName;
+
 use crate::address::WebhookAddress;
 use crate::client::{Calling, Client};
 use crate::error::{ApiError, Cause};
 use crate::order::{Cursor, FetchedOrder, OrderList, OrderName, Page, Window};
-use crate::platform::{Platform, ShopMember, allowance};
+use crate::platform::{Platform, SetUp, ShopMember, allowance};
 use crate::subscription::Subscription;
 
 mod api;
@@ -37,6 +39,26 @@ pub const SELLDONE: Platform = Platform {
     ),
     answers_have_times: true,
     timeless_scheme: None,
+    set_up: &[SetUp {
+        scheme: SchemeName::UrlToken,
+        enter: &[
+            "Give the source an account with the shop's API token: hookmill accounts set {source} --credential-env NAME \
+             --shop SHOP_ID",
+            "Register its URL, which is taken from the secret: hookmill subscriptions create --source {source} \
+             --dry-run, then the same without --dry-run.",
+            "Or by hand: in Selldone's back office, Automation > Webhook, add a webhook of each type that you want with \
+             {url}",
+            "Whoever knows this URL can send: keep it out of tickets and logs. It is not shown again.",
+        ],
+        change: &[
+            "For each webhook of hookmill subscriptions list --source {source}: hookmill subscriptions update ID --source \
+             {source} --yes, which takes the new URL from the secret.",
+            "Or by hand: in Selldone's back office, Automation > Webhook, change the URL of each webhook of this source \
+             to {url}",
+        ],
+    }],
+    names_merchant: true,
+    test_event: None,
     client: |account, settings| Ok(Box::new(Selldone::new(account, settings)?)),
 };
 

@@ -5,7 +5,7 @@ use webhook::scheme::SchemeName;
 use crate::address::WebhookAddress;
 use crate::client::{Calling, Client};
 use crate::order::{Cursor, FetchedOrder, OrderList, OrderName, Page, Window};
-use crate::platform::{Platform, ShopMember, allowance};
+use crate::platform::{Platform, SetUp, ShopMember, allowance};
 use crate::subscription::Subscription;
 
 mod api;
@@ -30,6 +30,32 @@ pub const SHOPLINE: Platform = Platform {
     answers_have_times: true,
     // The older form of merchants' webhooks.
     timeless_scheme: Some(SchemeName::UrlToken),
+    set_up: &[
+        SetUp {
+            scheme: SchemeName::Signed,
+            enter: &[
+                "In SHOPLINE's Developer Center, your app > Deploy & release > Webhook: enter {url} and choose the topics.",
+                "The app needs the scopes of the topics that it subscribes to.",
+            ],
+            change: &["Nothing is to be entered: deliveries signed with either app secret pass from now on."],
+        },
+        SetUp {
+            scheme: SchemeName::UrlToken,
+            enter: &[
+                "Give the source an account with the shop's API token: hookmill accounts set {source} --credential-env \
+                 NAME --shop HANDLE",
+                "Register its URL, which is taken from the secret: hookmill subscriptions create --source {source} \
+                 --dry-run, then the same without --dry-run.",
+                "Whoever knows the URL can send: keep it out of tickets and logs. It is not shown again: {url}",
+            ],
+            change: &[
+                "For each webhook of hookmill subscriptions list --source {source}: hookmill subscriptions update ID \
+                 --source {source} --yes, which takes the new URL from the secret.",
+            ],
+        },
+    ],
+    names_merchant: true,
+    test_event: None,
     client: |account, settings| Ok(Box::new(Shopline::new(account, settings)?)),
 };
 
