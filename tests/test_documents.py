@@ -48,11 +48,11 @@ def python() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
 
 
-@each_page
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs/cli.md"], ids=[*PAGE_NAMES, "docs/cli.md"])
 def test_links_lead_somewhere(page: Path) -> None:
     broken = []
     for target in documents.LINK.findall(documents.prose(page)):
-        if target.startswith("https://") or target.endswith("reference.md"):
+        if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
@@ -72,7 +72,7 @@ def test_paths_exist(page: Path) -> None:
     if page.name == "CHANGELOG.md":
         pytest.skip("what was may be gone")
     names = [code for code in documents.CODE.findall(documents.prose(page)) if is_path(code.rstrip("/"))]
-    generated = ("target/", "docs/reference.md")
+    generated = ("target/",)
     missing = [name for name in names if not name.startswith(generated) and not list(ROOT.glob(name.rstrip("/")))]
     assert missing == []
 
@@ -212,7 +212,7 @@ def test_the_documents_stay_short() -> None:
     assert lines["README.md"] <= 150
     assert lines["ARCHITECTURE.md"] <= 180
     # A changelog only grows.
-    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1400
+    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1420
 
 
 def test_workspace_template_and_changelog_have_one_version() -> None:
