@@ -1,4 +1,4 @@
-//! What the simulator assumes of AWS, rule by rule, each with the page that it comes from.
+//! The simulator's assumptions about AWS, rule by rule, each with the page that it comes from.
 //!
 //! Everything else in this crate follows from these rules, from the deployment (`template.yaml`) or from the seed.
 
@@ -10,7 +10,7 @@ pub const TABLE_ORDERS: &str = "orders";
 // ---- DynamoDB
 
 /// A put with a condition is atomic for its item: of several writers to one absent item one succeeds, and the others
-/// get `ConditionalCheckFailedException`, with the standing item where they asked for it.
+/// get `ConditionalCheckFailedException`, with the existing item if they asked for it.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html>
 ///
@@ -94,7 +94,7 @@ pub const MESSAGE_BYTES_MAX: usize = 1_048_576;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html>
 pub const QUEUE_BATCH_MAX: usize = 10;
 
-/// What is not deleted is visible again after the visibility time-out: six times `OrdersTimeoutSeconds`.
+/// A message that is not deleted is visible again after the visibility time-out: six times `OrdersTimeoutSeconds`.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
 pub const VISIBILITY_MS: u64 = 180_000;
 
@@ -104,7 +104,7 @@ pub const WORKER_TIMEOUT_MS: u64 = 30_000;
 /// Copies of the orders function at once. The template allows more; more would not meet in more ways.
 pub const WORKERS: u64 = 4;
 
-/// After so many receives (`maxReceiveCount`) a message goes to the dead letter queue; when faults are over, the
+/// After this number of receives (`maxReceiveCount`) a message goes to the dead letter queue; when faults are over, the
 /// operator sends all of those back, in order.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
 pub const RECEIVES_MAX: u32 = 5;

@@ -1,4 +1,4 @@
-//! What must hold when everything has settled. Works on what the simulator knows, not on what the functions say.
+//! Checks what must hold when everything has settled, against what the simulator knows and not what functions report.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,17 +23,17 @@ use crate::table::{JsonItem, string};
 use crate::workload::{Hash, Sending, Workload};
 use crate::world::Ledger;
 
-/// Something that should not be.
+/// A broken invariant.
 #[derive(Debug, Clone)]
 pub struct Violation {
     /// The invariant.
     pub invariant: &'static str,
-    /// What was found.
+    /// The evidence.
     pub found: String,
 }
 
 impl Violation {
-    /// A violation.
+    /// Makes a violation.
     pub fn new(invariant: &'static str, found: String) -> Self {
         Violation { invariant, found }
     }
@@ -72,7 +72,7 @@ impl Checker<'_> {
         self.violations.push(Violation::new(invariant, found));
     }
 
-    /// The event rows in keeping order, each read once, bodies compared with what was sent.
+    /// Returns the event rows in keeping order, each read once. Compares their bodies with those that were sent.
     fn rows(&mut self) -> Vec<KeptEvent> {
         let sent: HashMap<Hash, &Sending> =
             self.workload.sendings.iter().map(|sending| (sending.hash, sending)).collect();
@@ -102,7 +102,7 @@ impl Checker<'_> {
         kept
     }
 
-    /// Every delivery answered 200 is there, and no forgery ever was.
+    /// Checks that every delivery answered 200 is kept, and that no forgery was answered so.
     fn acknowledged(&mut self, kept: &[KeptEvent]) {
         let hashes: BTreeSet<Hash> = kept.iter().map(|kept| kept.stored.row.hash).collect();
         for (number, hash) in &self.ledger.acknowledged {
@@ -118,7 +118,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Names and happenings are one to one, and no repeat has a second row.
+    /// Checks that names and happenings are one to one, and that no repeat has a second row.
     fn names(&mut self, kept: &[KeptEvent]) {
         let happening: HashMap<Hash, usize> =
             self.workload.sendings.iter().map(|sending| (sending.hash, sending.happening)).collect();
@@ -144,7 +144,7 @@ impl Checker<'_> {
         }
     }
 
-    /// What is wrong with the number of rows of one body.
+    /// Returns what is wrong with the number of rows of one body.
     fn doubled(&self, hash: &Hash, rows: &[&KeptEvent], strength: &Strength) -> Option<String> {
         let id = rows.first().map(|row| row.event.id.clone()).unwrap_or_default();
         let count = rows.len();
@@ -192,10 +192,10 @@ impl Checker<'_> {
     }
 
     fn parked(&self) -> BTreeSet<String> {
-        self.cloud.letters.iter().map(|letter| letter["id"].as_str().unwrap().to_owned()).collect()
+        self.cloud.dead_letters.iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Every event is in every queue that takes it, whole, and the first arrivals of a group in keeping order.
+    /// Checks that every event reached every queue that takes it, whole, and the first arrivals of a group in order.
     fn queue(
         &mut self,
         queue: &FifoQueue,
@@ -242,14 +242,14 @@ impl Checker<'_> {
         }
     }
 
-    /// The views are those of the rows, once, in order, without faults.
+    /// Checks that the views are those of the same rows applied once, in order, without faults.
     fn views(&mut self, kept: &[KeptEvent]) {
         let orders = &queues()[0];
         let mut expected: BTreeMap<&str, View> = BTreeMap::new();
         for kept in kept.iter().filter(|kept| orders.takes(kept.event.event_type.name())) {
             expected.entry(kept.stored.row.key.pk.as_str()).or_default().merge(View::of(&kept.event));
         }
-        // What a rebuild read it read with the changed mapping.
+        // A rebuild reads its events with the changed mapping.
         for kept in kept.iter().filter(|kept| self.ledger.rebuilt.contains(&kept.stored.row.key)) {
             let remapped = remapped(&kept.stored.row.key);
             expected
@@ -280,13 +280,13 @@ impl Checker<'_> {
     }
 }
 
-/// An event as a queue takes it: without its data when it is too long.
+/// Returns an event as a queue takes it: without its data when it is too long.
 pub(crate) fn sendable(event: &Event) -> String {
     let whole = event.to_json().unwrap();
     if whole.len() <= MESSAGE_BYTES_MAX { whole } else { event.without_data().to_json().unwrap() }
 }
 
-/// A row as the functions read it.
+/// Reads a row as the functions do.
 pub(crate) fn stored(item: &JsonItem) -> Option<StoredRow> {
     let record = json!({"Records": [{"eventName": "INSERT", "dynamodb": {"NewImage": item}}]});
     let mut batch: StreamBatch = serde_json::from_value(record).unwrap();
@@ -297,12 +297,12 @@ fn hash(item: &JsonItem) -> Option<Hash> {
     STANDARD.decode(item.get("hash")?["B"].as_str()?).ok()?.try_into().ok()
 }
 
-/// The event rows, in the order in which they were written.
+/// Returns the event rows in the order in which they were written.
 pub(crate) fn events(cloud: &Cloud) -> impl Iterator<Item = &JsonItem> {
     cloud.insertions.iter().map(|change| &change.item).filter(|item| string(item, "kind") == "event")
 }
 
-/// Where bodies lie: in the row, in chunks, or in another row.
+/// Finds bodies: in the row, in chunks, or in another row.
 pub(crate) struct Bodies<'a>(HashMap<(&'a str, &'a str), &'a JsonItem>);
 
 impl<'a> Bodies<'a> {
@@ -312,7 +312,7 @@ impl<'a> Bodies<'a> {
         Bodies(items.map(|item| ((string(item, "pk"), string(item, "sk")), item)).collect())
     }
 
-    /// A row's body as it was received.
+    /// Returns a row's body as it was received.
     pub(crate) fn body(&self, item: &JsonItem) -> Option<Vec<u8>> {
         if let Some(sk) = item.get("body_of") {
             let holder = self.0.get(&(string(item, "pk"), sk["S"].as_str()?))?;
@@ -329,7 +329,7 @@ fn inline(item: &JsonItem) -> Option<Vec<u8>> {
     STANDARD.decode(item.get("body")?["B"].as_str()?).ok()
 }
 
-/// Whether the kept bytes are the sent ones, but for what the row says was cut.
+/// Returns true if the kept bytes are the sent ones, except for values that the row names as redacted.
 fn same(kept: &[u8], sent: &[u8], whole: bool) -> bool {
     if whole {
         return kept == sent;
@@ -341,7 +341,7 @@ fn same(kept: &[u8], sent: &[u8], whole: bool) -> bool {
     rest = after.to_owned();
     for piece in pieces {
         let Some(at) = rest.find(piece) else { return false };
-        // A cut value is short: nothing else may be missing.
+        // A redacted value is short: nothing else may be missing.
         if at > 400 {
             return false;
         }
@@ -356,7 +356,7 @@ fn signed(sending: &Sending) -> Option<String> {
     sending.signed_at.clone().or(sample)
 }
 
-/// A sort key without what tells further rows of one identity apart.
+/// Returns a sort key without the suffix that distinguishes further rows of one identity.
 fn base(sk: &str) -> &str {
     let Some((name, variant)) = sk.rsplit_once('~').filter(|(name, _)| !name.ends_with('/')) else { return sk };
     let is_variant = match variant.as_bytes().first() {
@@ -368,7 +368,7 @@ fn base(sk: &str) -> &str {
     if is_variant { name } else { sk }
 }
 
-/// The id in a canonical event, whose characters need no escape.
+/// Returns the id in a canonical event, whose characters need no escape.
 pub(crate) fn id_of(body: &str) -> &str {
     let start = body.find("\"id\":\"").map_or(0, |at| at + 6);
     body[start..].split('"').next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The simulated services behind one door: what a call does, and what is remembered of it.
+//! All simulated services: the effect of each call, and the record of it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -42,11 +42,11 @@ pub enum Service {
 /// A time in which a service is down.
 #[derive(Debug, Clone, Copy)]
 pub struct Outage {
-    /// Which.
+    /// The service.
     pub service: Service,
-    /// From when, in milliseconds.
+    /// The beginning, in milliseconds.
     pub from_ms: u64,
-    /// Until when.
+    /// The end, in milliseconds.
     pub to_ms: u64,
 }
 
@@ -57,9 +57,9 @@ pub struct Shared(Arc<Mutex<Cloud>>);
 /// Everything simulated.
 #[derive(Debug)]
 pub struct Cloud {
-    /// What goes wrong.
+    /// The faults to apply.
     pub faults: Faults,
-    /// When services are down.
+    /// The services' outages.
     pub outages: Vec<Outage>,
     /// The tables.
     pub tables: Tables,
@@ -67,35 +67,35 @@ pub struct Cloud {
     pub stream: SimulatedStream,
     /// Every insertion into the events table, in order.
     pub insertions: Vec<TableChange>,
-    /// The ids of the event rows that stand.
+    /// The ids of the event rows.
     kept_ids: HashSet<String>,
     /// The hashes of their bodies, in base64.
     kept_hashes: HashSet<String>,
-    /// What was wrong in the moment in which it happened.
+    /// Violations that were noticed the moment they happened.
     pub broken: Vec<Violation>,
     /// The queues by URL.
     pub queues: BTreeMap<String, FifoQueue>,
-    /// Letters of the relay's dead letter queue.
-    pub letters: Vec<Value>,
+    /// Messages of the relay's dead letter queue.
+    pub dead_letters: Vec<Value>,
     /// Each provider's secret.
     pub secrets: BTreeMap<String, String>,
     /// Conditions that failed: each is billed.
     pub failed_conditions: u64,
     /// Calls in all.
     pub calls: u64,
-    /// Counts what was put or sent, so that pollers need not ask.
+    /// The number of puts and sends, so that pollers need not ask.
     pub bell: u64,
-    /// Who waits for it.
+    /// The tasks that wait for one.
     pub listeners: Vec<Waker>,
     /// Processes that died.
     pub crashes: u64,
-    /// Every table call with its answer, where they are wanted.
+    /// Every table call with its answer, if they are recorded.
     pub table_calls: Option<Vec<(ServiceCall, TableAnswer)>>,
     late: Vec<(u64, ServiceCall)>,
     trace: Trace,
 }
 
-/// What happened, as a hash and, where wanted, as text.
+/// A record of everything that happened, as a hash and optionally as text.
 #[derive(Debug, Default)]
 pub struct Trace {
     /// A hash over every line.
@@ -110,14 +110,14 @@ impl Shared {
         Shared(Arc::new(Mutex::new(cloud)))
     }
 
-    /// The cloud, for as long as nothing waits.
+    /// Locks the cloud. Nothing may wait while it is locked.
     pub fn lock(&self) -> MutexGuard<'_, Cloud> {
         self.0.lock().unwrap()
     }
 }
 
 impl Cloud {
-    /// An empty cloud.
+    /// Makes an empty cloud.
     pub fn new(faults: Faults, with_trace: bool) -> Self {
         Cloud {
             faults,
@@ -129,7 +129,7 @@ impl Cloud {
             kept_hashes: HashSet::new(),
             broken: Vec::new(),
             queues: BTreeMap::new(),
-            letters: Vec::new(),
+            dead_letters: Vec::new(),
             secrets: BTreeMap::new(),
             failed_conditions: 0,
             calls: 0,
@@ -142,13 +142,13 @@ impl Cloud {
         }
     }
 
-    /// Does what a call asks for, and before it what earlier calls left for later.
+    /// Applies a call, after the effects that earlier calls left for later.
     pub fn apply(&mut self, call: &ServiceCall, entries_failed: u64, time: &VirtualTime) -> TableAnswer {
         self.settle(time);
         self.effect(call, entries_failed, time)
     }
 
-    /// Does what is due of the calls that take effect late.
+    /// Applies the late calls that are due.
     pub fn settle(&mut self, time: &VirtualTime) {
         let now_ms = time.now_ms();
         while let Some(at) = self.late.iter().position(|(due_ms, _)| *due_ms <= now_ms) {
@@ -163,12 +163,12 @@ impl Cloud {
         self.late.push((due_ms, call));
     }
 
-    /// Whether nothing is left for later.
+    /// Returns true if no call is left for later.
     pub fn settled(&self) -> bool {
         self.late.is_empty()
     }
 
-    /// Whether a service is down.
+    /// Returns true if a service is down.
     pub fn is_down(&self, service: Service, now_ms: u64) -> bool {
         let down = |outage: &Outage| outage.service == service && (outage.from_ms..outage.to_ms).contains(&now_ms);
         !self.faults.calm && self.outages.iter().any(down)
@@ -190,8 +190,8 @@ impl Cloud {
             }
             "AmazonSQS.SendMessageBatch" => self.send_batch(&call.body, entries_failed, now_ms),
             "AmazonSQS.SendMessage" => {
-                self.letters.push(serde_json::from_str(call.body["MessageBody"].as_str().unwrap()).unwrap());
-                TableAnswer::ok(json!({"MessageId": "letter", "MD5OfMessageBody": ""}))
+                self.dead_letters.push(serde_json::from_str(call.body["MessageBody"].as_str().unwrap()).unwrap());
+                TableAnswer::ok(json!({"MessageId": "dead-letter", "MD5OfMessageBody": ""}))
             }
             "secretsmanager.GetSecretValue" => {
                 let name = call.body["SecretId"].as_str().unwrap();
@@ -225,12 +225,12 @@ impl Cloud {
         answer
     }
 
-    /// Whether a body stands in the table at this moment.
+    /// Returns true if a body is in the table at this moment.
     pub fn holds(&self, hash: &[u8; 32]) -> bool {
         self.kept_hashes.contains(&STANDARD.encode(hash))
     }
 
-    /// Wakes who waits for something to be put or sent.
+    /// Wakes the tasks that wait for a put or send.
     pub fn ring(&mut self) {
         self.bell += 1;
         self.listeners.drain(..).for_each(Waker::wake);
@@ -279,12 +279,12 @@ impl Cloud {
         }
     }
 
-    /// What happened.
+    /// Returns the trace.
     pub fn trace(&self) -> &Trace {
         &self.trace
     }
 
-    /// How often each fault was applied.
+    /// Returns the number of times that each fault was applied.
     pub fn fault_counts(&self) -> BTreeMap<Fault, u64> {
         let mut counts = BTreeMap::new();
         for fault in self.faults.applied.values() {
@@ -294,7 +294,7 @@ impl Cloud {
     }
 }
 
-/// A call in a few words.
+/// Describes a call in a few words.
 pub fn summary(call: &ServiceCall) -> String {
     let operation = call.target.split('.').next_back().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

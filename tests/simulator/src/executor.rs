@@ -13,7 +13,7 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 
 use crate::random::Random;
 
-/// When every run begins, in milliseconds since 1970.
+/// The time at which every run begins, in milliseconds since 1970.
 pub const START_MS: u64 = 1_767_225_600_000;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -57,17 +57,17 @@ impl Ord for Timer {
 }
 
 impl VirtualTime {
-    /// Microseconds since the run began.
+    /// Returns microseconds since the run began.
     pub fn now_us(&self) -> u64 {
         self.0.lock().unwrap().now_us
     }
 
-    /// Milliseconds since the run began.
+    /// Returns milliseconds since the run began.
     pub fn now_ms(&self) -> u64 {
         self.now_us() / 1_000
     }
 
-    /// Waits so many milliseconds.
+    /// Waits a number of milliseconds.
     pub fn wait_ms(&self, ms: u64) -> Wait {
         self.wait(Duration::from_millis(ms))
     }
@@ -77,12 +77,12 @@ impl VirtualTime {
         Wait { time: self.clone(), until_us: self.now_us().saturating_add(us), known: false }
     }
 
-    /// The time source that the SDK and the functions take.
+    /// Returns the time source that the SDK and the functions take.
     pub fn source(&self) -> SharedTimeSource {
         SharedTimeSource::new(self.clone())
     }
 
-    /// The sleep that the SDK and the functions take.
+    /// Returns the sleep that the SDK and the functions take.
     pub fn sleep(&self) -> SharedAsyncSleep {
         SharedAsyncSleep::new(self.clone())
     }
@@ -167,7 +167,7 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// An executor on a clock; the seed decides who runs first among the ready.
+    /// Makes an executor on a clock. The seed decides which of the ready tasks runs first.
     pub fn new(time: VirtualTime, seed: u64) -> Self {
         let random = Random::new(seed, "executor");
         Executor { tasks: BTreeMap::new(), ready: Arc::default(), count: 0, time, random }
@@ -181,7 +181,7 @@ impl Executor {
         self.tasks.insert(self.count, (Box::pin(task), waker));
     }
 
-    /// Runs until the condition holds, or nothing can happen any more, or the time is over. Returns whether it holds.
+    /// Runs until the condition holds, nothing can happen any more, or the time is over. Returns true if it holds.
     pub fn run_until(&mut self, limit_ms: u64, mut done: impl FnMut() -> bool) -> bool {
         loop {
             if done() {

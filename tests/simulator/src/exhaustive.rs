@@ -13,7 +13,7 @@ use crate::workload::WorkloadShape;
 /// The two sides of a call.
 const SIDES: [Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
 
-/// What the crashes of one provider's longest history came to.
+/// The results of crashing one provider's longest history.
 #[derive(Debug)]
 pub struct Exhausted {
     /// The provider.
@@ -33,8 +33,8 @@ pub struct Exhausted {
 /// A crash, and perhaps a second one.
 type Crashes = BTreeMap<ActorStep, Fault>;
 
-/// Crashes every provider's longest history everywhere, in so many threads. A pair's second crash may be at a call that
-/// only the first one brings about, so the second points are those of the run with the first crash.
+/// Crashes every provider's longest history at every call. A pair's second crash may be at a call that only the
+/// first one brings about, so the second steps are those of the run with the first crash.
 pub fn exhaust(with_pairs: bool, threads: u64, progress: &(dyn Fn(&str) + Sync)) -> Vec<Exhausted> {
     PROVIDERS.into_iter().map(|provider| of_provider(provider.name, with_pairs, threads, progress)).collect()
 }
@@ -68,7 +68,7 @@ fn of_provider(provider: &'static str, with_pairs: bool, threads: u64, progress:
     done.into_inner().unwrap()
 }
 
-/// One first crash, with every second one that can follow it: how many those are, and what ended wrong.
+/// Runs one first crash, with every second one that can follow it. Returns the number of pairs and the failures.
 fn of_first(base: &Options, first: &Crashes, with_pairs: bool) -> (u64, Vec<(Options, RunOutcome)>) {
     let mut failures = Vec::new();
     let mut crash = |crashes: Crashes| {
@@ -99,7 +99,7 @@ impl Exhausted {
     }
 }
 
-/// Every call of a run.
+/// Returns every call of a run.
 fn points(outcome: &RunOutcome) -> Vec<ActorStep> {
     let calls = |actor: &Actor| matches!(actor, Actor::Delivery(_) | Actor::Relay(_) | Actor::Worker(_));
     let of_actor = |(actor, steps): (&Actor, &u64)| {

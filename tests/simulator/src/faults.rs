@@ -1,13 +1,13 @@
-//! What goes wrong, where: drawn from a seed, or a list to be repeated and shortened.
+//! Faults at steps: drawn from a seed, or a list that can be repeated and shortened.
 //!
-//! A point is an actor and the number of its step, not a number over the whole run: taking one order or one fault out
-//! leaves the points of all others what they were.
+//! A step is an actor and the number of its step, not a number over the whole run: leaving one order or one fault out
+//! does not change the steps of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::random::{Random, mix};
 
-/// Who takes a step at which something can go wrong.
+/// Whoever takes a step at which something can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Actor {
     /// A receiver that answers this delivery.
@@ -29,32 +29,32 @@ pub enum Actor {
 /// A step of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActorStep {
-    /// Whose.
+    /// The actor.
     pub actor: Actor,
-    /// Which, from 0.
+    /// The number of its step, from 0.
     pub step: u64,
 }
 
-/// What goes wrong there.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The service fails and does nothing.
     ErrorBefore,
     /// The service does it, then fails.
     ErrorAfter,
-    /// The service refuses for the rate.
+    /// The service throttles.
     Throttle,
-    /// The connection breaks before the request is there.
+    /// The connection breaks before the request arrives.
     ResetBefore,
     /// The service does it and the answer is lost.
     AnswerLost,
-    /// Nothing happens, and nobody says so.
+    /// Nothing happens, and there is no answer.
     TimeOutBefore,
     /// The service does it and never answers.
     TimeOutAfter,
     /// The service does it long after the caller has given up.
     EffectLate,
-    /// The process dies before the request is there.
+    /// The process dies before the request arrives.
     CrashBefore,
     /// The process dies when the service has done it.
     CrashAfter,
@@ -79,12 +79,12 @@ pub enum Fault {
 pub enum Step {
     /// A network call; of a batch or of one thing.
     Call {
-        /// Whether its entries can fail one by one.
+        /// True if its entries can fail one by one.
         batch: bool,
     },
-    /// A stream batch is handed over.
+    /// The relay gets a stream batch.
     StreamBatch,
-    /// A queue batch is handed over.
+    /// The orders function gets a queue batch.
     QueueBatch,
     /// A time at which a service could go down.
     Outage,
@@ -106,7 +106,7 @@ const STREAM: &[Fault] = &[Fault::CheckpointLost, Fault::RecordsLate, Fault::Sha
 const QUEUE: &[Fault] = &[Fault::DeleteLost, Fault::FunctionTimeOut];
 
 impl Fault {
-    /// Every fault that can be drawn.
+    /// Returns every fault that can be drawn.
     pub fn all() -> BTreeSet<Fault> {
         let drawn = [CALL, STREAM, QUEUE].concat();
         drawn.into_iter().chain([Fault::PartlyFailed, Fault::Outage]).collect()
@@ -123,14 +123,14 @@ impl Fault {
     }
 }
 
-/// Where faults come from.
+/// The origin of faults.
 #[derive(Debug, Clone)]
 pub enum FaultPlan {
     /// Nothing goes wrong.
     None,
-    /// One step in so many goes wrong.
+    /// Faults drawn from the seed.
     Seeded {
-        /// One in so many.
+        /// One in this number of steps has a fault.
         one_in: usize,
     },
     /// These and no others.
@@ -145,7 +145,7 @@ pub struct Faults {
     steps: BTreeMap<Actor, u64>,
     /// Nothing goes wrong any more.
     pub calm: bool,
-    /// What went wrong so far.
+    /// The faults so far.
     pub applied: BTreeMap<ActorStep, Fault>,
 }
 
@@ -155,7 +155,7 @@ impl Faults {
         Faults { plan, seed, steps: BTreeMap::new(), calm: false, applied: BTreeMap::new() }
     }
 
-    /// What goes wrong at an actor's next step, and the numbers that belong to it.
+    /// Returns the fault of an actor's next step, if any, and the random numbers for it.
     pub fn next(&mut self, actor: Actor, step: Step) -> (Option<Fault>, Random) {
         let number = self.steps.entry(actor).or_default();
         let point = ActorStep { actor, step: *number };
@@ -176,7 +176,7 @@ impl Faults {
         (drawn, Random::new(mix(self.seed, number_of(point)), "details"))
     }
 
-    /// How many steps each actor took.
+    /// Returns the number of steps that each actor took.
     pub fn steps(&self) -> &BTreeMap<Actor, u64> {
         &self.steps
     }

@@ -1,8 +1,8 @@
 //! hookmill under crashes and faults, seeded: the real receivers, relay and orders function over a simulated AWS.
 //!
-//! Nothing here is a model of our code. [`process`] makes the functions themselves; [`network`] stands where the SDK's
-//! HTTP client would, and every call passes it; [`executor`] has the time. What AWS is taken to do is in
-//! [`assumptions`], what the providers do in [`workload`], what must hold in [`check`].
+//! Nothing here is a model of our code. [`process`] makes the functions themselves; [`network`] replaces the SDK's
+//! HTTP client; [`executor`] has the time. The assumptions about AWS are in [`assumptions`], the providers' deliveries
+//! in [`workload`], the invariants in [`check`].
 //! One seed is one run: the same faults at the same steps, the same order of everything.
 
 #![expect(

@@ -1,4 +1,4 @@
-//! The SDK's HTTP client: every request of the functions passes here, and here it goes wrong.
+//! The SDK's HTTP client. Every request of the functions passes here, and faults are applied here.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use crate::faults::{Actor, Fault, Step};
 use crate::random::Random;
 use crate::table::TableAnswer;
 
-/// A process of a function: whom it works for now, and whether it is dead.
+/// A process of a function, with the actor that it works for now.
 #[derive(Debug)]
 pub struct SimulatedProcess {
     actor: Mutex<Actor>,
@@ -34,12 +34,12 @@ impl SimulatedProcess {
         Arc::new(SimulatedProcess { actor: Mutex::new(actor), dead: AtomicBool::new(false) })
     }
 
-    /// Has the process work for another actor.
+    /// Assigns the process to another actor.
     pub fn work_for(&self, actor: Actor) {
         *self.actor.lock().unwrap() = actor;
     }
 
-    /// Whether it died.
+    /// Returns true if it died.
     pub fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Relaxed)
     }
@@ -53,7 +53,7 @@ impl SimulatedProcess {
 pub struct Invocation<F> {
     /// The process.
     pub process: Arc<SimulatedProcess>,
-    /// What it does.
+    /// Its work.
     pub work: Pin<Box<F>>,
 }
 
@@ -81,7 +81,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// An HTTP client for the SDK.
+    /// Returns an HTTP client for the SDK.
     pub fn client(&self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(self.clone());
         http_client_fn(move |_, _| connector.clone())
@@ -95,7 +95,7 @@ impl Network {
             cloud.calls += 1;
             let (fault, random) = cloud.faults.next(actor, Step::Call { batch });
             let is_down = cloud.is_down(service(&call), self.time.now_ms());
-            cloud.note(&self.time, || told(actor, &call, fault, is_down));
+            cloud.note(&self.time, || describe(actor, &call, fault, is_down));
             (fault, random, is_down)
         };
         let there_ms = random.between(1, 8);
@@ -117,7 +117,7 @@ impl Network {
         }
     }
 
-    /// What can go wrong before the request is there.
+    /// Applies faults from before the request arrives.
     async fn before(
         &self,
         fault: Option<Fault>,
@@ -137,7 +137,7 @@ impl Network {
         }
     }
 
-    /// What can go wrong when the service has done its part.
+    /// Applies faults from after the service has done its part.
     async fn after(&self, fault: Option<Fault>) -> Result<(), ConnectorError> {
         match fault {
             Some(Fault::CrashAfter) => self.crash().await,
@@ -184,7 +184,7 @@ fn refusal(fault: Option<Fault>, call: &ServiceCall) -> TableAnswer {
     }
 }
 
-fn told(actor: Actor, call: &ServiceCall, fault: Option<Fault>, is_down: bool) -> String {
+fn describe(actor: Actor, call: &ServiceCall, fault: Option<Fault>, is_down: bool) -> String {
     let fault = fault.map(|fault| format!("  << {fault:?}")).unwrap_or_default();
     let down = if is_down { "  << down" } else { "" };
     format!("{actor:?}: {}{fault}{down}", summary(call))

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Does something for every number below a limit, in so many threads; which thread takes which is left to them.
+/// Calls a function with every number below a limit, in a number of threads that share the numbers as they get free.
 pub fn in_parallel(threads: u64, limit: u64, work: impl Fn(u64) + Sync) {
     let next = AtomicU64::new(0);
     let take = || {

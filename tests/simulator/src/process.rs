@@ -23,7 +23,7 @@ pub const ORDERS_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/000000000000
 pub const WORK_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/work.fifo";
 const DEAD_LETTER_QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/relay-dead-letters";
 
-/// What every new process needs.
+/// Everything that a new process needs.
 #[derive(Debug, Clone)]
 pub struct Environment {
     /// The services.
@@ -62,7 +62,7 @@ impl Environment {
         Clock::new(self.time.source(), self.time.sleep())
     }
 
-    /// A receiver in a new process.
+    /// Makes a receiver in a new process.
     pub fn receiver(&self, provider: &'static Provider, actor: Actor) -> (Arc<SimulatedProcess>, Receiver) {
         let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
@@ -76,7 +76,7 @@ impl Environment {
         (process, Receiver::new(provider, config, dynamodb, secrets, self.clock()))
     }
 
-    /// A relay in a new process.
+    /// Makes a relay in a new process.
     pub fn relay(&self, actor: Actor) -> (Arc<SimulatedProcess>, Relay) {
         let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
@@ -90,7 +90,7 @@ impl Environment {
         (process, Relay::new(config, dynamodb, sqs, self.clock()))
     }
 
-    /// The orders function in a new process.
+    /// Makes the orders function in a new process.
     pub fn orders(&self, actor: Actor) -> (Arc<SimulatedProcess>, Orders) {
         let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
@@ -108,7 +108,7 @@ impl Environment {
     }
 }
 
-/// The queues as the template has them.
+/// Returns the queues as the template has them.
 pub fn queues() -> Vec<QueueConfig> {
     let families = ["order.*", "payment.*", "fulfillment.*", "return.*"];
     vec![

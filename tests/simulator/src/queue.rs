@@ -28,12 +28,12 @@ pub struct FifoQueue {
     pub arrived: Vec<(String, String)>,
     /// Sends that were taken but not stored.
     pub deduplicated: u64,
-    /// Whether anything reads the queue.
+    /// True if anything reads the queue.
     is_read: bool,
 }
 
 impl FifoQueue {
-    /// A queue that something reads.
+    /// Makes a queue that something reads.
     pub fn read() -> Self {
         FifoQueue { is_read: true, ..FifoQueue::default() }
     }
@@ -54,7 +54,7 @@ impl FifoQueue {
         }
     }
 
-    /// Hands messages over and hides them.
+    /// Returns messages and hides them.
     pub fn receive(&mut self, most: usize, now_ms: u64) -> Vec<QueuedMessage> {
         let in_flight = self.messages.values().filter(|message| message.hidden_until_ms > now_ms);
         let locked: BTreeSet<String> = in_flight.map(|message| message.group.clone()).collect();
@@ -88,12 +88,12 @@ impl FifoQueue {
         }
     }
 
-    /// How many messages are dead.
+    /// Returns the number of dead letters.
     pub fn dead(&self) -> usize {
         self.dead.len()
     }
 
-    /// Whether nothing is left.
+    /// Returns true if nothing is left.
     pub fn drained(&self) -> bool {
         self.messages.is_empty() && self.dead.is_empty()
     }

@@ -26,7 +26,7 @@ impl Random {
         least + self.number() % (most - least + 1)
     }
 
-    /// Whether one in so many comes up.
+    /// Returns true once in a number of times.
     pub fn one_in(&mut self, many: usize) -> bool {
         self.below(many) == 0
     }
@@ -44,7 +44,7 @@ impl Random {
     }
 }
 
-/// Joins two numbers into one that tells nothing of either.
+/// Mixes two numbers into one that reveals neither.
 pub fn mix(one: u64, other: u64) -> u64 {
     finish(one.rotate_left(25) ^ other.wrapping_mul(0xff51_afd7_ed55_8ccd).wrapping_add(0x9e37_79b9_7f4a_7c15))
 }

@@ -1,4 +1,4 @@
-//! What many runs came to, for people and for machines.
+//! Results of many runs, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -42,9 +42,9 @@ pub struct RunTotals {
     pub failed_conditions: u64,
     /// Sends that deduplication absorbed.
     pub deduplicated: u64,
-    /// What went wrong.
+    /// The number of faults by kind.
     pub faults: BTreeMap<Fault, u64>,
-    /// Seeds that ended wrong, and how.
+    /// The violations of each seed that ended wrong.
     pub failures: BTreeMap<u64, Vec<Violation>>,
 }
 
@@ -72,7 +72,7 @@ impl RunTotals {
         all.filter(|violation| invariants.contains(&violation.invariant)).count()
     }
 
-    /// As JSON.
+    /// Returns them as JSON.
     pub fn json(&self, elapsed: Duration) -> Value {
         let faults: BTreeMap<String, u64> =
             self.faults.iter().map(|(fault, count)| (format!("{fault:?}"), *count)).collect();
@@ -92,7 +92,7 @@ impl RunTotals {
         })
     }
 
-    /// As text.
+    /// Returns them as text.
     pub fn text(&self, elapsed: Duration) -> String {
         let mut text = String::new();
         let faults: u64 = self.faults.values().sum();
@@ -121,7 +121,7 @@ impl RunTotals {
     }
 }
 
-/// The shortest form of a failure.
+/// Returns the shortest form of a failure as text.
 pub fn failure(shortest: &Shortest) -> String {
     let mut text = String::new();
     let shape = &shortest.options.shape;
@@ -141,7 +141,7 @@ pub fn failure(shortest: &Shortest) -> String {
     text
 }
 
-/// What the exhaustive runs came to, as JSON.
+/// Returns the results of exhaustive runs as JSON.
 pub fn exhausted_json(all: &[Exhausted], elapsed: Duration) -> Value {
     let of = |Exhausted { provider, events, calls, singles, pairs, failures }: &Exhausted| {
         let failures: Vec<String> = failures
@@ -156,7 +156,7 @@ pub fn exhausted_json(all: &[Exhausted], elapsed: Duration) -> Value {
     json!({"providers": all.iter().map(of).collect::<Vec<_>>(), "seconds": elapsed.as_secs_f64()})
 }
 
-/// What the exhaustive runs came to.
+/// Returns the results of exhaustive runs as text.
 pub fn exhausted(all: &[Exhausted]) -> String {
     let mut text = String::new();
     for Exhausted { provider, events, calls, singles, pairs, failures } in all {

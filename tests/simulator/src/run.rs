@@ -1,4 +1,4 @@
-//! One run: a seed, a workload, a plan of faults, and what became of it all.
+//! One run: a seed, a workload, a plan of faults, and the outcome.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,25 +18,25 @@ use crate::world::SimulatedWorld;
 /// A service can go down this often in a run.
 const OUTAGES_MAX: u64 = 8;
 
-/// Everything has to be where it belongs this long after the last fault.
+/// All work has to be done this long after the last fault.
 const DRAIN_MS_MAX: u64 = 23 * 60 * 60 * 1_000;
 
-/// What to run.
+/// Options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The seed: everything follows from it.
     pub seed: u64,
-    /// What is sent.
+    /// The size and kind of the workload.
     pub shape: WorkloadShape,
-    /// What goes wrong.
+    /// The faults to apply.
     pub plan: FaultPlan,
-    /// Whether to keep the trace's text.
+    /// Keep the trace's text.
     pub with_trace: bool,
-    /// Whether to keep every table call.
+    /// Keep every table call.
     pub with_table_calls: bool,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct RunOutcome {
     /// The seed.
@@ -51,9 +51,9 @@ pub struct RunOutcome {
     pub calls: u64,
     /// Processes that died.
     pub crashes: u64,
-    /// What went wrong.
+    /// The number of faults by kind.
     pub faults: BTreeMap<Fault, u64>,
-    /// What went wrong, point by point.
+    /// The fault at each step that had one.
     pub applied: BTreeMap<ActorStep, Fault>,
     /// The steps of each actor.
     pub steps: BTreeMap<Actor, u64>,
@@ -63,23 +63,23 @@ pub struct RunOutcome {
     pub deduplicated: u64,
     /// A hash of everything that happened.
     pub trace_hash: u64,
-    /// What happened, where it was wanted.
+    /// The trace's text, if it was kept.
     pub trace: Vec<String>,
-    /// What should not have.
+    /// The violations.
     pub violations: Vec<Violation>,
-    /// Every table call, where they were wanted.
+    /// Every table call, if they were kept.
     pub table_calls: Vec<(ServiceCall, TableAnswer)>,
 }
 
 impl Options {
-    /// A seed's run in which every other step goes wrong on the even seeds: where several faults in a row are needed
-    /// before a mistake shows, it shows here.
+    /// Returns a seed's options, with a fault at every other step on the even seeds: a mistake that shows only after
+    /// several faults in a row shows here.
     pub fn harsh(seed: u64, orders: u64) -> Self {
         let usual = Options::seeded(seed, orders);
         if seed.is_multiple_of(2) { Options { plan: FaultPlan::Seeded { one_in: 2 }, ..usual } } else { usual }
     }
 
-    /// A seed's usual run.
+    /// Returns a seed's usual options.
     pub fn seeded(seed: u64, orders: u64) -> Self {
         let one_in = *Random::new(seed, "density").pick(&[3, 6, 14, 25, 60]);
         Options {
@@ -92,7 +92,7 @@ impl Options {
     }
 }
 
-/// Runs.
+/// Runs the functions over the simulated services and checks the result.
 pub fn run(options: &Options) -> RunOutcome {
     let workload = Workload::new(options.seed, &options.shape);
     let time = VirtualTime::default();
@@ -167,7 +167,7 @@ fn outcome(seed: u64, cloud: &Cloud, ledger: &crate::world::Ledger, violations: 
     }
 }
 
-/// A length as a count.
+/// Converts a length to a count.
 pub fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap()
 }

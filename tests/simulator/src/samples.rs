@@ -36,15 +36,15 @@ pub struct Template {
     pub headers: BTreeMap<String, String>,
     /// Its body.
     pub body: Vec<u8>,
-    /// Whether the function URL hands it over as base64.
+    /// True if the function URL passes it on as base64.
     pub base64: bool,
-    /// Where ids end, so that digits put there make other ids.
+    /// Positions at which ids end: digits inserted there make other ids.
     pub ids: Vec<usize>,
-    /// How sure its name is, as the claim's contract states it.
+    /// The strength of its name, as the claim's contract states it.
     pub strength: Strength,
 }
 
-/// Where bodies have ids of what they are about and of themselves.
+/// The members of bodies that hold ids of their subject and of themselves.
 fn id_paths(provider: &str) -> &'static [&'static [&'static str]] {
     match provider {
         "scalev" => &[&["unique_id"], &["data", "id"], &["data", "order_id"]],
@@ -142,8 +142,8 @@ impl Template {
         body
     }
 
-    /// Makes a body so long that no row holds it, of text that does not compress. Where the text is what the mapping
-    /// reads, the canonical event may be too long for a message.
+    /// Makes a body too long for a row, of text that does not compress. If the mapping reads the
+    /// text, the canonical event may be too long for a message.
     pub fn enlarge(&self, body: &mut Vec<u8>, random: &mut Random) {
         let longest = LARGE_BYTES_MAX - body.len();
         let length = if random.one_in(2) { longest } else { longest * 2 / 3 };

@@ -11,11 +11,11 @@ const RUNS_MAX: usize = 400;
 /// A shorter run that fails like a failing one.
 #[derive(Debug)]
 pub struct Shortest {
-    /// What to run to see it again.
+    /// The options that show it again.
     pub options: Options,
-    /// What became of it, with its trace.
+    /// Its outcome, with the trace.
     pub outcome: RunOutcome,
-    /// How many runs it took.
+    /// The number of runs that it took.
     pub runs: usize,
 }
 
@@ -47,7 +47,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The fewest of a list with which it still fails: halves are left out, then quarters, down to single ones.
+    /// Returns the shortest part of a list with which it still fails: leaves out halves, then quarters, down to one.
     fn fewest<T: Copy + Ord>(&mut self, list: Vec<T>, with: impl Fn(&mut Options, &[T])) -> BTreeSet<T> {
         let mut kept = list;
         let mut size = kept.len().div_ceil(2);

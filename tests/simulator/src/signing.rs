@@ -1,5 +1,5 @@
-//! How providers prove themselves, and how others try to. The samples' own signatures, made elsewhere, hold
-//! the signer; here it stands for the provider.
+//! Proofs as providers make them, and as others forge them, with the shared signer. Signatures that were made elsewhere
+//! hold the signer: the samples' own.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::signing::remove_credentials;
 
-/// What a provider holds for a source.
+/// A credential that a provider has for a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A signing key.
     Key(String),
     /// A token in the URL.
     Token(String),
-    /// None at all.
+    /// No credential.
     Nothing,
 }
 
@@ -33,7 +33,7 @@ pub struct Signed {
 }
 
 impl Credential {
-    /// The first credential of a source.
+    /// Returns the first credential of a source.
     pub fn current(source: &Value) -> Self {
         let first = |name: &str| source[name][0].as_str().unwrap().to_owned();
         match source["scheme"].as_str().unwrap() {
@@ -42,7 +42,7 @@ impl Credential {
         }
     }
 
-    /// Another credential of the same kind.
+    /// Returns another credential of the same kind.
     pub fn changed(&self, by: &str) -> Self {
         match self {
             Credential::Key(key) => Credential::Key(format!("{key}{by}")),
@@ -51,7 +51,7 @@ impl Credential {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         match self {
             Credential::Key(text) | Credential::Token(text) => text,

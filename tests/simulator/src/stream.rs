@@ -6,12 +6,12 @@ use crate::assumptions::{SHARDS, SHARDS_MAX, STREAM_BATCH_MAX, STREAM_RETENTION_
 use crate::random::mix;
 use crate::table::{TableChange, string};
 
-/// A record and when it came.
+/// A record and the time at which it came.
 #[derive(Debug, Clone)]
 pub struct ShardRecord {
     /// The change.
     pub change: TableChange,
-    /// When it can be read, in milliseconds.
+    /// The time from which it can be read, in milliseconds.
     pub from_ms: u64,
 }
 
@@ -58,17 +58,17 @@ impl SimulatedStream {
         owner.unwrap().records.push_back(ShardRecord { change, from_ms: now_ms });
     }
 
-    /// The number of shards there ever were.
+    /// Returns the number of shards that there ever were.
     pub fn len(&self) -> usize {
         self.shards.len()
     }
 
-    /// Whether there is no shard: never.
+    /// Returns false: there is always a shard.
     pub fn is_empty(&self) -> bool {
         self.shards.is_empty()
     }
 
-    /// The next records of a shard from its checkpoint, at most so many; none while its parent is not read.
+    /// Returns the next records of a shard from its checkpoint, up to a maximum; none while its parent is not read.
     pub fn batch(&mut self, number: usize, most: usize, now_ms: u64) -> Vec<ShardRecord> {
         let parent = self.shards[number].parent;
         if parent.is_some_and(|parent| !self.shards[parent].done()) {
@@ -76,7 +76,7 @@ impl SimulatedStream {
         }
         let shard = &mut self.shards[number];
         while shard.records.get(shard.checkpoint).is_some_and(|record| record.from_ms + STREAM_RETENTION_MS < now_ms) {
-            // What was handled and came again is no loss when it is gone.
+            // A record that was handled before it came again is not lost when the stream drops it.
             self.trimmed += u64::from(shard.checkpoint >= shard.farthest);
             shard.checkpoint += 1;
         }
@@ -91,7 +91,7 @@ impl SimulatedStream {
         shard.farthest = shard.farthest.max(shard.checkpoint);
     }
 
-    /// Moves a shard's checkpoint back by so many batches.
+    /// Moves a shard's checkpoint back by a number of batches.
     pub fn lose_checkpoints(&mut self, number: usize, batches: u64) {
         let shard = &mut self.shards[number];
         for _ in 0..batches {
@@ -115,7 +115,7 @@ impl SimulatedStream {
         self.shards.push(shard_of(number, middle + 1, last));
     }
 
-    /// Whether everything is read.
+    /// Returns true if everything is read.
     pub fn drained(&self) -> bool {
         self.shards.iter().all(|shard| shard.checkpoint == shard.records.len())
     }
@@ -144,7 +144,7 @@ fn shard_of(parent: usize, first: u64, last: u64) -> Shard {
     shard(Some(parent), first, last)
 }
 
-/// Where a partition key lies.
+/// Returns the position of a partition key among the shards.
 fn place(pk: &str) -> u64 {
     pk.bytes().fold(0, |place, byte| mix(place, u64::from(byte)))
 }

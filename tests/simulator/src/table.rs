@@ -11,7 +11,7 @@ use crate::assumptions::{ITEM_BYTES_MAX, TABLE_EVENTS};
 /// An item in DynamoDB's JSON.
 pub type JsonItem = Map<String, Value>;
 
-/// What a service answers.
+/// A service's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableAnswer {
     /// HTTP status.
@@ -21,12 +21,12 @@ pub struct TableAnswer {
 }
 
 impl TableAnswer {
-    /// A success.
+    /// Makes a success.
     pub fn ok(body: Value) -> Self {
         TableAnswer { status: 200, body }
     }
 
-    /// An error of the service's JSON protocol.
+    /// Makes an error of the service's JSON protocol.
     pub fn error(status: u16, name: &str) -> Self {
         TableAnswer { status, body: json!({"__type": name, "message": "simulated"}) }
     }
@@ -35,7 +35,7 @@ impl TableAnswer {
 /// A put that changed the events table, in the order of the table.
 #[derive(Debug, Clone)]
 pub struct TableChange {
-    /// Whether no such item stood before.
+    /// True if there was no such item before.
     pub inserted: bool,
     /// The new item.
     pub item: JsonItem,
@@ -48,7 +48,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Puts an item under its condition. Returns the answer and what the stream tells of it.
+    /// Puts an item under its condition. Returns the answer and the change that the stream gets.
     pub fn put(&mut self, call: &Value) -> (TableAnswer, Option<TableChange>) {
         let item = call["Item"].as_object().unwrap();
         let table = call["TableName"].as_str().unwrap();
@@ -87,13 +87,13 @@ impl Tables {
         TableAnswer::ok(json!({"Items": items, "Count": items.len(), "ScannedCount": items.len()}))
     }
 
-    /// The items of a table in key order.
+    /// Returns the items of a table in key order.
     pub fn items<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a JsonItem> {
         self.items.iter().filter(move |((name, ..), _)| name == table).map(|(_, item)| item)
     }
 }
 
-/// The three conditions that the functions put under.
+/// Evaluates a put's condition, one of the three that the functions use.
 fn holds(call: &Value, old: Option<&JsonItem>) -> bool {
     let value = |name: &str| &call["ExpressionAttributeValues"][name];
     match call["ConditionExpression"].as_str() {
@@ -110,7 +110,7 @@ fn holds(call: &Value, old: Option<&JsonItem>) -> bool {
     }
 }
 
-/// An item's size: its names and its values, binary ones as bytes. Numbers are counted as their digits, which is more.
+/// Returns an item's size: names and values, binary ones as bytes. Counts numbers as their digits, which is more.
 fn bytes(item: &JsonItem) -> usize {
     let of_value = |value: &Value| match value.as_object().and_then(|typed| typed.iter().next()) {
         Some((name, Value::String(text))) if name == "B" => text.len() / 4 * 3,
@@ -130,7 +130,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// A string attribute of an item.
+/// Returns a string attribute of an item.
 pub fn string<'a>(item: &'a JsonItem, name: &str) -> &'a str {
     item.get(name).map_or("", |value| text(&value["S"]))
 }

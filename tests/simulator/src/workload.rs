@@ -1,4 +1,4 @@
-//! What the providers send in a run: orders with their histories, repeats, races, other bodies, forgeries.
+//! Deliveries of a run: orders with their histories, repeats, races, other bodies, forgeries.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -16,18 +16,18 @@ pub static HISTORIES: LazyLock<Vec<OrderHistory>> = LazyLock::new(histories);
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
-/// One genuine event in so many has a body that needs chunks, and perhaps a canonical event that no message carries.
+/// One in this number of genuine events has a body that needs chunks, and perhaps an event too long for a message.
 const LARGE_ONE_IN: usize = 400;
 
 /// SHA-256 of a body.
 pub type Hash = [u8; 32];
 
-/// One happening at a provider: what the simulator knows, whatever the functions make of it.
+/// Something that happened at a provider, as the simulator knows it, independent of what the functions make of it.
 #[derive(Debug, Clone)]
 pub struct Happening {
     /// The simulated order.
     pub order: u64,
-    /// How sure its name is.
+    /// The strength of its name.
     pub strength: Strength,
 }
 
@@ -40,9 +40,9 @@ pub struct Sending {
     pub happening: usize,
     /// The order.
     pub order: u64,
-    /// To whom.
+    /// The provider.
     pub provider: &'static Provider,
-    /// Which of its sources.
+    /// The provider's source.
     pub source: String,
     /// The sample.
     pub template: &'static Template,
@@ -50,17 +50,17 @@ pub struct Sending {
     pub body: Vec<u8>,
     /// Its SHA-256.
     pub hash: Hash,
-    /// The time to be signed, where it is not the sample's.
+    /// The time to sign, if it is not the sample's.
     pub signed_at: Option<String>,
-    /// When it is first tried, in milliseconds.
+    /// The time of the first attempt, in milliseconds.
     pub at_ms: u64,
-    /// How often it is tried at most.
+    /// The maximum number of attempts.
     pub attempts: u32,
-    /// What is false about it.
+    /// The kind of forgery, if it is one.
     pub forgery: Option<Forgery>,
 }
 
-/// What is false about a delivery.
+/// A kind of forgery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgery {
     /// A key or token that nobody has.
@@ -75,7 +75,7 @@ pub enum Forgery {
     RevokedCredential,
 }
 
-/// When a run's secrets change.
+/// The times at which a run's secrets change.
 #[derive(Debug, Clone, Copy)]
 pub struct Rotation {
     /// The secret has the new credential and the old one.
@@ -95,25 +95,25 @@ pub struct Workload {
     pub sendings: Vec<Sending>,
     /// The secrets' rotation.
     pub rotation: Rotation,
-    /// From then on nothing goes wrong.
+    /// The time after which no fault happens.
     pub calm_ms: u64,
 }
 
-/// How a workload is made.
+/// The size and kind of a workload.
 #[derive(Debug, Clone)]
 pub struct WorkloadShape {
     /// Orders.
     pub orders: u64,
     /// The orders that are left out, when a failure is shortened.
     pub without: Vec<u64>,
-    /// One provider's only.
+    /// If given, the only provider.
     pub provider: Option<&'static str>,
     /// The longest history, once, in its order, with nothing else: for exhaustive runs.
     pub plain: bool,
 }
 
 impl WorkloadShape {
-    /// So many orders of any provider.
+    /// Orders of any provider.
     pub fn orders(orders: u64) -> Self {
         WorkloadShape { orders, without: Vec::new(), provider: None, plain: false }
     }
@@ -125,7 +125,7 @@ impl WorkloadShape {
 }
 
 impl Workload {
-    /// A seed's workload.
+    /// Makes a seed's workload.
     pub fn new(seed: u64, shape: &WorkloadShape) -> Self {
         let mut maker = Maker { happenings: Vec::new(), sendings: Vec::new(), long: seed % 4 == 3, large: false };
         let mut random = Random::new(seed, "workload");
@@ -254,7 +254,7 @@ impl Maker {
     }
 
     fn other_body(&mut self, first: &Sending, random: &mut Random) {
-        // Where the body's hash is the name, another body is another event, which the histories have already.
+        // If the body's hash is the name, another body is another event, which the histories have already.
         if !random.one_in(20) || first.template.ids.is_empty() || !named_without_body(first) {
             return;
         }
@@ -294,7 +294,7 @@ impl Sending {
     }
 }
 
-/// Whether the sample's name is made of ids alone.
+/// Returns true if the sample's name is made of ids alone.
 fn named_without_body(sending: &Sending) -> bool {
     let once = ["created", "authorized", "expired"];
     match sending.provider.name {

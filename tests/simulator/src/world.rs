@@ -1,4 +1,4 @@
-//! The run's tasks: providers that send, mappings that hand over, secrets that rotate.
+//! The tasks of a run: providers that send, mappings that pass batches on, secrets that rotate.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,16 +35,16 @@ use crate::stream::ShardRecord;
 use crate::table::string;
 use crate::workload::{Forgery, Hash, Rotation, Sending};
 
-/// What providers were answered.
+/// The answers that providers got.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Answered 200: the sending's number and its body's hash.
     pub acknowledged: Vec<(u64, Hash)>,
-    /// When, in milliseconds, by body.
+    /// The times of those answers in milliseconds, by body.
     pub acknowledged_ms: Vec<(Hash, u64)>,
-    /// What was read again by a changed mapping, by partition key.
+    /// Corrections that a changed mapping made, by partition key.
     pub corrections: Vec<(String, Event)>,
-    /// Whether the operator is still at it.
+    /// True while the operator is rebuilding.
     pub rebuilding: bool,
     /// Events that the changed mapping read when their orders' views were rebuilt.
     pub rebuilt: BTreeSet<EventKey>,
@@ -63,11 +63,11 @@ type WarmProcess<T> = (Arc<SimulatedProcess>, Rc<T>);
 
 type Idle<T> = RefCell<Vec<WarmProcess<T>>>;
 
-/// What the tasks of a run share.
+/// Everything that the tasks of a run share.
 pub struct SimulatedWorld {
     /// Services and clock.
     pub ground: Environment,
-    /// What providers were answered.
+    /// The answers that providers got.
     pub ledger: RefCell<Ledger>,
     /// The secrets' rotation.
     pub rotation: Rotation,
@@ -94,7 +94,7 @@ impl<F: Future + Unpin> Future for Within<F> {
 }
 
 impl SimulatedWorld {
-    /// A world before its first delivery.
+    /// Makes a world before its first delivery.
     pub fn new(ground: Environment, rotation: Rotation) -> Rc<Self> {
         let names = PROVIDERS.map(|provider| provider.name);
         let sources = names.into_iter().map(|name| (name, sources(name))).collect();
@@ -398,20 +398,20 @@ impl SimulatedWorld {
     }
 }
 
-/// How long the operator waits before trying again.
+/// The operator's pause before trying again.
 const REBUILD_PAUSE_MS: u64 = 60_000;
 
 /// Added to a credential to make the next one.
 const NEW: &str = "-2";
 
-/// How long idle pollers wait when nothing wakes them.
+/// The longest wait of an idle poller that nothing wakes.
 const IDLE_MS: u64 = 3_600_000;
 
 /// Pauses between a provider's attempts.
 const PAUSES_MS: [u64; 10] =
     [5_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000, 1_800_000, 2_700_000, 3_600_000];
 
-/// What the mapping's filter lets through, as the relay gets it.
+/// Returns the records that pass the mapping's filter, as the relay gets them.
 fn stream_event(records: &[ShardRecord]) -> Value {
     let passes = |record: &&ShardRecord| record.change.inserted && string(&record.change.item, "kind") == "event";
     let event = |record: &ShardRecord| json!({"eventName": "INSERT", "dynamodb": {"NewImage": record.change.item}});
