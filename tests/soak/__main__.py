@@ -124,7 +124,7 @@ def under_fire(deployed: Stack, proxy: Proxy, options: Options, say: Say, began:
     failures = clients.failures + sorted(consumer.failures)
     if not settled:
         failures.append(f"it did not settle: see {deployed.state / 'ministack.log'}")
-    told = facts(clients, killer, outages, proxy) | {
+    reported = facts(clients, killer, outages, proxy) | {
         "run": {
             "seed": options.seed,
             "clients": options.clients,
@@ -142,22 +142,22 @@ def under_fire(deployed: Stack, proxy: Proxy, options: Options, say: Say, began:
         | batches(deployed),
         "failures": failures,
     }
-    return Run(deployed, clients.deliveries, consumer, account, told)
+    return Run(deployed, clients.deliveries, consumer, account, reported)
 
 
 def watch(
     clients: Clients, killer: Killer, consumer: observer.Consumer, started: float, seconds: float, say: Say
 ) -> None:
     """Says how it goes until everything is sent or the time is over."""
-    told = started
+    shown = started
     while not clients.done and time.monotonic() - started < seconds:
         time.sleep(0.2)
-        if time.monotonic() - told >= PROGRESS_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - shown >= PROGRESS_SECONDS:
+            shown = time.monotonic()
             answers = Counter(delivery.answer for delivery in clients.deliveries[:])
             answered = ", ".join(f"{answer or 'none'}: {count}" for answer, count in answers.most_common())
             say(
-                f"  {told - started:4.0f} s  {sum(answers.values())} sent ({answered}), "
+                f"  {shown - started:4.0f} s  {sum(answers.values())} sent ({answered}), "
                 f"{len(consumer.messages)} came, {sum(killer.counts.values())} killed"
             )
 
@@ -231,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Whoever ends it ends what it started, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        account, told = soak(given.port, given.port + 1, state, given.binaries, Options(**wanted), say)
+        account, reported = soak(given.port, given.port + 1, state, given.binaries, Options(**wanted), say)
     except (StackError, package.MissingBinary) as error:
         print(error, file=sys.stderr)
         return 1
@@ -239,10 +239,10 @@ def main(arguments: list[str] | None = None) -> int:
         print("Stopped.", file=sys.stderr)
         return 130
     if given.json:
-        print(json.dumps(report.as_data(account, told), indent=2))
+        print(json.dumps(report.as_data(account, reported), indent=2))
     else:
-        print("\n" + report.as_text(account, told))
-    return 0 if report.is_well(account, told) else 1
+        print("\n" + report.as_text(account, reported))
+    return 0 if report.is_well(account, reported) else 1
 
 
 if __name__ == "__main__":

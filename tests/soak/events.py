@@ -1,8 +1,8 @@
 """The providers' events: orders with their histories, and everything else, each event once.
 
 The sample deliveries are the templates.  Every order has ids, amounts and times of its own, so that whatever
-gets mixed up shows.  Who makes a history knows where it must end: each event says what it tells of its order
-and where it stands among the order's events.
+gets mixed up shows.  Who makes a history knows where it must end: each event has what it states of its order
+and its place among the order's events.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Event:
     # Its part in an order's view: if any, its place there, and its value for each axis.
     in_view: bool
     place: tuple = ()
-    tells: tuple[tuple[str, str], ...] = ()
+    states: tuple[tuple[str, str], ...] = ()
 
     @property
     def subject(self) -> str:
@@ -112,25 +112,25 @@ class Providers:
         if self.chance.random() < 0.5:
             steps.append(("payment.received.settled", {"payment_status": "settled"}))
         events = []
-        for case, told in steps:
+        for case, reported in steps:
             moment = self.later(moment)
             sample, body = template("scalev", case)
             body["unique_id"], body["timestamp"] = f"event_{self.token(24)}", iso(moment, "microseconds")
-            body["data"] |= {"order_id": order, "id": id_, "last_updated_at": iso(moment, "seconds")} | told
-            tells = {}
-            if "status" in told:
-                tells["order_state"], tells["fulfillment_state"] = SCALEV_STATUSES[told["status"]]
-            if "payment_status" in told:
-                tells["payment_state"] = SCALEV_PAYMENTS[told["payment_status"]]
+            body["data"] |= {"order_id": order, "id": id_, "last_updated_at": iso(moment, "seconds")} | reported
+            states = {}
+            if "status" in reported:
+                states["order_state"], states["fulfillment_state"] = SCALEV_STATUSES[reported["status"]]
+            if "payment_status" in reported:
+                states["payment_state"] = SCALEV_PAYMENTS[reported["payment_status"]]
             if case == "order.created.2026":
                 body["data"] |= {"gross_revenue": f"{total}.00", "secret_slug": self.token(20)}
-                tells["total"] = str(total)
+                states["total"] = str(total)
                 if self.chance.random() < LONG:
                     body["data"]["notes"] = base64.b64encode(self.chance.randbytes(LONG_BYTES)).decode()
             place = (moment.replace(microsecond=0), moment)
             # The type follows the status, which here is another than the template's.
             type_known = case == "order.created.2026"
-            events.append(self.event(source, sample, dump(body), place, tells, type_known=type_known))
+            events.append(self.event(source, sample, dump(body), place, states, type_known=type_known))
         return events
 
     def scalapay(self, source: Source) -> list[Event]:
@@ -148,16 +148,16 @@ class Providers:
             sample, body = template("scalapay", case)
             body |= {"orderToken": token, "totalAmount": total}
             rank, state = SCALAPAY_STATUSES[body["status"]]
-            tells = {"payment_state": state, "total": f"{total:g}"}
+            states = {"payment_state": state, "total": f"{total:g}"}
             if case == "created":
                 body["orderDetails"]["totalAmount"]["amount"] = f"{total:.2f}"
-                tells["currency"] = "EUR"
+                states["currency"] = "EUR"
             if case == "refunded.with_details":
                 amount = refunds.pop()
                 body["refundAmount"]["amount"] = f"{amount:.2f}"
                 body["merchantRefundReference"] = f"refund-{self.made}-{len(refunds)}"
-                tells["refund"] = f"{amount:g}"
-            events.append(self.event(source, sample, dump(body), (rank,), tells))
+                states["refund"] = f"{amount:g}"
+            events.append(self.event(source, sample, dump(body), (rank,), states))
         return events
 
     def shopline(self, source: Source) -> list[Event]:
@@ -166,27 +166,27 @@ class Providers:
         merchant = TW_MERCHANT if source[1] == "tw" else self.chance.choice(APP_MERCHANTS)
         total, moment = self.chance.randrange(100, 9_000), self.moment()
         events = []
-        for case, tells in self.shopline_steps(source):
+        for case, states in self.shopline_steps(source):
             moment = self.later(moment)
             sample, body = template("shopline", case)
             nanoseconds = (moment - EPOCH) // timedelta(microseconds=1) * 1000 + self.chance.randrange(1000)
             body |= {"trace_id": self.uuid(), "ts": str(nanoseconds), "merchant_id": merchant}
             resource, topic = body["resource"], body["topic"]
             resource["updated_at"] = iso(moment, "milliseconds")
-            tells = dict(tells)
+            states = dict(states)
             if topic.startswith("order/"):
                 resource["_id"] = order
                 resource["total"] |= {"cents": total, "dollars": total, "label": f"NT${total}"}
                 # For an order, the provider's words are ours.
-                resource["status"] = tells["order_state"]
-                tells |= {"total": str(total), "currency": "TWD"}
+                resource["status"] = states["order_state"]
+                states |= {"total": str(total), "currency": "TWD"}
             else:
                 own = payment if topic.startswith("order_payment/") else parcel
                 resource |= {"_id": own, "order_id": order}
             if "order_payment" in resource:
                 resource["order_payment"]["_id"], resource["order_delivery"]["_id"] = payment, parcel
-                tells |= {"payment_state": "pending", "fulfillment_state": "pending"}
-            events.append(self.event(source, sample, dump(body), (nanoseconds,), tells))
+                states |= {"payment_state": "pending", "fulfillment_state": "pending"}
+            events.append(self.event(source, sample, dump(body), (nanoseconds,), states))
         return events
 
     def shopline_steps(self, source: Source) -> list[tuple[str, dict]]:
@@ -219,8 +219,8 @@ class Providers:
             if body["basket"]["payment_id"] is not None:
                 body["basket"]["payment_id"] = payment
             axes = ("order_state", "payment_state", "fulfillment_state")
-            tells = dict(zip(axes, SELLDONE_STEPS[action], strict=True))
-            events.append(self.event(source, sample, dump(body), (moment,), tells))
+            states = dict(zip(axes, SELLDONE_STEPS[action], strict=True))
+            events.append(self.event(source, sample, dump(body), (moment,), states))
         return events
 
     # --- Parts
@@ -231,7 +231,7 @@ class Providers:
         sample: dict,
         body: bytes,
         place: tuple = (),
-        tells: dict[str, str] | None = None,
+        states: dict[str, str] | None = None,
         *,
         type_known: bool = True,
     ) -> Event:
@@ -243,7 +243,7 @@ class Providers:
         reading = sample["reading"]
         in_view = reading["type"].split(".")[0] in VIEW_FAMILIES and not nameless(id_)
         type_ = reading["type"] if type_known else None
-        return Event(id_, request, type_, in_view, place, tuple((tells or {}).items()))
+        return Event(id_, request, type_, in_view, place, tuple((states or {}).items()))
 
     def renamed(self, provider: str, body: bytes) -> bytes:
         """Returns the body with its ids replaced everywhere, and every other byte as it was."""

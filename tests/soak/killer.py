@@ -19,7 +19,7 @@ class Killer(Background):
 
     def __init__(self, ministack_pid: int, a_minute: float, seed: int) -> None:
         if a_minute and not (PROC / "self" / "environ").exists():
-            raise StackError("Processes cannot be told apart here. Leave them alone: --kills-per-minute 0")
+            raise StackError("Processes cannot be distinguished here. Leave them alone: --kills-per-minute 0")
         super().__init__()
         self.ministack_pid = ministack_pid
         self.a_minute = a_minute

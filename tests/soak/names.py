@@ -56,11 +56,11 @@ Claim = tuple[str, str, str]
 def scalev(document: dict, body: bytes, scheme: dict, _: dict) -> Claim:
     event, order, id_ = at(document, "event"), at(document, "data", "order_id"), at(document, "data", "id")
     business = ("client_id", "unique_id", "username")
-    told = [at(document, "data", "business", name) for name in business]
+    reported = [at(document, "data", "business", name) for name in business]
     if event.startswith(SCALEV_INTENTS):
         subject = part(id_)
     elif scheme.get("several_merchants") and order is not None:
-        subject = part(id_) if id_ else part(next((name for name in told if name), None), order)
+        subject = part(id_) if id_ else part(next((name for name in reported if name), None), order)
     else:
         subject = part(order if order is not None else id_)
     unique = at(document, "unique_id")

@@ -70,15 +70,15 @@ class Consumer(Background):
         super().__init__()
         self.stack = stack
         self.messages: list[Message] = []
-        self.letters: list[str] = []
+        self.dead_letters: list[str] = []
         self.failures: set[str] = set()
 
     def run(self) -> None:
         while not self.over.is_set():
             try:
                 if not self.take():
-                    letters = receive(self.stack, "RelayDeadLetterQueueUrl")
-                    self.letters += [letter["Body"] for letter in letters]
+                    dead_letters = receive(self.stack, "RelayDeadLetterQueueUrl")
+                    self.dead_letters += [dead_letter["Body"] for dead_letter in dead_letters]
                     self.over.wait(STEP_SECONDS)
             except Exception as error:  # The run fails at its end, not in the middle.
                 self.failures.add(f"consumer: {error!r}")
@@ -102,7 +102,7 @@ class Consumer(Background):
 
     def handed_over(self) -> set[str]:
         """Returns the ids of the events that came or were parked."""
-        parked = {json.loads(letter).get("id") for letter in list(self.letters)}
+        parked = {json.loads(dead_letter).get("id") for dead_letter in list(self.dead_letters)}
         return parked | {message.event["id"] for message in list(self.messages)}
 
 
@@ -168,7 +168,7 @@ def wait_until_settled(stack: Stack, consumer: Consumer, deadline: float, say: C
     Where nothing moves any more, it is over before the deadline.
     """
     rows = count_rows(stack)
-    last, since, told = None, time.monotonic(), time.monotonic()
+    last, since, shown = None, time.monotonic(), time.monotonic()
     while time.monotonic() < deadline and time.monotonic() - since < STALLED_SECONDS:
         arrived = len(consumer.handed_over())
         now = (arrived, run.messages(stack, "OrdersQueueUrl"), run.messages(stack, "WorkQueueUrl"))
@@ -176,8 +176,8 @@ def wait_until_settled(stack: Stack, consumer: Consumer, deadline: float, say: C
             return True
         if now != last:
             last, since = now, time.monotonic()
-        if time.monotonic() - told >= PROGRESS_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - shown >= PROGRESS_SECONDS:
+            shown = time.monotonic()
             say(f"  {arrived} of {rows} came, {now[1]} are still to be joined into order views")
         time.sleep(STEP_SECONDS)
     return False
@@ -219,7 +219,7 @@ def observe(stack: Stack, consumer: Consumer, read: dict[str, dict]) -> Found:
         found.dead_letters[queue] = []
         while came := receive(stack, queue):
             found.dead_letters[queue] += [message["Body"] for message in came]
-    found.dead_letters["RelayDeadLetterQueueUrl"] += consumer.letters
+    found.dead_letters["RelayDeadLetterQueueUrl"] += consumer.dead_letters
     for queue in ("OrdersQueueUrl", "WorkQueueUrl"):
         found.left[queue] = run.messages(stack, queue) or 0
     return found

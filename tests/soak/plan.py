@@ -124,5 +124,5 @@ class Plan:
             body = body.replace(b'"shop":{"id":1,', b'"shop":{"id":2,')
         else:
             body = body.replace(b"5fc5ea00c43d7f001003999d", b"5fc5ea00c43d7f00100399ff")
-        assert body != genuine.body, "the merchant stands elsewhere"
+        assert body != genuine.body, "the merchant is elsewhere in the body"
         return replace(genuine, body=body), "wrong merchant"

@@ -23,7 +23,7 @@ EXAMPLES_MAX = 5
 KEPT = "genuine, 200: the first, and its event is kept"
 REPEATED = "genuine, 200: a repeat, and nothing more is kept"
 ANSWERED_LATER = "genuine, not 200: its event was answered 200 another time"
-KEPT_UNANSWERED = "genuine, never 200: its event is kept all the same"
+KEPT_UNANSWERED = "genuine, never 200: its event is kept anyway"
 NOT_KEPT = "genuine, never 200: its event is not kept"
 REFUSED = "forged: 401, not kept"
 NOT_ANSWERED = "forged: no answer or 5xx, not kept"
@@ -79,7 +79,7 @@ def account(deliveries: list[Delivery], found: Found) -> Account:
     parked = check_dead_letters(result, found)
     arrived = check_messages(result, events, found)
     # A batch may fail after some of it was parked, and then it comes again as a whole.
-    result.counts["events parked that came all the same"] = len(parked & arrived)
+    result.counts["events parked that came anyway"] = len(parked & arrived)
     bad_rows = {id_ for id_ in events if id_ in found.rows and not is_as_sent(events[id_], found.rows[id_])}
     state = State(found, answered, arrived | parked, bad_rows)
     place_deliveries(result, deliveries, state)
@@ -117,8 +117,8 @@ def place_deliveries(result: Account, deliveries: list[Delivery], state: State) 
         if place in BAD:
             id_ = delivery.sending.event.id
             # A row that was never in the stream was lost by the local AWS, not by the relay.
-            told = "told" if id_ in state.found.stream else "did not tell"
-            example = f"{id_} (answered {delivery.answer}; the stream {told} of it)"
+            seen = "has it" if id_ in state.found.stream else "does not"
+            example = f"{id_} (answered {delivery.answer}; the stream {seen})"
             result.faults[place.removeprefix("FAULT: ")].append(example)
 
 
@@ -169,13 +169,13 @@ def check_rows(result: Account, deliveries: list[Delivery], events: dict[str, Ev
     for id_, row in found.rows.items():
         if id_ in events:
             continue
-        what = "a row is a forgery's" if row["hash"] in forged else "a row is no event's that was sent"
+        what = "a row is a forgery's" if row["hash"] in forged else "a row is not of an event that was sent"
         result.faults[what].append(id_)
     for id_, count in Counter(found.stream).items():
         if count > 1:
             result.faults["a row was kept twice"].append(id_)
     for id_ in found.rows.keys() ^ set(found.stream):
-        result.faults["the table and its stream do not tell the same"].append(id_)
+        result.faults["the table and its stream differ"].append(id_)
 
 
 def is_as_sent(event: Event, row: dict) -> bool:
@@ -194,7 +194,7 @@ def check_refused(result: Account, deliveries: list[Delivery], found: Found) -> 
     result.counts["rows in quarantine"] = len(found.refused)
     for row in found.refused:
         if row["hash"] not in forged:
-            result.faults["a row in quarantine is no forgery's"].append(f"{row['pk']}/{row['sk']}")
+            result.faults["a row in quarantine is not a forgery's"].append(f"{row['pk']}/{row['sk']}")
 
 
 # --- The queues ----------------------------------------------------------------
@@ -212,19 +212,19 @@ def check_messages(result: Account, events: dict[str, Event], found: Found) -> s
         came[id_].append(message)
     for id_, messages in came.items():
         if id_ not in found.rows:
-            result.faults["a message is no row's"].append(id_)
+            result.faults["a message is not of a row"].append(id_)
         if len({message.group for message in messages}) > 1:
             result.faults["an event is in two groups"].append(id_)
         if doubled(messages):
             result.faults["an event came twice"].append(id_)
         result.counts["messages that came again later"] += len(messages) - 1
         event = events.get(id_)
-        told = messages[0].event
-        if event and event.type and told["type"] != event.type:
-            result.faults["an event has another type"].append(f"{id_}: {told['type']}, not {event.type}")
-    for id_, told in found.read.items():
-        if id_ in came and came[id_][0].event != told:
-            result.faults["the reader tells an event otherwise than the queue"].append(id_)
+        reported = messages[0].event
+        if event and event.type and reported["type"] != event.type:
+            result.faults["an event has another type"].append(f"{id_}: {reported['type']}, not {event.type}")
+    for id_, reported in found.read.items():
+        if id_ in came and came[id_][0].event != reported:
+            result.faults["the reader has another event than the queue"].append(id_)
     check_order(result, groups, found)
     return set(came)
 
@@ -250,13 +250,13 @@ def check_order(result: Account, groups: dict[str, list[str]], found: Found) -> 
 def check_dead_letters(result: Account, found: Found) -> set[str]:
     """Counts parked events as handed over, for the dead letter names them; any other dead letter is a fault."""
     parked = set()
-    for queue, letters in found.dead_letters.items():
-        for letter in letters:
-            told = json.loads(letter)
-            if queue == "RelayDeadLetterQueueUrl" and told.get("id") in found.rows and "queue" in told:
-                parked.add(told["id"])
+    for queue, dead_letters in found.dead_letters.items():
+        for dead_letter in dead_letters:
+            reported = json.loads(dead_letter)
+            if queue == "RelayDeadLetterQueueUrl" and reported.get("id") in found.rows and "queue" in reported:
+                parked.add(reported["id"])
             else:
-                result.faults[f"a dead letter in {queue}"].append(letter[:200])
+                result.faults[f"a dead letter in {queue}"].append(dead_letter[:200])
     result.counts["events parked in the relay's dead letter queue"] = len(parked)
     return parked
 
@@ -273,16 +273,16 @@ def check_views(result: Account, events: dict[str, Event], found: Found) -> None
         if id_ in found.rows and event.in_view:
             orders[event.subject].append(event)
     result.counts["order views"] = len(found.views)
-    worked_out = sum(any(event.tells for event in told) for told in orders.values())
+    worked_out = sum(any(event.states for event in reported) for reported in orders.values())
     result.counts["order views worked out here"] = worked_out
     for pk in found.views.keys() - orders.keys():
-        result.faults["a view is no order's"].append(pk)
-    for pk, told in orders.items():
+        result.faults["a view is not of an order"].append(pk)
+    for pk, reported in orders.items():
         view = found.views.get(pk)
         if view is None:
             result.faults["an order has no view"].append(pk)
             continue
-        wanted = expected_view(told)
+        wanted = expected_view(reported)
         if not wanted:
             # A single event of a sample's, of which only the view's existence is known here.
             continue
@@ -296,7 +296,7 @@ def expected_view(events: list[Event]) -> dict[str, str]:
     wanted: dict[str, str] = {}
     refunds = []
     for event in sorted(events, key=lambda event: event.place):
-        for axis, value in event.tells:
+        for axis, value in event.states:
             if axis == "refund":
                 refunds.append(float(value))
             else:
