@@ -162,7 +162,7 @@ build: tools ## what `sam deploy` deploys, in .aws-sam/
 
 # Without the tool, the simulator and the benchmark, whose features of shared crates the functions would be built with too.
 package: tools ## the same binaries for `cargo lambda deploy`, in target/lambda/
-	cargo lambda build --release --locked --bins --workspace --exclude hookmill --exclude simulator --exclude bench
+	cargo lambda build --release --locked --bins --workspace --exclude hookmill --exclude stack --exclude simulator --exclude bench
 
 cli: ## the operator's tool, in target/release/hookmill
 	cargo build --release --locked -p hookmill

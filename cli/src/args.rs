@@ -3,9 +3,10 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::error::ErrorKind;
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::commands;
+use crate::context::Global;
 use crate::terminal::error::{EXIT_CODES, Error};
 
 /// Look up, send and follow the webhooks of a hookmill stack, with your own AWS credentials.
@@ -18,33 +19,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: commands::Command,
-}
-
-/// The options that every command has.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Stack and output")]
-pub struct Global {
-    /// The CloudFormation stack's name
-    #[arg(long, global = true, value_name = "NAME", default_value = "hookmill")]
-    pub stack: String,
-    /// The AWS region, if not that of your AWS settings
-    #[arg(long, global = true, value_name = "REGION")]
-    pub region: Option<String>,
-    /// The profile in your AWS settings
-    #[arg(long, global = true, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// Another endpoint for every AWS service
-    #[arg(long, global = true, value_name = "URL")]
-    pub endpoint_url: Option<String>,
-    /// The local stack on this machine, on port 4566 or another one
-    #[arg(
-        long, global = true, value_name = "PORT", num_args = 0..=1, require_equals = true,
-        default_missing_value = "4566", conflicts_with_all = ["profile", "endpoint_url"],
-    )]
-    pub local: Option<u16>,
-    /// One JSON document a line instead of text
-    #[arg(long, global = true)]
-    pub json: bool,
 }
 
 impl Cli {
@@ -134,20 +108,6 @@ pub fn mistake(error: &clap::Error) -> Error {
 /// Reads a count of one or more.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number from 1 on is needed".to_owned())
-}
-
-impl Global {
-    /// The local stack on a port.
-    pub fn of_local(port: u16) -> Self {
-        Global {
-            stack: "hookmill".to_owned(),
-            region: None,
-            profile: None,
-            endpoint_url: None,
-            local: Some(port),
-            json: false,
-        }
-    }
 }
 
 fn exit_codes() -> String {
@@ -251,7 +211,7 @@ mod tests {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             assert!(asks_for_json(&words));
             let error = mistake(&Cli::from_words(words).unwrap_err());
-            assert_eq!((error.exit, error.message.as_str()), (crate::Exit::Usage, message));
+            assert_eq!((error.kind, error.message.as_str()), (crate::ErrorKind::Usage, message));
             assert!(error.next.is_some_and(|next| next.contains("help")), "{line}");
         }
         assert!(!asks_for_json(&["hookmill", "send", "--", "--json"]));

@@ -1,18 +1,19 @@
 //! hookmill's tool for operators: what a terminal asks of a deployed stack.
 //!
-//! Four rooms: [`commands`], one file a group; [`work`], what the tool sends and long work that can be resumed;
-//! [`stack`], what a deployed stack can be asked; [`terminal`], what is read and printed, and how a command ends.
-//! Commands import work and the stack, everything may print: nothing below imports a command.
+//! Three rooms: [`commands`], one file a group; [`work`], what the tool sends and long work that can be resumed;
+//! [`terminal`], what is read and printed, and how a command ends.
+//! Commands import work and the crate [`stack`], what a deployed stack can be asked: nothing below imports a command.
 
 pub mod args;
+pub mod context;
 pub mod commands;
 pub mod work;
-pub mod stack;
 pub mod terminal;
 
 pub use args::Cli;
-pub use stack::context::Context;
-pub use terminal::error::{Error, Exit};
+pub use context::Context;
+pub use stack;
+pub use terminal::error::{Error, ErrorKind, Exit};
 pub use terminal::output::Output;
 
 /// Carries out one command line.

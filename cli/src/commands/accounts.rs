@@ -6,9 +6,10 @@ use platforms::{PLATFORMS, Platform};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::stack::context::Context;
+use crate::context::Context;
+use crate::stack::known::check_known;
 use crate::stack::secret::{self, Place};
-use crate::stack::sources::{SourceName, check_known};
+use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{Paint, table};

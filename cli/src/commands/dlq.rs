@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::args::at_least_one;
-use crate::stack::context::Context;
+use crate::commands::selection::dead_letters;
+use crate::context::Context;
 use crate::stack::dead_letters::{DeadLetters, Letter, Says};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
@@ -27,7 +28,7 @@ pub enum Dlq {
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {
     /// Only this dead letter queue; may be repeated
-    #[arg(long = "queue", value_name = "QUEUE", value_enum)]
+    #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters())]
     pub queues: Vec<DeadLetters>,
     /// At most so many of each
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
@@ -40,7 +41,7 @@ pub struct ShowArgs {
     /// The letter's id, or its event's, as the list has them
     pub id: String,
     /// Look in this dead letter queue only
-    #[arg(long = "queue", value_name = "QUEUE", value_enum)]
+    #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters())]
     pub queues: Vec<DeadLetters>,
 }
 

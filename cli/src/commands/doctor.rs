@@ -9,7 +9,7 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
@@ -151,7 +151,7 @@ impl Finding {
 
     /// It cannot be told.
     pub fn unknown(error: Error) -> Self {
-        Finding { next: error.next, exit: error.exit, ..Finding::new(State::Unknown, error.message) }
+        Finding { next: error.next, exit: error.kind.into(), ..Finding::new(State::Unknown, error.message) }
     }
 
     /// Says what it is about.

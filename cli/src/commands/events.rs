@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
 use edge::aws::config::takes;
-use serde::Serialize;
 use webhook::event::{Event, EventType};
 
-use crate::stack::context::Context;
-use crate::stack::history::KeptEvent;
+use crate::context::Context;
+use crate::stack::history::{EventLine, KeptEvent};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 
@@ -110,54 +109,17 @@ impl EventFilter {
     }
 }
 
-/// An event on one line.
-#[derive(Debug, Clone, Serialize)]
-pub struct EventLine {
-    /// The event's id.
-    pub id: String,
-    /// When it was received.
-    pub received: String,
-    /// Our word.
-    #[serde(rename = "type")]
-    pub event_type: &'static str,
-    /// The provider's word.
-    pub providerevent: String,
-    /// When it happened, where that is told.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-    /// Where it stands among its order's events.
-    pub sequence: String,
-    /// What stands on it.
-    pub marks: Vec<&'static str>,
-}
+/// The columns of a table of events.
+pub const COLUMNS: [&str; 4] = ["received", "type", "marks", "event"];
 
-impl EventLine {
-    /// The line of an event.
-    pub fn of(kept: &KeptEvent) -> Self {
-        let event = &kept.event;
-        EventLine {
-            id: event.id.clone(),
-            received: crate::terminal::time::instant(kept.received().as_millisecond()),
-            event_type: event.event_type.name(),
-            providerevent: event.providerevent.clone(),
-            time: event.time.map(|time| time.to_string()),
-            sequence: event.sequence.clone(),
-            marks: kept.marks(),
-        }
-    }
-
-    /// The columns of a table of lines.
-    pub const COLUMNS: [&'static str; 4] = ["received", "type", "marks", "event"];
-
-    /// The line's cells.
-    pub fn cells(&self, paint: Paint) -> Vec<String> {
-        vec![paint.time(&self.received), self.event_type.to_owned(), marks(&self.marks, paint), self.id.clone()]
-    }
+/// Returns the cells of an event.
+pub fn cells(line: &EventLine, paint: Paint) -> Vec<String> {
+    vec![paint.time(&line.received), line.event_type.to_owned(), marks(&line.marks, paint), line.id.clone()]
 }
 
 /// Lines as a table.
 pub fn lines(lines: &[EventLine], paint: Paint) -> String {
-    table(&EventLine::COLUMNS, &lines.iter().map(|line| line.cells(paint)).collect::<Vec<_>>(), paint)
+    table(&COLUMNS, &lines.iter().map(|line| cells(line, paint)).collect::<Vec<_>>(), paint)
 }
 
 /// Marks as text, a dash for none.

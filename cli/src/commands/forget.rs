@@ -10,11 +10,11 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::orders::rebuild::orders_in;
+use crate::commands::ids;
+use crate::commands::selection::SourceArgs;
+use crate::context::Context;
 use crate::stack::aws::store_failed;
-use crate::stack::context::Context;
-use crate::stack::ids;
 use crate::stack::quarantine;
-use crate::stack::sources::SourceArgs;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{Instant, RangeArgs, Span, instant};

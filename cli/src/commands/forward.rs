@@ -15,14 +15,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 use webhook::claim::EventKey;
 
-use crate::args::Global;
+use crate::commands::events::EventFilter;
 use crate::commands::events::list::entry_of;
-use crate::commands::events::{EventFilter, EventLine};
-use crate::stack::context::Context;
-use crate::stack::history::{KeptEvent, fetch};
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::{Context, Global};
+use crate::stack::history::{EventLine, KeptEvent, fetch};
 use crate::stack::index::{Entry, Order, Walk};
-use crate::stack::sources::{SourceArgs, SourceName, chosen};
-use crate::terminal::error::{Error, Exit};
+use crate::stack::sources::SourceName;
+use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::interrupt::until_told;
 use crate::terminal::output::{Output, Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span};
@@ -269,7 +269,7 @@ impl Run<'_> {
                 Ok(0) if self.args.once => return Ok(()),
                 Ok(_) => wait = WAIT_FIRST,
                 // This machine may be offline for as long as it likes: what comes meanwhile is kept over there.
-                Err(error) if error.exit == Exit::Service && !self.args.once => {
+                Err(error) if error.kind == ErrorKind::Service && !self.args.once => {
                     if wait == WAIT_FIRST {
                         self.context.output.note(&format!("{error}; looking again until it can be done"));
                     }

@@ -2,9 +2,11 @@
 
 use clap::Subcommand;
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 
+pub mod ids;
+pub mod selection;
 pub mod accounts;
 pub mod completions;
 pub mod dlq;

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 
 pub mod list;

@@ -4,10 +4,12 @@ use clap::{Args, Subcommand};
 use edge::receive::refused::Refused;
 use webhook::signature::Refusal;
 
-use crate::stack::context::Context;
-use crate::stack::quarantine::{of_partition, refused};
-use crate::stack::sources::{SourceArgs, check_known, chosen};
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::Context;
+use crate::stack::known::check_known;
+use crate::stack::quarantine::{Found, RefusedLine, of_partition, refused};
 use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Paint;
 use crate::terminal::time::RangeArgs;
 
 pub mod admit;
@@ -63,9 +65,10 @@ pub async fn find(context: &Context, query: &Query) -> Result<Vec<Refused>, Erro
         None => chosen(context, &query.sources).await?,
     };
     let everywhere = query.sources.source.is_none().then_some(query.sources.provider);
-    let mut found = refused(context, &sources, everywhere, range).await?;
+    let mut found = noting(context, refused(context, &sources, everywhere, range).await?);
     if let Some(wanted) = &query.sources.source {
-        let strangers = of_partition(context, wanted.provider, edge::receive::quarantine::UNKNOWN).await?;
+        let strangers =
+            noting(context, of_partition(context, wanted.provider, edge::receive::quarantine::UNKNOWN).await?);
         let ours = |one: &Refused| {
             one.source.as_ref() == Some(&wanted.source) && (range.from_ms..range.to_ms).contains(&one.received_ms)
         };
@@ -78,4 +81,26 @@ pub async fn find(context: &Context, query: &Query) -> Result<Vec<Refused>, Erro
     let wanted = |one: &Refused| query.reasons.iter().any(|reason| reason.word() == one.reason);
     found.retain(|one| query.reasons.is_empty() || wanted(one));
     Ok(found)
+}
+
+/// The columns of a table of refused deliveries.
+pub const COLUMNS: [&str; 5] = ["received", "source", "slot", "reason", "body"];
+
+/// Returns the cells of a refused delivery.
+pub fn cells(line: &RefusedLine, paint: Paint) -> Vec<String> {
+    vec![
+        paint.time(&line.received),
+        format!("{}/{}", line.provider, line.named.as_ref().unwrap_or(&line.source)),
+        line.slot.clone(),
+        paint.odd(&line.reason),
+        if line.body { "kept".to_owned() } else { "too large".to_owned() },
+    ]
+}
+
+/// Returns what could be read, and notes what could not.
+pub fn noting<T>(context: &Context, found: Found<T>) -> Vec<T> {
+    for (count, place) in found.unreadable {
+        context.output.note(&format!("{count} of {place} cannot be read by this version."));
+    }
+    found.read
 }

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use crate::stack::apis::{Api, registered};
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::RangeArgs;
+use crate::work::apis::{Api, registered};
 
 pub mod comparison;
 pub mod ours;

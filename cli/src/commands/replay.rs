@@ -9,12 +9,13 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 
 use super::events::EventFilter;
-use crate::stack::context::Context;
-use crate::stack::destination::{Destination, Onto};
+use crate::commands::ids;
+use crate::commands::selection::SendTo;
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::Context;
+use crate::stack::destination::Destination;
 use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::ids;
 use crate::stack::index::{Order, Walk};
-use crate::stack::sources::{SourceArgs, chosen};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::output::{Paint, table};
@@ -39,7 +40,7 @@ pub struct ReplayArgs {
     pub id: Option<String>,
     /// Where to, and how fast.
     #[command(flatten)]
-    pub onto: Onto,
+    pub onto: SendTo,
     /// Send; without it, only count what would be sent
     #[arg(long)]
     pub yes: bool,

@@ -12,12 +12,12 @@ use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
 use super::events::EventFilter;
-use crate::stack::context::Context;
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::Context;
 use crate::stack::deployed_reader::{self, Answer};
 use crate::stack::difference::{FieldChange, changes, kind, shown};
 use crate::stack::history::{KeptEvent, fetch};
 use crate::stack::index::{Order, Walk};
-use crate::stack::sources::{SourceArgs, chosen};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, counted_with, table};
 use crate::terminal::time::RangeArgs;

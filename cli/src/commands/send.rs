@@ -13,9 +13,10 @@ use webhook::secret::Secret;
 use webhook::signature::admit;
 use webhook::source::{Merchants, Source, Sources};
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::kept::{Fates, look, look_again};
-use crate::stack::sources::{ProviderName, SourceName, of_provider, unknown};
+use crate::stack::known::unknown;
+use crate::stack::sources::{ProviderName, SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{Paint, table};

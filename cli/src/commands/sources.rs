@@ -7,7 +7,7 @@ use webhook::scheme::SchemeName;
 use webhook::secret::Secret;
 use webhook::source::{Source, Sources as Known};
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::secret::{self, Place};
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};

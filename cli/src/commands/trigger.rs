@@ -7,7 +7,7 @@ use webhook::providers::Provider;
 use webhook::row::Row;
 
 use super::send::{SendArgs, deliver};
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::sources::{ProviderName, SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Output, Paint, table};

@@ -1,7 +1,8 @@
-//! How a command ends: an exit code, one sentence, and what to type next.
+//! How a command ends: errors, and the exit codes that they give.
 
-use std::fmt;
 use std::process::ExitCode;
+
+pub use stack::{Error, ErrorKind};
 
 /// What the process tells its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,86 +49,25 @@ impl Exit {
     }
 }
 
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Problems => Exit::Problems,
+            ErrorKind::Usage => Exit::Usage,
+            ErrorKind::Deployment => Exit::Deployment,
+            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::Service => Exit::Service,
+            ErrorKind::Interrupted => Exit::Interrupted,
+            ErrorKind::Closed => Exit::Ok,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit.code())
     }
 }
-
-/// Why a command ended early.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
-    /// The exit code.
-    pub exit: Exit,
-    /// What happened, in one sentence without a full stop; empty where nobody is left to read it.
-    pub message: String,
-    /// What to do about it.
-    pub next: Option<String>,
-}
-
-impl Error {
-    /// An error of a kind.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Error { exit, message: message.into(), next: None }
-    }
-
-    /// Something was refused or is not as it should be.
-    pub fn problems(message: impl Into<String>) -> Self {
-        Error::new(Exit::Problems, message)
-    }
-
-    /// The command line or a file cannot be used.
-    pub fn usage(message: impl Into<String>) -> Self {
-        Error::new(Exit::Usage, message)
-    }
-
-    /// No stack, credentials or permission.
-    pub fn deployment(message: impl Into<String>) -> Self {
-        Error::new(Exit::Deployment, message)
-    }
-
-    /// Nothing of that name.
-    pub fn not_found(message: impl Into<String>) -> Self {
-        Error::new(Exit::NotFound, message)
-    }
-
-    /// A service fails; trying again may help.
-    pub fn service(message: impl Into<String>) -> Self {
-        Error::new(Exit::Service, message)
-    }
-
-    /// Ctrl-C.
-    pub fn interrupted() -> Self {
-        Error::new(Exit::Interrupted, "interrupted")
-    }
-
-    /// Whoever read our output has gone (`hookmill … | head`): no mistake, but nothing more to do.
-    pub fn closed() -> Self {
-        Error::new(Exit::Ok, "")
-    }
-
-    /// Adds what to do about it.
-    #[must_use]
-    pub fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
-        self
-    }
-
-    /// Adds one more thing to do about it, behind what is there.
-    #[must_use]
-    pub fn and_next(self, more: &str) -> Self {
-        let next = self.next.as_ref().map_or(more.to_owned(), |next| format!("{next} {more}"));
-        self.next(next)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {

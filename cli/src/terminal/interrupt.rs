@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::pin::pin;
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 
 /// Carries work out that looks at the flag between its steps.

@@ -9,6 +9,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::terminal::error::Error;
+pub use stack::time::{LATEST_MS, Range, instant};
 
 /// A range of receive times.
 #[derive(Debug, Clone, Default, Args)]
@@ -24,15 +25,6 @@ pub struct RangeArgs {
     pub since: Option<Span>,
 }
 
-/// A range of receive times, in milliseconds since 1970: from the first, up to but without the second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    /// The first millisecond.
-    pub from_ms: i64,
-    /// The first one that is no longer meant.
-    pub to_ms: i64,
-}
-
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instant(pub i64);
@@ -40,9 +32,6 @@ pub struct Instant(pub i64);
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
-
-/// No row can have a later time: 9999-12-30.
-pub const LATEST_MS: i64 = 253_402_128_000_000;
 
 impl RangeArgs {
     /// The range that is meant; without any bound it is everything.
@@ -115,11 +104,6 @@ pub fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
-/// A time as text, as rows have it.
-pub fn instant(ms: i64) -> String {
-    edge::keep::item::instant(ms)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,7 +145,7 @@ mod tests {
     fn an_empty_range_is_a_mistake() {
         let range = |from, to| RangeArgs { from: Some(Instant(from)), to: Some(Instant(to)), since: None }.range(0);
         assert_eq!(range(1, 2).unwrap(), Range { from_ms: 1, to_ms: 2 });
-        assert_eq!(range(2, 2).unwrap_err().exit, crate::Exit::Usage);
+        assert_eq!(range(2, 2).unwrap_err().kind, crate::ErrorKind::Usage);
         let since = RangeArgs { since: Some("1s".parse().unwrap()), ..RangeArgs::default() };
         assert_eq!(since.range(5_000).unwrap().from_ms, 4_000);
     }

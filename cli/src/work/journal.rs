@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::terminal::error::Error;
 use crate::terminal::time::instant;
 use crate::work::run_file::{RunFile, whole_lines};

@@ -4,3 +4,4 @@ pub mod sending;
 pub mod samples;
 pub mod run_file;
 pub mod journal;
+pub mod apis;

@@ -1,9 +1,9 @@
 //! What goes wrong around a command: each a message, a next step and an exit code.
 
 use crate::harness::{START_MS, events_folder, world, world_at, world_with_secrets};
-use hookmill::args::Global;
+use hookmill::context::Global;
 use hookmill::work::sending::{Reading, case, cases};
-use hookmill::{Cli, Context, Exit, Output};
+use hookmill::{Cli, Context, ErrorKind, Exit, Output};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use webhook::providers::SCALEV;
@@ -71,8 +71,8 @@ async fn a_local_stack_that_is_not_there_is_reported_at_once() {
     let error = Context::connect(&Global::of_local(free.port()), Output::silent()).await.unwrap_err();
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(
-        (error.exit, error.message),
-        (Exit::Service, format!("no connection: nothing listens on 127.0.0.1:{}", free.port()))
+        (error.kind, error.message),
+        (ErrorKind::Service, format!("no connection: nothing listens on 127.0.0.1:{}", free.port()))
     );
     assert!(error.next.unwrap().contains("make run"));
 }
@@ -81,7 +81,7 @@ async fn a_local_stack_that_is_not_there_is_reported_at_once() {
 async fn a_profile_that_is_not_there_is_named() {
     let global = Global { profile: Some("nobodys".to_owned()), local: None, ..Global::of_local(1) };
     let error = Context::connect(&global, Output::silent()).await.unwrap_err();
-    assert_eq!(error.exit, Exit::Deployment);
+    assert_eq!(error.kind, ErrorKind::Deployment);
     assert_eq!(error.message, "there are no credentials of nobodys: your AWS settings have no such profile");
     assert!(error.next.unwrap().contains("aws configure --profile nobodys"));
 }
@@ -150,14 +150,14 @@ fn files_that_are_no_deliveries_are_told() {
         let file = folder.join(name);
         std::fs::write(&file, text).unwrap();
         let error = case(&file, &Reading::default()).unwrap_err();
-        assert_eq!(error.exit, Exit::Usage, "{name}");
+        assert_eq!(error.kind, ErrorKind::Usage, "{name}");
         assert!(error.next.is_some(), "{name}: {error}");
     }
     let named = Reading { provider: Some("scalev".parse().unwrap()), ..Reading::default() };
     assert_eq!(case(&folder.join("homeless.json"), &named).unwrap().source.to_string(), "scalev/main");
     let raw = Reading { raw: true, source: Some("scalev/main".parse().unwrap()), ..Reading::default() };
     assert_eq!(case(&folder.join("scalev/text.json"), &raw).unwrap().delivery.body, b"hello");
-    assert_eq!(cases(&[folder.join("nowhere")], &named).unwrap_err().exit, Exit::Usage);
+    assert_eq!(cases(&[folder.join("nowhere")], &named).unwrap_err().kind, ErrorKind::Usage);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -145,7 +145,7 @@ impl World {
     pub(crate) fn without_pauses(&mut self) -> Arc<Mutex<Vec<Duration>>> {
         let sleep = NoSleep::default();
         let time = SharedTimeSource::new(SystemTimeSource::new());
-        self.context.clock = Clock::new(time, SharedAsyncSleep::new(sleep.clone()));
+        self.context.stack.clock = Clock::new(time, SharedAsyncSleep::new(sleep.clone()));
         sleep.0
     }
 

@@ -12,8 +12,9 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
+use crate::commands::selection::dead_letters;
+use crate::context::Context;
 use crate::stack::aws::of_failure;
-use crate::stack::context::Context;
 use crate::stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
 use crate::stack::destination::Destination;
 use crate::stack::history::fetch;
@@ -28,7 +29,7 @@ const SENDING_MS_MAX: i64 = 40_000;
 #[derive(Debug, Clone, Args)]
 pub struct RedriveArgs {
     /// The dead letter queue
-    #[arg(long = "queue", value_name = "QUEUE", value_enum, required = true)]
+    #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters(), required = true)]
     pub queue: DeadLetters,
     /// Only this letter, by its id or its event's; may be repeated
     #[arg(long = "letter", value_name = "ID")]

@@ -9,8 +9,8 @@ use tokio::sync::OnceCell;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::Sources;
 
+use crate::context::Context;
 use crate::stack::aws::failed_for;
-use crate::stack::context::Context;
 use crate::stack::deployment::Deployment;
 use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::Error;

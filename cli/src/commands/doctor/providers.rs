@@ -4,8 +4,8 @@ use platforms::check::{Severity, check};
 use webhook::providers::PROVIDERS;
 
 use super::{Finding, Patient, listed};
-use crate::stack::apis::{Api, address_of, api_failed, of_platform};
 use crate::terminal::error::Error;
+use crate::work::apis::{Api, address_of, api_failed, of_platform};
 
 pub(super) async fn providers(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();

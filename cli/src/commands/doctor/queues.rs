@@ -6,8 +6,8 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::patient::Figure;
 use super::{Finding, Patient, State, span};
+use crate::context::Context;
 use crate::stack::aws::failed_for;
-use crate::stack::context::Context;
 use crate::stack::deployment::Queue;
 use crate::terminal::error::Error;
 

@@ -6,7 +6,8 @@ use edge::receive::quarantine::{LIFE_MS, UNKNOWN};
 use webhook::signature::Refusal;
 
 use super::{Finding, Patient};
-use crate::stack::context::Context;
+use crate::commands::quarantine::noting;
+use crate::context::Context;
 use crate::stack::index::{Order, Walk};
 use crate::stack::quarantine::{RefusedLine, refused};
 use crate::stack::sources::SourceName;
@@ -22,7 +23,7 @@ pub(super) async fn quarantine(patient: &Patient<'_>) -> Result<Vec<Finding>, Er
     // Rows are there a little longer than they live.
     let from_ms = context.clock.now_ms().saturating_sub(LIFE_MS);
     let range = Range { from_ms, to_ms: LATEST_MS };
-    let refused = refused(context, &sources, Some(None), range).await?;
+    let refused = noting(context, refused(context, &sources, Some(None), range).await?);
     let lines: Vec<RefusedLine> = refused.iter().map(RefusedLine::of).collect();
     let mut findings = Vec::new();
     for source in &sources {

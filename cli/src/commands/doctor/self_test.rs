@@ -9,12 +9,12 @@ use webhook::source::Source;
 
 use super::queues::depth;
 use super::{Finding, Patient};
-use crate::stack::apis::platform;
 use crate::stack::aws::store_failed;
 use crate::stack::deployment::Queue;
 use crate::stack::history::fetch;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
+use crate::work::apis::platform;
 use crate::work::sending::Sender;
 use webhook::signing::{bare, path, sign};
 

@@ -5,12 +5,14 @@ use webhook::claim::EventKey;
 
 use super::{EventFilter, EventLine, lines};
 use crate::args::at_least_one;
-use crate::stack::context::Context;
+use crate::commands::ids;
+use crate::commands::quarantine;
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::Context;
 use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::ids;
 use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::quarantine::{RefusedLine, refused};
-use crate::stack::sources::{SourceArgs, SourceName, chosen};
+use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::{Range, RangeArgs, instant};
@@ -124,13 +126,16 @@ pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error
 }
 
 async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {
-    let told = refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?;
+    let told = quarantine::noting(
+        context,
+        refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?,
+    );
     let mut told: Vec<RefusedLine> = told.iter().map(RefusedLine::of).collect();
     told.sort_by(|a, b| if args.oldest_first { a.received.cmp(&b.received) } else { b.received.cmp(&a.received) });
     let all = told.len();
     told.truncate(args.limit);
     let text = |lines: &[RefusedLine], paint: Paint| {
-        table(&RefusedLine::COLUMNS, &lines.iter().map(|line| line.cells(paint)).collect::<Vec<_>>(), paint)
+        table(&quarantine::COLUMNS, &lines.iter().map(|line| quarantine::cells(line, paint)).collect::<Vec<_>>(), paint)
     };
     context.output.tell_all(&told, text)?;
     if all == 0 {

@@ -9,13 +9,13 @@ use webhook::providers::Provider;
 use webhook::secret::Secret;
 
 use super::{EventLine, marks};
-use crate::stack::context::Context;
+use crate::commands::ids;
+use crate::context::Context;
 use crate::stack::history::{KeptEvent, of_order};
-use crate::stack::ids;
 use crate::stack::provenance::{Origin, origins};
 use crate::stack::sources::of_provider;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::Paint;
+use crate::terminal::output::{Paint, table};
 
 /// Arguments of `events show`.
 #[derive(Debug, Clone, Args)]
@@ -195,7 +195,17 @@ fn text(shown: &Shown, paint: Paint) -> String {
     lines.push(serde_json::to_string_pretty(&shown.event).unwrap_or_default());
     if let Some(fields) = &shown.fields {
         lines.push(String::new());
-        lines.push(crate::stack::provenance::text(fields, paint));
+        lines.push(origins_text(fields, paint));
     }
     lines.join("\n")
+}
+
+/// Origins as a table.
+fn origins_text(origins: &[Origin], paint: Paint) -> String {
+    if origins.is_empty() {
+        return "The body cannot be taken apart: not JSON, or of too many values.".to_owned();
+    }
+    let from = |origin: &Origin| if origin.from.is_empty() { "–".to_owned() } else { origin.from.join(", ") };
+    let rows: Vec<_> = origins.iter().map(|origin| vec![origin.field.clone(), from(origin)]).collect();
+    table(&["field", "changes without"], &rows, paint)
 }

@@ -13,11 +13,12 @@ use webhook::claim::EventKey;
 use super::unkept::{self, Unkept};
 use super::{EventFilter, EventLine};
 use crate::args::at_least_one;
-use crate::stack::context::Context;
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::Context;
 use crate::stack::history::fetch;
 use crate::stack::index::{Entry, Order, Walk};
-use crate::stack::sources::{ProviderName, SourceArgs, SourceName, chosen};
-use crate::terminal::error::{Error, Exit};
+use crate::stack::sources::{ProviderName, SourceName};
+use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span, instant};
 
@@ -130,7 +131,7 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
         match look_and_tell(context, args, (&mut tail, &mut unkept), &sources, &mut told).await {
             Ok(true) => return Ok(Exit::Ok),
             Ok(false) => failures = 0,
-            Err(error) if error.exit == Exit::Service && failures < FAILURES_MAX => {
+            Err(error) if error.kind == ErrorKind::Service && failures < FAILURES_MAX => {
                 failures += 1;
                 context.output.note(&format!("{error}; looking again"));
                 context.clock.sleep(args.every.0.saturating_mul(failures)).await;

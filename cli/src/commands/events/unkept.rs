@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 use webhook::providers::Provider;
 
+use crate::commands::quarantine::noting;
+use crate::context::Context;
 use crate::stack::aws::failed_for;
-use crate::stack::context::Context;
 use crate::stack::quarantine::refused;
 use crate::stack::sources::{ProviderName, SourceName};
-use crate::terminal::error::{Error, Exit};
+use crate::terminal::error::{Error, ErrorKind};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{LATEST_MS, Range, instant};
 
@@ -63,13 +64,13 @@ impl Unkept {
     ) -> Result<Vec<UnkeptLine>, Error> {
         let range = Range { from_ms: self.from_ms, to_ms: LATEST_MS };
         let mut found: Vec<(String, UnkeptLine)> =
-            refused(context, sources, everywhere, range).await?.iter().map(refused_line).collect();
+            noting(context, refused(context, sources, everywhere, range).await?).iter().map(refused_line).collect();
         let now_ms = context.clock.now_ms();
         if self.logs_at_ms.is_some_and(|at| at <= now_ms) {
             self.logs_at_ms = Some(now_ms.saturating_add(LOGS_EVERY_MS));
             match self.repeats(context, sources).await {
                 Ok(repeats) => found.extend(repeats),
-                Err(error) if error.exit == Exit::Deployment => {
+                Err(error) if error.kind == ErrorKind::Deployment => {
                     self.logs_at_ms = None;
                     context.output.note(&format!("Repeats are not shown: {error}"));
                 }

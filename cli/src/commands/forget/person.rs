@@ -9,13 +9,15 @@ use serde_json::Value;
 use webhook::claim::EventKey;
 
 use super::{HowArgs, carry_out, orders_and_subjects};
-use crate::stack::context::Context;
+use crate::commands::quarantine::noting;
+use crate::context::Context;
 use crate::stack::difference::kind;
 use crate::stack::history::{KeptEvent, fetch};
 use crate::stack::index::{Order, Walk};
+use crate::stack::known::check_known;
 use crate::stack::provenance::flatten;
 use crate::stack::quarantine;
-use crate::stack::sources::{SourceName, check_known};
+use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, table};
 use crate::terminal::time::RangeArgs;
@@ -76,7 +78,7 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
     let person = person(&args)?;
     check_known(context, source).await?;
     let (searched, found) = search(context, source, &person).await?;
-    let slots = quarantine::slots(context, source, |body| person.is_in(body)).await?;
+    let slots = noting(context, quarantine::slots(context, source, |body| person.is_in(body)).await?);
     context.output.note(&format!(
         "{} of {source} {} searched: {} speak of this person, and {}",
         counted(searched, "event"),

@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use webhook::claim::EventKey;
 
 use super::target::Target;
-use crate::stack::context::Context;
+use crate::commands::selection::SourceArgs;
+use crate::context::Context;
 use crate::stack::index::Entry;
-use crate::stack::sources::SourceArgs;
 use crate::terminal::error::Error;
 use crate::terminal::time::{Instant, instant};
 
@@ -265,7 +265,7 @@ mod tests {
         }
         std::fs::write(&path, "{").unwrap();
         let torn = PositionFile::open(&path, "t", "http://a").unwrap().read(0).unwrap_err();
-        assert_eq!((torn.exit, torn.next.is_some()), (crate::Exit::Usage, true));
+        assert_eq!((torn.kind, torn.next.is_some()), (crate::ErrorKind::Usage, true));
         std::fs::remove_file(&path).unwrap();
     }
 }

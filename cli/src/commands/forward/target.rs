@@ -11,7 +11,7 @@ use webhook::source::Source;
 
 use super::ForwardArgs;
 use crate::commands::send::{given_source, known_source};
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::history::KeptEvent;
 use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::Error;

@@ -8,10 +8,11 @@ use edge::keep::item::{Item, text};
 use serde::Serialize;
 
 use crate::args::at_least_one;
+use crate::commands::ids;
+use crate::commands::selection::SourceArgs;
+use crate::context::Context;
 use crate::stack::aws::failed;
-use crate::stack::context::Context;
-use crate::stack::ids;
-use crate::stack::sources::{SourceArgs, check_known};
+use crate::stack::known::check_known;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 

@@ -14,11 +14,11 @@ use serde_json::Value;
 use webhook::personal::is_kept;
 use webhook::view::{Register, View};
 
+use crate::commands::ids;
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::Context;
 use crate::stack::aws::store_failed;
-use crate::stack::context::Context;
-use crate::stack::ids;
 use crate::stack::index::{Order, Walk};
-use crate::stack::sources::{SourceArgs, chosen};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::RangeArgs;

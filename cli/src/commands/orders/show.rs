@@ -8,12 +8,12 @@ use serde_json::Value;
 use webhook::claim::Part;
 use webhook::view::{Refunded, Summary, View};
 
-use crate::commands::events::{EventLine, marks};
+use crate::commands::events::marks;
+use crate::commands::ids;
+use crate::commands::selection::{SourceArgs, chosen};
+use crate::context::Context;
 use crate::stack::aws::store_failed;
-use crate::stack::context::Context;
-use crate::stack::history::{KeptEvent, of_order};
-use crate::stack::ids;
-use crate::stack::sources::{SourceArgs, chosen};
+use crate::stack::history::{EventLine, KeptEvent, of_order};
 use crate::stack::timeline::{Moment, timeline};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};

@@ -14,8 +14,8 @@ use webhook::claim::EventKey;
 use webhook::source::Sources;
 
 use super::{Query, find};
+use crate::context::Context;
 use crate::stack::aws::store_failed;
-use crate::stack::context::Context;
 use crate::stack::quarantine::{Present, Slot, of_slot};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;

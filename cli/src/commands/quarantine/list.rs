@@ -5,7 +5,7 @@ use edge::receive::refused::{Refused, RefusedBody};
 use serde::Serialize;
 
 use super::{Query, find};
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::quarantine::{Now, Present, RefusedLine};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};

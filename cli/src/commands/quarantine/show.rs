@@ -11,7 +11,7 @@ use webhook::json;
 use webhook::redact::redact;
 
 use super::list::CheckedLine;
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::quarantine::{Now, Present, Slot, of_slot};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;

@@ -16,13 +16,13 @@ use webhook::source::Source;
 use super::ours::{concerns_an_order, held, is_forgotten, of_webhooks, timeless};
 use super::theirs;
 use super::{OrderLine, Summary};
-use crate::stack::apis::{Api, api_failed};
+use crate::context::Context;
 use crate::stack::aws::store_failed;
-use crate::stack::context::Context;
 use crate::stack::history::{KeptEvent, of_order};
 use crate::stack::index::{Order as By, Walk};
 use crate::terminal::error::Error;
 use crate::terminal::time::Range;
+use crate::work::apis::{Api, api_failed};
 
 /// Orders whose events are read at once.
 const AT_ONCE: usize = 16;

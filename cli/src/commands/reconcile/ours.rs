@@ -10,7 +10,7 @@ use webhook::request::percent_decode;
 use webhook::scheme::SchemeName;
 use webhook::view::View;
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::history::{KeptEvent, fetch};
 use crate::stack::index::{Order, Walk};
 use crate::stack::sources::SourceName;

@@ -12,8 +12,8 @@ use webhook::request::percent_decode;
 use webhook::snapshot::SnapshotContext;
 use webhook::source::{Merchants, Source};
 
-use crate::stack::apis::Api;
 use crate::terminal::time::{LATEST_MS, Range};
+use crate::work::apis::Api;
 
 /// Refunds of this long are looked for where no range says it.
 const REPORT_DAYS: i64 = 365;

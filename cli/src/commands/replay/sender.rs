@@ -9,12 +9,12 @@ use edge::relay::queue::{ENTRIES_MAX, QueueMessage, Unsent, deduplication_of, se
 use serde::Serialize;
 use webhook::claim::EventKey;
 
+use crate::context::Context;
 use crate::stack::aws::of_failure;
-use crate::stack::context::Context;
 use crate::stack::destination::Destination;
 use crate::stack::difference::fingerprint;
 use crate::stack::history::{KeptEvent, fetch};
-use crate::terminal::error::{Error, Exit};
+use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::output::Paint;
 use crate::work::run_file::{Head, Line, Planned, Run, RunFile};
 
@@ -81,7 +81,7 @@ impl<'a> Sender<'a> {
         let count = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
         sent.map_err(|error| {
             let error = match error.message.is_empty() {
-                true => Error::new(Exit::Interrupted, "nobody reads what this prints any more"),
+                true => Error::new(ErrorKind::Interrupted, "nobody reads what this prints any more"),
                 false => error,
             };
             error.and_next(&self.how_to_go_on())
@@ -192,7 +192,7 @@ impl<'a> Sender<'a> {
         *refused += 1;
         let operation = format!("send to the {} queue", queue.name());
         let told = of_failure(&operation, &first.failure);
-        if told.exit == Exit::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(told) } else { Ok(()) }
+        if told.kind == ErrorKind::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(told) } else { Ok(()) }
     }
 
     fn summary(&self) -> String {

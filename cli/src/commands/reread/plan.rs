@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use webhook::event::Event;
 
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::difference::{fingerprint, fingerprint_of};
 use crate::terminal::error::Error;
 use crate::work::run_file::whole_lines;

@@ -12,9 +12,10 @@ use super::plan::{Correction, Plan};
 use crate::commands::orders::rebuild::{Telling, rebuild_all, totals};
 use crate::commands::replay::sender::{Sender, how_to_go_on};
 use crate::commands::replay::{check_queues, counts, run_id, text};
-use crate::stack::context::Context;
+use crate::commands::selection::SendTo;
+use crate::context::Context;
 use crate::stack::deployed_reader::{self, Answer};
-use crate::stack::destination::{Destination, Onto};
+use crate::stack::destination::Destination;
 use crate::stack::difference::{fingerprint, fingerprint_of};
 use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, Exit};
@@ -31,7 +32,7 @@ pub struct PublishArgs {
     pub plan: Option<PathBuf>,
     /// Where to, and how fast.
     #[command(flatten)]
-    pub onto: Onto,
+    pub onto: SendTo,
     /// Send and rebuild; without it, only count
     #[arg(long)]
     pub yes: bool,
@@ -99,7 +100,7 @@ fn of_corrections(run: Run) -> Result<Run, Error> {
 }
 
 /// What a plan comes to, if it can be carried out by this build.
-async fn planned(context: &Context, plan: &Plan, onto: &Onto) -> Result<Run, Error> {
+async fn planned(context: &Context, plan: &Plan, onto: &SendTo) -> Result<Run, Error> {
     plan.corrections.iter().try_for_each(check_versions)?;
     let deployment = context.deployment().await?;
     let queues = onto.urls(deployment)?;

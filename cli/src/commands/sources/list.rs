@@ -7,8 +7,9 @@ use webhook::scheme::SchemeName;
 use webhook::source::{Merchants, Sources};
 
 use super::{unknown, url, word};
-use crate::stack::context::Context;
-use crate::stack::sources::{SourceArgs, SourceName, of_provider};
+use crate::commands::selection::SourceArgs;
+use crate::context::Context;
+use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{edit, entries, unknown};
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::index::{Order, Walk};
 use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};

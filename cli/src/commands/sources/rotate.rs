@@ -16,7 +16,7 @@ use webhook::source::Source;
 
 use super::steps::change;
 use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::history::fingerprints;
 use crate::stack::index::{Order, Walk};
 use crate::stack::sources::{SourceName, of_provider};

@@ -7,11 +7,11 @@ use platforms::subscription::{Created, Subscription};
 use serde::Serialize;
 
 use super::{OneArgs, WebhookLine, api, text};
-use crate::stack::apis::{Api, address_of, api_failed};
-use crate::stack::context::Context;
+use crate::context::Context;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
+use crate::work::apis::{Api, address_of, api_failed};
 
 /// Arguments of `subscriptions create`.
 #[derive(Debug, Clone, Args)]

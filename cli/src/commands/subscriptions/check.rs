@@ -5,11 +5,11 @@ use platforms::check::{Severity, check};
 use serde::Serialize;
 
 use super::apis;
-use crate::stack::apis::{Api, address_of, api_failed};
-use crate::stack::context::Context;
-use crate::stack::sources::SourceArgs;
+use crate::commands::selection::SourceArgs;
+use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
+use crate::work::apis::{Api, address_of, api_failed};
 
 /// Arguments of `subscriptions check`.
 #[derive(Debug, Clone, Args)]
@@ -99,7 +99,7 @@ impl Checked {
     }
 
     fn fail(&mut self, source: String, error: Error) {
-        self.failed.get_or_insert(error.exit);
+        self.failed.get_or_insert(error.kind.into());
         self.findings.push(FindingLine {
             source,
             severity: Severity::Alarm.word(),

@@ -42,7 +42,8 @@ fn parse_arguments() -> Arguments {
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{word} needs a number"));
+        let mut number =
+            || words.next().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{word} needs a number"));
         match word.as_str() {
             "--from" => arguments.from = number(),
             "--seeds" => arguments.seeds = number(),

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use edge::aws::client::CallFailure;
 use edge::keep::error::StoreError;
 
-use crate::terminal::error::Error;
+use crate::error::Error;
 
 /// Codes by which AWS says that it does not know who asks.
 const UNKNOWN_CALLER: &[&str] = &[
@@ -161,14 +161,14 @@ fn credentials_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Exit;
+    use crate::ErrorKind;
 
     #[test]
     fn errors_are_words_and_no_debug_form() {
         let refused = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "nobody\nis let in");
         let error = CredentialsError::provider_error(refused);
         let told = no_credentials(&error);
-        assert_eq!(told.exit, Exit::Deployment);
+        assert_eq!(told.kind, ErrorKind::Deployment);
         let words =
             "there are no usable AWS credentials: an error occurred while loading credentials: nobody is let in";
         assert_eq!(told.message, words);
@@ -177,14 +177,14 @@ mod tests {
     #[test]
     fn codes_have_their_exits() {
         for (code, exit) in [
-            ("ExpiredToken", Exit::Deployment),
-            ("UnrecognizedClientException", Exit::Deployment),
-            ("AccessDeniedException", Exit::Deployment),
-            ("ThrottlingException", Exit::Service),
-            ("InternalServerError", Exit::Service),
+            ("ExpiredToken", ErrorKind::Deployment),
+            ("UnrecognizedClientException", ErrorKind::Deployment),
+            ("AccessDeniedException", ErrorKind::Deployment),
+            ("ThrottlingException", ErrorKind::Service),
+            ("InternalServerError", ErrorKind::Service),
         ] {
             let error = of_code("read", code, "no");
-            assert_eq!(error.exit, exit, "{code}");
+            assert_eq!(error.kind, exit, "{code}");
             assert!(error.next.is_some() && error.message.contains(code), "{error:?}");
         }
         let error = StoreError::Service {

@@ -6,8 +6,8 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use webhook::providers::Provider;
 
-use crate::stack::aws::failed;
-use crate::terminal::error::Error;
+use crate::aws::failed;
+use crate::error::Error;
 
 /// A stack and its outputs.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_template_has_every_output_that_is_asked_for() {
-        let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
+        let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
         let outputs = template.split("\nOutputs:\n").nth(1).unwrap();
         let names = outputs.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
         let deployment = Deployment::of("s", names.map(|name| (name.to_owned(), name.to_owned())).collect());
@@ -173,6 +173,6 @@ mod tests {
     fn a_stack_of_something_else_is_told() {
         let error = Deployment::of("shop", BTreeMap::new()).events_table().unwrap_err();
         assert_eq!(error.message, "the stack shop has no output EventsTable");
-        assert_eq!(error.exit, crate::Exit::Deployment);
+        assert_eq!(error.kind, crate::ErrorKind::Deployment);
     }
 }

@@ -1,30 +1,16 @@
 //! The queues that events are sent to again.
 
-use std::collections::BTreeMap;
-
-use clap::{Args, ValueEnum};
 use edge::aws::config::takes;
 use serde::{Deserialize, Serialize};
 
-use crate::stack::deployment::{Deployment, Queue};
-use crate::terminal::error::Error;
+use crate::deployment::{Deployment, Queue};
+use crate::error::Error;
 
 /// What the orders queue takes, as the template tells the relay.
 const TYPES_OF_ORDERS: [&str; 4] = ["order.*", "payment.*", "fulfillment.*", "return.*"];
 
-/// Where messages go, and how fast.
-#[derive(Debug, Clone, Args)]
-pub struct Onto {
-    /// Onto this queue; may be repeated
-    #[arg(long = "queue", value_name = "QUEUE", value_enum, default_values_t = [Destination::Work])]
-    pub queues: Vec<Destination>,
-    /// At most so many messages a second
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub rate: u32,
-}
-
 /// A queue that the relay serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Destination {
     /// WorkQueue, which your own consumers read
@@ -35,14 +21,10 @@ pub enum Destination {
     Extra,
 }
 
-impl Onto {
-    /// The chosen queues' URLs.
-    pub fn urls(&self, deployment: &Deployment) -> Result<BTreeMap<Destination, String>, Error> {
-        self.queues.iter().map(|queue| Ok((*queue, queue.url(deployment)?.to_owned()))).collect()
-    }
-}
-
 impl Destination {
+    /// Every one of them.
+    pub const ALL: [Destination; 3] = [Destination::Work, Destination::Orders, Destination::Extra];
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -92,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_orders_queue_takes_what_the_template_says() {
-        let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
+        let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
         let types = TYPES_OF_ORDERS.map(|name| format!("\"{name}\"")).join(",");
         assert!(template.contains(&format!(r#""url":"${{OrdersQueue}}","types":[{types}]"#)));
         assert!(Destination::Orders.takes("payment.paid") && !Destination::Orders.takes("product.updated"));

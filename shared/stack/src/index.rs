@@ -9,10 +9,10 @@ use edge::keep::item::{TIME_INDEX, TIME_SHARDS, key_of, text, time_bucket};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use webhook::claim::EventKey;
 
-use crate::stack::aws::failed;
-use crate::stack::sources::SourceName;
-use crate::terminal::error::Error;
-use crate::terminal::time::{Range, instant};
+use crate::aws::failed;
+use crate::error::Error;
+use crate::sources::SourceName;
+use crate::time::{Range, instant};
 
 /// Partitions that are read at once.
 const AT_ONCE: usize = 16;

@@ -1,17 +1,16 @@
 //! The providers' own APIs: whose account is called, and what a failed call means for the operator.
 
-use aws_sdk_secretsmanager::error::SdkError;
 use platforms::address::WebhookAddress;
 use platforms::{Account, Accounts, ApiError, Cause, Client, Clock, Limits, Platform, Settings};
 use webhook::providers::Provider;
 use webhook::scheme::SchemeName;
+use webhook::signing;
 use webhook::source::Source;
 
-use crate::stack::aws::failed;
-use crate::stack::context::Context;
+use crate::context::Context;
+use crate::stack::secret::{self, Place};
 use crate::stack::sources::{SourceName, of_provider};
-use crate::terminal::error::{Error, Exit};
-use webhook::signing;
+use crate::terminal::error::{Error, ErrorKind};
 
 /// One source's account with its provider.
 #[derive(Debug)]
@@ -62,18 +61,12 @@ pub fn platform(provider: &Provider) -> Result<&'static Platform, Error> {
 
 /// Whatever the accounts' secret holds for a provider; nothing where it has no value yet.
 async fn accounts(context: &Context, platform: &'static Platform) -> Result<Accounts, Error> {
-    let secret = context.deployment().await?.accounts_secret()?;
-    let fetched = context.secrets_manager().get_secret_value().secret_id(secret).send().await;
-    let text = match &fetched {
-        Ok(output) => output.secret_string().unwrap_or_default(),
-        // A secret that was made and not filled has no value to get.
-        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => "",
-        Err(error) => return Err(failed("read the secret of the accounts", error)),
-    };
+    let place = Place { id: context.deployment().await?.accounts_secret()?, called: "the secret of the accounts" };
+    let text = secret::read(context, place).await?.text;
     if text.trim().is_empty() {
         return Ok(Accounts::default());
     }
-    Accounts::parse(platform, text).map_err(|defect| {
+    Accounts::parse(platform, &text).map_err(|defect| {
         Error::deployment(format!("the accounts' secret cannot be used: {defect}"))
             .next("hookmill accounts set <provider>/<source> writes it in the form that is read here.")
     })
@@ -100,14 +93,14 @@ pub fn api_failed(error: &ApiError) -> Error {
     let next = error.next_step();
     let text = error.to_string();
     let message = text.strip_suffix(&format!(". {next}")).unwrap_or(&text);
-    Error::new(exit(&error.cause), message).next(next)
+    Error::new(kind(&error.cause), message).next(next)
 }
 
-fn exit(cause: &Cause) -> Exit {
+fn kind(cause: &Cause) -> ErrorKind {
     match cause {
-        Cause::Unauthorized { .. } => Exit::Deployment,
-        Cause::NotFound | Cause::Gone => Exit::NotFound,
-        Cause::Refused { .. } | Cause::Argument { .. } | Cause::NotOffered { .. } => Exit::Usage,
+        Cause::Unauthorized { .. } => ErrorKind::Deployment,
+        Cause::NotFound | Cause::Gone => ErrorKind::NotFound,
+        Cause::Refused { .. } | Cause::Argument { .. } | Cause::NotOffered { .. } => ErrorKind::Usage,
         Cause::RateLimited { .. }
         | Cause::Failing { .. }
         | Cause::Redirected { .. }
@@ -117,7 +110,7 @@ fn exit(cause: &Cause) -> Exit {
         | Cause::Form { .. }
         | Cause::TimedOut { .. }
         | Cause::Connect { .. }
-        | Cause::Cut { .. } => Exit::Service,
+        | Cause::Cut { .. } => ErrorKind::Service,
     }
 }
 
@@ -159,16 +152,16 @@ mod tests {
                 said: Some("No.".to_owned()),
             })
         };
-        for (cause, exit) in [
-            (Cause::Unauthorized { status: 401 }, Exit::Deployment),
-            (Cause::NotFound, Exit::NotFound),
-            (Cause::Gone, Exit::NotFound),
-            (Cause::RateLimited { retry_after: None }, Exit::Service),
-            (Cause::NotJson { html: true }, Exit::Service),
-            (Cause::Refused { status: 422 }, Exit::Usage),
+        for (cause, kind) in [
+            (Cause::Unauthorized { status: 401 }, ErrorKind::Deployment),
+            (Cause::NotFound, ErrorKind::NotFound),
+            (Cause::Gone, ErrorKind::NotFound),
+            (Cause::RateLimited { retry_after: None }, ErrorKind::Service),
+            (Cause::NotJson { html: true }, ErrorKind::Service),
+            (Cause::Refused { status: 422 }, ErrorKind::Usage),
         ] {
             let error = failed(cause);
-            assert_eq!(error.exit, exit);
+            assert_eq!(error.kind, kind);
             assert!(error.message.ends_with(": \"No.\", after 2 attempts"), "{error}");
             assert!(error.next.is_some_and(|next| !error.message.contains(&next)));
         }

@@ -6,22 +6,21 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
 };
-use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 use webhook::event::Event;
 
-use crate::stack::aws::failed;
-use crate::stack::context::Context;
-use crate::stack::deployment::{Deployment, Queue};
-use crate::stack::destination::Destination;
-use crate::terminal::error::Error;
+use crate::aws::failed;
+use crate::connection::Stack;
+use crate::deployment::{Deployment, Queue};
+use crate::destination::Destination;
+use crate::error::Error;
 
 /// A call takes and gives this many letters at most.
 const LETTERS_A_CALL: i32 = 10;
 
 /// A dead letter queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeadLetters {
     /// What did not reach a queue
@@ -221,10 +220,10 @@ pub async fn delete(client: &Client, url: &str, letters: &[Letter]) -> BTreeMap<
 }
 
 /// Looks at letters of the chosen queues and lets them go; at most so many of each.
-pub async fn look(context: &Context, chosen: &[DeadLetters], limit: usize) -> Result<Vec<Letter>, Error> {
+pub async fn look(stack: &Stack, chosen: &[DeadLetters], limit: usize) -> Result<Vec<Letter>, Error> {
     /// If this process dies, its letters are hidden for no longer than this.
     const HIDDEN_SECONDS: i32 = 30;
-    let (client, deployment) = (context.sqs(), context.deployment().await?);
+    let (client, deployment) = (stack.sqs(), stack.deployment().await?);
     let mut found = Vec::new();
     for from in chosen {
         let Some(url) = from.url(deployment)? else { continue };

@@ -7,8 +7,8 @@ use webhook::claim::EventKey;
 use webhook::event::corrected;
 use webhook::providers::Provider;
 
+use crate::context::Context;
 use crate::stack::aws::{failed, store_failed};
-use crate::stack::context::Context;
 use crate::stack::history::{KeptEvent, fetch};
 use crate::stack::index::{Order, Walk};
 use crate::stack::sources::SourceName;

@@ -3,9 +3,9 @@
 use aws_sdk_lambda::primitives::Blob;
 use serde_json::{Value, json};
 
-use crate::stack::aws::failed;
-use crate::stack::context::Context;
-use crate::terminal::error::Error;
+use crate::aws::failed;
+use crate::connection::Stack;
+use crate::error::Error;
 
 /// What the deployed reader says of an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +19,10 @@ pub enum Answer {
 }
 
 /// Asks the deployed reader for an event.
-pub async fn read(context: &Context, id: &str) -> Result<Answer, Error> {
-    let function = context.deployment().await?.output("ReadFunction")?;
+pub async fn read(stack: &Stack, id: &str) -> Result<Answer, Error> {
+    let function = stack.deployment().await?.output("ReadFunction")?;
     let question = Blob::new(json!({"id": id}).to_string());
-    let sent = context.lambda().invoke().function_name(function).payload(question).send().await;
+    let sent = stack.lambda().invoke().function_name(function).payload(question).send().await;
     let output = sent.map_err(|error| failed("ask the deployed reader", &error))?;
     let payload = output.payload.map(Blob::into_inner).unwrap_or_default();
     let answer: Value = serde_json::from_slice(&payload)

@@ -12,12 +12,11 @@ use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::{Sources, is_source_name};
 
-use crate::stack::aws::{failed, store_failed};
-use crate::stack::context::Context;
-use crate::stack::sources::{ProviderName, SourceName, of_provider};
-use crate::terminal::error::Error;
-use crate::terminal::output::Paint;
-use crate::terminal::time::{Range, instant};
+use crate::aws::{failed, store_failed};
+use crate::connection::Stack;
+use crate::error::Error;
+use crate::sources::{ProviderName, SourceName, of_provider};
+use crate::time::{Range, instant};
 
 /// A refused delivery on one line.
 #[derive(Debug, Clone, Serialize)]
@@ -42,9 +41,6 @@ pub struct RefusedLine {
 }
 
 impl RefusedLine {
-    /// The columns of a table of lines.
-    pub const COLUMNS: [&'static str; 5] = ["received", "source", "slot", "reason", "body"];
-
     /// The line of a refused delivery.
     pub fn of(refused: &Refused) -> Self {
         let source = refused.source.as_ref().filter(|_| !refused.unknown);
@@ -58,17 +54,6 @@ impl RefusedLine {
             body: refused.body != RefusedBody::Gone || refused.sealed.is_some(),
             slot: refused.slot.clone(),
         }
-    }
-
-    /// The line's cells.
-    pub fn cells(&self, paint: Paint) -> Vec<String> {
-        vec![
-            paint.time(&self.received),
-            format!("{}/{}", self.provider, self.named.as_ref().unwrap_or(&self.source)),
-            self.slot.clone(),
-            paint.odd(&self.reason),
-            if self.body { "kept".to_owned() } else { "too large".to_owned() },
-        ]
     }
 }
 
@@ -149,11 +134,11 @@ pub struct Present(BTreeMap<&'static str, Result<Sources, Error>>);
 
 impl Present {
     /// The sources of all providers of some refused deliveries.
-    pub async fn of(context: &Context, refused: &[Refused]) -> Self {
+    pub async fn of(stack: &Stack, refused: &[Refused]) -> Self {
         let mut found = BTreeMap::new();
         for one in refused {
             if !found.contains_key(one.provider.name) {
-                found.insert(one.provider.name, of_provider(context, one.provider).await);
+                found.insert(one.provider.name, of_provider(stack, one.provider).await);
             }
         }
         Present(found)
@@ -186,29 +171,51 @@ fn verdict(refused: &Refused, sources: &Sources) -> Result<Now, Fails> {
     Ok(Now::Passes { id: key.id(), fingerprint: verified.fingerprint().to_owned() })
 }
 
+/// What a part of the quarantine holds, and how much of it this build cannot read.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// What could be read.
+    pub read: Vec<T>,
+    /// The numbers of those that could not, by provider and source.
+    pub unreadable: Vec<(usize, String)>,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Found { read: Vec::new(), unreadable: Vec::new() }
+    }
+}
+
+impl<T> Found<T> {
+    fn append(&mut self, other: Found<T>) {
+        self.read.extend(other.read);
+        self.unreadable.extend(other.unreadable);
+    }
+}
+
 /// The refused deliveries of some sources, the earliest first; where `unknown` is given, also those at unknown sources
 /// of its providers.
 pub async fn refused(
-    context: &Context,
+    stack: &Stack,
     sources: &[SourceName],
     unknown: Option<Option<ProviderName>>,
     range: Range,
-) -> Result<Vec<Refused>, Error> {
+) -> Result<Found<Refused>, Error> {
     let meant = |name: &str| unknown.is_some_and(|only| only.is_none_or(|wanted| wanted.0.name == name));
     let strangers = PROVIDERS.into_iter().filter(|provider| meant(provider.name));
     let named = sources.iter().map(|source| (source.provider, source.source.as_str()));
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for (provider, source) in named.chain(strangers.map(|provider| (provider, UNKNOWN))) {
-        found.extend(of_partition(context, provider, source).await?);
+        found.append(of_partition(stack, provider, source).await?);
     }
-    found.retain(|refused| range.from_ms <= refused.received_ms && refused.received_ms < range.to_ms);
-    found.sort_by_cached_key(|refused| (refused.received_ms, refused.name()));
+    found.read.retain(|refused| range.from_ms <= refused.received_ms && refused.received_ms < range.to_ms);
+    found.read.sort_by_cached_key(|refused| (refused.received_ms, refused.name()));
     Ok(found)
 }
 
 /// The refused deliveries of one source, or of all unknown ones of a provider.
-pub async fn of_partition(context: &Context, provider: &'static Provider, source: &str) -> Result<Vec<Refused>, Error> {
-    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+pub async fn of_partition(stack: &Stack, provider: &'static Provider, source: &str) -> Result<Found<Refused>, Error> {
+    let (client, table) = (stack.dynamodb(), stack.deployment().await?.events_table()?);
     let query = client.query().table_name(table).consistent_read(true).key_condition_expression("pk = :pk");
     let query = query.expression_attribute_values(":pk", text(&partition(provider, source)));
     let (mut found, mut unreadable) = (Vec::new(), 0_usize);
@@ -220,22 +227,20 @@ pub async fn of_partition(context: &Context, provider: &'static Provider, source
             Err(_) => unreadable += 1,
         }
     }
-    if unreadable > 0 {
-        context.output.note(&format!("{unreadable} of {}/{source} cannot be read by this version.", provider.name));
-    }
-    Ok(found)
+    let unreadable = (unreadable > 0).then(|| (unreadable, format!("{}/{source}", provider.name)));
+    Ok(Found { read: found, unreadable: unreadable.into_iter().collect() })
 }
 
 /// One refused delivery.
-pub async fn of_slot(context: &Context, slot: &Slot) -> Result<Refused, Error> {
-    find(context, slot).await?.ok_or_else(|| {
+pub async fn of_slot(stack: &Stack, slot: &Slot) -> Result<Refused, Error> {
+    find(stack, slot).await?.ok_or_else(|| {
         Error::not_found(format!("nothing is in quarantine under {slot}"))
             .next("hookmill quarantine list shows what there is; a slot is freed after three days.")
     })
 }
 
-async fn find(context: &Context, slot: &Slot) -> Result<Option<Refused>, Error> {
-    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+async fn find(stack: &Stack, slot: &Slot) -> Result<Option<Refused>, Error> {
+    let (client, table) = (stack.dynamodb(), stack.deployment().await?.events_table()?);
     let get = client.get_item().table_name(table).consistent_read(true);
     let get = get.key("pk", AttributeValue::S(partition(slot.provider, &slot.source))).key("sk", text(&slot.slot));
     let item: Option<Item> = get.send().await.map_err(|error| failed("read the quarantine", &error))?.item;
@@ -245,19 +250,21 @@ async fn find(context: &Context, slot: &Slot) -> Result<Option<Refused>, Error> 
 
 /// The refused deliveries of a source and of unknown ones whose bodies are meant, each by its name and its body's hash.
 pub async fn slots(
-    context: &Context,
+    stack: &Stack,
     source: &SourceName,
     is_meant: impl Fn(&[u8]) -> bool,
-) -> Result<Vec<String>, Error> {
-    let mut slots = Vec::new();
+) -> Result<Found<String>, Error> {
+    let mut slots = Found::default();
     for name in [source.source.as_str(), UNKNOWN] {
-        for refused in of_partition(context, source.provider, name).await? {
+        let found = of_partition(stack, source.provider, name).await?;
+        slots.unreadable.extend(found.unreadable);
+        for refused in found.read {
             let meant = match &refused.body {
                 RefusedBody::Whole(body) | RefusedBody::Redacted(body) => is_meant(body),
                 RefusedBody::Gone => false,
             };
             if meant {
-                slots.push(format!("{REFUSED}{}/{}", refused.name(), hex::encode(refused.hash)));
+                slots.read.push(format!("{REFUSED}{}/{}", refused.name(), hex::encode(refused.hash)));
             }
         }
     }
@@ -273,12 +280,12 @@ pub fn is_slot(name: &str) -> bool {
 }
 
 /// Removes a refused delivery that [`slots`] named, unless another one has taken its slot.
-pub async fn remove(context: &Context, name: &str) -> Result<(), Error> {
+pub async fn remove(stack: &Stack, name: &str) -> Result<(), Error> {
     let nameless = || Error::usage(format!("{name} names no refused delivery"));
     let (slot, hash) = name.strip_prefix(REFUSED).and_then(|name| name.rsplit_once('/')).ok_or_else(nameless)?;
     let slot: Slot = slot.parse().map_err(|_| nameless())?;
-    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
-    match find(context, &slot).await? {
+    let (client, table) = (stack.dynamodb(), stack.deployment().await?.events_table()?);
+    match find(stack, &slot).await? {
         Some(refused) if hex::encode(refused.hash) == hash => {
             let removed = refused.remove(&client, table).await;
             removed.map(|_| ()).map_err(|error| store_failed(&error))

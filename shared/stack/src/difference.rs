@@ -6,7 +6,7 @@ use serde_json::Value;
 use webhook::event::Event;
 use webhook::personal::is_shown;
 
-use crate::stack::provenance::flatten;
+use crate::provenance::flatten;
 
 /// One field of two readings: its path with `[]` for places in lists, and its first values that differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

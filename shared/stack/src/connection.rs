@@ -1,4 +1,4 @@
-//! What every command stands on: the account, the stack, a clock and somewhere to write.
+//! The connection to a deployed stack: the account, the clients of its services, and a clock.
 
 use std::time::Duration;
 
@@ -12,11 +12,9 @@ use edge::keep::store::Store;
 use edge::{Eraser, Rebuilder, ViewConfig, Views};
 use tokio::sync::OnceCell;
 
-use crate::args::Global;
-use crate::stack::aws::{in_words, no_credentials};
-use crate::stack::deployment::Deployment;
-use crate::terminal::error::Error;
-use crate::terminal::output::Output;
+use crate::aws::{in_words, no_credentials};
+use crate::deployment::Deployment;
+use crate::error::Error;
 
 /// A call may take this long with its retries, and one attempt this long.
 const CALL: Duration = Duration::from_secs(60);
@@ -24,14 +22,27 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 5;
 
-/// A command's surroundings.
+/// Selects a stack and the credentials for it.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The CloudFormation stack's name.
+    pub stack: String,
+    /// The AWS region, if not that of the AWS settings.
+    pub region: Option<String>,
+    /// The profile in the AWS settings.
+    pub profile: Option<String>,
+    /// Another endpoint for every AWS service.
+    pub endpoint_url: Option<String>,
+    /// The port of the local stack on this machine.
+    pub local: Option<u16>,
+}
+
+/// A deployed stack, connected to.
 #[derive(Debug)]
-pub struct Context {
-    /// Where results and notes go.
-    pub output: Output,
+pub struct Stack {
     /// Time and waiting.
     pub clock: Clock,
-    stack: String,
+    name: String,
     /// Where the stack's services are, if not where AWS has them.
     endpoint: Option<String>,
     sdk: SdkConfig,
@@ -42,14 +53,13 @@ pub struct Context {
     deployment: OnceCell<Deployment>,
 }
 
-impl Context {
-    /// The surroundings that the command line names. Asks for credentials, so that their absence is told once and
-    /// clearly; the stack is looked up when it is first needed.
-    pub async fn connect(global: &Global, output: Output) -> Result<Self, Error> {
-        if let Some(profile) = &global.profile {
+impl Stack {
+    /// Connects to a stack. Asks for credentials, so that their absence is reported once and clearly; the stack is looked up when it is first needed.
+    pub async fn connect(access: &Access) -> Result<Self, Error> {
+        if let Some(profile) = &access.profile {
             check_profile(profile).await?;
         }
-        let sdk = load(global).await;
+        let sdk = load(access).await;
         if let Some(endpoint) = sdk.endpoint_url() {
             check_listening(endpoint)?;
         }
@@ -66,19 +76,18 @@ impl Context {
                     .next("Set up AWS credentials (aws configure), or name the local stack: --local"));
             }
         }
-        Ok(Context::new(sdk, global.stack.clone(), OnceCell::new(), output, Clock::system()))
+        Ok(Stack::new(sdk, access.stack.clone(), OnceCell::new(), Clock::system()))
     }
 
-    /// Given surroundings, for tests.
-    pub fn of(sdk: SdkConfig, deployment: Deployment, output: Output, clock: Clock) -> Self {
-        Context::new(sdk, deployment.stack().to_owned(), OnceCell::new_with(Some(deployment)), output, clock)
+    /// Returns a stack with the given parts, for tests.
+    pub fn of(sdk: SdkConfig, deployment: Deployment, clock: Clock) -> Self {
+        Stack::new(sdk, deployment.stack().to_owned(), OnceCell::new_with(Some(deployment)), clock)
     }
 
-    fn new(sdk: SdkConfig, stack: String, deployment: OnceCell<Deployment>, output: Output, clock: Clock) -> Self {
-        Context {
-            output,
+    fn new(sdk: SdkConfig, name: String, deployment: OnceCell<Deployment>, clock: Clock) -> Self {
+        Stack {
             clock,
-            stack,
+            name,
             endpoint: sdk.endpoint_url().map(str::to_owned),
             dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
             secrets_manager: aws_sdk_secretsmanager::Client::new(&sdk),
@@ -95,7 +104,7 @@ impl Context {
             .get_or_try_init(|| async {
                 let client = aws_sdk_cloudformation::Client::new(&self.sdk);
                 let region = self.sdk.region().map_or("", |region| region.as_ref());
-                Deployment::find(&client, &self.stack, region).await
+                Deployment::find(&client, &self.name, region).await
             })
             .await
     }
@@ -205,7 +214,7 @@ fn local_endpoint(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-async fn load(global: &Global) -> SdkConfig {
+async fn load(access: &Access) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_timeout(CALL)
@@ -213,19 +222,19 @@ async fn load(global: &Global) -> SdkConfig {
         .build();
     let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
-    if let Some(profile) = &global.profile {
+    if let Some(profile) = &access.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(endpoint) = &global.endpoint_url {
+    if let Some(endpoint) = &access.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
-    if let Some(port) = global.local {
+    if let Some(port) = access.local {
         // The local stack asks for some credentials and takes any.
         let anybody = Credentials::new("test", "test", None, None, "local stack");
         loader = loader.endpoint_url(local_endpoint(port)).credentials_provider(anybody);
         loader = loader.region(Region::new("us-east-1"));
     }
-    if let Some(region) = &global.region {
+    if let Some(region) = &access.region {
         loader = loader.region(Region::new(region.clone()));
     }
     loader.load().await

@@ -9,9 +9,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use webhook::claim::EventKey;
 use webhook::request::Delivery;
 
-use crate::stack::aws::failed;
-use crate::stack::context::Context;
-use crate::terminal::error::Error;
+use crate::aws::failed;
+use crate::connection::Stack;
+use crate::error::Error;
 
 /// Names that are looked at at once.
 const AT_ONCE: usize = 16;
@@ -41,24 +41,24 @@ pub struct Fate {
 pub type Looked = BTreeMap<EventKey, Vec<Found>>;
 
 /// Looks at every name once.
-pub async fn look(context: &Context, names: &HashSet<EventKey>) -> Result<Looked, Error> {
-    let table = context.deployment().await?.events_table()?;
-    let client = context.dynamodb();
+pub async fn look(stack: &Stack, names: &HashSet<EventKey>) -> Result<Looked, Error> {
+    let table = stack.deployment().await?.events_table()?;
+    let client = stack.dynamodb();
     let looks = names.iter().map(|name| under(&client, table, name));
     stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
 }
 
 /// Looks until everything that was kept is there, or a short while has passed.
-pub async fn look_again(context: &Context, names: &HashSet<EventKey>) -> Result<Looked, Error> {
-    let mut looked = look(context, names).await?;
+pub async fn look_again(stack: &Stack, names: &HashSet<EventKey>) -> Result<Looked, Error> {
+    let mut looked = look(stack, names).await?;
     for attempt in 1..LOOKS_MAX {
         let missing: HashSet<EventKey> =
             looked.iter().filter(|(_, rows)| rows.is_empty()).map(|(name, _)| name.clone()).collect();
         if missing.is_empty() {
             break;
         }
-        context.clock.sleep(Duration::from_millis(200 << attempt)).await;
-        looked.extend(look(context, &missing).await?);
+        stack.clock.sleep(Duration::from_millis(200 << attempt)).await;
+        looked.extend(look(stack, &missing).await?);
     }
     Ok(looked)
 }

@@ -9,8 +9,6 @@ use webhook::json::{self, Kind};
 use webhook::providers::Provider;
 use webhook::row::Row;
 
-use crate::terminal::output::{Paint, table};
-
 /// Bodies of more values than this are not taken apart: each is a reading of the whole body.
 pub const VALUES_MAX: usize = 2_000;
 
@@ -62,16 +60,6 @@ pub fn origins(row: &Row) -> Vec<Origin> {
         Origin { field: field.clone(), from: if near.is_empty() { of(true) } else { near } }
     };
     whole.keys().filter(|field| !OF_THE_ROW.contains(&field.as_str())).map(told).collect()
-}
-
-/// Origins as a table.
-pub fn text(origins: &[Origin], paint: Paint) -> String {
-    if origins.is_empty() {
-        return "The body cannot be taken apart: not JSON, or of too many values.".to_owned();
-    }
-    let from = |origin: &Origin| if origin.from.is_empty() { "–".to_owned() } else { origin.from.join(", ") };
-    let rows: Vec<_> = origins.iter().map(|origin| vec![origin.field.clone(), from(origin)]).collect();
-    table(&["field", "changes without"], &rows, paint)
 }
 
 fn changed(whole: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> BTreeSet<String> {

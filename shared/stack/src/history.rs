@@ -9,14 +9,16 @@ use edge::keep::item::{Item, StoredRow, is_event, key_of, text};
 use edge::keep::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::view::View;
 
-use crate::stack::aws::{failed, store_failed};
-use crate::stack::context::Context;
-use crate::terminal::error::Error;
+use crate::aws::{failed, store_failed};
+use crate::connection::Stack;
+use crate::error::Error;
+use crate::time::instant;
 
 /// Rows that one call asks for; with bodies inline an answer of 16 MB would hold forty of the largest.
 const ROWS_A_CALL: usize = 40;
@@ -96,20 +98,57 @@ impl KeptEvent {
     }
 }
 
+/// An event on one line.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventLine {
+    /// The event's id.
+    pub id: String,
+    /// When it was received.
+    pub received: String,
+    /// Our word.
+    #[serde(rename = "type")]
+    pub event_type: &'static str,
+    /// The provider's word.
+    pub providerevent: String,
+    /// When it happened, where that is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Where it stands among its order's events.
+    pub sequence: String,
+    /// What stands on it.
+    pub marks: Vec<&'static str>,
+}
+
+impl EventLine {
+    /// The line of an event.
+    pub fn of(kept: &KeptEvent) -> Self {
+        let event = &kept.event;
+        EventLine {
+            id: event.id.clone(),
+            received: instant(kept.received().as_millisecond()),
+            event_type: event.event_type.name(),
+            providerevent: event.providerevent.clone(),
+            time: event.time.map(|time| time.to_string()),
+            sequence: event.sequence.clone(),
+            marks: kept.marks(),
+        }
+    }
+}
+
 /// The events of these names, in their order; those that are no longer there are left out.
-pub async fn fetch(context: &Context, keys: &[EventKey]) -> Result<Vec<KeptEvent>, Error> {
-    let store = context.store().await?;
+pub async fn fetch(stack: &Stack, keys: &[EventKey]) -> Result<Vec<KeptEvent>, Error> {
+    let store = stack.store().await?;
     let mut found: HashMap<EventKey, Item> = HashMap::new();
     for some in keys.chunks(ROWS_A_CALL) {
-        fetch_items(context, some, None, &mut found).await?;
+        fetch_items(stack, some, None, &mut found).await?;
     }
     let items: Vec<Item> = keys.iter().filter_map(|key| found.remove(key)).collect();
     read_all(&store, &items).await
 }
 
 /// All events of one order, in the order of their sequence: where each stands, whenever it came.
-pub async fn of_order(context: &Context, pk: &str) -> Result<Vec<KeptEvent>, Error> {
-    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+pub async fn of_order(stack: &Stack, pk: &str) -> Result<Vec<KeptEvent>, Error> {
+    let (client, table) = (stack.dynamodb(), stack.deployment().await?.events_table()?);
     let query = client.query().table_name(table).consistent_read(true);
     let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk));
     let mut items: Vec<Item> = Vec::new();
@@ -118,7 +157,7 @@ pub async fn of_order(context: &Context, pk: &str) -> Result<Vec<KeptEvent>, Err
         items.push(item.map_err(|error| failed("read the order's events", &error))?);
     }
     items.retain(is_event);
-    let mut events = read_all(&context.store().await?, &items).await?;
+    let mut events = read_all(&stack.store().await?, &items).await?;
     events.sort_by(|a, b| (&a.event.sequence, &a.event.id).cmp(&(&b.event.sequence, &b.event.id)));
     Ok(events)
 }
@@ -128,27 +167,27 @@ async fn read_all(store: &Store, items: &[Item]) -> Result<Vec<KeptEvent>, Error
 }
 
 /// The fingerprints of the keys or tokens by which events came.
-pub async fn fingerprints(context: &Context, keys: &[EventKey]) -> Result<HashMap<EventKey, String>, Error> {
+pub async fn fingerprints(stack: &Stack, keys: &[EventKey]) -> Result<HashMap<EventKey, String>, Error> {
     let mut found: HashMap<EventKey, Item> = HashMap::new();
     for some in keys.chunks(KEYS_A_CALL) {
-        fetch_items(context, some, Some("pk, sk, fingerprint"), &mut found).await?;
+        fetch_items(stack, some, Some("pk, sk, fingerprint"), &mut found).await?;
     }
     let told = |(key, item): (EventKey, Item)| Some((key, item.get("fingerprint")?.as_s().ok()?.clone()));
     Ok(found.into_iter().filter_map(told).collect())
 }
 
 async fn fetch_items(
-    context: &Context,
+    stack: &Stack,
     keys: &[EventKey],
     projection: Option<&str>,
     found: &mut HashMap<EventKey, Item>,
 ) -> Result<(), Error> {
-    let (client, table) = (context.dynamodb(), context.deployment().await?.events_table()?);
+    let (client, table) = (stack.dynamodb(), stack.deployment().await?.events_table()?);
     let item = |key: &EventKey| Item::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))]);
     let mut wanted: Vec<Item> = keys.iter().map(item).collect();
     for attempt in 0..ASKS_MAX {
         if attempt > 0 {
-            context.clock.sleep(Duration::from_millis(50 << attempt)).await;
+            stack.clock.sleep(Duration::from_millis(50 << attempt)).await;
         }
         let asked = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted));
         let asked = asked.set_projection_expression(projection.map(str::to_owned)).build();

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use webhook::view::View;
 
-use crate::commands::events::EventLine;
-use crate::stack::history::KeptEvent;
+use crate::history::{EventLine, KeptEvent};
 
 /// An event on an order's timeline.
 #[derive(Debug, Clone, Serialize)]

@@ -11,9 +11,9 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use serde_json::{Map, Value};
 use webhook::json;
 
-use crate::stack::aws::failed;
-use crate::stack::context::Context;
-use crate::terminal::error::Error;
+use crate::aws::failed;
+use crate::connection::Stack;
+use crate::error::Error;
 
 /// The label of versions that are not current yet.
 pub const STAGE: &str = "hookmill-edit";
@@ -44,8 +44,8 @@ pub struct Place<'a> {
 }
 
 /// Reads a secret.
-pub async fn read(context: &Context, place: Place<'_>) -> Result<Held, Error> {
-    match context.secrets_manager().get_secret_value().secret_id(place.id).send().await {
+pub async fn read(stack: &Stack, place: Place<'_>) -> Result<Held, Error> {
+    match stack.secrets_manager().get_secret_value().secret_id(place.id).send().await {
         Ok(output) => {
             Ok(Held { text: output.secret_string().unwrap_or_default().to_owned(), version: output.version_id })
         }
@@ -60,7 +60,7 @@ pub async fn read(context: &Context, place: Place<'_>) -> Result<Held, Error> {
 /// Changes a secret that is a JSON object. `change` is made on what is current, perhaps more than once; `accept` says
 /// whether those who read the secret will take what came of it. Members that `change` leaves alone stay as they are.
 pub async fn edit<T>(
-    context: &Context,
+    stack: &Stack,
     place: Place<'_>,
     change: impl Fn(&mut Map<String, Value>) -> Result<T, Error>,
     accept: impl Fn(&str) -> Result<(), Error>,
@@ -69,9 +69,9 @@ pub async fn edit<T>(
         if attempt > 0 {
             // Those who met once should not meet again.
             let part = u64::from(std::process::id() % 7 + 1);
-            context.clock.sleep(Duration::from_millis(PAUSE_MS * part * u64::from(attempt))).await;
+            stack.clock.sleep(Duration::from_millis(PAUSE_MS * part * u64::from(attempt))).await;
         }
-        let held = read(context, place).await?;
+        let held = read(stack, place).await?;
         let before = document(&held.text, place)?;
         let mut after = before.clone();
         let told = change(&mut after)?;
@@ -81,7 +81,7 @@ pub async fn edit<T>(
         let text = serde_json::to_string_pretty(&after)
             .map_err(|error| Error::service(format!("{} cannot be written: {error}", place.called)))?;
         accept(&text)?;
-        if replace(context, place, &held, text).await? {
+        if replace(stack, place, &held, text).await? {
             return Ok(told);
         }
     }
@@ -90,15 +90,15 @@ pub async fn edit<T>(
 }
 
 /// Makes a new value current if the one that was read still is. Gives whether it was.
-async fn replace(context: &Context, place: Place<'_>, held: &Held, text: String) -> Result<bool, Error> {
-    let client = context.secrets_manager();
+async fn replace(stack: &Stack, place: Place<'_>, held: &Held, text: String) -> Result<bool, Error> {
+    let client = stack.secrets_manager();
     let changing = format!("change {}", place.called);
     let put = client.put_secret_value().secret_id(place.id).secret_string(text).version_stages(STAGE).send().await;
     let put = put.map_err(|error| failed(&changing, &error))?;
     let new = put.version_id().unwrap_or_default().to_owned();
     // A secret's first version is current at once.
     let first = put.version_stages().iter().any(|stage| stage == CURRENT);
-    let outcome = if first { Ok(true) } else { swing(context, place, held, &new).await };
+    let outcome = if first { Ok(true) } else { swing(stack, place, held, &new).await };
     // The label has done its work. Where it is not taken off, or is another's already, the next change takes it over.
     let _ = client
         .update_secret_version_stage()
@@ -110,8 +110,8 @@ async fn replace(context: &Context, place: Place<'_>, held: &Held, text: String)
     outcome
 }
 
-async fn swing(context: &Context, place: Place<'_>, held: &Held, new: &str) -> Result<bool, Error> {
-    let moved = context
+async fn swing(stack: &Stack, place: Place<'_>, held: &Held, new: &str) -> Result<bool, Error> {
+    let moved = stack
         .secrets_manager()
         .update_secret_version_stage()
         .secret_id(place.id)
@@ -122,7 +122,7 @@ async fn swing(context: &Context, place: Place<'_>, held: &Held, new: &str) -> R
         .await;
     let Err(error) = moved else { return Ok(true) };
     // An answer may have been lost behind its effect, and a second attempt refused because of the first.
-    let now = read(context, place)
+    let now = read(stack, place)
         .await
         .map_err(|unread| unread.and_next("Whether the change was made is not known: look before you repeat it."))?;
     if now.version.as_deref() == Some(new) {
