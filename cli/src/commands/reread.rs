@@ -178,8 +178,9 @@ impl<'a> Readings<'a> {
 }
 
 async fn save(context: &Context, args: &ReadArgs, path: &Path) -> Result<Exit, Error> {
-    let mut file = plan::NewFile::create(path)?;
+    // What cannot be selected leaves no file behind.
     let mut readings = Readings::new(context, args).await?;
+    let mut file = plan::NewFile::create(path)?;
     let mut progress = context.output.progress("events", 0);
     let (mut saved, mut left_out) = (0_usize, 0_usize);
     while let Some(events) = readings.next().await? {

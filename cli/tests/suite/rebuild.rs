@@ -116,6 +116,6 @@ async fn what_cannot_be_read_is_told_and_stays() {
     assert_eq!(world.run(&line).await, Exit::Problems);
     let told = String::from_utf8(world.results()).unwrap();
     assert!(told.contains(&format!("unreadable  {}: its body is no longer kept", ids[4])), "{told}");
-    assert!(told.ends_with("2 orders, 2 as their events tell, 1 events cannot be read\n"), "{told}");
+    assert!(told.ends_with("2 orders, 2 as their events tell, 1 event cannot be read\n"), "{told}");
     assert_eq!(views(&world).await, right);
 }

@@ -46,7 +46,8 @@ async fn equal_readings_are_said_to_be_equal() {
     this_build(&world).await;
     assert_eq!(world.run(&OF_SOURCE).await, Exit::Ok);
     let told = String::from_utf8(world.results()).unwrap();
-    assert_eq!(told, "All 6 events read the same; mapping versions: scalapay 1\n");
+    let version = SCALAPAY.mapping_version;
+    assert_eq!(told, format!("All 6 events read the same; mapping versions: scalapay {version}\n"));
 }
 
 #[tokio::test]
@@ -77,7 +78,7 @@ async fn differences_are_told_by_field_and_buyers_are_not() {
     ] {
         assert_eq!(totals[count], expected, "{count}: {totals}");
     }
-    assert_eq!(totals["mappings"]["scalapay"], json!([[0, 1]]));
+    assert_eq!(totals["mappings"]["scalapay"], json!([[0, SCALAPAY.mapping_version]]));
     assert!(!format!("{lines:?}").contains("NOBODY"));
     let all = world.lines(&[&OF_SOURCE[..], &["--show-values"]].concat()).await;
     assert!(format!("{all:?}").contains("NOBODY'S NAME"));
@@ -105,7 +106,9 @@ async fn a_file_of_readings_serves_as_well() {
     assert_eq!((&totals["events"], &totals["unknown"]), (&json!(5), &json!(1)));
     assert!(totals["changed"].as_u64().unwrap() >= 2);
     let notes = world.notes();
-    assert!(notes.contains("The mapping version of scalapay is 1 on both sides: raise it"), "{notes}");
+    let version = SCALAPAY.mapping_version;
+    let same = format!("The mapping version of scalapay is {version} on both sides: raise it");
+    assert!(notes.contains(&same), "{notes}");
     std::fs::write(file.path(), "{}\n").unwrap();
     assert_eq!(world.run(&line).await, Exit::Usage);
     assert!(!ids.is_empty());
@@ -200,9 +203,13 @@ async fn a_mapping_whose_version_was_not_raised_is_refused() {
     let plan = plan(&world).await;
     this_build(&world).await;
     let text = std::fs::read_to_string(plan.path()).unwrap();
+    let version = SCALAPAY.mapping_version;
+    let of = |version: u32| format!("\"mapping\":{version}");
+    let not_raised = format!("version was not raised: {version}, and now {version}");
+    let this_build_has = format!("this build has {version}");
     for (wrong, told) in [
-        (text.replace("\"mapping\":0", "\"mapping\":1"), "version was not raised: 1, and now 1"),
-        (text.replace("\"mapping\":1", "\"mapping\":7"), "this build has 1"),
+        (text.replace(&of(0), &of(version)), not_raised.as_str()),
+        (text.replace(&of(version), &of(7)), &this_build_has),
         (text.lines().take(2).map(|line| format!("{line}\n")).collect(), "not a whole plan"),
         (text.replace("EventsTable", "OtherTable"), "another stack"),
         (text.replace("correct", "incorrect"), "is not a plan's"),
