@@ -138,7 +138,7 @@ states! {
 states! {
     /// The state of a return.
     ReturnState {
-        /// SnapshotContext for.
+        /// Asked for.
         Requested,
         /// Agreed to.
         Accepted,
