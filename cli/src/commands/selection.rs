@@ -26,7 +26,7 @@ pub struct SourceArgs {
 /// The queues that messages go to, and their rate.
 #[derive(Debug, Clone, Args)]
 pub struct SendTo {
-    /// SendTo this queue; may be repeated
+    /// Send to this queue; may be repeated
     #[arg(long = "queue", value_name = "QUEUE", value_parser = destination(), default_values = ["work"])]
     pub queues: Vec<Destination>,
     /// At most so many messages a second

@@ -1,4 +1,4 @@
-//! Mapped typed fields out of a body, noting what was there but could not be read.
+//! Reads typed fields out of a body, noting what was there but could not be read.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
