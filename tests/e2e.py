@@ -31,7 +31,7 @@ from tests.local.stack import ROOT, Stack
 # All are there before the first delivery: a receiver looks for new ones once a minute at most.
 PURPOSES = (
     *("once", "twice", "hostile", "forged", "flood", "sizes", "claims", "logs", "watch"),
-    *("cli", "look", "replay", "story", "forget", "doctor", "forward", "forward-there", "operators"),
+    *("cli", "look", "replay", "story", "forget", "doctor", "forward", "operators"),
     *("hooks", "reconcile", "forgotten"),
 )
 # The kinds of rows that no delivery makes.

@@ -1,9 +1,8 @@
-"""`hookmill forward`: a stack's events to a URL, and as deliveries to another stack's receiver."""
+"""`hookmill forward`: a stack's events to a URL."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import signal
 import threading
@@ -15,7 +14,6 @@ import pytest
 
 from tests import e2e, provider_api
 from tests.cli import Cli
-from tests.local import signing
 from tests.local.stack import STACK_NAME
 from tests.test_cli_reconcile import delivery, name, order
 
@@ -200,65 +198,15 @@ def test_orders_go_side_by_side_and_each_in_its_order(
         assert [i for i in target.ids if subject(i) == one] == [i for i in everything if subject(i) == one]
 
 
-def test_the_original_deliveries_are_signed_for_another_receiver(
-    cli: Cli, pipe: e2e.Pipe, sent: list[str], target: Target, tmp_path: Path
-) -> None:
-    key = "a key of the laptop's own"
-    ran = cli.run(
-        "--json", "forward", "--to-receiver", target.url, "--to-source", "scalapay/dev", "--key-env", "KEY",
-        "--source", SOURCE, "--once", "--from", "1970-01-01", *position(tmp_path), KEY=key,
-    )  # fmt: skip
-    assert ran.code == 0, ran
-    rows = pipe.rows("scalapay", "it-forward")
-    source = {"scheme": "signed", "signing_keys": [key], "url_tokens": []}
-    assert len(target.taken) == len(rows)
-    for (path, headers, body), line in zip(target.taken, ran.lines):
-        assert path == "/hook/dev"
-        row = rows[line["id"]]
-        assert hashlib.sha256(body).digest() == bytes(row["hash"])
-        assert headers["x-scalapay-timestamp"] == row["headers"]["x-scalapay-timestamp"]
-        # Signed a second time, by the tests' own signer.
-        event = {
-            "rawPath": "/dev",
-            "rawQueryString": "",
-            "headers": {"x-scalapay-timestamp": headers["x-scalapay-timestamp"]},
-            "requestContext": {"http": {}},
-            "body": body.decode(),
-            "isBase64Encoded": False,
-        }
-        own = signing.sign("scalapay", event, source)
-        assert headers["x-scalapay-hmac-v1"] == own["headers"]["x-scalapay-hmac-v1"]
-
-
-def test_to_another_stack_events_keep_their_names(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path: Path) -> None:
-    """A second stack of outputs alone takes the place of the deployed one: its table is the first one's, its URLs are not."""
-    stack = pipe.stack
-    outputs = dict(stack.outputs) | {
-        f"{provider}Url": f"https://deployed{number}.example/"
-        for number, provider in enumerate(("Scalev", "Scalapay", "Shopline", "Selldone"))
-    }
-    with e2e.stack_of_outputs(stack, "deployed", outputs):
-        told = cli.json(
-            "--stack", "deployed", "forward", "--to-stack", f"local={stack.port}", "--source", SOURCE, "--once",
-            "--from", "1970-01-01", "--to-source", "scalapay/it-forward-there", *position(tmp_path),
-        )  # fmt: skip
-        there = pipe.rows("scalapay", "it-forward-there")
-        assert len(told) >= len(sent)
-        ids = {line["id"].replace("/it-forward/", "/it-forward-there/") for line in told}
-        # A mark is of the time of receipt; everything else of a name is the provider's.
-        assert {i for i in ids if "~t" not in i} <= there.keys()
-        assert all(line["answer"] == 200 for line in told)
-
-
 def test_secrets_that_were_cut_stay_cut_and_are_told(cli: Cli, target: Target, tmp_path: Path) -> None:
     cli.json("send", "events/scalev/order.created.2026.json", "--source", "scalev/main-forward")
     (line,) = cli.json(
-        "forward", "--to-receiver", target.url, "--source", "scalev/main-forward", "--once", "--since", "1h",
+        "forward", "--to", target.url, "--source", "scalev/main-forward", "--once", "--since", "1h",
         *position(tmp_path),
     )  # fmt: skip
     assert line["cut"]
-    (_, headers, body), = target.taken
-    assert b"~cut" in body and headers["x-scalev-hmac-sha256"]
+    (_, _, body), = target.taken
+    assert b"~cut" in body
 
 
 def test_what_was_erased_or_read_back_is_passed_and_told(
@@ -276,13 +224,7 @@ def test_what_was_erased_or_read_back_is_passed_and_told(
     ran = cli.run("--json", *forward, str(tmp_path / "events.json"), "--to", target.url)
     assert (ran.code, [line["outcome"] for line in ran.lines]) == (1, ["forwarded", "gone", "forwarded"])
     assert target.ids == [line["id"] for line in ran.lines if line["outcome"] == "forwarded"]
-    target.taken.clear()
-    # What was read back is an event, but no delivery that could be made again.
-    ran = cli.run("--json", *forward, str(tmp_path / "deliveries.json"), "--to-receiver", target.url)
-    assert (ran.code, [line["outcome"] for line in ran.lines]) == (1, ["forwarded", "gone", "unsendable"])
-    assert "no longer kept" in ran.lines[1]["reason"] and "read back" in ran.lines[2]["reason"]
-    ((_, _, body),) = target.taken
-    assert json.loads(body)["resource"]["_id"] == name(0)
+    assert "no longer kept" in ran.lines[1]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -290,10 +232,7 @@ def test_what_was_erased_or_read_back_is_passed_and_told(
     [
         (("--to", "http://example.com/hook"), "--allow-http"),
         (("--to", "example.com"), "no URL"),
-        (("--to-stack", "remote"), "local=PORT"),
         ((), "--to"),
-        (("--to", "http://127.0.0.1:1/", "--to-stack", "local"), "cannot be used with"),
-        (("--to-receiver", "http://127.0.0.1:1/"), "--source"),
     ],
 )
 def test_targets_that_cannot_be_are_told(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
@@ -303,13 +242,9 @@ def test_targets_that_cannot_be_are_told(cli: Cli, arguments: tuple[str, ...], t
 
 def test_a_stack_is_not_forwarded_to_itself(cli: Cli, pipe: e2e.Pipe, tmp_path: Path) -> None:
     stack = pipe.stack
-    for arguments in (
-        ("--to-stack", f"local={stack.port}"),
-        ("--to", stack.local_url("scalapay") + "it"),
-        ("--to-receiver", stack.local_url("scalapay")),
-    ):
-        ran = cli.run("forward", *arguments, "--source", SOURCE, *position(tmp_path))
-        assert (ran.code, "the very stack" in ran.err) == (2, True), ran
+    arguments = ("--to", stack.local_url("scalapay") + "it", "--source", SOURCE, *position(tmp_path))
+    ran = cli.run("forward", *arguments)
+    assert (ran.code, "the very stack" in ran.err) == (2, True), ran
     assert not (tmp_path / "position.json").exists()
 
 

@@ -38,20 +38,6 @@ pub struct Global {
     pub json: bool,
 }
 
-impl Global {
-    /// The local stack on a port.
-    pub fn of_local(port: u16) -> Self {
-        Global {
-            stack: "hookmill".to_owned(),
-            region: None,
-            profile: None,
-            endpoint_url: None,
-            local: Some(port),
-            json: false,
-        }
-    }
-}
-
 /// The surroundings of a command. What can be asked of the stack is asked of it directly.
 #[derive(Debug)]
 pub struct Context {

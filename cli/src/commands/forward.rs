@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -18,20 +19,20 @@ use webhook::claim::EventKey;
 use crate::commands::events::EventFilter;
 use crate::commands::events::list::entry_of;
 use crate::commands::selection::{SourceArgs, chosen};
-use crate::context::{Context, Global};
+use crate::context::Context;
 use crate::stack::history::{EventLine, KeptEvent, fetch};
 use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::interrupt::until_told;
-use crate::terminal::output::{Output, Paint, visible};
+use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span};
 
 pub mod position;
 pub mod target;
 
 use position::{Position, PositionFile};
-use target::{Stack, Target};
+use target::{Target, body_of};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;
@@ -48,23 +49,10 @@ const TRIES_ONCE: u32 = 4;
 
 /// Arguments of `forward`.
 #[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("target").required(true))]
 pub struct ForwardArgs {
     /// Post the canonical events to this URL, as application/cloudevents+json
-    #[arg(long, value_name = "URL", group = "target")]
-    pub to: Option<String>,
-    /// Send the original deliveries to the receivers of another stack: local or local=PORT
-    #[arg(long, value_name = "STACK", group = "target")]
-    pub to_stack: Option<Stack>,
-    /// Send the original deliveries to this receiver, whose URL the source's name is put behind
-    #[arg(long, value_name = "URL", group = "target", requires = "source")]
-    pub to_receiver: Option<String>,
-    /// The source there, if it is called otherwise
-    #[arg(long, value_name = "PROVIDER/SOURCE", requires = "source", conflicts_with = "to")]
-    pub to_source: Option<SourceName>,
-    /// Sign for --to-receiver with the key or token in this environment variable, not with the stack's
-    #[arg(long, value_name = "NAME", requires = "to_receiver")]
-    pub key_env: Option<String>,
+    #[arg(long, value_name = "URL")]
+    pub to: String,
     /// Also to a target elsewhere without TLS
     #[arg(long)]
     pub allow_http: bool,
@@ -106,7 +94,7 @@ pub struct ForwardedLine {
     /// The event in short.
     #[serde(flatten)]
     pub event: EventLine,
-    /// `forwarded`, or `gone`: its body is no longer kept; or `unsendable`: it cannot be signed for the target.
+    /// `forwarded`, or `gone`: its body is no longer kept; or `unsendable`: it cannot be written.
     pub outcome: Outcome,
     /// The target's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +120,7 @@ pub enum Outcome {
     Forwarded,
     /// Its body is no longer kept.
     Gone,
-    /// It cannot be made into a delivery.
+    /// It cannot be written.
     Unsendable,
 }
 
@@ -140,7 +128,7 @@ pub enum Outcome {
 struct Run<'a> {
     context: &'a Context,
     args: &'a ForwardArgs,
-    target: Target,
+    target: Arc<Target>,
     file: PositionFile,
     position: Position,
     forwarded: usize,
@@ -162,11 +150,7 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
         return Err(Error::deployment("no source is set up, so nothing can arrive")
             .next("Fill a provider's secret, or name a source with --source."));
     }
-    let other = match args.to_stack {
-        Some(stack) => Some(Context::connect(&Global::of_local(stack.port), Output::silent()).await?),
-        None => None,
-    };
-    let target = Target::of(context, args, &sources, other.as_ref()).await?;
+    let target = Arc::new(Target::of(context, &args.to, args.allow_http).await?);
     let path = match &args.position {
         Some(path) => path.clone(),
         None => position::default_path(context, &target, &args.sources).await?,
@@ -386,9 +370,9 @@ async fn forward_one(
     entry: &Entry,
     kept: &KeptEvent,
 ) -> Result<bool, Error> {
-    let (context, mut stop, prepared) = {
+    let (context, mut stop, target) = {
         let run = shared.lock().await;
-        (run.context, run.stop.clone(), run.target.prepare(kept, run.context.clock.now_ms()))
+        (run.context, run.stop.clone(), Arc::clone(&run.target))
     };
     let cut = kept.stored.as_ref().map(|stored| stored.redacted.clone()).unwrap_or_default();
     let mut line = ForwardedLine {
@@ -405,20 +389,19 @@ async fn forward_one(
         line = ForwardedLine { outcome: Outcome::Gone, reason, ..line };
         return shared.lock().await.through(entry, &line).map(|()| true);
     }
-    let prepared = match prepared {
-        Ok(prepared) => prepared,
+    let body = match body_of(kept) {
+        Ok(body) => body,
         Err(reason) => {
             line = ForwardedLine { outcome: Outcome::Unsendable, reason: Some(reason), ..line };
             return shared.lock().await.through(entry, &line).map(|()| true);
         }
     };
-    let sender = shared.lock().await.target.sender();
     let mut wait = WAIT_FIRST;
     loop {
         if *stop.borrow() {
             return Ok(false);
         }
-        let answer = sender.post(&prepared.url, &prepared.headers, prepared.body.clone()).await;
+        let answer = target.post(body.clone()).await;
         line.tries = line.tries.saturating_add(1);
         let why = match &answer.status {
             Ok(status @ 200..=299) => {

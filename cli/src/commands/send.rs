@@ -213,7 +213,7 @@ async fn prepare(
 }
 
 /// The source as its secret has it.
-pub(super) fn known_source(known: Option<&Sources>, name: &SourceName) -> Result<Source, Error> {
+fn known_source(known: Option<&Sources>, name: &SourceName) -> Result<Source, Error> {
     let known = known.ok_or_else(|| Error::problems("the secret cannot be read"))?;
     if let Some(source) = known.get(&name.source) {
         return Ok(source.clone());
@@ -226,7 +226,7 @@ pub(super) fn known_source(known: Option<&Sources>, name: &SourceName) -> Result
 }
 
 /// The source as its secret has it, but with the key that was given; without the secret, what can be assumed.
-pub(super) fn given_source(
+fn given_source(
     known: Option<&Sources>,
     name: &SourceName,
     key: &Secret,

@@ -79,11 +79,6 @@ impl Output {
         self
     }
 
-    /// Nobody listens.
-    pub fn silent() -> Self {
-        Output::to(false, Box::new(std::io::sink()), Box::new(std::io::sink()))
-    }
-
     /// Tells a result: the value as a line of JSON, or the text that is made of it.
     pub fn tell<T: Serialize>(&self, value: &T, text: impl FnOnce(&T, Paint) -> String) -> Result<(), Error> {
         if self.json {

@@ -64,11 +64,20 @@ async fn an_endpoint_that_is_not_there_is_told() {
     assert!(told.contains("no connection") && told.contains("--endpoint-url"), "{told}");
 }
 
+fn of_local(port: u16) -> Global {
+    let (region, profile, endpoint_url) = Default::default();
+    Global { stack: "hookmill".to_owned(), region, profile, endpoint_url, local: Some(port), json: false }
+}
+
+fn silent() -> Output {
+    Output::to(false, Box::new(std::io::sink()), Box::new(std::io::sink()))
+}
+
 #[tokio::test]
 async fn a_local_stack_that_is_not_there_is_reported_at_once() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let began = std::time::Instant::now();
-    let error = Context::connect(&Global::of_local(free.port()), Output::silent()).await.unwrap_err();
+    let error = Context::connect(&of_local(free.port()), silent()).await.unwrap_err();
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(
         (error.kind, error.message),
@@ -79,8 +88,8 @@ async fn a_local_stack_that_is_not_there_is_reported_at_once() {
 
 #[tokio::test]
 async fn a_profile_that_is_not_there_is_named() {
-    let global = Global { profile: Some("nobodys".to_owned()), local: None, ..Global::of_local(1) };
-    let error = Context::connect(&global, Output::silent()).await.unwrap_err();
+    let global = Global { profile: Some("nobodys".to_owned()), local: None, ..of_local(1) };
+    let error = Context::connect(&global, silent()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Deployment);
     assert_eq!(error.message, "there are no credentials of nobodys: your AWS settings have no such profile");
     assert!(error.next.unwrap().contains("aws configure --profile nobodys"));
