@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -124,39 +124,53 @@ def arrival(event: dict) -> str:
 SECRET_PATHS = {
     "scalev": (("data", "secret_slug"), ("data", "recovery_url"), ("data", "order", "secret_slug")),
     "scalapay": (),
-    "shopline": (("resource", "token"), ("resource", "access_token"), ("resource", "refresh_token")),
+    "shopline": (
+        ("resource", "token"),
+        ("resource", "access_token"),
+        ("resource", "refresh_token"),
+        ("resource", "payment_data", "*"),
+        ("resource", "order_payment", "payment_data", "*"),
+    ),
     "selldone": (("basket", "code"), ("basket", "hash"), ("basket", "session")),
 }
 DECODER = json.JSONDecoder(strict=False)
 SPACE = re.compile(r"[ \t\r\n]*")
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+# A secret of at least this length is recognised in other values too.
+COPIED_CHARACTERS_MIN = 12
 
 
 def without_secrets(provider: str, body: bytes) -> tuple[bytes, list[str]]:
     """Returns a JSON body with its secrets redacted, every other byte as it was, and the secrets' texts."""
-    text, cut = body.decode(), []
-    for path in SECRET_PATHS[provider]:
-        found = span(text, 0, path)
-        if found and text[slice(*found)] != "null":
-            start, end = found
-            cut.append(text[start:end])
-            text = text[:start] + '"~cut"' + text[end:]
+    text = body.decode()
+    found = {place for path in SECRET_PATHS[provider] for place in spans(text, 0, path) if text[slice(*place)] != "null"}
+    values = [DECODER.decode(text[slice(*place)]) for place in found]
+    long = [value for value in values if isinstance(value, str) and len(value) >= COPIED_CHARACTERS_MIN]
+    for match in STRING.finditer(text):
+        # A member's name is no value.
+        if text[SPACE.match(text, match.end()).end()] != ":":
+            found |= {match.span() for value in long if value in DECODER.decode(match[0])}
+    cut = []
+    for start, end in sorted(found, reverse=True):
+        cut.append(text[start:end])
+        text = text[:start] + '"~cut"' + text[end:]
     return text.encode(), cut
 
 
-def span(text: str, at: int, path: tuple[str, ...]) -> tuple[int, int] | None:
-    """Returns the place of the value at a path of member names."""
+def spans(text: str, at: int, path: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Yields the places of the values at a path of member names; `*` is every name."""
     at = SPACE.match(text, at).end()
     if not path:
-        return at, DECODER.raw_decode(text, at)[1]
+        yield at, DECODER.raw_decode(text, at)[1]
+        return
     if text[at] != "{":
-        return None
+        return
     at = SPACE.match(text, at + 1).end()
     while text[at] != "}":
         name, at = DECODER.raw_decode(text, at)
         at = SPACE.match(text, text.index(":", at) + 1).end()
-        if name == path[0]:
-            return span(text, at, path[1:])
+        if path[0] in (name, "*"):
+            yield from spans(text, at, path[1:])
         at = SPACE.match(text, DECODER.raw_decode(text, at)[1]).end()
         if text[at] == ",":
             at = SPACE.match(text, at + 1).end()
-    return None

@@ -195,9 +195,9 @@ GROUPS: dict[str, Group] = {
             plain("sources", "rotate", "selldone/main-operators"),
             plain("sources", "rotate", SOURCE, "--status"),
             lambda made: ["sources", "remove", made.added_source(), "--yes"],
-            plain("accounts", "set", "scalapay/once", "--credential-env", "CREDENTIAL", "--base-url", "{made.api.base}"),
+            plain("accounts", "set", "scalapay/late-operators", "--credential-env", "CREDENTIAL", "--base-url", "{made.api.base}"),
             plain("accounts", "list"),
-            plain("accounts", "remove", "scalapay/once", "--yes"),
+            plain("accounts", "remove", "scalapay/late-operators", "--yes"),
         )
     ),
     "HookmillProviders": Group(

@@ -12,7 +12,7 @@ use webhook::source::{Merchants, Source};
 use webhook::view::View;
 
 use crate::admit::is_hex;
-use crate::sources::{REGISTERED, RawRequest, SCALAPAY_TIME, SHOPLINE_TIME, SampleSource, texts};
+use crate::sources::{REGISTERED, RawRequest, SCALAPAY_TIME, SHOPLINE_TIME, SampleSource, is_time, texts};
 use crate::view::SEPARATOR;
 
 /// When everything here is received.
@@ -80,6 +80,9 @@ pub(crate) fn keep(registered: &SampleSource, time: &str, body: &[u8]) -> Option
     let verified = match admit(&provider.admission, &source, &delivery) {
         Ok(verified) => verified,
         Err(refusal) => {
+            if refusal == Refusal::Malformed && !time.is_empty() && !is_time(time) {
+                return None;
+            }
             let excuse = provider.name == "shopline" && source.scheme == SchemeName::Signed;
             assert!(excuse && refusal == Refusal::Ambiguous && texts(body).is_empty(), "{refusal:?}");
             return None;
