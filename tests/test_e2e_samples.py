@@ -75,7 +75,10 @@ def test_a_sample_is_kept_as_it_came(passes: Passes, file: Path) -> None:
     assert row.get("mark") == next((mark for mark in MARKS if expected.get(mark)), None)
     kept, secrets = e2e_checks.without_secrets(provider, sent)
     assert passes.pipe.body(row) == kept
-    assert len(row.get("cut", [])) == len(secrets)
+    # All values at one place with a wildcard are one path.
+    paths = [path for path in e2e_checks.SECRET_PATHS[provider] if "*" in path]
+    at_one_place = [len(list(e2e_checks.spans(sent.decode(), 0, path))) for path in paths] if secrets else []
+    assert len(row.get("cut", [])) == len(secrets) - sum(count - 1 for count in at_one_place if count)
 
 
 @pytest.mark.parametrize("file", CASES, ids=NAMES)
