@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use webhook::json::{Kind, Value};
 
-/// JSON exactly as the provider sent it: what [`crate::order::Order`] and the like were read from.
+/// JSON exactly as the provider sent it: what orders and webhooks were read from.
 ///
 /// It holds personal data and perhaps secrets, so it is printed as its length.
 #[derive(Clone, PartialEq, Eq, Default)]

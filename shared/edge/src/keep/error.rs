@@ -3,7 +3,7 @@
 //! - A call to AWS failed: [`CallFailure`]. It keeps the service's code apart from its message, so that nobody has to
 //!   parse text. Never log an SDK error itself: it may hold a body.
 //! - A table was read or written: [`StoreError`], made by [`StoreError::service`] from a failed call, by
-//!   [`StoreError::row`] from a row that is not as documented. The views' table and the watch's rows use it too.
+//!   `StoreError::row` from a row that is not as documented. The views' table and the watch's rows use it too.
 //! - One row among many: ask [`StoreError::is_outage`]. An outage ends the work, which is tried again later. Anything
 //!   else is a matter of that row: note it with its key, and go on.
 //! - Content is never an error. A delivery that cannot be read is kept and becomes an event that says so; only who
