@@ -1,7 +1,7 @@
 //! Orders of the back office API: an order's webhook has the same object as its `basket`.
 //!
 //! Its place is just before webhooks of its `updated_at`, whose action says more than the order does.
-//! Source: github.com/selldone/erp, response-structure.md. No documented field has what was refunded.
+//! Source: github.com/selldone/erp, response-structure.md; refunds are in the payment that is asked for with the order.
 
 use super::*;
 use crate::read::event::Data;
