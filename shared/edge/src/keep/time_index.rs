@@ -1,6 +1,14 @@
 //! The time index: the events that a source received, by time.
+//!
+//! [`Walk`] reads any range of it, for any number of sources, in bounded memory: its partitions are read page by page
+//! and merged in the order of time. Whoever wants only some of the events leaves the others out as they come.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -11,6 +19,15 @@ use crate::keep::item::{Item, TIME_INDEX, TIME_SHARDS, instant, key_of, text, ti
 
 /// Sources whose partitions are read at once.
 const SOURCES_AT_ONCE: usize = 6;
+
+/// Partitions that a walk reads at once.
+const PARTITIONS_AT_ONCE: usize = 16;
+
+/// Entries that a walk holds, over all partitions, unless more than a page of them have one millisecond: some 5 MB.
+pub const HELD_MAX: usize = 16_000;
+
+/// Most entries of a page.
+const PAGE_MAX: usize = 1_000;
 
 /// The time index of an events table.
 #[derive(Debug, Clone)]
@@ -37,6 +54,44 @@ pub struct IndexEntry {
     pub key: EventKey,
 }
 
+/// The end of a range that a walk begins at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The latest event first.
+    NewestFirst,
+    /// The earliest event first.
+    OldestFirst,
+}
+
+/// A walk over the index: see [`TimeIndex::walk`].
+#[derive(Debug)]
+pub struct Walk {
+    pages: Pages,
+    partitions: Vec<Partition>,
+}
+
+/// The queries of a walk.
+#[derive(Debug)]
+struct Pages {
+    client: Client,
+    table: String,
+    range_ms: Range<i64>,
+    order: Order,
+    entries: i32,
+}
+
+/// One partition of a walk.
+#[derive(Debug)]
+struct Partition {
+    bucket: String,
+    /// Entries in their order.
+    ready: VecDeque<IndexEntry>,
+    /// Entries of the last millisecond of a page, to be sorted together with what the next page has of it.
+    pending: Vec<IndexEntry>,
+    resume: Option<HashMap<String, AttributeValue>>,
+    is_read: bool,
+}
+
 impl std::fmt::Display for SourceId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}/{}", self.provider, self.source)
@@ -47,6 +102,20 @@ impl TimeIndex {
     /// The index of the table of this name.
     pub fn new(client: Client, table: String) -> Self {
         TimeIndex { client, table }
+    }
+
+    /// A walk over the events that some sources received in a range of milliseconds since 1970, in the order of time
+    /// and, within a millisecond, of ids. Nothing is read before the first entry is asked for.
+    pub fn walk(&self, sources: &[SourceId], range_ms: Range<i64>, order: Order) -> Walk {
+        let of_source = |source: &SourceId| {
+            let SourceId { provider, source } = source.clone();
+            (0..TIME_SHARDS).map(move |shard| time_bucket(&provider, &source, shard))
+        };
+        let partitions: Vec<Partition> = sources.iter().flat_map(of_source).map(Partition::new).collect();
+        let entries = (HELD_MAX / partitions.len().max(1)).clamp(1, PAGE_MAX);
+        let entries = i32::try_from(entries).unwrap_or(1);
+        let pages = Pages { client: self.client.clone(), table: self.table.clone(), range_ms, order, entries };
+        Walk { pages, partitions }
     }
 
     /// Returns the events that a source received from one millisecond up to, but without, another, in order.
@@ -131,6 +200,123 @@ impl TimeIndex {
             .await;
         let output = sent.map_err(|error| StoreError::service("read the time index", &error))?;
         Ok(output.items().first().and_then(entry).map(|entry| entry.received_at))
+    }
+}
+
+impl Walk {
+    /// The same walk with at most so many entries a page, for a walk that ends early.
+    #[must_use]
+    pub fn with_page(mut self, entries: i32) -> Self {
+        self.pages.entries = entries.clamp(1, self.pages.entries);
+        self
+    }
+
+    /// Returns the next entry; `None` at the end of the range.
+    pub async fn next(&mut self) -> Result<Option<IndexEntry>, StoreError> {
+        self.fill().await?;
+        let order = self.pages.order;
+        let heads = self.partitions.iter_mut().filter(|partition| !partition.ready.is_empty());
+        let first = heads.min_by(|a, b| match order {
+            Order::OldestFirst => a.ready.front().cmp(&b.ready.front()),
+            Order::NewestFirst => b.ready.front().cmp(&a.ready.front()),
+        });
+        Ok(first.and_then(|partition| partition.ready.pop_front()))
+    }
+
+    /// Returns the next entries up to a number; fewer at the end of the range.
+    pub async fn take(&mut self, count: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            match self.next().await? {
+                Some(entry) => taken.push(entry),
+                None => break,
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Skips everything up to an entry, and that entry itself.
+    pub async fn skip_to(&mut self, last: &IndexEntry) -> Result<(), StoreError> {
+        let passed = match self.pages.order {
+            Order::OldestFirst => Ordering::Greater,
+            Order::NewestFirst => Ordering::Less,
+        };
+        loop {
+            self.fill().await?;
+            let mut skipped = false;
+            for partition in &mut self.partitions {
+                while partition.ready.front().is_some_and(|entry| entry.cmp(last) != passed) {
+                    partition.ready.pop_front();
+                    skipped = true;
+                }
+            }
+            if !skipped {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns the number of entries in memory.
+    pub fn held(&self) -> usize {
+        self.partitions.iter().map(|partition| partition.ready.len() + partition.pending.len()).sum()
+    }
+
+    /// Afterwards every partition has its next entry at hand, unless none is left in it.
+    async fn fill(&mut self) -> Result<(), StoreError> {
+        let Walk { pages, partitions } = self;
+        let empty = partitions.iter_mut().filter(|partition| partition.ready.is_empty() && !partition.is_read);
+        let fills = empty.map(|partition| partition.fill(pages));
+        stream::iter(fills).buffer_unordered(PARTITIONS_AT_ONCE).try_collect::<()>().await
+    }
+}
+
+impl Partition {
+    fn new(bucket: String) -> Self {
+        Partition { bucket, ready: VecDeque::new(), pending: Vec::new(), resume: None, is_read: false }
+    }
+
+    /// Reads pages until there is an entry whose millisecond is read to its end: within one, the index has no order.
+    async fn fill(&mut self, pages: &Pages) -> Result<(), StoreError> {
+        while self.ready.is_empty() && !self.is_read {
+            let (entries, resume) = pages.read(&self.bucket, self.resume.take()).await?;
+            self.pending.extend(entries);
+            self.is_read = resume.is_none();
+            self.resume = resume;
+            let last = self.pending.last().filter(|_| !self.is_read).map(|entry| entry.received_at.as_str());
+            let before = self.pending.iter().rposition(|entry| Some(entry.received_at.as_str()) != last);
+            let mut whole: Vec<IndexEntry> = self.pending.drain(..before.map_or(0, |at| at + 1)).collect();
+            whole.sort_unstable();
+            if pages.order == Order::NewestFirst {
+                whole.reverse();
+            }
+            self.ready = whole.into();
+        }
+        Ok(())
+    }
+}
+
+impl Pages {
+    /// Returns the entries of one page, and the key to continue at; `None` after the last page.
+    async fn read(
+        &self,
+        bucket: &str,
+        start: Option<HashMap<String, AttributeValue>>,
+    ) -> Result<(Vec<IndexEntry>, Option<HashMap<String, AttributeValue>>), StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name(TIME_INDEX);
+        let sent = query
+            .key_condition_expression("#bucket = :bucket AND received_at BETWEEN :from AND :to")
+            .expression_attribute_names("#bucket", "bucket")
+            .expression_attribute_values(":bucket", text(bucket))
+            .expression_attribute_values(":from", text(&instant(self.range_ms.start)))
+            .expression_attribute_values(":to", text(&instant(self.range_ms.end - 1)))
+            .scan_index_forward(self.order == Order::OldestFirst)
+            .limit(self.entries)
+            .set_exclusive_start_key(start)
+            .send()
+            .await;
+        let output = sent.map_err(|error| StoreError::service("read the time index", &error))?;
+        let entries = output.items().iter().filter_map(entry).collect();
+        Ok((entries, output.last_evaluated_key))
     }
 }
 

@@ -9,3 +9,4 @@ mod relay;
 mod sweep;
 mod orders;
 mod rebuild;
+mod time_index;
