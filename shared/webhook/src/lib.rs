@@ -14,7 +14,9 @@ pub mod provider;
 pub mod providers;
 
 pub use keep::{claim, redact, row};
-pub use read::{body_reader, checkout, event, mapping, money, order, party, position, presence, snapshot, status};
+pub use read::{
+    body_reader, checkout, event, line, mapping, money, order, party, position, presence, snapshot, status,
+};
 #[cfg(feature = "signing")]
 pub use receive::signing;
 pub use receive::{request, scheme, secret, signature, source};

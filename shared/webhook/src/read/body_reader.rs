@@ -107,6 +107,11 @@ impl<'a> Node<'a> {
         matches!(self.value.map(|value| &value.kind), Some(Kind::Bool(_) | Kind::Number("0" | "1")))
     }
 
+    /// Returns whether an object is here.
+    pub fn is_object(&self) -> bool {
+        matches!(self.value.map(|value| &value.kind), Some(Kind::Object(_)))
+    }
+
     /// Returns whether a text or a number is here.
     pub fn is_scalar(&self) -> bool {
         matches!(self.value.map(|value| &value.kind), Some(Kind::String(_) | Kind::Number(_)))
@@ -130,6 +135,11 @@ impl<'a> Node<'a> {
     /// A member's number of units, of which there may be parts.
     pub fn quantity(&self, name: &str) -> Quantity {
         Quantity::of(self.amount(name))
+    }
+
+    /// A member's weight in kilograms, in grams.
+    pub fn kilograms(&self, name: &str) -> Presence<i64> {
+        self.get(name).parsed(|text| text.parse::<Amount>().ok()?.checked_times(1_000)?.whole())
     }
 
     /// A member's truth value.

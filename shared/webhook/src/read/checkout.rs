@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::read::contract::record;
+use crate::read::line::Line;
 use crate::read::money::Money;
-use crate::read::order::Line;
 use crate::read::party::Customer;
 use crate::read::presence::Presence;
 use crate::read::status::{CheckoutState, Status};

@@ -5,6 +5,7 @@ mod contract;
 pub mod money;
 pub mod status;
 pub mod party;
+pub mod line;
 pub mod order;
 pub mod checkout;
 pub mod event;

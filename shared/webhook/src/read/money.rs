@@ -30,6 +30,11 @@ impl Amount {
         self.0.checked_add(other.0).map(|sum| Amount(sum.normalize()))
     }
 
+    /// The product, unless it cannot be held exactly.
+    pub fn checked_times(self, factor: u32) -> Option<Self> {
+        self.0.checked_mul(Decimal::from(factor)).map(|product| Amount(product.normalize()))
+    }
+
     /// The number, if it is whole: `19`, `19.0` and `1000.00` are.
     pub fn whole(self) -> Option<i64> {
         Some(self.0).filter(Decimal::is_integer)?.to_i64()

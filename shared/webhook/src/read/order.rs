@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::read::contract::{Silent, record};
+use crate::read::line::Line;
 use crate::read::money::{Amount, Money};
 use crate::read::party::{Address, Customer};
 use crate::read::presence::Presence;
@@ -27,6 +28,8 @@ record! {
         pub order_type: Presence<String>,
         /// The channel through which it was placed, in the provider's words.
         pub channel: Presence<String>,
+        /// The buyer's language, as the provider writes it.
+        pub language: Presence<String>,
         /// The shop's store or brand.
         pub store: Presence<String>,
         /// Its sums, each as the provider gives it; none is computed.
@@ -51,6 +54,10 @@ record! {
         pub origin_address: Presence<Address>,
         /// The warehouse it is sent from.
         pub warehouse: Presence<String>,
+        /// In whose name it is sent, if not in the shop's own: a reseller's.
+        pub sender: Presence<Address>,
+        /// Its invoices.
+        pub invoices: Presence<Vec<Invoice>>,
         /// The provider's opinion if it is spam, and who marked it.
         pub risk: Presence<Risk>,
         /// The buyer's or shop's notes.
@@ -65,6 +72,10 @@ record! {
         pub created_at: Presence<Timestamp>,
         /// When it last changed.
         pub updated_at: Presence<Timestamp>,
+        /// When the shop last edited it.
+        pub edited_at: Presence<Timestamp>,
+        /// When it was split into several.
+        pub split_at: Presence<Timestamp>,
         /// When it was called off or rejected.
         pub cancelled_at: Presence<Timestamp>,
         /// The time for which it is valid from its creation, in milliseconds.
@@ -105,8 +116,16 @@ record! {
         pub shipping_tax: Presence<Money>,
         /// True if prices contain the tax.
         pub tax_included: Presence<bool>,
+        /// The part that the buyer pays with store credit.
+        pub credit: Presence<Money>,
+        /// The part that the buyer pays with points, in money.
+        pub points: Presence<Money>,
         /// The cost of the payment.
         pub payment_fee: Presence<Money>,
+        /// The provider's own fee.
+        pub platform_fee: Presence<Money>,
+        /// The sum that the shop gets paid, fees taken off, as the provider counts it.
+        pub net_payment: Presence<Money>,
         /// Income besides goods and shipping.
         pub other_income: Presence<Money>,
         /// The name of that income.
@@ -119,70 +138,44 @@ record! {
 }
 
 record! {
-    /// One line of an order.
-    pub struct Line {
-        /// The provider's id of the line.
-        pub id: Presence<String>,
-        /// Product id.
-        pub product_id: Presence<String>,
-        /// Variant id.
-        pub variant_id: Presence<String>,
-        /// Stock keeping unit.
-        pub sku: Presence<String>,
-        /// Trade item number.
-        pub gtin: Presence<String>,
-        /// Manufacturer's part number.
-        pub mpn: Presence<String>,
-        /// Its name.
-        pub name: Presence<String>,
-        /// Brand.
-        pub brand: Presence<String>,
-        /// Categories, widest first.
-        pub categories: Presence<Vec<String>>,
-        /// Units that are to be sent, called-off ones left out.
-        pub quantity: Presence<i64>,
-        /// Units if their number is not whole, exact; `quantity` is left out then.
-        pub exact_quantity: Presence<Amount>,
-        /// The unit of the quantity, such as kg, if it is not pieces.
-        pub unit: Presence<String>,
-        /// Units that were ordered, if the shop has changed their number since.
-        pub ordered_quantity: Presence<Amount>,
-        /// True if the shop has confirmed the line; false: it is not sent.
-        pub confirmed: Presence<bool>,
-        /// The provider's word for its kind: a gift, an add-on, a bundle.
+    /// An invoice.
+    pub struct Invoice {
+        /// Its number.
+        pub number: Presence<String>,
+        /// Its state, in the provider's words.
+        pub status: Presence<String>,
+        /// Its kind, in the provider's words.
         pub kind: Presence<String>,
-        /// The variant in words, such as colour and size.
-        pub variant: Presence<String>,
-        /// The bundle that it is, if it is one.
-        pub bundle_id: Presence<String>,
-        /// Price of one unit, as given.
-        pub unit_price: Presence<Money>,
-        /// Price of the line, as given.
-        pub line_total: Presence<Money>,
-        /// Discount on the line.
-        pub discount: Presence<Money>,
-        /// Discount by code on the line.
-        pub code_discount: Presence<Money>,
-        /// Its cost for the shop.
-        pub cost_of_goods: Presence<Money>,
-        /// Weight in grams.
-        pub weight_grams: Presence<i64>,
-        /// True if it is taken from stock.
-        pub is_inventory: Presence<bool>,
-        /// The product's page.
-        pub page_url: Presence<String>,
-        /// The product's picture.
-        pub image_url: Presence<String>,
-        /// The buyer's message on the line.
-        pub message: Presence<String>,
+        /// The kind of tax, in the provider's words.
+        pub tax_kind: Presence<String>,
+        /// Who is invoiced.
+        pub name: Presence<String>,
+        /// The tax number of who is invoiced.
+        pub tax_id: Presence<String>,
+        /// The address that it is sent to.
+        pub address: Presence<String>,
+        /// Where an electronic invoice is filed for the buyer: the kind of place, in the provider's words.
+        pub carrier_kind: Presence<String>,
+        /// The buyer's number there.
+        pub carrier_number: Presence<String>,
+        /// Whom it is donated to, by the number that such organisations have.
+        pub donation_code: Presence<String>,
+        /// When it was issued, as given.
+        pub issued_at: Presence<String>,
+        /// When it was declared void, as given.
+        pub cancelled_at: Presence<String>,
     }
 }
 
 record! {
     /// A discount by name.
     pub struct Discount {
+        /// The provider's id of it.
+        pub id: Presence<String>,
         /// Its name.
         pub name: Presence<String>,
+        /// The code that the buyer gave for it.
+        pub code: Presence<String>,
         /// The amount that is taken off.
         pub amount: Presence<Money>,
     }
@@ -213,8 +206,16 @@ record! {
         pub status: Presence<Status<PaymentState>>,
         /// The whole payment, not what was captured or refunded.
         pub amount: Presence<Money>,
+        /// What was captured of it, where the provider accounts for that.
+        pub captured_amount: Presence<Money>,
+        /// Its cost.
+        pub fee: Presence<Money>,
         /// The method of payment, in the provider's words.
         pub method: Presence<String>,
+        /// The method's id.
+        pub method_id: Presence<String>,
+        /// The method's name, as the buyer sees it.
+        pub method_name: Presence<String>,
         /// The method's kind within its family, in the provider's words.
         pub sub_method: Presence<String>,
         /// Who carries it out.
@@ -233,6 +234,8 @@ record! {
         pub updated_at: Presence<Timestamp>,
         /// When it was paid.
         pub paid_at: Presence<Timestamp>,
+        /// When the gateway carried it out.
+        pub processed_at: Presence<Timestamp>,
         /// The transfer date that the buyer declared.
         pub transferred_at: Presence<Timestamp>,
         /// When each status was last entered, by the provider's word.
@@ -274,6 +277,14 @@ record! {
         pub carrier: Presence<String>,
         /// The carrier's service.
         pub service: Presence<String>,
+        /// The shop's delivery option.
+        pub option_id: Presence<String>,
+        /// The shop's notes on the delivery.
+        pub notes: Presence<String>,
+        /// The day for which the buyer asked, as given.
+        pub scheduled_date: Presence<String>,
+        /// The time of that day, in the provider's words.
+        pub time_slot: Presence<String>,
         /// The carrier's number.
         pub tracking_number: Presence<String>,
         /// The page on which to follow it.
@@ -290,6 +301,10 @@ record! {
         pub arrived_at: Presence<Timestamp>,
         /// When the buyer got it.
         pub delivered_at: Presence<Timestamp>,
+        /// When it was back.
+        pub returned_at: Presence<Timestamp>,
+        /// When its pick-up point closed, so that another is needed.
+        pub store_closed_at: Presence<Timestamp>,
         /// When it was created.
         pub created_at: Presence<Timestamp>,
         /// When it last changed.
@@ -308,6 +323,8 @@ record! {
         pub name: Presence<String>,
         /// Where it is.
         pub address: Presence<String>,
+        /// How to find it there.
+        pub address_detail: Presence<String>,
     }
 }
 
@@ -320,16 +337,28 @@ record! {
         pub number: Presence<String>,
         /// The order whose goods come back, where the provider names it.
         pub order_id: Presence<String>,
+        /// That order's number.
+        pub order_number: Presence<String>,
         /// Its state.
         pub status: Presence<Status<ReturnState>>,
+        /// The state of the shop's look at the goods, in the provider's words.
+        pub inspection: Presence<String>,
         /// The reason, in the provider's words.
         pub reason: Presence<String>,
         /// The goods that come back.
         pub lines: Presence<Vec<Line>>,
         /// Its value, as given.
         pub total: Presence<Money>,
+        /// The part of its value that was paid with store credit.
+        pub credit: Presence<Money>,
+        /// The part of its value that was paid with points, in money.
+        pub points: Presence<Money>,
         /// What was paid back for it.
         pub refunds: Vec<Refund>,
+        /// The parcels in which the goods come back.
+        pub fulfillments: Vec<Fulfillment>,
+        /// Who returns the goods, if a return's event names them.
+        pub customer: Presence<Customer>,
         /// When it was created.
         pub created_at: Presence<Timestamp>,
         /// When it last changed.

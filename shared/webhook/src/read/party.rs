@@ -15,6 +15,10 @@ record! {
         pub id: Option<String>,
         /// The provider's id of the account behind several shops' customers.
         pub user_id: Presence<String>,
+        /// The shop's own id of the customer.
+        pub reference: Presence<String>,
+        /// True if they bought without an account.
+        pub is_guest: Presence<bool>,
         /// Full name.
         pub name: Presence<String>,
         /// E-mail address.
@@ -23,6 +27,12 @@ record! {
         pub phone: Presence<String>,
         /// The number's country code, where the provider has it apart from the number.
         pub phone_country_code: Presence<String>,
+        /// Their language, as the provider writes it.
+        pub language: Presence<String>,
+        /// True if the shop will not serve them.
+        pub is_blacklisted: Presence<bool>,
+        /// The shop's tags.
+        pub tags: Presence<Vec<String>>,
         /// The provider's word for the account's state.
         pub status: Presence<String>,
         /// The way in which the account was made, in the provider's words.
@@ -37,6 +47,20 @@ record! {
         pub orders_total: Presence<Money>,
         /// Store credit, in the provider's units.
         pub credit_balance: Presence<i64>,
+        /// Points.
+        pub points_balance: Presence<i64>,
+        /// The change of the store credit that the event is about.
+        pub credit_change: Presence<i64>,
+        /// The change of the points that the event is about.
+        pub points_change: Presence<i64>,
+        /// The kind of that change, in the provider's words.
+        pub change_kind: Presence<String>,
+        /// The reason for that change, in the shop's words.
+        pub change_reason: Presence<String>,
+        /// When the credit or points of that change end, as given.
+        pub change_expires_at: Presence<String>,
+        /// The order that led to that change.
+        pub order_id: Presence<String>,
         /// When the account was created.
         pub created_at: Presence<Timestamp>,
         /// When it last changed.
@@ -69,10 +93,16 @@ record! {
         pub city: Presence<String>,
         /// Province or state.
         pub province: Presence<String>,
+        /// The province's code.
+        pub province_code: Presence<String>,
         /// Postal code.
         pub postal_code: Presence<String>,
         /// Country, as given: a code or a name.
         pub country: Presence<String>,
+        /// Degrees north of the equator.
+        pub latitude: Presence<Amount>,
+        /// Degrees east of Greenwich.
+        pub longitude: Presence<Amount>,
         /// The merchant's tax number.
         pub tax_id: Presence<String>,
         /// Notes for the carrier.
@@ -111,6 +141,10 @@ record! {
         pub exact_quantity: Presence<Amount>,
         /// The warehouse that these units are in, where the event is about one.
         pub warehouse: Presence<String>,
+        /// True if there is no limit to the units.
+        pub is_unlimited: Presence<bool>,
+        /// Weight of one unit in grams.
+        pub weight_grams: Presence<i64>,
         /// When it was created.
         pub created_at: Presence<Timestamp>,
         /// When it last changed.

@@ -53,6 +53,9 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
     FulfillmentState::Unknown,
 ];
 
+/// The parcels in which goods come back, which are not the order's.
+const RETURNED: &str = "return_fulfillments";
+
 /// The id of an entity that has none.
 const UNNAMED: &str = "~";
 
@@ -117,7 +120,7 @@ impl View {
             Some(Data::Payment(payment)) => writer.entity("payments", &to_map(payment)),
             // A return's parcel is not the order's: it can neither reopen nor fulfil it.
             Some(Data::Fulfillment(parcel)) if parcel.return_id.value().is_some() => {
-                writer.entity("return_fulfillments", &to_map(parcel));
+                writer.entity(RETURNED, &to_map(parcel));
             }
             Some(Data::Fulfillment(fulfillment)) => writer.entity("fulfillments", &to_map(fulfillment)),
             Some(Data::Return(returned)) => writer.entity("returns", &to_map(returned)),
@@ -330,8 +333,11 @@ impl Writer<'_> {
                     let parent = format!("{path}/refunds");
                     refunds.iter().filter_map(Value::as_object).for_each(|refund| self.entity(&parent, refund));
                 }
-                // Who pays is the order's buyer, whether an order's event names them or only a payment's.
-                ("customer", _) if parent == "payments" => self.field("order", name, value),
+                ("fulfillments", Value::Array(parcels)) => {
+                    parcels.iter().filter_map(Value::as_object).for_each(|parcel| self.entity(RETURNED, parcel));
+                }
+                // Who pays or returns is the order's buyer, whether an order's event names them or only such a one.
+                ("customer", _) if matches!(parent, "payments" | "returns") => self.field("order", name, value),
                 // Scalapay gives the currency once: an event that leaves it out does not take it away.
                 ("amount", Value::Object(money))
                     if parent == "payments" && money.get("currency").is_some_and(Value::is_null) =>

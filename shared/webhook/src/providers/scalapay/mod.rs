@@ -5,8 +5,9 @@
 use super::prelude::*;
 use crate::read::body_reader::Node;
 use crate::read::event::{Data, EventType};
+use crate::read::line::Line;
 use crate::read::money::{Amount, Money};
-use crate::read::order::{Discount, Line, Order, Payment, Refund, Totals};
+use crate::read::order::{Discount, Order, Payment, Refund, Totals};
 use crate::read::party::{Address, Customer};
 use crate::read::position::Position;
 use crate::read::presence::{Presence, first};
@@ -37,7 +38,7 @@ pub const SCALAPAY: Provider = Provider {
     kept_headers: &["x-scalapay-hmac-v1", TIMESTAMP],
     secrets: &[],
     horizon_ms: 72 * HOUR_MS,
-    mapping_version: 2,
+    mapping_version: 3,
     topics: || STATUSES.iter().map(|(status, ..)| *status).collect(),
     claim,
     mapping: read,
@@ -127,7 +128,8 @@ fn payment(root: &Node<'_>, kept: MappingInput<'_>) -> Payment {
         id: root.text_or_none("orderToken"),
         // The order's copy of it may be the only one.
         merchant_reference: first(root.text("merchantReference"), details.text("merchantReference")),
-        amount: root.get("totalAmount").parsed(Amount::with_comma).map(|amount| Money::new(amount, currency)),
+        amount: money(root, "totalAmount")
+            .map(|amount| Money { currency: amount.currency.clone().or(currency), ..amount }),
         capture_status: root.text("captureStatus"),
         failure_reason: root.text("lastEligibilityFeedback"),
         refunds: if refunded { vec![refund(root, kept)] } else { Vec::new() },
@@ -174,6 +176,7 @@ fn order(details: &Node<'_>, root: &Node<'_>) -> Order {
         discounts: details.list("discounts", |discount| Discount {
             name: discount.text("displayName"),
             amount: money(discount, "amount"),
+            ..Discount::default()
         }),
         customer: details.object("consumer", customer),
         shipping_address: details.object("shipping", address),

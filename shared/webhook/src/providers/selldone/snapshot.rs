@@ -8,8 +8,15 @@ use crate::read::event::Data;
 use crate::read::snapshot::position;
 use crate::receive::request::percent_decode;
 
-pub(super) const SNAPSHOTS: SnapshotMapping =
-    SnapshotMapping { secrets: &[&["code"], &["hash"], &["session"]], subject, mapping: read };
+pub(super) const SNAPSHOTS: SnapshotMapping = SnapshotMapping { secrets: SECRETS, subject, mapping: read };
+
+const SECRETS: &[crate::keep::redact::SecretPath] = &[
+    &["code"],
+    &["hash"],
+    &["session"],
+    &["items", "*", "virtual_items", "*", "data"],
+    &["items", "*", "virtualItems", "*", "data"],
+];
 
 /// Ranks of orders that no step of the delivery has reached.
 const STATUS_RANKS: Table<u16> = &[("Open", 1), ("Reserved", 1), ("COD", 1), ("Payed", 2), ("Paid", 2)];
@@ -41,11 +48,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
 }
 
 fn data(basket: &Node<'_>, kind: &str) -> Data {
-    Data::Order(Box::new(Order {
-        customer: told_buyer(basket),
-        returns: returns(basket.list("basket_item_returns", item_return), None),
-        ..order(basket, kind, None)
-    }))
+    Data::Order(Box::new(Order { customer: told_buyer(basket), ..order(basket, kind, None) }))
 }
 
 /// The customer in the order, else the account that bought, else their ids.

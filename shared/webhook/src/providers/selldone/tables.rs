@@ -56,6 +56,10 @@ pub(super) const QUOTE: &str = "AvocadoOrder";
 /// Orders that another shop sold.
 pub(super) const DROPSHIP: &str = "FulfillmentOrder";
 
+/// What the shop says to a line of a quote.
+pub(super) const QUOTED_LINES: Table<Option<bool>> =
+    &[("PENDING", None), ("ACCEPTED", Some(true)), ("REJECTED", Some(false))];
+
 /// Our type and the action's place among the steps of an order; what may come at any step has none.
 pub(super) const ORDER_ACTIONS: Table<(EventType, Option<u16>)> = &[
     ("CheckoutOrder", (EventType::OrderCreated, Some(1))),

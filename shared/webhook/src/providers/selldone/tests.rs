@@ -1,10 +1,12 @@
 //! The traps of this provider's bodies.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::keep::claim::EventKey;
 use crate::keep::row::Row;
 use crate::read::event::Event;
-use crate::read::status::FulfillmentState;
+use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState, Status};
 use crate::receive::request::Delivery;
 use crate::receive::secret::Secret;
 use crate::receive::signature::admit;

@@ -56,7 +56,7 @@ pub const SHOPLINE: Provider = Provider {
     ],
     // Up to three resends, their spacing unpublished: two days cover them.
     horizon_ms: 48 * HOUR_MS,
-    mapping_version: 2,
+    mapping_version: 3,
     topics: topics::mapped,
     claim,
     mapping: read,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::topics::{DELIVERY_STATES, LOGISTICS_STATES, PAYMENT_STATES};
 use super::values::{id, joined, money, translated, translated_words};
 use crate::read::body_reader::Node;
+use crate::read::line::{Inspection, Line};
 use crate::read::money::Amount;
-use crate::read::order::{Fulfillment, Line, Payment, PickupPoint, Refund, Totals};
+use crate::read::order::{Discount, Fulfillment, Invoice, Payment, PickupPoint, Refund, Totals};
 use crate::read::party::{Address, Customer};
 use crate::read::presence::{Presence, first};
 use crate::read::status::{FulfillmentState, Status};
@@ -18,6 +19,8 @@ pub(super) fn totals(order: &Node<'_>) -> Totals {
         discount: money(order, "order_discount"),
         tax: money(order, "total_tax_fee"),
         shipping: money(&order.get("order_delivery"), "total"),
+        credit: money(order, "user_credit"),
+        points: money(order, "order_points_to_cash"),
         payment_fee: money(&order.get("order_payment"), "payment_fee"),
         ..Totals::default()
     }
@@ -43,7 +46,87 @@ pub(super) fn line(item: &Node<'_>) -> Line {
         exact_quantity: quantity.exact,
         unit_price: money(item, "item_price"),
         line_total: money(item, "total"),
+        discounted_total: money(item, "discounted_price"),
+        net_total: money(item, "order_discounted_price"),
+        unit_cost: money(item, "cost"),
+        points: item.integer("total_points"),
+        is_preorder: item.flag("is_preorder"),
+        subscription_id: item.text("product_subscription_id"),
+        stock_location: product.text("location_id"),
+        weight_grams: product.kilograms("weight"),
+        // One set's goods are an object where there is one alone.
+        contents: if item.get("child_products").is_object() {
+            item.object("child_products", |child| vec![part(child)])
+        } else {
+            item.list("child_products", part)
+        },
+        inspections: item.list("order_inspect_items", |inspection| Inspection {
+            quantity: inspection.integer("quantity"),
+            status: inspection.text("inspect_status"),
+            reason: inspection.text("return_reason_key"),
+            notes: first(inspection.text("return_remark"), inspection.text("inspect_remark")),
+        }),
         ..Line::default()
+    }
+}
+
+/// One of the goods in a set, which has a price of its own that the set's buyer does not pay.
+fn part(child: &Node<'_>) -> Line {
+    let quantity = child.quantity("quantity");
+    Line {
+        product_id: id(child).into(),
+        variant_id: child.text("variation_id"),
+        sku: child.text("sku"),
+        name: translated(child, "title_translations"),
+        variant: translated_words(child, "fields_translations"),
+        quantity: quantity.whole,
+        exact_quantity: quantity.exact,
+        ..Line::default()
+    }
+}
+
+/// What promotions, and the shop by hand, took off an order.
+pub(super) fn discounts(order: &Node<'_>) -> Presence<Vec<Discount>> {
+    let promotions = order.list("promotion_items", |item| {
+        let promotion = item.get("promotion_data");
+        Discount {
+            id: first(promotion.text("_id"), promotion.text("id")).or(item.text("promotion_id")),
+            name: translated(&promotion, "title_translations"),
+            code: item.text("coupon_code"),
+            amount: money(item, "discounted_amount"),
+        }
+    });
+    let by_hand = order.list("custom_discount_items", |item| Discount {
+        id: id(item).into(),
+        name: translated(item, "title_translations"),
+        amount: first(money(item, "total"), money(item, "item_price")),
+        ..Discount::default()
+    });
+    match (promotions, by_hand) {
+        (Presence::Value(promotions), Presence::Value(by_hand)) => Presence::Value([promotions, by_hand].concat()),
+        (promotions, by_hand) => first(promotions, by_hand),
+    }
+}
+
+/// An order has one invoice or several.
+pub(super) fn invoices(order: &Node<'_>) -> Presence<Vec<Invoice>> {
+    first(order.list("invoices", invoice), order.object("invoice", |one| vec![invoice(one)]))
+}
+
+fn invoice(node: &Node<'_>) -> Invoice {
+    Invoice {
+        number: node.text("invoice_number"),
+        status: node.text("invoice_status"),
+        kind: node.text("invoice_type"),
+        tax_kind: node.text("invoice_tax_type"),
+        name: node.text("buyer_name"),
+        tax_id: node.text("tax_id"),
+        address: node.text("mailing_address"),
+        carrier_kind: node.text("carrier_type"),
+        carrier_number: node.text("carrier_number"),
+        donation_code: node.text("n_p_o_b_a_n"),
+        issued_at: node.text("invoice_date"),
+        cancelled_at: node.text("invoice_cancelled_at"),
     }
 }
 
@@ -54,6 +137,8 @@ pub(super) fn order_customer(order: &Node<'_>) -> Presence<Customer> {
         email: order.text("customer_email"),
         phone: order.text("customer_phone"),
         phone_country_code: order.text("customer_phone_country_code"),
+        is_guest: order.flag("is_guest_checkout"),
+        reference: order.text("ref_customer_id"),
         ..Customer::default()
     };
     if customer == Customer::default() { Presence::Absent } else { Presence::Value(customer) }
@@ -88,6 +173,10 @@ pub(super) fn status_times(order: &Node<'_>) -> BTreeMap<String, Presence<jiff::
 const REFERENCES: &[&str] = &[
     "delivery_option_id",
     "system_order_number",
+    "channel_id",
+    "product_subscription_id",
+    "agent_id",
+    "default_warehouse_id",
     "merchant_order_number",
     "ref_order_id",
     "ref_customer_id",
@@ -112,12 +201,16 @@ pub(super) fn payment(node: &Node<'_>) -> Payment {
         order_id: node.text("order_id"),
         status: node.status("status", PAYMENT_STATES),
         amount: money(node, "total"),
+        fee: money(node, "payment_fee"),
         method: node.text("payment_type"),
+        method_id: node.text("payment_method_id"),
+        method_name: translated(node, "name_translations"),
         gateway: node.text("payment_gateway"),
         gateway_reference: node.text("ref_payment_id"),
         created_at: node.time("created_at"),
         updated_at: node.time("updated_at"),
         paid_at: node.time("paid_at"),
+        processed_at: node.time("processed_at"),
         ..Payment::default()
     }
 }
@@ -141,6 +234,7 @@ pub(super) fn pickup(node: &Node<'_>) -> Presence<PickupPoint> {
         code: data.text("location_code"),
         name: data.text("location_name"),
         address: data.text("store_address"),
+        address_detail: data.text("store_address_detail"),
     });
     let is_some = |point: &PickupPoint| point.code.value().is_some() || point.name.value().is_some();
     if told.value().is_some_and(is_some) { told } else { Presence::Absent }
@@ -165,13 +259,21 @@ pub(super) fn fulfillment(node: &Node<'_>) -> Fulfillment {
         status: delivery_status(node),
         carrier_status: node.text("delivery_status"),
         carrier: node.text("platform"),
+        service: translated(node, "name_translations"),
+        option_id: node.text("delivery_option_id"),
+        notes: node.text("remark"),
         tracking_number,
         tracking_url,
         pickup: pickup(node),
+        is_pickup: is_pickup(node),
+        scheduled_date: scheduled(node, "scheduled_delivery_date"),
+        time_slot: time_slot(node),
         return_id: node.text("return_order_id"),
         shipped_at: node.time("shipped_at"),
         arrived_at: node.time("arrived_at"),
         delivered_at: node.time("collected_at"),
+        returned_at: node.time("returned_at"),
+        store_closed_at: node.time("store_closed_at"),
         created_at: node.time("created_at"),
         updated_at: node.time("updated_at"),
         ..Fulfillment::default()
@@ -183,6 +285,21 @@ pub(super) fn delivery_status(node: &Node<'_>) -> Presence<Status<FulfillmentSta
         Presence::Value(status) => Presence::Value(status),
         told @ (Presence::Absent | Presence::Null) => node.status("delivery_status", LOGISTICS_STATES).or(told),
     }
+}
+
+/// True where the goods are collected in the shop itself.
+pub(super) fn is_pickup(node: &Node<'_>) -> Presence<bool> {
+    let collected = node.get("delivery_data").get("instore_pickup");
+    if collected.is_flag() { node.get("delivery_data").flag("instore_pickup") } else { Presence::Absent }
+}
+
+pub(super) fn scheduled(node: &Node<'_>, name: &str) -> Presence<String> {
+    node.get("delivery_data").text(name)
+}
+
+/// In the shop's words; else by the key that the carrier has for it.
+pub(super) fn time_slot(node: &Node<'_>) -> Presence<String> {
+    first(translated(&node.get("delivery_data"), "time_slot_translations"), scheduled(node, "time_slot_key"))
 }
 
 /// The API calls the address `url`.

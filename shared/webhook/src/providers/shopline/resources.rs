@@ -4,15 +4,15 @@
 //! the same site's API pages (get-order and its neighbours), of which newer deliveries carry more.
 
 use super::orders::{
-    address, delivery_status, fulfillment, line, order_customer, payment, pickup, references, refund, return_refund,
-    status_times, totals, tracking,
+    address, delivery_status, discounts, fulfillment, invoices, is_pickup, line, order_customer, payment, pickup,
+    references, refund, return_refund, scheduled, status_times, time_slot, totals, tracking,
 };
-use super::parties::{app, checkout, customer, product, stock};
+use super::parties::{app, checkout, credit, customer, points, product, stock};
 use super::topics::{
     DELIVERY_STATES, ORDER_STATES, ORDER_TOPICS, PAYMENT_STATES, PAYMENT_TOPICS, RETURN_STATES, RETURN_TOPICS,
     TopicSubject,
 };
-use super::values::{id, money, texts};
+use super::values::{id, money, texts, translated};
 use crate::read::body_reader::Node;
 use crate::read::event::Data;
 use crate::read::order::{Fulfillment, Order, Payment, Return};
@@ -36,6 +36,8 @@ impl ShoplineResource<'_, '_> {
             TopicSubject::Fulfillment => Data::Fulfillment(Box::new(fulfillment(self.node))),
             TopicSubject::Return => Data::Return(Box::new(self.returned())),
             TopicSubject::Customer => Data::Customer(Box::new(customer(self.node))),
+            TopicSubject::Credit => Data::Customer(Box::new(credit(self.node))),
+            TopicSubject::Points => Data::Customer(Box::new(points(self.node))),
             TopicSubject::Product => Data::Product(Box::new(product(self.node))),
             TopicSubject::Stock => Data::Product(Box::new(stock(self.node))),
             TopicSubject::Checkout => Data::Checkout(Box::new(checkout(self.node))),
@@ -52,6 +54,8 @@ impl ShoplineResource<'_, '_> {
             TopicSubject::Fulfillment => rank(DELIVERY_STATES, &delivery_status(self.node)),
             TopicSubject::Return => rank(RETURN_STATES, &self.return_status()),
             TopicSubject::Customer
+            | TopicSubject::Credit
+            | TopicSubject::Points
             | TopicSubject::Product
             | TopicSubject::Stock
             | TopicSubject::Checkout
@@ -94,7 +98,10 @@ impl ShoplineResource<'_, '_> {
             status: self.order_status(),
             order_type: node.text("type"),
             channel: node.text("created_by"),
+            store: translated(&node.get("channel"), "created_by_channel_name"),
             totals: totals(node),
+            discounts: discounts(node),
+            invoices: invoices(node),
             lines: node.list("subtotal_items", line).or(node.list("items", line)),
             customer: order_customer(node),
             shipping_address: node.object("delivery_address", address),
@@ -104,6 +111,8 @@ impl ShoplineResource<'_, '_> {
             created_at: node.time("created_at"),
             updated_at: node.time("updated_at"),
             cancelled_at: node.time("cancelled_at"),
+            edited_at: node.time("edited_at"),
+            split_at: node.time("split_at"),
             references: references(node),
             payments: self.embedded_payment().into_iter().collect(),
             fulfillments: self.embedded_delivery().into_iter().collect(),
@@ -125,8 +134,17 @@ impl ShoplineResource<'_, '_> {
             tracking_number: told.tracking_number.or(number),
             tracking_url: told.tracking_url.or(url),
             pickup: told.pickup.or(pickup(self.node)),
+            is_pickup: told.is_pickup.or(is_pickup(self.node)),
+            scheduled_date: told.scheduled_date.or(scheduled(self.node, "scheduled_delivery_date")),
+            time_slot: first(told.time_slot, time_slot(self.node)),
             ..told
         })
+    }
+
+    /// The parcel in which a return comes back; the tracking number is beside it, as in an order.
+    fn parcel_back(self) -> Option<Fulfillment> {
+        let told = self.embedded_delivery()?;
+        Some(Fulfillment { order_id: Presence::Absent, return_id: id(self.node).into(), ..told })
     }
 
     fn payment(self) -> Payment {
@@ -150,8 +168,14 @@ impl ShoplineResource<'_, '_> {
                     self.node.text("return_from_order_id"),
                 ),
             ),
+            order_number: self.node.object("order", |order| order.text("order_number")).flatten(),
             refunds: return_refund(self.node).into_iter().collect(),
             status: self.return_status(),
+            inspection: self.node.text("inspect_status"),
+            credit: money(self.node, "applied_user_credits"),
+            points: money(self.node, "applied_member_point_redeem_to_cash"),
+            fulfillments: self.parcel_back().into_iter().collect(),
+            customer: order_customer(self.node),
             lines: self.node.list("items", line),
             total: money(self.node, "total"),
             created_at: self.node.time("created_at"),
