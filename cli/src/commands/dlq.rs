@@ -4,12 +4,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::args::at_least_one;
-use crate::commands::selection::dead_letters;
 use crate::context::Context;
 use crate::stack::dead_letters::{DeadLetters, Letter, Says};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::instant;
+use crate::work::selection::dead_letters;
 
 pub mod redrive;
 

@@ -9,16 +9,16 @@ use edge::orders::erasure::Erasure;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
-use super::orders::rebuild::orders_in;
-use crate::commands::ids;
-use crate::commands::selection::SourceArgs;
 use crate::context::Context;
 use crate::stack::aws::store_failed;
 use crate::stack::quarantine;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{Instant, RangeArgs, Span, instant};
+use crate::work::ids;
 use crate::work::journal::{Journal, Work};
+use crate::work::rebuilding::orders_in;
+use crate::work::selection::SourceArgs;
 
 pub mod person;
 

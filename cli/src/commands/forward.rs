@@ -16,9 +16,6 @@ use serde::Serialize;
 use tokio::sync::watch;
 use webhook::claim::EventKey;
 
-use crate::commands::events::EventFilter;
-use crate::commands::events::list::entry_of;
-use crate::commands::selection::{SourceArgs, chosen};
 use crate::context::Context;
 use crate::stack::history::{EventLine, KeptEvent, fetch};
 use crate::stack::index::{Entry, Order, Walk};
@@ -27,6 +24,9 @@ use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::interrupt::until_told;
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span};
+use crate::work::ids::entry_of;
+use crate::work::selection::EventFilter;
+use crate::work::selection::{SourceArgs, chosen};
 
 pub mod position;
 pub mod target;

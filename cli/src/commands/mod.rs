@@ -5,8 +5,6 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 
-pub mod ids;
-pub mod selection;
 pub mod accounts;
 pub mod completions;
 pub mod dlq;
@@ -28,7 +26,7 @@ pub mod trigger;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Sign deliveries and send them to their sources, and tell what was kept
-    Send(send::SendArgs),
+    Send(crate::work::delivering::SendArgs),
     /// Send a built-in sample, perhaps with another order and amount; lists the samples without a case
     Trigger(trigger::TriggerArgs),
     /// Look at kept events

@@ -4,13 +4,13 @@ use clap::{Args, Subcommand};
 use edge::receive::refused::Refused;
 use webhook::signature::Refusal;
 
-use crate::commands::selection::{SourceArgs, chosen};
 use crate::context::Context;
 use crate::stack::known::check_known;
-use crate::stack::quarantine::{Found, RefusedLine, of_partition, refused};
+use crate::stack::quarantine::{of_partition, refused};
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::Paint;
 use crate::terminal::time::RangeArgs;
+use crate::work::reading::noting;
+use crate::work::selection::{SourceArgs, chosen};
 
 pub mod admit;
 pub mod list;
@@ -81,26 +81,4 @@ pub async fn find(context: &Context, query: &Query) -> Result<Vec<Refused>, Erro
     let wanted = |one: &Refused| query.reasons.iter().any(|reason| reason.word() == one.reason);
     found.retain(|one| query.reasons.is_empty() || wanted(one));
     Ok(found)
-}
-
-/// The columns of a table of refused deliveries.
-pub const COLUMNS: [&str; 5] = ["received", "source", "slot", "reason", "body"];
-
-/// Returns the cells of a refused delivery.
-pub fn cells(line: &RefusedLine, paint: Paint) -> Vec<String> {
-    vec![
-        paint.time(&line.received),
-        format!("{}/{}", line.provider, line.named.as_ref().unwrap_or(&line.source)),
-        line.slot.clone(),
-        paint.odd(&line.reason),
-        if line.body { "kept".to_owned() } else { "too large".to_owned() },
-    ]
-}
-
-/// Returns what could be read, and notes what could not.
-pub fn noting<T>(context: &Context, found: Found<T>) -> Vec<T> {
-    for (count, place) in found.unreadable {
-        context.output.note(&format!("{count} of {place} cannot be read by this version."));
-    }
-    found.read
 }

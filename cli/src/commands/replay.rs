@@ -1,30 +1,26 @@
 //! `hookmill replay`: kept events onto queues again, under their own ids.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 use webhook::claim::EventKey;
 
-use super::events::EventFilter;
-use crate::commands::ids;
-use crate::commands::selection::SendTo;
-use crate::commands::selection::{SourceArgs, chosen};
 use crate::context::Context;
 use crate::stack::destination::Destination;
 use crate::stack::history::{KeptEvent, fetch};
 use crate::stack::index::{Order, Walk};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
-use crate::terminal::output::{Paint, table};
-use crate::terminal::time::{RangeArgs, instant};
+use crate::terminal::time::RangeArgs;
+use crate::work::ids;
 use crate::work::run_file::{Head, Planned, Run, RunFile};
+use crate::work::selection::EventFilter;
+use crate::work::selection::SendTo;
+use crate::work::selection::{SourceArgs, chosen};
 
-pub mod sender;
-
-use sender::Sender;
+use crate::work::replaying::{Sender, check_queues, counts, counts_text, run_id};
 
 /// Rows that are read at a time while a replay is planned.
 const STRIDE: usize = 40;
@@ -63,18 +59,6 @@ pub struct ReplayArgs {
     pub filter: EventFilter,
 }
 
-/// How many events of a type go to a queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CountLine {
-    /// The queue.
-    pub queue: Destination,
-    /// The type.
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// How many.
-    pub events: usize,
-}
-
 /// What was chosen, and what of it cannot be sent.
 #[derive(Debug, Default)]
 struct Plan {
@@ -97,7 +81,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
     check_queues(context, &run).await?;
     let counts = counts(&run);
     if !args.yes {
-        context.output.tell_all(&counts, text)?;
+        context.output.tell_all(&counts, counts_text)?;
         let total: usize = counts.iter().map(|line| line.events).sum();
         context.output.note(&match total {
             0 => "Nothing is to be sent.".to_owned(),
@@ -202,42 +186,4 @@ impl Plan {
             self.planned.push(Planned { id: kept.key.id(), event_type: event_type.to_owned(), queues, reading: None });
         }
     }
-}
-
-/// A run's name: two of one moment are of two processes.
-pub fn run_id(context: &Context) -> String {
-    format!("{}-{}", instant(context.clock.now_ms()).replace(':', ""), std::process::id())
-}
-
-/// A file names the queues that it was sent to; another stack has others.
-pub(crate) async fn check_queues(context: &Context, run: &Run) -> Result<(), Error> {
-    let deployment = context.deployment().await?;
-    for (queue, url) in &run.head.queues {
-        if queue.url(deployment)? != url {
-            return Err(Error::usage(format!("the run file is of another stack's {} queue: {url}", queue.name()))
-                .next("Name the stack that it was begun on: --stack, --region, --profile."));
-        }
-    }
-    Ok(())
-}
-
-/// What is still to be sent.
-pub(crate) fn counts(run: &Run) -> Vec<CountLine> {
-    let mut counts: BTreeMap<(Destination, &str), usize> = BTreeMap::new();
-    for event in &run.planned {
-        for queue in event.queues.iter().filter(|queue| run.is_due(event, **queue)) {
-            *counts.entry((*queue, event.event_type.as_str())).or_default() += 1;
-        }
-    }
-    let line = |((queue, event_type), events): ((Destination, &str), usize)| CountLine {
-        queue,
-        event_type: event_type.to_owned(),
-        events,
-    };
-    counts.into_iter().map(line).collect()
-}
-
-pub(crate) fn text(lines: &[CountLine], paint: Paint) -> String {
-    let row = |line: &CountLine| vec![line.queue.name().to_owned(), line.event_type.clone(), line.events.to_string()];
-    table(&["queue", "type", "events"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
 }

@@ -11,8 +11,6 @@ use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
-use super::events::EventFilter;
-use crate::commands::selection::{SourceArgs, chosen};
 use crate::context::Context;
 use crate::stack::deployed_reader::{self, Answer};
 use crate::stack::difference::{FieldChange, changes, kind, shown};
@@ -21,6 +19,8 @@ use crate::stack::index::{Order, Walk};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, counted_with, table};
 use crate::terminal::time::RangeArgs;
+use crate::work::selection::EventFilter;
+use crate::work::selection::{SourceArgs, chosen};
 
 pub mod plan;
 pub mod publish;

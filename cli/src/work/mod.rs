@@ -1,7 +1,15 @@
-//! Deliveries that the tool signs and sends itself, and long work that can be resumed.
+//! What several commands share: options and ids as they are typed, deliveries that the tool signs and sends itself, and
+//! long work that can be resumed.
 
+pub mod selection;
+pub mod ids;
+pub mod reading;
+pub mod event_lines;
 pub mod sending;
 pub mod samples;
+pub mod delivering;
 pub mod run_file;
 pub mod journal;
+pub mod replaying;
+pub mod rebuilding;
 pub mod apis;

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use edge::keep::item::text;
-use hookmill::commands::orders::rebuild::{Telling, rebuild_all};
 use hookmill::work::journal::{Journal, Work};
+use hookmill::work::rebuilding::{Telling, rebuild_all};
 use hookmill::{ErrorKind, Exit};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;

@@ -12,7 +12,6 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
-use crate::commands::selection::dead_letters;
 use crate::context::Context;
 use crate::stack::aws::of_failure;
 use crate::stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
@@ -20,6 +19,7 @@ use crate::stack::destination::Destination;
 use crate::stack::history::fetch;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
+use crate::work::selection::dead_letters;
 
 /// Letters are hidden this long while they are sent and deleted, and no call begins when less than a third is left.
 const HIDDEN_SECONDS: i32 = 60;

@@ -6,13 +6,13 @@ use edge::receive::quarantine::{LIFE_MS, UNKNOWN};
 use webhook::signature::Refusal;
 
 use super::{Finding, Patient};
-use crate::commands::quarantine::noting;
 use crate::context::Context;
 use crate::stack::index::{Order, Walk};
 use crate::stack::quarantine::{RefusedLine, refused};
 use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::terminal::time::{LATEST_MS, Range};
+use crate::work::reading::noting;
 
 /// From so many different bodies on, which nothing genuine came between, it is the key and no forger.
 const SURE: usize = 3;

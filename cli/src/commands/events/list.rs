@@ -3,12 +3,9 @@
 use clap::Args;
 use webhook::claim::EventKey;
 
-use super::{EventFilter, EventLine, lines};
 use crate::args::at_least_one;
-use crate::commands::ids;
-use crate::commands::quarantine;
-use crate::commands::selection::{SourceArgs, chosen};
 use crate::context::Context;
+use crate::stack::history::EventLine;
 use crate::stack::history::{KeptEvent, fetch};
 use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::quarantine::{RefusedLine, refused};
@@ -16,6 +13,11 @@ use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::{Range, RangeArgs, instant};
+use crate::work::event_lines::lines;
+use crate::work::ids::entry_of;
+use crate::work::reading::noting;
+use crate::work::selection::EventFilter;
+use crate::work::selection::{SourceArgs, chosen};
 
 /// Rows that are read at a time.
 const STRIDE: usize = 40;
@@ -118,15 +120,22 @@ pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], ra
     Ok(Page { events, more })
 }
 
-/// Where an event stands in the index.
-pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
-    let event = ids::event(context, id).await?;
-    let received_ms = event.received().as_millisecond();
-    Ok((received_ms, Entry { received_at: instant(received_ms), key: event.key }))
+/// The columns of a table of refused deliveries.
+const COLUMNS: [&str; 5] = ["received", "source", "slot", "reason", "body"];
+
+/// Returns the cells of a refused delivery.
+fn cells(line: &RefusedLine, paint: Paint) -> Vec<String> {
+    vec![
+        paint.time(&line.received),
+        format!("{}/{}", line.provider, line.named.as_ref().unwrap_or(&line.source)),
+        line.slot.clone(),
+        paint.odd(&line.reason),
+        if line.body { "kept".to_owned() } else { "too large".to_owned() },
+    ]
 }
 
 async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {
-    let told = quarantine::noting(
+    let told = noting(
         context,
         refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?,
     );
@@ -135,7 +144,7 @@ async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName]
     let all = told.len();
     told.truncate(args.limit);
     let text = |lines: &[RefusedLine], paint: Paint| {
-        table(&quarantine::COLUMNS, &lines.iter().map(|line| quarantine::cells(line, paint)).collect::<Vec<_>>(), paint)
+        table(&COLUMNS, &lines.iter().map(|line| cells(line, paint)).collect::<Vec<_>>(), paint)
     };
     context.output.tell_all(&told, text)?;
     if all == 0 {

@@ -8,14 +8,15 @@ use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::secret::Secret;
 
-use super::{EventLine, marks};
-use crate::commands::ids;
 use crate::context::Context;
+use crate::stack::history::EventLine;
 use crate::stack::history::{KeptEvent, of_order};
 use crate::stack::provenance::{Origin, origins};
 use crate::stack::sources::of_provider;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
+use crate::work::event_lines::marks;
+use crate::work::ids;
 
 /// Arguments of `events show`.
 #[derive(Debug, Clone, Args)]

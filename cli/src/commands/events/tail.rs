@@ -11,16 +11,18 @@ use clap::Args;
 use webhook::claim::EventKey;
 
 use super::unkept::{self, Unkept};
-use super::{EventFilter, EventLine};
 use crate::args::at_least_one;
-use crate::commands::selection::{SourceArgs, chosen};
 use crate::context::Context;
+use crate::stack::history::EventLine;
 use crate::stack::history::fetch;
 use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, LATEST_MS, Range, Span, instant};
+use crate::work::event_lines::marks;
+use crate::work::selection::EventFilter;
+use crate::work::selection::{SourceArgs, chosen};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;
@@ -183,7 +185,7 @@ fn everywhere(args: &TailArgs) -> Option<Option<ProviderName>> {
 
 /// Wide enough for nearly every type and mark, since a tail cannot know what comes.
 fn line(line: &EventLine, paint: Paint) -> String {
-    let marks = if line.marks.is_empty() { String::new() } else { format!("  {}", super::marks(&line.marks, paint)) };
+    let marks = if line.marks.is_empty() { String::new() } else { format!("  {}", marks(&line.marks, paint)) };
     let others = "00:00:00".len() + 2 + 22 + 2 + visible(&marks);
     let id = paint.id(&line.id, others);
     format!("{}  {:<22}  {id}{marks}", paint.dim(&paint.hour(&line.received)), line.event_type)

@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::Value;
 use webhook::providers::Provider;
 
-use crate::commands::quarantine::noting;
 use crate::context::Context;
 use crate::stack::aws::failed_for;
 use crate::stack::quarantine::refused;
@@ -16,6 +15,7 @@ use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::{Error, ErrorKind};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{LATEST_MS, Range, instant};
+use crate::work::reading::noting;
 
 /// A log line may come this late, and clocks differ.
 const LATE_MS: i64 = 10 * 60 * 1_000;

@@ -9,7 +9,6 @@ use serde_json::Value;
 use webhook::claim::EventKey;
 
 use super::{HowArgs, carry_out, orders_and_subjects};
-use crate::commands::quarantine::noting;
 use crate::context::Context;
 use crate::stack::difference::kind;
 use crate::stack::history::{KeptEvent, fetch};
@@ -21,6 +20,7 @@ use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, table};
 use crate::terminal::time::RangeArgs;
+use crate::work::reading::noting;
 
 /// Rows that are read at a time.
 const STRIDE: usize = 40;

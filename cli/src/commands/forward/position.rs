@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 use webhook::claim::EventKey;
 
 use super::target::Target;
-use crate::commands::selection::SourceArgs;
 use crate::context::Context;
 use crate::stack::index::Entry;
 use crate::terminal::error::Error;
 use crate::terminal::time::{Instant, instant};
+use crate::work::selection::SourceArgs;
 
 /// Everything received before a time is through, and of what was received since, what is named.
 #[derive(Debug, Clone)]

@@ -8,13 +8,13 @@ use edge::keep::item::{Item, text};
 use serde::Serialize;
 
 use crate::args::at_least_one;
-use crate::commands::ids;
-use crate::commands::selection::SourceArgs;
 use crate::context::Context;
 use crate::stack::aws::failed;
 use crate::stack::known::check_known;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
+use crate::work::ids;
+use crate::work::selection::SourceArgs;
 
 /// Arguments of `orders list`.
 #[derive(Debug, Clone, Args)]

@@ -8,15 +8,15 @@ use serde_json::Value;
 use webhook::claim::Part;
 use webhook::view::{Refunded, Summary, View};
 
-use crate::commands::events::marks;
-use crate::commands::ids;
-use crate::commands::selection::{SourceArgs, chosen};
 use crate::context::Context;
 use crate::stack::aws::store_failed;
 use crate::stack::history::{EventLine, KeptEvent, of_order};
 use crate::stack::timeline::{Moment, timeline};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
+use crate::work::event_lines::marks;
+use crate::work::ids;
+use crate::work::selection::{SourceArgs, chosen};
 
 /// Arguments of `orders show`.
 #[derive(Debug, Clone, Args)]

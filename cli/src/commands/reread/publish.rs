@@ -9,10 +9,6 @@ use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
 use super::plan::{Correction, Plan};
-use crate::commands::orders::rebuild::{Telling, rebuild_all, totals};
-use crate::commands::replay::sender::{Sender, how_to_go_on};
-use crate::commands::replay::{check_queues, counts, run_id, text};
-use crate::commands::selection::SendTo;
 use crate::context::Context;
 use crate::stack::deployed_reader::{self, Answer};
 use crate::stack::destination::Destination;
@@ -22,7 +18,10 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::output::counted;
 use crate::work::journal::{Journal, Work};
+use crate::work::rebuilding::{Telling, rebuild_all, totals};
+use crate::work::replaying::{Sender, check_queues, counts, counts_text, how_to_go_on, run_id};
 use crate::work::run_file::{Head, Planned, Run, RunFile};
+use crate::work::selection::SendTo;
 
 /// Arguments of `reread publish`.
 #[derive(Debug, Clone, Args)]
@@ -60,7 +59,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     let orders = orders(&run);
     if !args.yes {
         let counts = counts(&run);
-        context.output.tell_all(&counts, text)?;
+        context.output.tell_all(&counts, counts_text)?;
         let total: usize = counts.iter().map(|line| line.events).sum();
         context.output.note(&format!(
             "Nothing was sent. {} would be, and {} be rebuilt: add --yes",

@@ -7,11 +7,11 @@ use webhook::scheme::SchemeName;
 use webhook::source::{Merchants, Sources};
 
 use super::{unknown, url, word};
-use crate::commands::selection::SourceArgs;
 use crate::context::Context;
 use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
+use crate::work::selection::SourceArgs;
 
 /// Arguments of `sources list`.
 #[derive(Debug, Clone, Args)]

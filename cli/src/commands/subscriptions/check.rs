@@ -5,11 +5,11 @@ use platforms::check::{Severity, check};
 use serde::Serialize;
 
 use super::apis;
-use crate::commands::selection::SourceArgs;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::apis::{Api, address_of, api_failed};
+use crate::work::selection::SourceArgs;
 
 /// Arguments of `subscriptions check`.
 #[derive(Debug, Clone, Args)]

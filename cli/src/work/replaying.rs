@@ -15,11 +15,62 @@ use crate::stack::destination::Destination;
 use crate::stack::difference::fingerprint;
 use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, ErrorKind, Exit};
-use crate::terminal::output::Paint;
+use crate::terminal::output::{Paint, table};
+use crate::terminal::time::instant;
 use crate::work::run_file::{Head, Line, Planned, Run, RunFile};
 
 /// After so many batches in a row of which a queue took nothing, there is no use in going on.
 const REFUSED_BATCHES_MAX: u32 = 2;
+
+/// How many events of a type go to a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CountLine {
+    /// The queue.
+    pub queue: Destination,
+    /// The type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// How many.
+    pub events: usize,
+}
+
+/// A run's name: two of one moment are of two processes.
+pub fn run_id(context: &Context) -> String {
+    format!("{}-{}", instant(context.clock.now_ms()).replace(':', ""), std::process::id())
+}
+
+/// A file names the queues that it was sent to; another stack has others.
+pub(crate) async fn check_queues(context: &Context, run: &Run) -> Result<(), Error> {
+    let deployment = context.deployment().await?;
+    for (queue, url) in &run.head.queues {
+        if queue.url(deployment)? != url {
+            return Err(Error::usage(format!("the run file is of another stack's {} queue: {url}", queue.name()))
+                .next("Name the stack that it was begun on: --stack, --region, --profile."));
+        }
+    }
+    Ok(())
+}
+
+/// What is still to be sent.
+pub(crate) fn counts(run: &Run) -> Vec<CountLine> {
+    let mut counts: BTreeMap<(Destination, &str), usize> = BTreeMap::new();
+    for event in &run.planned {
+        for queue in event.queues.iter().filter(|queue| run.is_due(event, **queue)) {
+            *counts.entry((*queue, event.event_type.as_str())).or_default() += 1;
+        }
+    }
+    let line = |((queue, event_type), events): ((Destination, &str), usize)| CountLine {
+        queue,
+        event_type: event_type.to_owned(),
+        events,
+    };
+    counts.into_iter().map(line).collect()
+}
+
+pub(crate) fn counts_text(lines: &[CountLine], paint: Paint) -> String {
+    let row = |line: &CountLine| vec![line.queue.name().to_owned(), line.event_type.clone(), line.events.to_string()];
+    table(&["queue", "type", "events"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+}
 
 /// What became of one event at one queue.
 #[derive(Debug, Clone, Serialize)]

@@ -10,11 +10,11 @@ use webhook::providers::Provider;
 use crate::context::Context;
 use crate::stack::aws::{failed, store_failed};
 use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Order, Walk};
+use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::terminal::output::{ELLIPSIS, shortened};
-use crate::terminal::time::{LATEST_MS, Range};
+use crate::terminal::time::{LATEST_MS, Range, instant};
 
 /// The limits of DynamoDB: a longer key names nothing, and a request with one fails.
 const PK_BYTES_MAX: usize = 2_048;
@@ -72,6 +72,13 @@ pub async fn event(context: &Context, typed: &str) -> Result<KeptEvent, Error> {
         found = fetch(context, std::slice::from_ref(&key)).await?;
     }
     found.into_iter().next().ok_or_else(|| unknown_event(id))
+}
+
+/// Where an event stands in the index.
+pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
+    let found = event(context, id).await?;
+    let received_ms = found.received().as_millisecond();
+    Ok((received_ms, Entry { received_at: instant(received_ms), key: found.key }))
 }
 
 /// Returns the order that a typed id of an order or of one of its events names.
