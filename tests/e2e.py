@@ -251,6 +251,11 @@ class Pipe:
         """Returns the event as the read function does."""
         return self.stack.invoke("ReadFunction", {"id": event_id})
 
+    def readings(self, source: str) -> dict[str, dict]:
+        """Returns every kept event of a source (`scalapay/it`) as the read function does, by id."""
+        rows = self.rows(*source.split("/"))
+        return {id_: self.read(id_) for id_, row in rows.items() if row["kind"] == "event"}
+
     def received(self, prefix: str = "") -> dict[str, list[Message]]:
         """Returns the messages so far by event id; an event may have come more than once."""
         found: dict[str, list[Message]] = {}

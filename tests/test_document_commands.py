@@ -13,13 +13,14 @@ import secrets
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests import cli as tool
-from tests import e2e
+from tests import e2e, older_build
 from tests.conftest import free_port
 from tests.documents import PAGES, Example, blocks, examples
 from tests.local import run, signing
@@ -53,6 +54,10 @@ class Shell:
     values: dict[str, str] = field(default_factory=dict)
     # What `make run` prints of one order when it has sent the samples.
     story: str = ""
+    # The options that name another stack than the first one.
+    place: tuple[str, ...] = ()
+    # The stacks beside the first one, which end with the shell.
+    stacks: ExitStack = field(default_factory=ExitStack)
 
     def run(self, command: str) -> list[str]:
         """Types a command and returns what it prints, notes and errors included."""
@@ -66,7 +71,7 @@ class Shell:
         assert words[0] == "hookmill", f"only the tool is run here: {command}"
         arguments = [word for word in words[1:] if word != "--local"]
         ran = subprocess.run(
-            [tool.binary(), f"--local={self.pipe.stack.port}", *arguments],
+            [tool.binary(), f"--local={self.pipe.stack.port}", *self.place, *arguments],
             env=tool.environment(self.folder, **own),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -91,7 +96,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         sent, views, _, well = run.run(shell.pipe.stack, tool.binary(), run.cases("scalapay/*"), print)
         assert well, "the samples are not through"
         shell.story = run.story(shell.pipe.stack, tool.binary(), sent, views)
-        yield shell
+        with shell.stacks:
+            yield shell
     finally:
         local.down(state)
 
@@ -112,14 +118,11 @@ def refused_deliveries(shell: Shell) -> None:
         assert shell.pipe.send("scalev", signing.sign("scalev", event, source)).status == 401
 
 
-def older_build(shell: Shell) -> None:
-    """Prepares the readings of a build that took a total for cents, and the view that it left."""
-    shell.run("hookmill reread --source scalapay/it --save today.jsonl")
-    events = [json.loads(line) for line in (shell.folder / "today.jsonl").read_text(encoding="utf-8").splitlines()]
-    wrong = misread(next(event for event in events if event["id"] == f"{ORDER}/created/~"))
-    older = [wrong if event["id"] == wrong["id"] else without_version(event) for event in events]
-    lines = "".join(json.dumps(event) + "\n" for event in older)
-    (shell.folder / "mapping-0.jsonl").write_text(lines, encoding="utf-8")
+def deploy_older_build(shell: Shell) -> None:
+    """Deploys a build that took a total for cents, with the view that it left."""
+    older = {id_: without_version(event) for id_, event in shell.pipe.readings("scalapay/it").items()}
+    wrong = older[f"{ORDER}/created/~"] = misread(shell.pipe.read(f"{ORDER}/created/~"))
+    shell.place = ("--stack", shell.stacks.enter_context(older_build.deployed(shell.pipe.stack, older)))
     shell.pipe.stack.client("sqs").send_message(
         QueueUrl=shell.pipe.stack.outputs["OrdersQueueUrl"],
         MessageBody=json.dumps(wrong),
@@ -129,9 +132,15 @@ def older_build(shell: Shell) -> None:
     e2e.wait_until(lambda: shell.pipe.views("scalapay", "it")[ORDER].get("total") == "4070", "the view is not wrong")
 
 
+def deploy_this_build(shell: Shell) -> None:
+    """Deploys the build that is tested, again."""
+    shell.place = ()
+
+
 BEFORE = {
     "deliveries signed with another key": refused_deliveries,
-    "readings and a view of an older build": older_build,
+    "an older build is deployed": deploy_older_build,
+    "this build is deployed": deploy_this_build,
 }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import e2e, provider_api
+from tests import e2e, older_build, provider_api
 from tests.cli import Cli, Ran
 from tests.local import signing
 from tests.local import template as reading
@@ -281,7 +281,7 @@ def made(
     (thing,) = cli.json("send", "events/shopline/product.create.new.json", "--source", SHOP)
     pipe.wait_for_messages([line["id"], thing["id"]])
     pipe.wait_for_views()
-    plan, runs = plan_of(cli, tmp_path_factory.mktemp("plan")), tmp_path_factory.mktemp("runs")
+    plan, runs = plan_of(cli, pipe, tmp_path_factory.mktemp("plan")), tmp_path_factory.mktemp("runs")
     view = item(pipe.stack, ORDERS, late.order)
     items = [
         (EVENTS, item(pipe.stack, EVENTS, *slot_key(late.slot))),
@@ -320,15 +320,12 @@ def item(stack: Stack, table: str, *key: str) -> dict:
     return answer["Item"]
 
 
-def plan_of(cli: Cli, folder: Path) -> Path:
-    """Plans the correction of what an older build is said to have read."""
-    readings, older, plan = (folder / name for name in ("readings.jsonl", "older.jsonl", "plan.jsonl"))
-    assert cli.run("reread", "--source", SOURCE, "--save", str(readings)).code == 0
-    events = [json.loads(line) for line in readings.read_text(encoding="utf-8").splitlines()]
-    for event in events:
-        event["mappingversion"], event["data"] = 0, {}
-    older.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-    cli.json("reread", "--source", SOURCE, "--against", str(older), "--out", str(plan))
+def plan_of(cli: Cli, pipe: e2e.Pipe, folder: Path) -> Path:
+    """Plans the correction of what an older build read."""
+    plan = folder / "plan.jsonl"
+    older = {id_: event | {"mappingversion": 0, "data": {}} for id_, event in pipe.readings(SOURCE).items()}
+    with older_build.deployed(pipe.stack, older) as name:
+        cli.json("--stack", name, "reread", "--source", SOURCE, "--out", str(plan))
     return plan
 
 

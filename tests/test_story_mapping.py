@@ -1,7 +1,7 @@
 """A mistake in a mapping, found and fixed: what `docs/operations.md` describes, on the deployed stack.
 
-The older build is played by what it left behind: its readings in a file, and its message on the orders queue, in which
-an amount is in the wrong unit and a time far ahead.
+The older build is simulated by a reader that answers as it did, and by its message on the orders queue, in which an
+amount is in the wrong unit and a time far ahead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import e2e
+from tests import e2e, older_build
 from tests.cli import Cli
 from tests.local import run
 
@@ -42,31 +42,26 @@ def without_version(event: dict) -> dict:
 
 
 @pytest.fixture(scope="module")
-def baseline(cli: Cli, pipe: e2e.Pipe, sent: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The older build's readings, in a file and in the order's view."""
-    folder = tmp_path_factory.mktemp("story")
-    readings = folder / "readings.jsonl"
-    assert cli.run("reread", "--source", SOURCE, "--save", str(readings)).code == 0
-    events = [json.loads(line) for line in readings.read_text(encoding="utf-8").splitlines()]
-    assert {event["id"] for event in events} == set(sent)
-    older = [misread(event) if event["id"] == sent[0] else without_version(event) for event in events]
-    file = folder / "older.jsonl"
-    file.write_text("".join(json.dumps(event) + "\n" for event in older), encoding="utf-8")
-    (wrong,) = (event for event in older if event["id"] == sent[0])
+def older(pipe: e2e.Pipe, sent: list[str]) -> dict[str, dict]:
+    """The older build's readings by event id; the order's view has them as well."""
+    events = pipe.readings(SOURCE)
+    assert events.keys() == set(sent)
+    older = {id_: misread(event) if id_ == sent[0] else without_version(event) for id_, event in events.items()}
     pipe.stack.client("sqs").send_message(
         QueueUrl=pipe.stack.outputs["OrdersQueueUrl"],
-        MessageBody=json.dumps(wrong),
+        MessageBody=json.dumps(older[sent[0]]),
         MessageGroupId=pipe.received()[sent[0]][0].group,
         MessageDeduplicationId="the older build",
     )
     e2e.wait_until(lambda: pipe.views("scalapay", "it-story")[ORDER].get("total") == "4070", "the view is not wrong")
-    return file
+    return older
 
 
-def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], baseline: Path, tmp_path: Path) -> None:
+def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], older: dict[str, dict], tmp_path: Path) -> None:
     plan, run_file = tmp_path / "plan.jsonl", tmp_path / "corrections.jsonl"
     # What would change, field by field.
-    lines = cli.json("reread", "--source", SOURCE, "--against", str(baseline), "--out", str(plan))
+    with older_build.deployed(pipe.stack, older) as name:
+        lines = cli.json("--stack", name, "reread", "--source", SOURCE, "--out", str(plan))
     told = {line["field"]: line["examples"] for line in lines[:-1]}
     assert set(told) == {"data.totals.total.amount", "sequence"}
     assert told["data.totals.total.amount"] == [{"id": sent[0], "old": "4070", "new": "40.7"}]
@@ -96,10 +91,13 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], baseline: Path, tm
     assert pipe.dead_letters()["OrdersDeadLetterQueueUrl"] == 0
 
 
-def test_a_version_that_was_not_raised_is_refused(cli: Cli, baseline: Path, tmp_path: Path) -> None:
-    same, plan = tmp_path / "same.jsonl", tmp_path / "plan.jsonl"
-    same.write_text(baseline.read_text(encoding="utf-8").replace('"mappingversion": 0', f'"mappingversion": {VERSION}'))
-    ran = cli.run("reread", "--source", SOURCE, "--against", str(same), "--out", str(plan))
+def test_a_version_that_was_not_raised_is_refused(
+    cli: Cli, pipe: e2e.Pipe, older: dict[str, dict], tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.jsonl"
+    same = {id_: event | {"mappingversion": VERSION} for id_, event in older.items()}
+    with older_build.deployed(pipe.stack, same) as name:
+        ran = cli.run("--stack", name, "reread", "--source", SOURCE, "--out", str(plan))
     assert (ran.code, "raise it before corrections are published" in ran.err) == (0, True), ran
     ran = cli.run("reread", "publish", str(plan))
     assert (ran.code, "version was not raised" in ran.err) == (2, True), ran
@@ -109,7 +107,7 @@ def test_a_version_that_was_not_raised_is_refused(cli: Cli, baseline: Path, tmp_
     ("arguments", "code", "told"),
     [
         (("reread", "publish", "README.md"), 2, "is not a plan's"),
-        (("reread", "--source", SOURCE, "--against", "nowhere.jsonl"), 2, "cannot be read"),
+        (("reread", "publish", "nowhere.jsonl"), 2, "cannot be read"),
         (("orders", "rebuild"), 2, "not said which orders"),
         (("orders", "rebuild", "nonsense"), 2, "not an order's id"),
     ],

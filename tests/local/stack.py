@@ -175,8 +175,8 @@ def start(stack: Stack, say: Say, functions_port: int | None = None) -> None:
 def complete(stack: Stack) -> None:
     """Does what CloudFormation does and MiniStack does not.
 
-    It keeps a parameter's text where a number or a truth is meant, which an SDK with types cannot read, and leaves out
-    the tables' expiry and backups.
+    It keeps a parameter's text where the type is a number or a boolean, which an SDK with types cannot read, and leaves
+    out the tables' expiry.
     """
     functions = stack.client("lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
@@ -189,9 +189,6 @@ def complete(stack: Stack) -> None:
         table, declared = stack.outputs[name], template["Resources"][name]["Properties"]
         told = tables.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled", False)
         tables.update_table(TableName=table, DeletionProtectionEnabled=str(told).lower() == "true")
-        tables.update_continuous_backups(
-            TableName=table, PointInTimeRecoverySpecification=declared["PointInTimeRecoverySpecification"]
-        )
         if "TimeToLiveSpecification" in declared:
             tables.update_time_to_live(TableName=table, TimeToLiveSpecification=declared["TimeToLiveSpecification"])
 

@@ -52,7 +52,7 @@ pub struct DoctorArgs {
 pub enum Check {
     /// The stack's status, version and outputs
     Stack,
-    /// Both tables, the stream, the expiry of refused deliveries, point-in-time recovery
+    /// Both tables, the time index and the stream
     Tables,
     /// What calls the relay and the orders function
     Mappings,

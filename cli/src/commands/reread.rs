@@ -1,7 +1,7 @@
 //! `hookmill reread`: kept events through the mapping of this build, and what that would change.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -51,19 +51,13 @@ pub enum Reread {
     Publish(publish::PublishArgs),
 }
 
-/// Which events are read again, and with what they are compared.
+/// Selection of the events to compare, and output of the comparison.
 #[derive(Debug, Clone, Args)]
 pub struct ReadArgs {
-    /// With what the deployed build reads (deployed), or with the readings in a file that --save wrote
-    #[arg(long, value_name = "deployed|FILE", default_value = "deployed")]
-    pub against: String,
-    /// Only write this build's readings into a new file, a canonical event a line
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "out"])]
-    pub save: Option<PathBuf>,
     /// Write what differs into a new file, for hookmill reread publish
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// So many examples a field
+    /// Examples to show per field
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub examples: usize,
     /// Also the values of names, addresses and whatever else may be personal
@@ -130,12 +124,6 @@ pub struct Totals {
     pub mappings: BTreeMap<String, Vec<(u32, u32)>>,
 }
 
-/// What the readings are compared with.
-enum Against {
-    Deployed,
-    File(HashMap<String, Value>),
-}
-
 impl RereadArgs {
     /// Whether Ctrl-C is how this command ends.
     pub fn ends_by_interrupt(&self) -> bool {
@@ -147,10 +135,7 @@ impl RereadArgs {
 pub async fn run(context: &Context, args: RereadArgs) -> Result<Exit, Error> {
     match args.command {
         Some(Reread::Publish(args)) => publish::run(context, args).await,
-        None => match &args.read.save {
-            Some(path) => save(context, &args.read, path).await,
-            None => compare(context, &args.read).await,
-        },
+        None => compare(context, &args.read).await,
     }
 }
 
@@ -177,31 +162,7 @@ impl<'a> Readings<'a> {
     }
 }
 
-async fn save(context: &Context, args: &ReadArgs, path: &Path) -> Result<Exit, Error> {
-    // What cannot be selected leaves no file behind.
-    let mut readings = Readings::new(context, args).await?;
-    let mut file = plan::NewFile::create(path)?;
-    let mut progress = context.output.progress("events", 0);
-    let (mut saved, mut left_out) = (0_usize, 0_usize);
-    while let Some(events) = readings.next().await? {
-        for kept in &events {
-            progress.step();
-            if kept.is_bodiless() {
-                left_out += 1;
-            } else if args.filter.takes(kept) {
-                file.line(&kept.event)?;
-                saved += 1;
-            }
-        }
-    }
-    file.finish()?;
-    let gone = if left_out > 0 { format!("; {left_out} have no body any more") } else { String::new() };
-    context.output.note(&format!("{saved} readings are in {}{gone}", path.display()));
-    Ok(Exit::Ok)
-}
-
 async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
-    let against = Against::of(&args.against)?;
     let mut out = args.out.as_deref().map(PlanFile::create).transpose()?;
     let mut readings = Readings::new(context, args).await?;
     let mut progress = context.output.progress("events", 0);
@@ -211,7 +172,7 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
         let erased = gone.iter().filter(|kept| kept.is_erased()).count();
         tally.totals.erased += erased;
         tally.totals.bodiless += gone.len() - erased;
-        let olds = stream::iter(&readable).map(|kept| against.reading(context, kept)).buffered(QUESTIONS);
+        let olds = stream::iter(&readable).map(|kept| deployed_reading(context, kept)).buffered(QUESTIONS);
         let olds: Vec<Option<Value>> = olds.try_collect().await?;
         for (kept, old) in readable.iter().zip(olds) {
             progress.step();
@@ -247,24 +208,12 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     Ok(if totals.unknown > 0 { Exit::Problems } else { Exit::Ok })
 }
 
-impl Against {
-    fn of(text: &str) -> Result<Self, Error> {
-        if text == "deployed" {
-            return Ok(Against::Deployed);
-        }
-        plan::baseline(Path::new(text)).map(Against::File)
-    }
-
-    async fn reading(&self, context: &Context, kept: &KeptEvent) -> Result<Option<Value>, Error> {
-        let id = kept.key.id();
-        match self {
-            Against::File(readings) => Ok(readings.get(&id).cloned()),
-            Against::Deployed => Ok(match deployed_reader::read(context, &id).await? {
-                Answer::Event(event) => Some(event),
-                Answer::Unknown | Answer::Erased => None,
-            }),
-        }
-    }
+/// Returns the deployed build's reading of an event; `None` if it has none.
+async fn deployed_reading(context: &Context, kept: &KeptEvent) -> Result<Option<Value>, Error> {
+    Ok(match deployed_reader::read(context, &kept.key.id()).await? {
+        Answer::Event(event) => Some(event),
+        Answer::Unknown | Answer::Erased => None,
+    })
 }
 
 struct Tally<'a> {

@@ -38,7 +38,7 @@ async fn what_may_not_be_looked_at_is_unknown_and_says_what_is_needed() {
 async fn tables_and_queues_are_judged_by_what_they_are() {
     let world = world().await;
     let (_, lines) = looked(&world, &["doctor", "--only", "tables"]).await;
-    // The embedded table has no backups; whatever it lacks is told, and of which table.
+    // Whatever a table lacks is reported, and of which table.
     assert!(lines.iter().all(|line| line["about"] == "events" || line["about"] == "orders"), "{lines:?}");
     assert!(lines.iter().all(|line| line["state"] == "ok" || line["message"].is_string()));
     let (exit, lines) = looked(&world, &["doctor", "--only", "self-test"]).await;

@@ -2,7 +2,7 @@
 //! `Orders::apply`. Secrets Manager is not there unless a test asks for it, which every command that can do without must
 //! survive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_types::retry::RetryConfig;
@@ -203,14 +204,21 @@ impl World {
         (outcome.key, outcome.kept)
     }
 
-    /// This build's reading of every kept event, as the deployed reader gives it once it is this build.
+    /// This build's reading of every kept event of a source, as a deployed reader of this build gives it.
     pub(crate) async fn readings(&self, source: &str) -> BTreeMap<String, Value> {
-        let file = Scratch::new("readings");
-        let exit = self.run(&["reread", "--source", source, "--save", file.path()]).await;
-        assert_eq!(exit, Exit::Ok, "{}", self.notes());
-        let text = std::fs::read_to_string(file.path()).unwrap();
-        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        events.map(|event| (event["id"].as_str().unwrap().to_owned(), event)).collect()
+        let scan = self.context.dynamodb().scan().table_name("EventsTable").consistent_read(true);
+        let text = |item: &HashMap<String, AttributeValue>, name: &str| item.get(name)?.as_s().ok().cloned();
+        let mut readings = BTreeMap::new();
+        for item in scan.send().await.unwrap().items() {
+            let id = format!("{}/{}", text(item, "pk").unwrap(), text(item, "sk").unwrap());
+            if id.starts_with(&format!("{source}/")) && text(item, "kind").as_deref() == Some("event") {
+                let key = EventKey::from_id(&id).unwrap();
+                let stored = self.context.store().await.unwrap().load(&key).await.unwrap().unwrap();
+                let event = Provider::of(&key).unwrap().read(&stored.row);
+                readings.insert(id, json!(event));
+            }
+        }
+        readings
     }
 
     /// The orders function.

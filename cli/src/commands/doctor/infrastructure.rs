@@ -1,13 +1,9 @@
 //! What the template made: the stack itself, its tables, its mappings, its functions.
 
 use aws_sdk_cloudformation::types::StackStatus;
-use aws_sdk_dynamodb::types::{
-    IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus, TimeToLiveStatus,
-};
+use aws_sdk_dynamodb::types::{IndexStatus, TableDescription, TableStatus};
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
-use aws_sdk_lambda::types::{
-    EventSourceMappingConfiguration as Mapping, FunctionResponseType, LastUpdateStatus, State as FunctionState,
-};
+use aws_sdk_lambda::types::{EventSourceMappingConfiguration as Mapping, LastUpdateStatus, State as FunctionState};
 use edge::keep::item::TIME_INDEX;
 use webhook::providers::PROVIDERS;
 
@@ -89,70 +85,27 @@ pub(super) async fn tables(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
     let deployment = patient.deployment().await?;
     let mut findings = Vec::new();
     for (about, table) in [("events", deployment.events_table()), ("orders", deployment.orders_table())] {
-        let looked = match table {
+        let finding = match table {
             Ok(table) => look_at_table(patient, table, about == "events").await,
-            Err(error) => vec![Finding::unknown(error)],
+            Err(error) => Finding::unknown(error),
         };
-        findings.extend(looked.into_iter().map(|finding| finding.about(about)));
+        findings.push(finding.about(about));
     }
     Ok(findings)
 }
 
-async fn look_at_table(patient: &Patient<'_>, table: &str, of_events: bool) -> Vec<Finding> {
-    let client = patient.context.dynamodb();
-    let mut findings = Vec::new();
-    match client.describe_table().table_name(table).send().await {
-        Err(error) => {
-            let gone = error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception());
-            let told = failed_for("dynamodb:DescribeTable", "look at the table", &error);
-            return vec![if gone {
-                Finding::problem(format!("the table {table} is gone")).next(
-                    "Restore it from its point-in-time backup under this name; nothing can be received meanwhile.",
-                )
-            } else {
-                Finding::unknown(told)
-            }];
+async fn look_at_table(patient: &Patient<'_>, table: &str, of_events: bool) -> Finding {
+    match patient.context.dynamodb().describe_table().table_name(table).send().await {
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+            Finding::problem(format!("the table {table} is gone"))
+                .next("Restore it from its point-in-time backup under this name; nothing can be received meanwhile.")
         }
-        Ok(output) => findings.extend(output.table().and_then(|table| judge_table(table, of_events))),
+        Err(error) => Finding::unknown(failed_for("dynamodb:DescribeTable", "look at the table", &error)),
+        Ok(output) => output
+            .table()
+            .and_then(|table| judge_table(table, of_events))
+            .unwrap_or_else(|| Finding::ok(if of_events { "active, with its index and stream" } else { "active" })),
     }
-    if of_events {
-        match client.describe_time_to_live().table_name(table).send().await {
-            Err(error) => {
-                let told = failed_for("dynamodb:DescribeTimeToLive", "ask for the table's expiry", &error);
-                findings.push(Finding::unknown(told));
-            }
-            Ok(output) => {
-                let told = output.time_to_live_description();
-                let on = told.and_then(|told| told.time_to_live_status()) == Some(&TimeToLiveStatus::Enabled)
-                    && told.and_then(|told| told.attribute_name()) == Some("expires");
-                findings.extend((!on).then(|| {
-                    Finding::warning("rows do not expire, so refused deliveries stay for ever")
-                        .next("Turn time to live on for the attribute expires, or deploy the stack again.")
-                }));
-            }
-        }
-    }
-    match client.describe_continuous_backups().table_name(table).send().await {
-        Err(error) => {
-            let told = failed_for("dynamodb:DescribeContinuousBackups", "ask for the table's backups", &error);
-            findings.push(Finding::unknown(told));
-        }
-        Ok(output) => {
-            let told = output.continuous_backups_description();
-            let status = told.and_then(|told| told.point_in_time_recovery_description());
-            let status = status.and_then(|told| told.point_in_time_recovery_status());
-            findings.extend((status != Some(&PointInTimeRecoveryStatus::Enabled)).then(|| {
-                Finding::warning("point-in-time recovery is off: what is deleted or overwritten is lost")
-                    .next("Turn it on for the table, or deploy the stack again.")
-            }));
-        }
-    }
-    if findings.is_empty() {
-        let told =
-            if of_events { "active, with its index, stream, expiry and backups" } else { "active, with backups" };
-        findings.push(Finding::ok(told));
-    }
-    findings
 }
 
 fn judge_table(table: &TableDescription, of_events: bool) -> Option<Finding> {
@@ -203,7 +156,7 @@ async fn look_at_mappings(patient: &Patient<'_>, function: &str, of_relay: bool)
     }
     let mut findings = Vec::new();
     for mapping in output.event_source_mappings() {
-        findings.extend(judge_mapping(mapping, of_relay));
+        findings.extend(judge_mapping(mapping));
     }
     if of_relay && findings.is_empty() {
         findings.extend(stale_stream(patient, output.event_source_mappings()).await);
@@ -216,7 +169,7 @@ async fn look_at_mappings(patient: &Patient<'_>, function: &str, of_relay: bool)
     Ok(findings)
 }
 
-fn judge_mapping(mapping: &Mapping, of_relay: bool) -> Vec<Finding> {
+fn judge_mapping(mapping: &Mapping) -> Vec<Finding> {
     let (uuid, state) = (mapping.uuid().unwrap_or("…"), mapping.state().unwrap_or("not told"));
     let mut findings = Vec::new();
     match state {
@@ -235,36 +188,6 @@ fn judge_mapping(mapping: &Mapping, of_relay: bool) -> Vec<Finding> {
                 .next("Read the function's log; the mapping tries again by itself."),
         );
     }
-    let other = |what: String| Finding::warning(format!("its mapping was changed: {what}")).next(REDEPLOY);
-    if of_relay {
-        if mapping.parallelization_factor().is_some_and(|factor| factor > 1) {
-            findings.push(
-                Finding::problem("its mapping works on several batches at once, which mixes up an order's events")
-                    .next(format!("aws lambda update-event-source-mapping --uuid {uuid} --parallelization-factor 1")),
-            );
-        }
-        if mapping.maximum_retry_attempts().is_some_and(|retries| retries != -1)
-            || mapping.maximum_record_age_in_seconds().is_some_and(|age| age != -1)
-        {
-            findings.push(other("it gives events up before the stream does".to_owned()));
-        }
-        let failures = mapping.destination_config().and_then(|destination| destination.on_failure());
-        if failures.and_then(|failures| failures.destination()).is_none() {
-            findings.push(other("what it gives up is not told to the dead letter queue".to_owned()));
-        }
-    } else if !mapping.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures) {
-        findings.push(
-            Finding::problem("its mapping does not ask which messages failed, so a failed one counts as done")
-                .next(REDEPLOY),
-        );
-    }
-    let batch = if of_relay { 100 } else { 10 };
-    findings.extend(
-        mapping
-            .batch_size()
-            .filter(|size| *size != batch)
-            .map(|size| other(format!("it takes {size} at once, not {batch}"))),
-    );
     findings
 }
 

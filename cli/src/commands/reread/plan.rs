@@ -1,6 +1,5 @@
-//! Files of `reread`: readings to compare with, and plans of what to correct.
+//! Plans of `reread`: the events to correct.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -60,51 +59,24 @@ enum Line {
     End(End),
 }
 
-/// A file that was not there before.
+/// A plan that is being written.
 #[derive(Debug)]
-pub struct NewFile {
+pub struct PlanFile {
     file: BufWriter<File>,
     path: PathBuf,
 }
 
-/// A plan that is being written.
-#[derive(Debug)]
-pub struct PlanFile(NewFile);
-
-impl NewFile {
-    /// Makes a file. An older one stays as it is.
+impl PlanFile {
+    /// Creates a plan's file; refuses to overwrite one.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         let file = file.map_err(|error| {
             Error::usage(format!("{} cannot be made: {error}", path.display())).next("Name another file.")
         })?;
-        Ok(NewFile { file: BufWriter::new(file), path: path.to_owned() })
+        Ok(PlanFile { file: BufWriter::new(file), path: path.to_owned() })
     }
 
-    /// Writes a line of JSON.
-    pub fn line(&mut self, value: &impl Serialize) -> Result<(), Error> {
-        let written = serde_json::to_writer(&mut self.file, value).map_err(std::io::Error::from);
-        written.and_then(|()| self.file.write_all(b"\n")).map_err(|error| self.failed(&error))
-    }
-
-    /// Sees to it that everything is there.
-    pub fn finish(mut self) -> Result<(), Error> {
-        let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        flushed.map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &std::io::Error) -> Error {
-        Error::usage(format!("{} cannot be written: {error}", self.path.display()))
-    }
-}
-
-impl PlanFile {
-    /// Makes a plan's file. An older one stays as it is.
-    pub fn create(path: &Path) -> Result<Self, Error> {
-        NewFile::create(path).map(PlanFile)
-    }
-
-    /// Plans one event.
+    /// Adds one event.
     pub fn add(&mut self, event: &Event, old: &Value) -> Result<(), Error> {
         let correction = Correction {
             id: event.id.clone(),
@@ -119,14 +91,24 @@ impl PlanFile {
                 reading: fingerprint(event),
             },
         };
-        self.0.line(&Line::Correct(correction))
+        self.line(&Line::Correct(correction))
     }
 
     /// Writes the last line, without which a plan is not one.
     pub async fn finish(mut self, context: &Context, events: usize) -> Result<(), Error> {
         let table = context.deployment().await?.events_table()?.to_owned();
-        self.0.line(&Line::End(End { table, events }))?;
-        self.0.finish()
+        self.line(&Line::End(End { table, events }))?;
+        let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        flushed.map_err(|error| self.failed(&error))
+    }
+
+    fn line(&mut self, line: &Line) -> Result<(), Error> {
+        let written = serde_json::to_writer(&mut self.file, line).map_err(std::io::Error::from);
+        written.and_then(|()| self.file.write_all(b"\n")).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Error {
+        Error::usage(format!("{} cannot be written: {error}", self.path.display()))
     }
 }
 
@@ -162,19 +144,4 @@ impl Plan {
 /// The version of the mapping that made a reading.
 pub fn mapping(event: &Value) -> u32 {
     event.get("mappingversion").and_then(Value::as_u64).and_then(|version| version.try_into().ok()).unwrap_or_default()
-}
-
-/// The readings in a file that `--save` wrote, by id.
-pub fn baseline(path: &Path) -> Result<HashMap<String, Value>, Error> {
-    let mut readings = HashMap::new();
-    for (number, line) in whole_lines(path)?.0 {
-        let told = |why: String| {
-            Error::usage(format!("line {number} of {} is no canonical event: {why}", path.display()))
-                .next("Such a file is what hookmill reread --save FILE wrote.")
-        };
-        let event: Value = serde_json::from_slice(&line).map_err(|error| told(error.to_string()))?;
-        let id = event.get("id").and_then(Value::as_str).ok_or_else(|| told("it has no id".to_owned()))?.to_owned();
-        readings.insert(id, event);
-    }
-    Ok(readings)
 }
