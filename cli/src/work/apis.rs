@@ -110,7 +110,7 @@ fn kind(cause: &Cause) -> ErrorKind {
         | Cause::Form { .. }
         | Cause::TimedOut { .. }
         | Cause::Connect { .. }
-        | Cause::Cut { .. } => ErrorKind::Service,
+        | Cause::Disconnected { .. } => ErrorKind::Service,
     }
 }
 

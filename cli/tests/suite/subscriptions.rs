@@ -274,7 +274,7 @@ async fn each_failure_has_its_exit_and_its_next_step() {
         (html, Exit::Service, "base_url"),
         (status(200, ""), Exit::Service, "base_url"),
         (Reply::Close, Exit::Service, "Try again later"),
-        (status(422, r#"{"message":"no"}"#), Exit::Usage, "Mend what the provider says"),
+        (status(422, r#"{"message":"no"}"#), Exit::Usage, "Fix what the provider reported"),
     ] {
         let (mut world, _server) = world_with(vec![reply; 4]).await;
         let waits = Arc::clone(&world.without_pauses());

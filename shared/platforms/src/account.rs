@@ -1,6 +1,6 @@
-//! Whose API is called, and with what.
+//! The accounts with the providers' APIs, as their secret has them.
 //!
-//! The credentials for the providers' own APIs stand in one secret of their own, which no receiver can read:
+//! The credentials for the providers' own APIs are in one secret of their own, which no receiver can read:
 //! `{"accounts": {"<provider>/<source>": {…}}}`, a source being the same as in the receivers' secrets.
 //! The members of an account are the provider's credential (`token` or `api_key`), the shop where calls need it
 //! (`handle`, `shop_id`, `business`), and `base_url` where it is not the production API.
@@ -11,11 +11,8 @@ use serde_json::{Map, Value};
 use webhook::source::is_source_name;
 
 use crate::address::BaseUrl;
-use crate::client::Client;
-use crate::error::ApiError;
 use crate::platform::Platform;
 use crate::token::{Token, Weakness};
-use crate::transport::Settings;
 
 /// One source's account with its provider's API.
 #[derive(Debug, Clone)]
@@ -28,15 +25,8 @@ pub struct Account {
     pub token: Token,
     /// The shop, where calls need it.
     pub shop: Option<String>,
-    /// Where the API is.
+    /// The API's address.
     pub base: BaseUrl,
-}
-
-impl Account {
-    /// Makes a client of the account's API.
-    pub fn client(&self, settings: Settings) -> Result<Box<dyn Client>, ApiError> {
-        (self.platform.client)(self, settings)
-    }
 }
 
 /// The reason why a secret, or one account in it, cannot be used. Never holds a value of the secret.
@@ -53,14 +43,14 @@ pub enum AccountDefect {
         /// Column, from 1.
         column: usize,
     },
-    /// The secret has other members than `accounts`, or that is no object.
+    /// The secret has other members than `accounts`, or that is not an object.
     #[error("the secret is not of the form {{\"accounts\": {{\"<provider>/<source>\": {{…}}}}}}")]
     Form,
     /// A source name that cannot stand in a URL and a key.
     #[error("the source's name is not 1 to 64 of a-z, 0-9, '-' and '_'")]
     Name,
-    /// The account is no object.
-    #[error("the account is no object")]
+    /// The account is not an object.
+    #[error("the account is not an object")]
     Account,
     /// A member is missing.
     #[error("the account has no \"{0}\"")]
@@ -79,7 +69,7 @@ pub enum AccountDefect {
     Unknown(String),
 }
 
-/// All accounts of one provider, as the secret tells them.
+/// All accounts of one provider in the secret.
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     usable: BTreeMap<String, Account>,
@@ -208,7 +198,7 @@ mod tests {
                 Some("the account has a member that is none of: api_key, base_url"),
             ),
             (&SCALEV, r#"{"api_key": "sk_q8Vq2b7xGkP4mZ1s"}"#, None),
-            (&SCALEV, r#""sk_q8Vq2b7xGkP4mZ1s""#, Some("the account is no object")),
+            (&SCALEV, r#""sk_q8Vq2b7xGkP4mZ1s""#, Some("the account is not an object")),
         ] {
             check(platform, entry, message);
         }

@@ -5,12 +5,12 @@ use std::fmt;
 use http::Uri;
 use webhook::source::URL_TOKEN_LENGTH_MIN;
 
-/// Where a webhook is sent. Its path may hold a secret (`…/<source>/<token>`), so it is printed without.
+/// A webhook's destination. Its path may hold a secret (`…/<source>/<token>`), so it is printed without.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WebhookAddress(String);
 
 impl WebhookAddress {
-    /// An address as the provider or we tell it.
+    /// An address as the provider or we write it.
     pub fn new(text: impl Into<String>) -> Self {
         WebhookAddress(text.into())
     }
@@ -30,8 +30,8 @@ impl WebhookAddress {
         format!("{}://{}/{source}{more}", parts.scheme, parts.host)
     }
 
-    /// Whether both are one address: neither the host's letter case, nor a port that is the scheme's own, nor a
-    /// closing slash makes another one of it.
+    /// Returns whether both are one address. Upper and lower case of the host, a port that is the scheme's own and a
+    /// closing slash make no difference.
     pub fn is_same(&self, other: &WebhookAddress) -> bool {
         match (self.parts(), other.parts()) {
             (Some(this), Some(that)) => this == that,
@@ -39,7 +39,7 @@ impl WebhookAddress {
         }
     }
 
-    /// Whether both are on one host, whatever their paths.
+    /// Returns whether both are on one host, whatever their paths.
     pub fn is_same_host(&self, other: &WebhookAddress) -> bool {
         self.parts().zip(other.parts()).is_some_and(|(this, that)| this.host == that.host)
     }
@@ -50,7 +50,7 @@ impl WebhookAddress {
         let rest = rest.split('#').next().unwrap_or_default();
         let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        // Whatever stands before an @ is a credential.
+        // Everything before an @ is a credential.
         let host = host.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
         let own_port = if scheme == "http" { ":80" } else { ":443" };
         let host = host.strip_suffix(own_port).unwrap_or(&host).to_owned();
@@ -78,14 +78,14 @@ impl fmt::Debug for WebhookAddress {
     }
 }
 
-/// Where an API is: https, or plain http on this machine.
+/// An API's address: https, or plain http on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     text: String,
     plain: bool,
 }
 
-/// A text that is no address of an API.
+/// A text that is not an address of an API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not https://host[:port][/path], nor http:// on this machine")]
 pub struct NotABaseUrl;
@@ -110,7 +110,7 @@ impl BaseUrl {
         &self.text
     }
 
-    /// Whether it is plain http.
+    /// Returns whether it is plain http.
     pub(crate) fn is_plain(&self) -> bool {
         self.plain
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::address::WebhookAddress;
 use crate::subscription::{Activity, Failures, Subscription};
 
-/// What is not as it should be, and what to do about it. Its texts hold no webhook's secret.
+/// A webhook's fault and what to do about it. Its texts hold no webhook's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubscriptionFinding {
     /// No webhook goes to our address.
@@ -18,7 +18,7 @@ pub enum SubscriptionFinding {
     OtherAddress {
         /// The webhook.
         id: String,
-        /// Where it goes.
+        /// Its destination.
         address: WebhookAddress,
     },
     /// A webhook to our address is switched off.
@@ -42,19 +42,19 @@ pub enum SubscriptionFinding {
     NearFailureLimit {
         /// The webhook.
         id: String,
-        /// How near.
+        /// The failures so far, and the limit.
         failures: Failures,
     },
     /// Several webhooks bring the same events to our address: repeats at the best, and twice the calls.
     Duplicated {
         /// The webhooks.
         ids: Vec<String>,
-        /// What they have in common.
+        /// The topics that they have in common.
         topics: Vec<String>,
     },
 }
 
-/// How bad a finding is.
+/// The urgency of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Good to know.
@@ -111,8 +111,8 @@ fn elsewhere(
     let finding = |one: &Subscription| {
         let address = one.address.as_ref().filter(|address| !address.is_same(ours))?;
         let of_ours = one.topics.iter().any(|topic| handled.contains(&topic.as_str()));
-        let told = one.is_sent() && of_ours && (anywhere || address.is_same_host(ours));
-        told.then(|| SubscriptionFinding::OtherAddress { id: one.id.clone(), address: address.clone() })
+        let is_elsewhere = one.is_sent() && of_ours && (anywhere || address.is_same_host(ours));
+        is_elsewhere.then(|| SubscriptionFinding::OtherAddress { id: one.id.clone(), address: address.clone() })
     };
     list.iter().filter_map(finding).collect()
 }
@@ -160,7 +160,7 @@ impl SubscriptionFinding {
         }
     }
 
-    /// How bad it is.
+    /// Returns its urgency.
     pub fn severity(&self) -> Severity {
         match self {
             SubscriptionFinding::Missing { .. } | SubscriptionFinding::Inactive { .. } => Severity::Alarm,
@@ -173,7 +173,7 @@ impl SubscriptionFinding {
         }
     }
 
-    /// What it is, in a sentence.
+    /// Describes it in a sentence.
     pub fn message(&self) -> String {
         match self {
             SubscriptionFinding::Missing { ours } => format!("No webhook goes to {ours}."),
@@ -197,7 +197,7 @@ impl SubscriptionFinding {
         }
     }
 
-    /// What to do about it, where the source is called `<provider>/<source>`.
+    /// Returns what to do about it, with commands for the source `<provider>/<source>`.
     pub fn next_step(&self, source: &str) -> String {
         match self {
             SubscriptionFinding::Missing { .. } => {

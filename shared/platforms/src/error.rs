@@ -1,4 +1,4 @@
-//! How a call can fail: each case apart, with what to do about it.
+//! Failures of calls: each case apart, with what to do about it.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use std::time::Duration;
 pub struct ApiError {
     /// The provider that was called.
     pub provider: &'static str,
-    /// What was wanted, such as `read webhook`.
+    /// The operation, such as `read webhook`.
     pub operation: &'static str,
-    /// How often it was tried; 0 where it never left this machine.
+    /// The number of attempts; 0 if it never left this machine.
     pub attempts: u32,
-    /// Whether the provider may have done it all the same: a call that changes something, whose outcome was not learnt.
+    /// The call changes something and its outcome is unknown: the provider may have done it.
     pub may_have_happened: bool,
-    /// What went wrong.
+    /// The reason.
     pub cause: Cause,
-    /// What the provider said of it, shortened.
+    /// The provider's own text, shortened.
     pub said: Option<String>,
 }
 
-/// What went wrong.
+/// A reason why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// 401 or 403.
@@ -38,7 +38,7 @@ pub enum Cause {
     /// 429, to the last attempt.
     #[error("too many calls (429)")]
     RateLimited {
-        /// How long the provider asks to wait, where it says so.
+        /// The wait that the provider asks for, if it does.
         retry_after: Option<Duration>,
     },
     /// 5xx, to the last attempt.
@@ -47,7 +47,7 @@ pub enum Cause {
         /// The status.
         status: u16,
     },
-    /// Another answer that is no success, or an error that came under a status of success.
+    /// Any other answer that is not a success, or an error that came under a status of success.
     #[error("the provider refused the call ({status})")]
     Refused {
         /// The status.
@@ -77,7 +77,7 @@ pub enum Cause {
     /// JSON, but not what is documented.
     #[error("the answer is not of the documented form: {missing}")]
     Form {
-        /// What was looked for.
+        /// The part that is missing.
         missing: &'static str,
     },
     /// No answer in time, to the last attempt.
@@ -94,20 +94,20 @@ pub enum Cause {
     },
     /// The connection ended before the answer did, to the last attempt.
     #[error("the connection was cut: {why}")]
-    Cut {
+    Disconnected {
         /// The reason.
         why: String,
     },
-    /// An id that cannot stand in a path, or a text no header carries.
+    /// An id that a path cannot hold, or a text that no header carries.
     #[error("{what} cannot be sent")]
     Argument {
-        /// What.
+        /// The part that cannot be sent.
         what: &'static str,
     },
     /// The provider's API cannot do it.
     #[error("the provider has no API for it")]
     NotOffered {
-        /// How to do it there instead.
+        /// The way to do it at the provider by hand.
         instead: &'static str,
     },
 }
@@ -123,11 +123,10 @@ impl ApiError {
         ApiError::unsent(provider, operation, Cause::Form { missing: "an end of its pages" })
     }
 
-    /// What to do about it.
+    /// Returns what to do about it.
     pub fn next_step(&self) -> String {
         if self.may_have_happened {
-            let looked =
-                format!("It may have happened all the same: list what {} has before trying again.", self.provider);
+            let looked = format!("It may have happened anyway: list what {} has before trying again.", self.provider);
             return looked;
         }
         match &self.cause {
@@ -144,10 +143,10 @@ impl ApiError {
                 format!("Try again in {} seconds, and call less often.", time.as_secs().max(1))
             }
             Cause::RateLimited { retry_after: None } => "Try again in some minutes, and call less often.".to_owned(),
-            Cause::Failing { .. } | Cause::TimedOut { .. } | Cause::Cut { .. } => {
+            Cause::Failing { .. } | Cause::TimedOut { .. } | Cause::Disconnected { .. } => {
                 "Try again later; if it stays so, look at the provider's status page.".to_owned()
             }
-            Cause::Refused { .. } => "Mend what the provider says of it.".to_owned(),
+            Cause::Refused { .. } => "Fix what the provider reported, then retry.".to_owned(),
             Cause::Redirected { .. } | Cause::NotJson { .. } | Cause::Empty => {
                 "Check the account's base_url: this looks like a web page or a proxy, not the API.".to_owned()
             }
@@ -162,7 +161,7 @@ impl ApiError {
     }
 }
 
-/// What an answer is that is no JSON.
+/// Names an answer that is not JSON.
 fn kind(html: &bool) -> &'static str {
     if *html { "a web page" } else { "something else" }
 }

@@ -1,4 +1,4 @@
-//! The providers' own APIs: webhook subscriptions, and orders read back.
+//! The providers' own APIs: webhook subscriptions, and snapshots of orders.
 //!
 //! Nothing here knows AWS, the environment or a file: credentials come as text, answers go as values.
 //! In reading order: [`platform`] the differences between the providers' APIs, as a value each; [`account`] a shop's

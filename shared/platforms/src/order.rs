@@ -34,7 +34,7 @@ pub struct FetchedOrder {
     pub alias: Option<String>,
     /// When it last changed; `None` if the answer does not say.
     pub updated_at: Option<Timestamp>,
-    /// What was refunded of it.
+    /// The refunds of it.
     pub refunds: Refunds,
     /// The provider's JSON of this order, byte for byte.
     pub raw: Raw,
@@ -84,7 +84,7 @@ pub struct RefundRow {
 
 impl RefundRow {
     /// Returns whether it may be of this payment: the end of the id is the same, and the reference if both have one.
-    /// Two payments can share both, so this is no proof.
+    /// Two payments can share both, so this proves nothing.
     pub fn may_be_of(&self, payment: &str, reference: Option<&str>) -> bool {
         let end = self.payment_end.as_deref().is_some_and(|end| !end.is_empty() && payment.ends_with(end));
         end && self.reference.as_deref().zip(reference).is_none_or(|(this, that)| this == that)

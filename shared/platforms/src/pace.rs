@@ -6,7 +6,7 @@ use std::time::Duration;
 /// So many calls in any period of this length.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance {
-    /// How many calls.
+    /// The number of calls.
     pub calls: usize,
     /// In how long.
     pub period: Duration,
@@ -27,7 +27,7 @@ impl Pace {
         Pace { allowances, calls: VecDeque::new(), held_until: Duration::ZERO }
     }
 
-    /// How long to wait before a call; the call is counted as made after that wait.
+    /// Returns the wait before a call, and counts the call as made after that wait.
     pub(crate) fn take(&mut self, now: Duration) -> Duration {
         let free = |allowance: &Allowance| {
             let earlier = self.calls.len().checked_sub(allowance.calls)?;

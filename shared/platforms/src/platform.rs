@@ -1,19 +1,11 @@
-//! What differs from one provider's API to another's, as a value.
+//! The differences between the providers' APIs, as a value.
 
 use std::time::Duration;
 
 use webhook::scheme::SchemeName;
 
-use crate::account::Account;
-use crate::client::Client;
-use crate::error::ApiError;
 use crate::order::OrderList;
 use crate::pace::Allowance;
-use crate::providers::PLATFORMS;
-use crate::transport::Settings;
-
-/// Makes a client of an account.
-pub type MakeClient = fn(&Account, Settings) -> Result<Box<dyn Client>, ApiError>;
 
 /// A provider's API.
 #[derive(Debug)]
@@ -22,17 +14,17 @@ pub struct Platform {
     pub name: &'static str,
     /// The provider's name as it writes it, for texts.
     pub title: &'static str,
-    /// Where the production API is.
+    /// The address of the production API.
     pub base_url: &'static str,
     /// The member of an account that holds the credential, called as the provider calls it.
     pub credential: &'static str,
     /// The member of an account that names the shop, if calls need that.
     pub shop: Option<ShopMember>,
-    /// Where the credential is made, and what it must be allowed to do.
+    /// The place where the credential is made, and the permissions that it needs.
     pub credential_from: &'static str,
-    /// How many calls the provider allows, as far as it publishes that.
+    /// The calls that the provider allows, as far as it publishes that.
     pub allowances: &'static [Allowance],
-    /// How webhooks are registered if no API does it; `None` if one does.
+    /// The way to register webhooks if no API does it; `None` if one does.
     pub by_hand: Option<&'static str>,
     /// Events that a subscription made through the API can be to, of those that the mapping knows.
     pub topics: fn() -> Vec<&'static str>,
@@ -43,20 +35,18 @@ pub struct Platform {
     pub order_kinds: &'static [&'static str],
     /// The lists of orders that can be asked by time of change.
     pub order_lists: &'static [OrderList],
-    /// What the lists leave out, as a sentence; `None` if they have every order.
+    /// The orders that the lists leave out, as a sentence; `None` if they have every order.
     pub unlisted: Option<&'static str>,
     /// Answers about orders carry a time of change.
     pub answers_have_times: bool,
     /// The scheme by which webhooks without times can come.
     pub timeless_scheme: Option<SchemeName>,
-    /// How a source is set up at the provider, by scheme.
+    /// The steps to set up a source at the provider, by scheme.
     pub set_up: &'static [SetUp],
     /// Deliveries name their shop. Where they do not, no source can be restricted to merchants.
     pub names_merchant: bool,
     /// The body of the provider's own test event, which names no shop.
     pub test_event: Option<&'static str>,
-    /// Makes a client of an account.
-    pub client: MakeClient,
 }
 
 /// The steps at the provider for one scheme, in the order that works. `{url}` is the URL, `{source}` the source.
@@ -64,9 +54,9 @@ pub struct Platform {
 pub struct SetUp {
     /// The scheme.
     pub scheme: SchemeName,
-    /// How the URL of a new source is entered.
+    /// Steps to enter the URL of a new source.
     pub enter: &'static [&'static str],
-    /// How a key or URL is changed, once it is in the secret.
+    /// Steps to change a key or URL, once it is in the secret.
     pub change: &'static [&'static str],
 }
 
@@ -81,13 +71,6 @@ pub struct ShopMember {
     pub in_webhooks: bool,
 }
 
-impl Platform {
-    /// Returns the platform of this name.
-    pub fn named(name: &str) -> Option<&'static Platform> {
-        PLATFORMS.into_iter().find(|platform| platform.name == name)
-    }
-}
-
 /// A number of calls in a number of seconds.
 pub(crate) const fn allowance(calls: usize, seconds: u64) -> Allowance {
     Allowance { calls, period: Duration::from_secs(seconds) }
@@ -98,6 +81,7 @@ mod tests {
     use webhook::providers::PROVIDERS;
 
     use super::*;
+    use crate::providers::PLATFORMS;
 
     /// A platform that says that deliveries name their shop, and one that says that they do not, are both right.
     #[test]

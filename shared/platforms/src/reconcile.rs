@@ -1,4 +1,4 @@
-//! What a provider has beside what we hold.
+//! A provider's orders compared with ours.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::order::{FetchedOrder, RefundAmount, Refunds};
 /// An order as we hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The latest time of change that an event told.
+    /// The latest time of change in its events.
     pub updated_at: Option<Timestamp>,
     /// The refunds that we know, by the provider's id, with their amounts where those are known.
     pub refunds: BTreeMap<String, Option<Amount>>,
 }
 
-/// How what we hold stands to what the provider has.
+/// The result of comparing our copy of an order with the provider's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// We hold nothing of it: fetch and keep it.
@@ -27,7 +27,7 @@ pub enum Standing {
     Equal,
     /// Ours is newer: a webhook came after the provider's list was made.
     Ahead,
-    /// No time on one of the two sides, or no id: only the bodies could tell.
+    /// One of the two sides has no time, or there is no id: only comparing the bodies could decide.
     Unknown,
 }
 
@@ -43,7 +43,7 @@ impl Standing {
         }
     }
 
-    /// Whether the provider's order is to be kept.
+    /// Returns whether the provider's order is to be kept.
     pub fn needs_fetching(self) -> bool {
         match self {
             Standing::Missing | Standing::Behind | Standing::Unknown => true,
@@ -52,7 +52,7 @@ impl Standing {
     }
 }
 
-/// How what we hold of an order stands to what the provider has of it.
+/// Compares our copy of an order with the provider's.
 pub fn standing(order: &FetchedOrder, ours: Option<&Held>) -> Standing {
     if order.id.is_none() {
         return Standing::Unknown;
@@ -70,7 +70,7 @@ pub fn standing(order: &FetchedOrder, ours: Option<&Held>) -> Standing {
 }
 
 fn lacks_refund(theirs: &Refunds, held: &Held) -> bool {
-    // An amount that the provider does not tell makes no known one wrong.
+    // An amount that the provider leaves out makes no known one wrong.
     let otherwise = |refund: &RefundAmount, ours: &Option<Amount>| refund.amount.is_some() && refund.amount != *ours;
     match theirs {
         Refunds::Unknown => false,
@@ -131,8 +131,8 @@ mod tests {
             (&[], &[("r1", amount("1"))], Standing::Equal),
         ] {
             let refund = |amount: &Option<Amount>| RefundAmount { amount: *amount, currency: None };
-            let told = theirs.iter().map(|(id, amount)| ((*id).to_owned(), refund(amount))).collect();
-            let theirs = FetchedOrder { refunds: Refunds::Known(told), ..order(Some("1"), EARLY) };
+            let known = theirs.iter().map(|(id, amount)| ((*id).to_owned(), refund(amount))).collect();
+            let theirs = FetchedOrder { refunds: Refunds::Known(known), ..order(Some("1"), EARLY) };
             let known = ours.iter().map(|(id, amount)| ((*id).to_owned(), *amount)).collect();
             let ours = Held { refunds: known, ..held(EARLY) };
             assert_eq!(standing(&theirs, Some(&ours)), expected, "{theirs:?} {ours:?}");

@@ -10,19 +10,19 @@ use crate::raw::Raw;
 pub struct Subscription {
     /// The provider's id of it.
     pub id: String,
-    /// Where it is sent; none where the provider does not say.
+    /// Its destination; `None` if the provider does not say.
     pub address: Option<WebhookAddress>,
-    /// What it is sent for, in the provider's words.
+    /// The events that it is sent for, in the provider's words.
     pub topics: Vec<String>,
-    /// Whether it is sent at all.
+    /// Its state: on, off or unknown.
     pub activity: Activity,
-    /// The version of its payload, where the provider tells one.
+    /// The version of its payload, if the provider gives one.
     pub version: Option<String>,
     /// The deliveries that failed, where the provider counts them for us to see.
     pub failures: Option<Failures>,
-    /// The shop, by the provider's id, where it is told.
+    /// The shop, by the provider's id, if it is given.
     pub merchant: Option<String>,
-    /// The form of its deliveries, where it is told.
+    /// The form of its deliveries, if it is given.
     pub format: Option<String>,
     /// When it was made.
     pub created_at: Option<Timestamp>,
@@ -33,38 +33,38 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Whether it goes to this address.
+    /// Returns whether it goes to this address.
     pub fn goes_to(&self, to: &WebhookAddress) -> bool {
         self.address.as_ref().is_some_and(|address| address.is_same(to))
     }
 
-    /// Whether it is sent, as far as the provider says.
+    /// Returns whether it is sent, as far as the provider says.
     pub fn is_sent(&self) -> bool {
         !matches!(self.activity, Activity::Inactive(_))
     }
 }
 
-/// Whether a webhook is sent.
+/// A webhook's state at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Activity {
-    /// It is.
+    /// It is sent.
     Active,
-    /// It is not, in the provider's words.
+    /// It is not sent, for a reason in the provider's words.
     Inactive(String),
     /// The provider says neither.
     Unknown,
 }
 
-/// How often a webhook failed.
+/// A webhook's failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {
-    /// How often so far.
+    /// The failures so far.
     pub count: u64,
-    /// How often until the provider switches it off.
+    /// The failures at which the provider switches it off.
     pub limit: u64,
 }
 
-/// What became of registering several topics where each takes a call of its own.
+/// The outcome of registering several topics where each takes a call of its own.
 #[derive(Debug)]
 pub struct Created {
     /// Those that are registered now.

@@ -23,11 +23,11 @@ const PUBLIC: &[&str] = &[
     "<access_token>",
 ];
 
-/// A credential: it goes into one header, is never printed, and is cut out of whatever an API says.
+/// A credential: it goes into one header, is never printed, and is removed from whatever an API says.
 #[derive(Clone)]
 pub struct Token(String);
 
-/// Why a credential cannot be used.
+/// A reason why a credential cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Weakness {
     /// Nothing, or next to nothing.
@@ -58,7 +58,7 @@ impl Token {
         Ok(Token(text))
     }
 
-    /// A name for it that tells nothing of it: twelve hex digits.
+    /// A name for it that reveals nothing of it: twelve hex digits.
     pub fn fingerprint(&self) -> String {
         Secret::new(self.0.as_str()).fingerprint()
     }

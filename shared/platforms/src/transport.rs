@@ -1,14 +1,14 @@
 //! The one way in which all four APIs are called.
 //!
 //! It keeps to the published limits, ends every attempt in time, tries again what may be tried again, takes no more of
-//! an answer than it can hold, and tells every way of failing apart.
+//! an answer than it can hold, and distinguishes every way of failing.
 //! Redirects are not followed, since the credential would go along.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -28,13 +28,15 @@ use crate::token::Token;
 mod answer;
 mod call;
 
-pub(crate) use answer::Answer;
-pub(crate) use call::{Call, Repeat, Success};
+use answer::Attempt;
 
-/// How long, how often and how much.
+pub(crate) use answer::Answer;
+pub(crate) use call::{Call, Repeat};
+
+/// Limits on time, attempts and size.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How often a call that may be repeated is tried in all.
+    /// The greatest number of attempts of a call that may be repeated.
     pub attempts_max: u32,
     /// The time to connect.
     pub connect_time: Duration,
@@ -65,10 +67,10 @@ impl Default for Limits {
     }
 }
 
-/// What a client is made with, beside the account.
+/// The surroundings of a client, beside the account.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How long, how often and how much.
+    /// Limits on time, attempts and size.
     pub limits: Limits,
     /// Time, waiting and chance.
     pub clock: Clock,
@@ -90,13 +92,6 @@ pub(crate) struct Http {
     settings: Settings,
     pace: Mutex<Pace>,
     client: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
-}
-
-/// What one attempt came to.
-struct Attempt {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
 }
 
 impl Http {
@@ -123,7 +118,7 @@ impl Http {
         })
     }
 
-    /// How long, how often and how much.
+    /// Returns the limits on time, attempts and size.
     pub(crate) fn limits(&self) -> &Limits {
         &self.settings.limits
     }
@@ -203,14 +198,14 @@ impl Http {
         let request = request.body(Full::new(body)).map_err(|_| argument())?;
         let response = self.client.request(request).await.map_err(|error| {
             let why = innermost(&error);
-            if error.is_connect() { Cause::Connect { why } } else { Cause::Cut { why } }
+            if error.is_connect() { Cause::Connect { why } } else { Cause::Disconnected { why } }
         })?;
         let (parts, body) = response.into_parts();
         let body = read(body, self.limits().answer_bytes_max).await?;
         Ok(Attempt { status: parts.status, headers: parts.headers, body })
     }
 
-    /// How long the provider asks to wait; where it says that nothing is left, the next call is held back too.
+    /// Returns the wait that the provider asks for; if nothing is left of its allowance, the next call waits as well.
     fn asked_wait(&self, attempt: &Attempt) -> Option<Duration> {
         let now = self.settings.clock.now();
         let wait = answer::asked_wait(&attempt.headers, attempt.status, now)?;
@@ -220,7 +215,7 @@ impl Http {
     }
 }
 
-/// Whether the same call can come out otherwise a little later.
+/// Returns whether the same call may succeed a little later.
 fn is_passing(cause: &Cause) -> bool {
     matches!(
         cause,
@@ -228,17 +223,17 @@ fn is_passing(cause: &Cause) -> bool {
             | Cause::Failing { .. }
             | Cause::TimedOut { .. }
             | Cause::Connect { .. }
-            | Cause::Cut { .. }
+            | Cause::Disconnected { .. }
     )
 }
 
-/// Whether the provider may have done what was asked: it was sent, and no refusal came back.
+/// Returns whether the provider may have done what was asked: it was sent, and no refusal came back.
 fn is_uncertain(cause: &Cause) -> bool {
     matches!(
         cause,
         Cause::Failing { .. }
             | Cause::TimedOut { .. }
-            | Cause::Cut { .. }
+            | Cause::Disconnected { .. }
             | Cause::Empty
             | Cause::NotJson { .. }
             | Cause::TooLong { .. }
@@ -246,13 +241,13 @@ fn is_uncertain(cause: &Cause) -> bool {
 }
 
 async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Cause> {
-    let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if told > limit {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
         return Err(Cause::TooLong { limit });
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Cause::Cut { why: innermost(&error) })?;
+        let frame = frame.map_err(|error| Cause::Disconnected { why: innermost(&error) })?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > limit {
                 return Err(Cause::TooLong { limit });
@@ -263,7 +258,7 @@ async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Cause> {
     Ok(bytes)
 }
 
-/// What lies at the bottom of an error: the layers above say nothing more, and might one day say an address.
+/// Returns the innermost message of an error: the outer ones say nothing more, and might one day hold an address.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {

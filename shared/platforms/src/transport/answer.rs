@@ -1,4 +1,4 @@
-//! An answer, and what it comes to.
+//! Answers, judged.
 
 use std::time::Duration;
 
@@ -6,22 +6,29 @@ use http::{HeaderMap, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 use webhook::json::{self, Value};
 
-use super::{Attempt, Call, Success};
+use super::call::{Call, Success};
 use crate::error::{ApiError, Cause};
 use crate::raw::Raw;
 use crate::token::Token;
 
-/// More of what a provider says of an error is not told on.
+/// A provider's text about an error is shortened to this.
 const SAID_CHARACTERS_MAX: usize = 200;
 
-/// Where the four say what is wrong, the plainest first.
+/// The members in which the four describe an error, the plainest first.
 const SAID_MEMBERS: &[&[&str]] = &[&["error_msg"], &["message"], &["error"], &["errors"]];
 
-/// Where they name it.
+/// The members in which they name it.
 const CODE_MEMBERS: &[&str] = &["error_code", "errorCode", "code"];
 
 /// A number from here on is a time since 1970, not a wait.
 const SECONDS_SINCE_1970_MIN: u64 = 1_000_000_000;
+
+/// The answer to one attempt.
+pub(super) struct Attempt {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
 
 /// An answer of success.
 #[derive(Debug)]
@@ -29,7 +36,7 @@ pub(crate) struct Answer {
     provider: &'static str,
     operation: &'static str,
     attempts: u32,
-    /// The call changed something, so what cannot be read of its answer has happened all the same.
+    /// The call changed something, so it has happened even if its answer cannot be read.
     changes: bool,
     /// The body.
     pub(crate) raw: Raw,
@@ -60,12 +67,12 @@ impl Answer {
     }
 }
 
-/// What an attempt comes to: a body, or a cause and what the provider said of it.
+/// Returns the body of an attempt that succeeded, or a cause and the provider's text.
 pub(super) fn judge(call: &Call, attempt: Attempt, token: &Token) -> Result<Raw, (Cause, Option<String>)> {
     let status = attempt.status.as_u16();
     let cause = match status {
         200..=299 => match json::parse(&attempt.body) {
-            Ok(document) => refused_all_the_same(&document.root, status),
+            Ok(document) => refused_with_success(&document.root, status),
             Err(_) if call.success == Success::Anything => None,
             Err(_) => Some(unreadable(&attempt.body)),
         },
@@ -83,7 +90,7 @@ pub(super) fn judge(call: &Call, attempt: Attempt, token: &Token) -> Result<Raw,
     }
 }
 
-/// What a body is that is no JSON.
+/// Classifies a body that is not JSON.
 fn unreadable(body: &[u8]) -> Cause {
     let start = body.trim_ascii_start();
     if start.is_empty() { Cause::Empty } else { Cause::NotJson { html: start.starts_with(b"<") } }
@@ -91,9 +98,9 @@ fn unreadable(body: &[u8]) -> Cause {
 
 /// Selldone reports errors as `{error: true, error_msg, code}`, "possibly with HTTP 200".
 /// Its codes are those of HTTP where they are numbers.
-fn refused_all_the_same(root: &Value<'_>, status: u16) -> Option<Cause> {
-    let told = root.get("error")?;
-    if !matches!(told.kind, json::Kind::Bool(true)) {
+fn refused_with_success(root: &Value<'_>, status: u16) -> Option<Cause> {
+    let flag = root.get("error")?;
+    if !matches!(flag.kind, json::Kind::Bool(true)) {
         return None;
     }
     Some(match root.get("code").and_then(Value::text).as_deref() {
@@ -105,15 +112,16 @@ fn refused_all_the_same(root: &Value<'_>, status: u16) -> Option<Cause> {
     })
 }
 
-/// What a body says of an error: only the members that the documents name, shortened, printable, without the credential.
+/// Returns a body's text about an error: only the members that the documents name, shortened, printable, without the
+/// credential.
 fn said(body: &[u8], token: &Token) -> Option<String> {
     let document = json::parse(body).ok()?;
     let root = &document.root;
     // Scalapay's 401 is a bare string.
     let bare = root.text().map(|text| text.into_owned());
-    let told = || SAID_MEMBERS.iter().find_map(|path| root.at(path)?.text()).map(|text| text.into_owned());
+    let text = || SAID_MEMBERS.iter().find_map(|path| root.at(path)?.text()).map(|text| text.into_owned());
     let code = CODE_MEMBERS.iter().find_map(|name| root.get(name)?.text());
-    let text = match (bare.or_else(told), code) {
+    let text = match (bare.or_else(text), code) {
         (Some(text), Some(code)) => format!("{code}: {text}"),
         (Some(text), None) => text,
         (None, Some(code)) => code.into_owned(),
@@ -123,7 +131,7 @@ fn said(body: &[u8], token: &Token) -> Option<String> {
     Some(token.cut_from(&text).chars().map(printable).take(SAID_CHARACTERS_MAX).collect())
 }
 
-/// How long the provider asks to wait.
+/// Returns the wait that the provider asks for.
 ///
 /// `Retry-After` is seconds or a date (RFC 9110); none of the four documents it, all may send it.
 /// `X-Ratelimit-Reset` is Scalev's; its unit is not published, so a number that can only be a time since 1970 is taken
@@ -131,11 +139,11 @@ fn said(body: &[u8], token: &Token) -> Option<String> {
 pub(super) fn asked_wait(headers: &HeaderMap, status: StatusCode, now: Duration) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let until = |seconds: u64| Duration::from_secs(seconds).saturating_sub(now);
-    if let Some(told) = text("retry-after").filter(|_| !status.is_success()) {
-        if let Ok(seconds) = told.parse() {
+    if let Some(wait) = text("retry-after").filter(|_| !status.is_success()) {
+        if let Ok(seconds) = wait.parse() {
             return Some(Duration::from_secs(seconds));
         }
-        let date = DateTimeParser::new().parse_timestamp(told).ok()?;
+        let date = DateTimeParser::new().parse_timestamp(wait).ok()?;
         return u64::try_from(date.as_second()).ok().map(until);
     }
     let spent = status == StatusCode::TOO_MANY_REQUESTS || text("x-ratelimit-remaining") == Some("0");

@@ -8,7 +8,7 @@ use crate::error::Cause;
 /// A call.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// What it is for, such as `read webhook`.
+    /// The operation, such as `read webhook`.
     pub(crate) operation: &'static str,
     pub(crate) method: Method,
     /// The path's segments, not yet encoded.
@@ -20,7 +20,7 @@ pub(crate) struct Call {
     pub(crate) success: Success,
 }
 
-/// Whether a call may be made again when its outcome was not learnt.
+/// A call's safety to be made again when its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// Making it twice comes to the same.
@@ -29,7 +29,7 @@ pub(crate) enum Repeat {
     Never,
 }
 
-/// What an answer of success must be.
+/// The content that an answer of success must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Success {
     /// JSON.
@@ -68,7 +68,7 @@ impl Call {
         self
     }
 
-    /// Whether it changes something there.
+    /// Returns whether it changes something at the provider.
     pub(super) fn changes(&self) -> bool {
         self.method != Method::GET
     }

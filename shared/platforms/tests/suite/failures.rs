@@ -1,4 +1,4 @@
-//! Every way in which a call can fail, told apart; each text says what to do and holds no secret.
+//! Every way in which a call can fail is distinguished; each text says what to do and holds no secret.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn what_does_not_come_is_told_apart_too() {
     assert_eq!(server.lines().len(), 4);
     for reply in [Reply::Half, Reply::Close] {
         let (server, outcome) = read(vec![reply; 4]).await;
-        assert!(matches!(outcome.unwrap_err().cause, Cause::Cut { .. }));
+        assert!(matches!(outcome.unwrap_err().cause, Cause::Disconnected { .. }));
         assert_eq!(server.lines().len(), 4);
     }
     // A port that nobody listens on any more.
@@ -129,7 +129,7 @@ async fn published_limits_are_kept() {
     for _ in 0..21 {
         shopline.webhook("1").await.unwrap();
     }
-    // Twenty in a second: the clock of these tests stands still between waits.
+    // Twenty in a second: the clock of these tests does not run between waits.
     assert_eq!(server.waits(), [1_000]);
 }
 

@@ -79,12 +79,12 @@ async fn refunds_are_absolute_amounts_by_id() {
     let own = r#"{"merchantReference":"merchantOrder-1234"}"#;
     let of = |token: &str, raw: &str| Refunds::of(&scalapay.refunds_of(&rows, &payment(token, raw)));
     let Refunds::Known(refunds) = of("71KH916VPE", own) else { panic!() };
-    let told: Vec<_> = refunds
+    let found: Vec<_> = refunds
         .iter()
         .map(|(id, refund)| (id.as_str(), refund.amount.unwrap().to_string(), refund.currency.as_deref()))
         .collect();
     assert_eq!(
-        told,
+        found,
         [
             ("trr_1L5M90FHjEtCWkTsoyHuImNL", "20".to_owned(), Some("EUR")),
             ("trr_1L5M90FHjEtCWkTsoyHuImNM", "5.5".to_owned(), Some("EUR")),

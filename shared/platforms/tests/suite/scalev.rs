@@ -52,14 +52,15 @@ async fn the_business_is_named_where_one_is_told() {
 
 #[tokio::test]
 async fn its_errors_are_read() {
-    let told = |status, name| Reply::Answer(status, &[], file(name));
+    let answered = |status, name| Reply::Answer(status, &[], file(name));
     let plain = Reply::Answer(429, &[("x-ratelimit-reset", "120")], b"Too Many Requests".to_vec());
-    let (_server, scalev) = start(vec![told(401, "scalev/error.401.json"), told(403, "scalev/error.403.json"), plain]);
+    let (_server, scalev) =
+        start(vec![answered(401, "scalev/error.401.json"), answered(403, "scalev/error.403.json"), plain]);
     let error = scalev.order(ID).await.unwrap_err();
     assert_eq!((error.cause, error.said.as_deref()), (Cause::Unauthorized { status: 401 }, Some("Invalid API key")));
     let error = scalev.order(ID).await.unwrap_err();
     assert_eq!((error.cause, error.said.as_deref()), (Cause::Unauthorized { status: 403 }, Some("Forbidden")));
-    // A longer wait than is waited: told, not waited.
+    // A longer wait than is waited: it is reported and not waited.
     let retry_after = Some(std::time::Duration::from_secs(120));
     let error = scalev.order(ID).await.unwrap_err();
     assert_eq!((error.cause, error.attempts), (Cause::RateLimited { retry_after }, 1));

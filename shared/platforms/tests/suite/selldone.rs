@@ -19,8 +19,8 @@ async fn webhooks_tell_how_near_their_end_they_are() {
     let (server, selldone) = start(vec![ok("selldone/webhooks.json")]);
     let webhooks = selldone.webhooks().await.unwrap();
     let fails = |count| Some(Failures { count, limit: 100 });
-    let told: Vec<_> = webhooks.iter().map(|one| (one.id.as_str(), one.topics[0].as_str(), one.failures)).collect();
-    assert_eq!(told, [("7", "OnlineOrder", fails(0)), ("8", "Inventory", fails(63)), ("9", "PosOrder", fails(100))]);
+    let found: Vec<_> = webhooks.iter().map(|one| (one.id.as_str(), one.topics[0].as_str(), one.failures)).collect();
+    assert_eq!(found, [("7", "OnlineOrder", fails(0)), ("8", "Inventory", fails(63)), ("9", "PosOrder", fails(100))]);
     assert_eq!(webhooks[1].activity, Activity::Active);
     assert_eq!(webhooks[2].activity, Activity::Inactive("100 fails".to_owned()));
     let debug = format!("{webhooks:?}");

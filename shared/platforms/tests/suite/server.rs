@@ -11,7 +11,7 @@ use platforms::{Account, Accounts, Clock, Limits, Platform, Settings};
 /// The credential of all tests; no text may show it.
 pub(crate) const CREDENTIAL: &str = "q8Vq2b7xGkP4mZ1sW0";
 
-/// What the server does with one request.
+/// The server's reaction to one request.
 #[derive(Clone)]
 pub(crate) enum Reply {
     /// An answer: status, headers, body.
@@ -90,9 +90,9 @@ impl Server {
     pub(crate) fn settings(&self) -> Settings {
         let limits =
             Limits { attempt_time: Duration::from_millis(400), answer_bytes_max: 64 * 1024, ..Limits::default() };
-        let (told, waited) = (Arc::clone(&self.waited), Arc::clone(&self.waited));
+        let (clock, waited) = (Arc::clone(&self.waited), Arc::clone(&self.waited));
         let clock = Clock::new(
-            move || UNIX_EPOCH + Duration::from_secs(1_700_000_000) + told.lock().unwrap().0,
+            move || UNIX_EPOCH + Duration::from_secs(1_700_000_000) + clock.lock().unwrap().0,
             move |time| {
                 let mut waited = waited.lock().unwrap();
                 waited.0 += time;

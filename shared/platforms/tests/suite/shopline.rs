@@ -41,9 +41,9 @@ async fn a_webhook_is_read_with_every_documented_field() {
 async fn all_pages_of_webhooks_are_read() {
     let (server, shopline) = start(vec![ok("shopline/webhooks.page1.json"), ok("shopline/webhooks.page2.json")]);
     let webhooks = shopline.webhooks().await.unwrap();
-    let told: Vec<_> = webhooks.iter().map(|one| (&one.id[22..], one.topics.len(), &one.activity)).collect();
+    let found: Vec<_> = webhooks.iter().map(|one| (&one.id[22..], one.topics.len(), &one.activity)).collect();
     let removed = Activity::Inactive("removed".to_owned());
-    assert_eq!(told, [("3c", 1, &Activity::Active), ("3d", 1, &removed), ("3e", 2, &Activity::Active)]);
+    assert_eq!(found, [("3c", 1, &Activity::Active), ("3d", 1, &removed), ("3e", 2, &Activity::Active)]);
     assert_eq!(server.lines(), ["GET /v1/webhooks?page=1&per_page=24", "GET /v1/webhooks?page=2&per_page=24"]);
 }
 
@@ -63,16 +63,16 @@ async fn webhooks_are_made_changed_and_removed() {
     shopline.update("5f8e", &to, &topics, None).await.unwrap();
     shopline.delete("5f8e").await.unwrap();
     let asked = server.asked();
-    let told: Vec<_> = asked.iter().map(|asked| (asked.line.as_str(), asked.body.as_str())).collect();
+    let sent: Vec<_> = asked.iter().map(|asked| (asked.line.as_str(), asked.body.as_str())).collect();
     let body = |more: &str| {
         let address = "https://a.lambda-url.example/tw/3f9c-secret";
         format!(r#"{{"address":"{address}","topics":["order/create","order/update"]{more}}}"#)
     };
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-    assert_eq!((told[0].0, told[1].0), ("POST /v1/webhooks", "PUT /v1/webhooks/5f8e"));
-    assert_eq!(json(told[0].1), json(&body(r#","webhook_version":"v0""#)));
-    assert_eq!(json(told[1].1), json(&body("")));
-    assert_eq!(told[2], ("DELETE /v1/webhooks/5f8e", ""));
+    assert_eq!((sent[0].0, sent[1].0), ("POST /v1/webhooks", "PUT /v1/webhooks/5f8e"));
+    assert_eq!(json(sent[0].1), json(&body(r#","webhook_version":"v0""#)));
+    assert_eq!(json(sent[1].1), json(&body("")));
+    assert_eq!(sent[2], ("DELETE /v1/webhooks/5f8e", ""));
     assert_eq!(asked[0].headers["content-type"], "application/json");
 }
 

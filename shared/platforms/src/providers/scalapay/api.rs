@@ -52,7 +52,7 @@ impl Scalapay {
         Ok(Scalapay { http: Http::new(account, settings, None)? })
     }
 
-    /// `GET /v2/payments/{token}`: where it stands now. It tells neither a time of change nor refunds.
+    /// `GET /v2/payments/{token}`: its current status. It has neither a time of change nor refunds.
     pub async fn payment(&self, token: &str) -> Result<FetchedOrder, ApiError> {
         let call = Call::get("read payment", &["v2", "payments", token]);
         let answer = self.http.send(&call).await.map_err(no_such_token)?;
@@ -168,9 +168,9 @@ fn no_such_token(error: ApiError) -> ApiError {
 }
 
 fn row(root: &Value<'_>, raw: Raw) -> RefundRow {
-    let amount = |told: &Value<'_>| text(told, "amount").as_deref().and_then(Amount::with_comma);
-    let refund = root.get("refundAmount").filter(|told| matches!(told.kind, Kind::Object(_)));
-    let refund = refund.map(|told| RefundAmount { amount: amount(told), currency: text(told, "currency") });
+    let amount = |money: &Value<'_>| text(money, "amount").as_deref().and_then(Amount::with_comma);
+    let refund = root.get("refundAmount").filter(|money| matches!(money.kind, Kind::Object(_)));
+    let refund = refund.map(|money| RefundAmount { amount: amount(money), currency: text(money, "currency") });
     RefundRow {
         // In a row of an order the transfer is that of its payment.
         id: text(root, "transferId").filter(|_| refund.is_some()),

@@ -3,9 +3,12 @@
 use jiff::civil::Date;
 use webhook::scheme::SchemeName;
 
+use crate::account::Account;
 use crate::client::{Calling, Client};
+use crate::error::ApiError;
 use crate::order::{FetchedOrder, OrderName, RefundRow};
 use crate::platform::{Platform, SetUp};
+use crate::transport::Settings;
 
 mod api;
 
@@ -50,8 +53,12 @@ pub const SCALAPAY: Platform = Platform {
     // The matching key does.
     names_merchant: false,
     test_event: None,
-    client: |account, settings| Ok(Box::new(Scalapay::new(account, settings)?)),
 };
+
+/// Makes a client of an account.
+pub(super) fn client(account: &Account, settings: Settings) -> Result<Box<dyn Client>, ApiError> {
+    Ok(Box::new(Scalapay::new(account, settings)?))
+}
 
 impl Client for Scalapay {
     fn platform(&self) -> &'static Platform {

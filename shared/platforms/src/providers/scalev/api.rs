@@ -12,7 +12,7 @@ use crate::order::{FetchedOrder, Refunds};
 use crate::raw::{Raw, text, time};
 use crate::transport::{Call, Http, Settings};
 
-/// How deep an order may stand in an answer whose form is not published.
+/// The greatest depth of an order in an answer whose form is not published.
 const DEPTH_MAX: u8 = 4;
 
 /// A business's API.
@@ -32,13 +32,13 @@ impl Scalev {
     pub async fn order(&self, id: &str) -> Result<FetchedOrder, ApiError> {
         let answer = self.http.send(&self.of_business(Call::get("read order", &["v3", "orders", id]))).await?;
         answer.read(|root| {
-            // An older order is found by its number, and told with its UUID; it is the only one in the answer.
+            // An older order is found by its number, but the answer has its UUID; it is the only order in the answer.
             let found = find(root, DEPTH_MAX, &|value| text(value, "order_id").is_some());
             found.map(|found| order(found, answer.bytes_of(found))).ok_or("an order")
         })
     }
 
-    /// `GET /v3/orders?search_field=order_id`, for webhooks that tell the order's number alone.
+    /// `GET /v3/orders?search_field=order_id`, for webhooks that have the order's number alone.
     /// The form of the list is not published, so the answer is looked through for the one order of that number.
     pub async fn order_by_number(&self, number: &str) -> Result<Option<FetchedOrder>, ApiError> {
         let call = Call::get("find order", &["v3", "orders"]).query("search_field", "order_id").query("search", number);

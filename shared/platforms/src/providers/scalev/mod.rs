@@ -2,10 +2,12 @@
 
 use webhook::scheme::SchemeName;
 
+use crate::account::Account;
 use crate::client::{Calling, Client};
 use crate::error::{ApiError, Cause};
 use crate::order::{FetchedOrder, OrderName};
 use crate::platform::{Platform, SetUp, ShopMember, allowance};
+use crate::transport::Settings;
 
 mod api;
 
@@ -48,8 +50,12 @@ pub const SCALEV: Platform = Platform {
     test_event: Some(
         r#"{"event":"business.test_event","unique_id":"hookmill-self-test","timestamp":"2026-01-01T00:00:00.000000Z","data":{}}"#,
     ),
-    client: |account, settings| Ok(Box::new(Scalev::new(account, settings)?)),
 };
+
+/// Makes a client of an account.
+pub(super) fn client(account: &Account, settings: Settings) -> Result<Box<dyn Client>, ApiError> {
+    Ok(Box::new(Scalev::new(account, settings)?))
+}
 
 impl Client for Scalev {
     fn platform(&self) -> &'static Platform {

@@ -112,7 +112,7 @@ impl Selldone {
         let call = Call::get("read order", &["shops", &self.shop, "process-center", kind.segment(), id]);
         let answer = self.http.send(&call).await?;
         answer.read(|root| {
-            // Whether the order stands alone or as a member is not documented, so what has its id is taken.
+            // It is not documented if the order is the whole answer or a member, so what has its id is taken.
             let mut members = [Some(root), root.get("order"), root.get("basket")].into_iter().flatten();
             let found = members.find(|found| text(found, "id").as_deref() == Some(id));
             found.map(|found| order(found, answer.bytes_of(found))).ok_or("an order of that id")
@@ -179,7 +179,7 @@ fn succeeded(root: &Value<'_>) -> Result<(), &'static str> {
     }
 }
 
-/// `fails` is the only member that tells whether a webhook is sent.
+/// `fails` is the only member that shows if a webhook is sent.
 fn subscription(root: &Value<'_>, answer: &Answer) -> Result<Subscription, &'static str> {
     let fails = count(root, "fails");
     Ok(Subscription {
@@ -201,7 +201,7 @@ fn subscription(root: &Value<'_>, answer: &Answer) -> Result<Subscription, &'sta
     })
 }
 
-/// What was refunded stands in no documented field.
+/// No documented field has the refunded amounts.
 fn order(root: &Value<'_>, raw: Raw) -> FetchedOrder {
     FetchedOrder {
         id: text(root, "id"),

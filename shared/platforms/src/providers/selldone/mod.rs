@@ -2,12 +2,14 @@
 
 use webhook::scheme::SchemeName;
 
+use crate::account::Account;
 use crate::address::WebhookAddress;
 use crate::client::{Calling, Client};
 use crate::error::{ApiError, Cause};
 use crate::order::{Cursor, FetchedOrder, OrderList, OrderName, Page, Window};
 use crate::platform::{Platform, SetUp, ShopMember, allowance};
 use crate::subscription::Subscription;
+use crate::transport::Settings;
 
 mod api;
 
@@ -59,8 +61,12 @@ pub const SELLDONE: Platform = Platform {
     }],
     names_merchant: true,
     test_event: None,
-    client: |account, settings| Ok(Box::new(Selldone::new(account, settings)?)),
 };
+
+/// Makes a client of an account.
+pub(super) fn client(account: &Account, settings: Settings) -> Result<Box<dyn Client>, ApiError> {
+    Ok(Box::new(Selldone::new(account, settings)?))
+}
 
 const ONLINE: &str = "OnlineOrder";
 

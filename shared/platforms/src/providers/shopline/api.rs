@@ -179,7 +179,7 @@ fn subscription(root: &Value<'_>, answer: &Answer) -> Result<Subscription, &'sta
     })
 }
 
-/// What was refunded stands in no documented field: a payment's status tells only that something was.
+/// No documented field has the refunded amounts: a payment's status shows only that something was refunded.
 fn order(root: &Value<'_>, raw: Raw) -> FetchedOrder {
     FetchedOrder { id: id(root), alias: None, updated_at: time(root, "updated_at"), refunds: Refunds::Unknown, raw }
 }

@@ -2,11 +2,14 @@
 
 use webhook::scheme::SchemeName;
 
+use crate::account::Account;
 use crate::address::WebhookAddress;
 use crate::client::{Calling, Client};
+use crate::error::ApiError;
 use crate::order::{Cursor, FetchedOrder, OrderList, OrderName, Page, Window};
 use crate::platform::{Platform, SetUp, ShopMember, allowance};
 use crate::subscription::Subscription;
+use crate::transport::Settings;
 
 mod api;
 
@@ -56,8 +59,12 @@ pub const SHOPLINE: Platform = Platform {
     ],
     names_merchant: true,
     test_event: None,
-    client: |account, settings| Ok(Box::new(Shopline::new(account, settings)?)),
 };
+
+/// Makes a client of an account.
+pub(super) fn client(account: &Account, settings: Settings) -> Result<Box<dyn Client>, ApiError> {
+    Ok(Box::new(Shopline::new(account, settings)?))
+}
 
 /// Topics that only an app can subscribe to, in the Developer Center; a merchant's are made through the API.
 const OF_APPS: &[&str] = &[
