@@ -163,8 +163,9 @@ impl<'a> Readings<'a> {
 }
 
 async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
-    let mut out = args.out.as_deref().map(PlanFile::create).transpose()?;
+    // A selection that fails leaves no file behind.
     let mut readings = Readings::new(context, args).await?;
+    let mut out = args.out.as_deref().map(PlanFile::create).transpose()?;
     let mut progress = context.output.progress("events", 0);
     let mut tally = Tally::new(args);
     while let Some(events) = readings.next().await? {

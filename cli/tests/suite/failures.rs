@@ -1,6 +1,6 @@
 //! What goes wrong around a command: each a message, a next step and an exit code.
 
-use crate::harness::{START_MS, events_folder, world, world_at, world_with_secrets};
+use crate::harness::{START_MS, Scratch, events_folder, world, world_at, world_with_secrets};
 use hookmill::context::Global;
 use hookmill::work::sending::{Reading, case, cases};
 use hookmill::{Cli, Context, ErrorKind, Exit, Output};
@@ -106,12 +106,13 @@ async fn without_the_secrets_a_source_can_be_named() {
 #[tokio::test]
 async fn an_unknown_source_is_reported_alike_by_all_commands() {
     let world = world_with_secrets().await;
+    let plan = Scratch::new("no-plan");
     for line in [
         &["events", "list"][..],
         &["events", "tail", "--count", "1"],
         &["orders", "list"],
         &["replay"],
-        &["reread", "--save", "nowhere"],
+        &["reread", "--out", plan.path()],
         &["quarantine", "list"],
         &["forget", "--older-than", "1d"],
         &["forget", "person", "--email", "ann@example.com"],
@@ -122,6 +123,7 @@ async fn an_unknown_source_is_reported_alike_by_all_commands() {
         assert_eq!(told["error"], "the stack has no source scalev/nobodys", "{line:?}");
         assert!(told["next"].as_str().unwrap().contains("hookmill sources add scalev/nobodys"), "{told}");
     }
+    assert!(!std::path::Path::new(plan.path()).exists());
     // A source that was removed is still asked about: its events are there.
     world.keep(&SCALEV, "order.created.2026", START_MS, str::to_owned).await;
     assert_eq!(world.run(&["events", "list", "--source", "scalev/main"]).await, Exit::Ok);
