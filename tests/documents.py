@@ -9,10 +9,11 @@ from pathlib import Path
 
 from tests.local.stack import ROOT
 
-# What a visitor reads, but for the tool's reference, which the tool's suite holds.
+REFERENCE = ROOT / "docs/reference.md"
+# The pages that a visitor reads, except the tool's reference, which is made of its help.
 PAGES = [
     *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
-    *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "cli.md"),
+    *sorted(path for path in (ROOT / "docs").glob("*.md") if path != REFERENCE),
 ]
 LINK = re.compile(r"(?<!!)!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")

@@ -48,7 +48,7 @@ def python() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs/cli.md"], ids=[*PAGE_NAMES, "docs/cli.md"])
+@each_page
 def test_links_lead_somewhere(page: Path) -> None:
     broken = []
     for target in documents.LINK.findall(documents.prose(page)):
@@ -212,7 +212,7 @@ def test_the_documents_stay_short() -> None:
     assert lines["README.md"] <= 150
     assert lines["ARCHITECTURE.md"] <= 180
     # A changelog only grows.
-    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1420
+    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1419
 
 
 def test_workspace_template_and_changelog_have_one_version() -> None:

@@ -116,6 +116,9 @@ fn exit_codes() -> String {
 }
 
 #[cfg(test)]
+mod reference;
+
+#[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 

@@ -28,10 +28,10 @@ pub enum AccountsCommand {
 /// Arguments of `accounts set`.
 #[derive(Debug, Clone, Args)]
 pub struct SetArgs {
-    /// The source whose provider's API it is for
+    /// The source that the account is for
     #[arg(value_name = "PROVIDER/SOURCE")]
     pub name: SourceName,
-    /// The credential in this environment variable; it never stands on a command line
+    /// Take the credential from this environment variable; it is never given on the command line
     #[arg(
         long,
         value_name = "NAME",
@@ -39,13 +39,13 @@ pub struct SetArgs {
         required_unless_present = "credential_stdin"
     )]
     pub credential_env: Option<String>,
-    /// The credential on standard input
+    /// Take the credential from standard input
     #[arg(long)]
     pub credential_stdin: bool,
     /// The shop, in the form that the provider's API takes: a handle, an id or a business
     #[arg(long, value_name = "SHOP")]
     pub shop: Option<String>,
-    /// Where the API is, if not the production one: a sandbox
+    /// Another address of the API, such as a sandbox
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct RemoveArgs {
     /// The source
     #[arg(value_name = "PROVIDER/SOURCE")]
     pub name: SourceName,
-    /// Remove it; without it, only tell what would be removed
+    /// Remove it; without it, only report what would be removed
     #[arg(long)]
     pub yes: bool,
 }

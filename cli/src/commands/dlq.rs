@@ -16,11 +16,11 @@ pub mod redrive;
 /// Commands about dead letters.
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
-    /// List dead letters: where they lie, how old they are, why, and which event
+    /// List dead letters with their queue, age, reason and event
     List(ListArgs),
-    /// Show one dead letter as it stands in its queue
+    /// Show one dead letter, its content and what to do about it
     Show(ShowArgs),
-    /// Send dead letters back to the queues that they were meant for: a dry run without --yes
+    /// Send dead letters back to their queues: a dry run without --yes
     Redrive(redrive::RedriveArgs),
 }
 
@@ -30,7 +30,7 @@ pub struct ListArgs {
     /// Only this dead letter queue; may be repeated
     #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters())]
     pub queues: Vec<DeadLetters>,
-    /// At most so many of each
+    /// Greatest number from each queue
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
     pub limit: usize,
 }
@@ -38,7 +38,7 @@ pub struct ListArgs {
 /// Arguments of `dlq show`.
 #[derive(Debug, Clone, Args)]
 pub struct ShowArgs {
-    /// The letter's id, or its event's, as the list has them
+    /// The dead letter's id, or its event's, as listed
     pub id: String,
     /// Look in this dead letter queue only
     #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters())]

@@ -54,11 +54,11 @@ pub enum Check {
     Stack,
     /// Both tables, the time index and the stream
     Tables,
-    /// What calls the relay and the orders function
+    /// The mappings that call the relay and the orders function
     Mappings,
     /// The functions and their log groups
     Functions,
-    /// The alarms, and who hears them
+    /// The alarms, and their subscribers
     Alarms,
     /// The sources in the providers' secrets
     Secrets,
@@ -68,13 +68,13 @@ pub enum Check {
     Clock,
     /// Messages that wait, and dead letters
     Queues,
-    /// Whether what was kept gets on
+    /// The relay's lag, and the newest events in their views
     Flow,
-    /// Refused deliveries, and the wrong keys that they tell of
+    /// Refused deliveries, and the wrong keys that they point to
     Quarantine,
     /// Events that are not understood or contradict each other
     Events,
-    /// What the providers have registered
+    /// The webhooks that the providers have registered
     Providers,
     /// A signed test event, from its URL to its row
     SelfTest,

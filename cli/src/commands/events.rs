@@ -15,7 +15,7 @@ pub mod unkept;
 pub enum Events {
     /// List events by time of receipt, the latest first
     List(list::ListArgs),
-    /// Show one event: what came, what we made of it, and what stands before and after it
+    /// Show one event: the delivery, the canonical event, and the events before and after it
     Show(show::ShowArgs),
     /// Follow events as they arrive, until Ctrl-C
     Tail(tail::TailArgs),

@@ -50,20 +50,20 @@ pub struct ForgetArgs {
 pub enum Forget {
     /// Erase all events of orders, or of other subjects
     Order(OrderArgs),
-    /// Find everything that a source's events say of a person, and erase those orders and subjects
+    /// Find the orders and subjects in which a person occurs, and erase them
     Person(person::PersonArgs),
 }
 
 /// How it is carried out.
 #[derive(Debug, Clone, Default, Args)]
 pub struct HowArgs {
-    /// Erase; without it, only tell what would go
+    /// Erase; without it, only report what would be erased
     #[arg(long)]
     pub yes: bool,
     /// Record what is done in this file, not in hookmill-forget-TIME.jsonl
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub run_file: Option<PathBuf>,
-    /// Go on with the work that this file records
+    /// Resume the work that this file records
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
 }

@@ -53,7 +53,7 @@ pub struct ForwardArgs {
     /// Post the canonical events to this URL, as application/cloudevents+json
     #[arg(long, value_name = "URL")]
     pub to: String,
-    /// Also to a target elsewhere without TLS
+    /// Also forward without TLS to another machine
     #[arg(long)]
     pub allow_http: bool,
     /// Of which sources.
@@ -62,28 +62,28 @@ pub struct ForwardArgs {
     /// Which of them.
     #[command(flatten)]
     pub filter: EventFilter,
-    /// Begin at this time of receipt, wherever the last run ended
+    /// Begin at this time of receipt, not where the last run ended
     #[arg(long, value_name = "TIME", group = "start", help_heading = "Where to begin")]
     pub from: Option<Instant>,
     /// Begin with what was received within this long
     #[arg(long, value_name = "SPAN", group = "start", help_heading = "Where to begin")]
     pub since: Option<Span>,
-    /// Begin behind this event
+    /// Begin after this event
     #[arg(long, value_name = "ID", group = "start", help_heading = "Where to begin")]
     pub after: Option<String>,
-    /// What was forwarded stands here, if not in your state folder
+    /// Remember in this file what was forwarded, not in your state folder
     #[arg(long, value_name = "FILE", help_heading = "Where to begin")]
     pub position: Option<PathBuf>,
-    /// How often to look
+    /// Time between two looks
     #[arg(long, value_name = "SPAN", default_value = "2s")]
     pub every: Span,
-    /// How late an event may show up behind later ones and still be forwarded
+    /// Time that an event may show up behind later ones and still be forwarded
     #[arg(long, value_name = "SPAN", default_value = "60s")]
     pub overlap: Span,
-    /// So many orders at once; an order's own events go one after the other
+    /// Orders to forward at once; an order's own events go one after the other
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub concurrency: u32,
-    /// End when everything is forwarded that there is
+    /// End when all there is has been forwarded
     #[arg(long)]
     pub once: bool,
 }

@@ -12,11 +12,11 @@ pub mod show;
 /// Commands about orders.
 #[derive(Debug, Subcommand)]
 pub enum Orders {
-    /// List orders as they stand
+    /// List orders with their current state
     List(list::ListArgs),
-    /// Show one order: where it stands, its money, and every event that came, late and superseded ones marked
+    /// Show one order: its state, its money and every event of it, with late and superseded ones marked
     Show(show::ShowArgs),
-    /// Make order views anew from their events: a dry run without --yes
+    /// Make order views again from their events: a dry run without --yes
     Rebuild(rebuild::RebuildArgs),
 }
 

@@ -21,9 +21,9 @@ pub mod show;
 pub enum Quarantine {
     /// List refused deliveries, the earliest first, and which would pass now
     List(list::ListArgs),
-    /// Show one refused delivery, and why it would pass now or not
+    /// Show one refused delivery, and the reason why it would pass now or not
     Show(show::ShowArgs),
-    /// Keep those that pass now, as of when they were received: a dry run without --yes
+    /// Keep those that pass now, with their times of receipt: a dry run without --yes
     Admit(admit::AdmitArgs),
 }
 

@@ -28,7 +28,7 @@ const STRIDE: usize = 40;
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
-    /// One event, by its id; else all that the options choose
+    /// One event, by its id; else all that the options select
     #[arg(conflicts_with_all = [
         "source", "provider", "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated",
         "resume",
@@ -43,7 +43,7 @@ pub struct ReplayArgs {
     /// Record what was sent in this file, not in hookmill-replay-TIME.jsonl
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub run_file: Option<PathBuf>,
-    /// Go on with the replay that this file records
+    /// Resume the replay that this file records
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "source", "provider", "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated", "queues",
     ])]

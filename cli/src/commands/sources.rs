@@ -28,7 +28,7 @@ pub enum Sources {
     List(list::ListArgs),
     /// Add a source; prints its URL and how to enter it at the provider
     Add(add::AddArgs),
-    /// Change a source's key or URL token in two steps, with deliveries passing all the while
+    /// Change a source's key or URL token in two steps; deliveries pass throughout
     Rotate(rotate::RotateArgs),
     /// Remove a source: a dry run without --yes
     Remove(remove::RemoveArgs),
@@ -47,10 +47,10 @@ pub async fn run(context: &Context, command: Sources) -> Result<Exit, Error> {
 /// Where a key comes from that the provider made.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyArgs {
-    /// The key in this environment variable; a key never stands on a command line
+    /// Take the key from this environment variable; a key is never given on the command line
     #[arg(long, value_name = "NAME", conflicts_with = "key_stdin")]
     pub key_env: Option<String>,
-    /// The key on standard input
+    /// Take the key from standard input
     #[arg(long)]
     pub key_stdin: bool,
 }

@@ -20,15 +20,15 @@ pub mod check;
 pub enum Subscriptions {
     /// List the webhooks that are registered with the providers
     List(ListArgs),
-    /// Show one webhook with all that its provider tells of it
+    /// Show one webhook with everything that its provider reports
     Get(OneArgs),
-    /// Register a source's URL for what is handled and does not come there yet
+    /// Register a source's URL for the topics that are handled and do not come there yet
     Create(change::CreateArgs),
     /// Send a webhook to its source's URL, or for other topics: a dry run without --yes
     Update(change::UpdateArgs),
     /// Remove a webhook: a dry run without --yes
     Delete(change::DeleteArgs),
-    /// Tell whether every source's webhooks are as they should be
+    /// Check every source's webhooks and report what is wrong
     Check(check::CheckArgs),
 }
 
@@ -43,7 +43,7 @@ pub struct ListArgs {
 /// One webhook of one source.
 #[derive(Debug, Clone, Args)]
 pub struct OneArgs {
-    /// The webhook's id, as the list has it
+    /// The webhook's id, as listed
     pub id: String,
     /// The source whose account is asked
     #[arg(long, value_name = "PROVIDER/SOURCE")]

@@ -19,7 +19,7 @@ use crate::work::sending::{Case, opened};
 pub struct TriggerArgs {
     /// The provider
     pub provider: Option<ProviderName>,
-    /// The case, as the list has it; any unique beginning will do
+    /// The case, as listed; any unique beginning will do
     pub case: Option<String>,
     /// Give the order this id
     #[arg(long, value_name = "ID", requires = "case")]

@@ -32,7 +32,7 @@ pub struct SendArgs {
     /// Send to this source, whatever the files say
     #[arg(long, value_name = "PROVIDER/SOURCE")]
     pub source: Option<SourceName>,
-    /// Whose deliveries they are, where the files are in no provider's folder
+    /// The deliveries' provider, if the files are not in a provider's folder
     #[arg(long, value_name = "PROVIDER")]
     pub provider: Option<ProviderName>,
     /// The files are bodies, sent as they are to --source
@@ -44,25 +44,25 @@ pub struct SendArgs {
     /// Sign with the key or token on standard input, not with the stack's
     #[arg(long)]
     pub key_stdin: bool,
-    /// How --key-env or --key-stdin proves a delivery, where the stack's secret cannot be asked
+    /// Proof of deliveries by --key-env or --key-stdin, if the stack's secret cannot be read
     #[arg(long, value_name = "SCHEME")]
     pub scheme: Option<SchemeWord>,
-    /// Give signed times of now, where the scheme signs a time
+    /// Sign with the current time, if the scheme signs a time
     #[arg(long)]
     pub fresh: bool,
-    /// Send each so many times
+    /// Send each delivery this number of times
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub repeat: u32,
-    /// So many at once
+    /// Deliveries to send at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub concurrency: u32,
-    /// In an order of chance
+    /// Send in random order
     #[arg(long)]
     pub shuffle: bool,
-    /// Which chance: the same number is the same order
+    /// Seed for --shuffle: the same number gives the same order
     #[arg(long, value_name = "NUMBER", requires = "shuffle")]
     pub seed: Option<u64>,
-    /// Do not look into the table for what was kept
+    /// Do not read the table to see what was kept
     #[arg(long)]
     pub blind: bool,
 }

@@ -32,7 +32,7 @@ pub struct SendTo {
     /// Send to this queue; may be repeated
     #[arg(long = "queue", value_name = "QUEUE", value_parser = destination(), default_values = ["work"])]
     pub queues: Vec<Destination>,
-    /// At most so many messages a second
+    /// Greatest number of messages a second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rate: u32,
 }
@@ -51,16 +51,16 @@ pub struct EventFilter {
     /// Only this type, such as order.created, or a family: 'order.*'; may be repeated
     #[arg(long = "type", value_name = "TYPE", value_parser = type_filter)]
     pub types: Vec<String>,
-    /// Only events with another body under a known name, or with one of the other flags given
+    /// Only events with another body under a known name (or another given flag)
     #[arg(long)]
     pub conflict: bool,
-    /// Only events that no table knows or whose body cannot be read, or with one of the other flags given
+    /// Only events that no table knows or whose body cannot be read (or another given flag)
     #[arg(long)]
     pub unrecognised: bool,
-    /// Only newer snapshots of a known happening, or with one of the other flags given
+    /// Only newer bodies of a known event (or another given flag)
     #[arg(long)]
     pub revision: bool,
-    /// Only events that may be repeats, or with one of the other flags given
+    /// Only events that may be repeats (or another given flag)
     #[arg(long)]
     pub repeated: bool,
 }

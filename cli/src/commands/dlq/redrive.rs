@@ -31,10 +31,10 @@ pub struct RedriveArgs {
     /// The dead letter queue
     #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters(), required = true)]
     pub queue: DeadLetters,
-    /// Only this letter, by its id or its event's; may be repeated
+    /// Only this dead letter, by its id or its event's; may be repeated
     #[arg(long = "letter", value_name = "ID")]
     pub letters: Vec<String>,
-    /// Send; without it, only tell what would be sent
+    /// Send; without it, only report what would be sent
     #[arg(long)]
     pub yes: bool,
 }

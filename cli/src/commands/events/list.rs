@@ -37,13 +37,13 @@ pub struct ListArgs {
     /// Refused deliveries instead of events: the quarantine
     #[arg(long, conflicts_with_all = ["types", "conflict", "unrecognised", "revision", "repeated", "after"])]
     pub quarantined: bool,
-    /// At most so many
+    /// Greatest number of lines
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]
     pub limit: usize,
     /// The earliest first
     #[arg(long)]
     pub oldest_first: bool,
-    /// Go on behind this event: the last one of the page before
+    /// Continue after this event, the last one of the page before
     #[arg(long, value_name = "ID")]
     pub after: Option<String>,
 }

@@ -26,7 +26,7 @@ pub struct ShowArgs {
     /// Only the body, byte by byte as it is kept
     #[arg(long, conflicts_with = "fields")]
     pub raw: bool,
-    /// Also where in the body each canonical field comes from
+    /// Also show from which field of the body each canonical field comes
     #[arg(long)]
     pub fields: bool,
 }

@@ -46,13 +46,13 @@ pub struct TailArgs {
     /// Also refused deliveries, and repeats, which are read in the receivers' logs and show some seconds late
     #[arg(long)]
     pub all: bool,
-    /// How often to look
+    /// Time between two looks
     #[arg(long, value_name = "SPAN", default_value = "2s")]
     pub every: Span,
-    /// How late an event may show up behind later ones and still be told
+    /// Time that an event may show up behind later ones and still be listed
     #[arg(long, value_name = "SPAN", default_value = "60s")]
     pub overlap: Span,
-    /// End after so many events
+    /// End after this number of events
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub count: Option<usize>,
 }

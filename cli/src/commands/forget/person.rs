@@ -33,10 +33,10 @@ pub struct PersonArgs {
     /// The source whose events are searched
     #[arg(long, value_name = "PROVIDER/SOURCE", required_unless_present = "resume")]
     pub source: Option<SourceName>,
-    /// By e-mail address; its letters' case does not matter
+    /// By e-mail address, in upper or lower case
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "", group = "who")]
     pub email: Option<String>,
-    /// By telephone number; only its digits matter, and its country's code may be missing
+    /// By telephone number; only digits count, and the country's code may be missing
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "", group = "who")]
     pub phone: Option<String>,
     /// By the provider's id of the customer

@@ -22,10 +22,10 @@ pub struct ListArgs {
     /// Of which sources.
     #[command(flatten)]
     pub sources: SourceArgs,
-    /// At most so many; the order is the table's own
+    /// Greatest number of orders; they come in the table's own order
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]
     pub limit: usize,
-    /// Go on behind this order: the last one of the page before
+    /// Continue after this order, the last one of the page before
     #[arg(long, value_name = "ID")]
     pub after: Option<String>,
 }

@@ -20,13 +20,13 @@ const COMMAND: &str = "orders rebuild";
 /// Arguments of `orders rebuild`.
 #[derive(Debug, Clone, Args)]
 pub struct RebuildArgs {
-    /// Orders, by their ids or by those of their events; else those that the options choose
+    /// Orders, by their ids or by those of their events; else those that the options select
     #[arg(conflicts_with_all = ["all", "source", "provider", "from", "to", "since", "resume"])]
     pub ids: Vec<String>,
     /// Every order of the sources in the stack's secrets
     #[arg(long, conflicts_with_all = ["source", "provider", "from", "to", "since", "resume"])]
     pub all: bool,
-    /// Write; without it, only tell what would change
+    /// Write; without it, only report what would change
     #[arg(long)]
     pub yes: bool,
     /// Also every field that changes; values of buyers' fields only with --show-values
@@ -38,7 +38,7 @@ pub struct RebuildArgs {
     /// Record what is done in this file, not in hookmill-orders-rebuild-TIME.jsonl
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub run_file: Option<PathBuf>,
-    /// Go on with the work that this file records
+    /// Resume the work that this file records
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "provider", "from", "to", "since"])]
     pub resume: Option<PathBuf>,
     /// Of which sources.

@@ -24,7 +24,7 @@ use crate::terminal::time::instant;
 /// Arguments of `quarantine admit`.
 #[derive(Debug, Clone, Args)]
 pub struct AdmitArgs {
-    /// These refused deliveries; else all that the options choose
+    /// These refused deliveries; else all that the options select
     #[arg(value_name = "PROVIDER/SOURCE/SLOT", conflicts_with_all = [
         "source", "provider", "from", "to", "since", "reasons",
     ])]
@@ -32,7 +32,7 @@ pub struct AdmitArgs {
     /// Which of them.
     #[command(flatten)]
     pub query: Query,
-    /// Keep them; without it, only tell what would be kept
+    /// Keep them; without it, only report what would be kept
     #[arg(long)]
     pub yes: bool,
 }

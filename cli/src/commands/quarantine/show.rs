@@ -19,10 +19,10 @@ use crate::terminal::output::Paint;
 /// Arguments of `quarantine show`.
 #[derive(Debug, Clone, Args)]
 pub struct ShowArgs {
-    /// The refused delivery: provider, source and slot, as the list has them
+    /// The refused delivery: provider, source and slot, as listed
     #[arg(value_name = "PROVIDER/SOURCE/SLOT")]
     pub slot: Slot,
-    /// Only the body, byte by byte, but for the secrets that every kept body is without
+    /// Only the body, byte by byte, without the secrets that are redacted from every kept body
     #[arg(long)]
     pub raw: bool,
 }

@@ -38,7 +38,7 @@ pub struct PublishArgs {
     /// Record what was sent in this file, not in hookmill-corrections-TIME.jsonl
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub run_file: Option<PathBuf>,
-    /// Go on with the corrections that this file records
+    /// Resume the corrections that this file records
     #[arg(long, value_name = "FILE", conflicts_with = "queues")]
     pub resume: Option<PathBuf>,
 }

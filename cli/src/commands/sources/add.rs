@@ -22,7 +22,7 @@ pub struct AddArgs {
     /// The new source; its name is part of its URL and of every event's id, so choose it once
     #[arg(value_name = "PROVIDER/SOURCE")]
     pub name: SourceName,
-    /// How its deliveries prove themselves, where the provider has several ways
+    /// Proof of its deliveries, if the provider has several schemes
     #[arg(long, value_name = "SCHEME")]
     pub scheme: Option<SchemeWord>,
     /// The provider's key; without one a URL token is made.

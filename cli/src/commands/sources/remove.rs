@@ -17,10 +17,10 @@ pub struct RemoveArgs {
     /// The source
     #[arg(value_name = "PROVIDER/SOURCE")]
     pub name: SourceName,
-    /// Tell of deliveries within this long; else for as long as the provider may send again
+    /// Report deliveries within this span; by default as long as the provider may send again
     #[arg(long, value_name = "SPAN")]
     pub horizon: Option<Span>,
-    /// Remove it; without it, only tell what that means
+    /// Remove it; without it, only report what that means
     #[arg(long)]
     pub yes: bool,
 }

@@ -33,16 +33,16 @@ pub struct RotateArgs {
     /// The provider's new key; without one a URL token is made.
     #[command(flatten)]
     pub key: KeyArgs,
-    /// The second step: take every key but the newest out, if no delivery came by it lately
+    /// Second step: remove every key but the newest, if no delivery used it recently
     #[arg(long, conflicts_with_all = ["key_env", "key_stdin"])]
     pub finish: bool,
-    /// With --finish: even if an old key is in use, or nobody knows
+    /// With --finish: even if an old key is in use or this is unknown
     #[arg(long, requires = "finish")]
     pub anyway: bool,
-    /// Only tell which keys are in use
+    /// Only report which keys are in use
     #[arg(long, conflicts_with_all = ["key_env", "key_stdin", "finish"])]
     pub status: bool,
-    /// How long ago a delivery is lately; else as long as the provider may send again, two to three days
+    /// Span that counts as recent; by default as long as the provider may send again, two to three days
     #[arg(long, value_name = "SPAN")]
     pub horizon: Option<Span>,
 }

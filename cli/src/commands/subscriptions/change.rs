@@ -42,7 +42,7 @@ pub struct UpdateArgs {
     /// Accept topics that no mapping knows
     #[arg(long)]
     pub unknown_topics: bool,
-    /// Change it; without it, only tell what would be changed
+    /// Change it; without it, only report what would be changed
     #[arg(long)]
     pub yes: bool,
 }
@@ -53,7 +53,7 @@ pub struct DeleteArgs {
     /// Which webhook.
     #[command(flatten)]
     pub one: OneArgs,
-    /// Remove it; without it, only tell what would be removed
+    /// Remove it; without it, only report what would be removed
     #[arg(long)]
     pub yes: bool,
 }
