@@ -1,9 +1,7 @@
 //! `hookmill forward`: a deployed stack's events to a machine that no provider can reach.
 //!
 //! Each event is posted in the order of receipt, an order's one after the other, until the target takes it; what it has
-//! taken stands in a position file, from which the next run goes on. As with `events tail`, every look begins some time
-//! before the position, since an event may show up in the time index behind later ones, and what was forwarded is known
-//! by its name.
+//! taken stands in a position file, from which the next run goes on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,19 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use edge::keep::time_index::IndexEntry;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::watch;
 use webhook::claim::EventKey;
 
 use crate::context::Context;
+use crate::stack::following::Following;
 use crate::stack::history::{EventLine, KeptEvent, fetch};
-use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::interrupt::until_told;
 use crate::terminal::output::{Paint, visible};
-use crate::terminal::time::{Instant, LATEST_MS, Range, Span};
+use crate::terminal::time::{Instant, Span};
 use crate::work::ids::entry_of;
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
@@ -31,12 +30,11 @@ use crate::work::selection::{SourceArgs, chosen};
 pub mod position;
 pub mod target;
 
-use position::{Position, PositionFile};
+use position::PositionFile;
 use target::{Target, body_of};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;
-const PAGE: i32 = 100;
 /// Events that are fetched at a time, and held until all of them are through.
 const STRIDE: usize = 40;
 /// Events that one look finds at most: of a long past the rest is found by the next ones.
@@ -130,7 +128,7 @@ struct Run<'a> {
     args: &'a ForwardArgs,
     target: Arc<Target>,
     file: PositionFile,
-    position: Position,
+    position: Following,
     forwarded: usize,
     lost: usize,
     failing: bool,
@@ -196,14 +194,14 @@ async fn begin(
     args: &ForwardArgs,
     sources: &[SourceName],
     file: &PositionFile,
-) -> Result<Position, Error> {
+) -> Result<Following, Error> {
     let now_ms = context.clock.now_ms();
     let overlap_ms = args.overlap.ms();
     if let Some(id) = &args.after {
         let (last_ms, last) = entry_of(context, id).await?;
-        let mut position = Position::new(last_ms, overlap_ms);
+        let mut position = Following::new(last_ms, overlap_ms);
         // Of the same millisecond, those up to the event by name count as forwarded, as in a list.
-        for entry in look(context, sources, &position, usize::MAX).await? {
+        for entry in position.look(context, sources, usize::MAX).await? {
             if entry <= last {
                 position.skip(entry);
             }
@@ -211,38 +209,17 @@ async fn begin(
         return Ok(position);
     }
     if let Some(from) = args.from {
-        return Ok(Position::new(from.0, overlap_ms));
+        return Ok(Following::new(from.0, overlap_ms));
     }
     if let Some(since) = args.since {
-        return Ok(Position::new(now_ms.saturating_sub(since.ms()), overlap_ms));
+        return Ok(Following::new(now_ms.saturating_sub(since.ms()), overlap_ms));
     }
     if let Some(position) = file.read(overlap_ms)? {
         return Ok(position);
     }
-    let mut position = Position::new(now_ms.saturating_sub(CLOCKS_MS), overlap_ms);
-    for entry in look(context, sources, &position, usize::MAX).await? {
-        position.skip(entry);
-    }
+    let mut position = Following::new(now_ms.saturating_sub(CLOCKS_MS), overlap_ms);
+    position.skip_present(context, sources).await?;
     Ok(position)
-}
-
-/// What was received from a position on and is not through, in the order of receipt; at most so many.
-async fn look(
-    context: &Context,
-    sources: &[SourceName],
-    position: &Position,
-    most: usize,
-) -> Result<Vec<Entry>, Error> {
-    let table = context.deployment().await?.events_table()?;
-    let range = Range { from_ms: position.from_ms(), to_ms: LATEST_MS };
-    let mut walk = Walk::new(context.dynamodb(), table, sources, range, Order::OldestFirst, PAGE);
-    let mut found = Vec::new();
-    while found.len() < most
-        && let Some(entry) = walk.next().await?
-    {
-        found.extend((!position.has(&entry)).then_some(entry));
-    }
-    Ok(found)
 }
 
 impl Run<'_> {
@@ -276,17 +253,17 @@ impl Run<'_> {
 
     /// Looks once and forwards what is new. Gives how many that were.
     async fn look_and_forward(&mut self, sources: &[SourceName]) -> Result<usize, Error> {
-        let fresh = look(self.context, sources, &self.position, LOOK_MAX).await?;
+        let fresh = self.position.look(self.context, sources, LOOK_MAX).await?;
         let count = fresh.len();
-        self.position.expect(&fresh);
         for some in fresh.chunks(STRIDE) {
             let keys: Vec<EventKey> = some.iter().map(|entry| entry.key.clone()).collect();
             let mut rows: BTreeMap<EventKey, KeptEvent> =
                 fetch(self.context, &keys).await?.into_iter().map(|kept| (kept.key.clone(), kept)).collect();
-            let mut orders: Vec<Vec<(Entry, KeptEvent)>> = Vec::new();
+            let mut orders: Vec<Vec<(IndexEntry, KeptEvent)>> = Vec::new();
             let mut passed = false;
             for entry in some {
-                match rows.remove(&entry.key).filter(|kept| self.args.filter.takes(kept)) {
+                let selected = |kept: &KeptEvent| kept.damage.is_some() || self.args.filter.takes(kept);
+                match rows.remove(&entry.key).filter(selected) {
                     // It is not meant, or was erased since.
                     None => {
                         self.position.done(entry);
@@ -309,12 +286,12 @@ impl Run<'_> {
         Ok(count)
     }
 
-    async fn forward_orders(&mut self, orders: Vec<Vec<(Entry, KeptEvent)>>) -> Result<(), Error> {
+    async fn forward_orders(&mut self, orders: Vec<Vec<(IndexEntry, KeptEvent)>>) -> Result<(), Error> {
         let at_once = usize::try_from(self.args.concurrency).unwrap_or(1);
         // One at a time they go in the order of receipt, whichever order they are of.
         let mut orders = orders;
         if at_once == 1 {
-            let mut all: Vec<(Entry, KeptEvent)> = orders.into_iter().flatten().collect();
+            let mut all: Vec<(IndexEntry, KeptEvent)> = orders.into_iter().flatten().collect();
             all.sort_by(|a, b| a.0.cmp(&b.0));
             orders = vec![all];
         }
@@ -340,7 +317,7 @@ impl Run<'_> {
     }
 
     /// Notes and tells that an event is through.
-    fn through(&mut self, entry: &Entry, line: &ForwardedLine) -> Result<(), Error> {
+    fn through(&mut self, entry: &IndexEntry, line: &ForwardedLine) -> Result<(), Error> {
         self.position.done(entry);
         self.file.write(&self.position)?;
         match line.outcome {
@@ -367,7 +344,7 @@ impl Run<'_> {
 /// Forwards one event, however long it takes. Whether to go on with the next one.
 async fn forward_one(
     shared: &tokio::sync::Mutex<&mut Run<'_>>,
-    entry: &Entry,
+    entry: &IndexEntry,
     kept: &KeptEvent,
 ) -> Result<bool, Error> {
     let (context, mut stop, target) = {
@@ -384,6 +361,15 @@ async fn forward_one(
         cut,
         reason: None,
     };
+    if let Some(damage) = &kept.damage {
+        if damage.later_build {
+            return Err(Error::problems(format!("{} cannot be read: {}", line.event.id, damage.reason))
+                .next("A later hookmill wrote it: use that version. Nothing is lost; it goes on from here."));
+        }
+        let reason = Some(format!("its row cannot be read: {}", damage.reason));
+        line = ForwardedLine { outcome: Outcome::Unsendable, reason, ..line };
+        return shared.lock().await.through(entry, &line).map(|()| true);
+    }
     if kept.is_bodiless() {
         let reason = Some("its body is no longer kept".to_owned());
         line = ForwardedLine { outcome: Outcome::Gone, reason, ..line };
@@ -428,7 +414,7 @@ async fn forward_one(
     }
 }
 
-fn same_order(order: &[(Entry, KeptEvent)], entry: &Entry) -> bool {
+fn same_order(order: &[(IndexEntry, KeptEvent)], entry: &IndexEntry) -> bool {
     order.first().is_some_and(|(first, _)| first.key.pk == entry.key.pk)
 }
 

@@ -5,25 +5,19 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use webhook::claim::EventKey;
+use edge::keep::time_index::Order;
 
 use crate::context::Context;
 use crate::stack::destination::Destination;
-use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Order, Walk};
+use crate::stack::history::KeptEvent;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::time::RangeArgs;
 use crate::work::ids;
-use crate::work::run_file::{Head, Planned, Run, RunFile};
-use crate::work::selection::EventFilter;
-use crate::work::selection::SendTo;
-use crate::work::selection::{SourceArgs, chosen};
-
+use crate::work::reading::EventBatches;
 use crate::work::replaying::{Sender, check_queues, counts, counts_text, run_id};
-
-/// Rows that are read at a time while a replay is planned.
-const STRIDE: usize = 40;
+use crate::work::run_file::{Head, Planned, Run, RunFile};
+use crate::work::selection::{EventFilter, SendTo, SourceArgs, chosen};
 
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
@@ -63,6 +57,7 @@ pub struct ReplayArgs {
 #[derive(Debug, Default)]
 struct Plan {
     planned: Vec<Planned>,
+    damaged: bool,
     bodiless: usize,
     untaken: usize,
 }
@@ -74,10 +69,11 @@ pub async fn run(context: &Context, args: ReplayArgs) -> Result<Exit, Error> {
 
 /// The same, until it is told to stop.
 pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
-    let mut run = match &args.resume {
-        Some(path) => Run::read(path)?.0,
+    let (mut run, damaged) = match &args.resume {
+        Some(path) => (Run::read(path)?.0, false),
         None => planned(context, args, stop).await?,
     };
+    let planned = if damaged { Exit::Problems } else { Exit::Ok };
     check_queues(context, &run).await?;
     let counts = counts(&run);
     if !args.yes {
@@ -87,11 +83,11 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
             0 => "Nothing is to be sent.".to_owned(),
             _ => format!("Nothing was sent. {total} would be: add --yes"),
         });
-        return Ok(Exit::Ok);
+        return Ok(planned);
     }
     if counts.is_empty() {
         context.output.note("Nothing is to be sent.");
-        return Ok(Exit::Ok);
+        return Ok(planned);
     }
     if run.head.corrections {
         return Err(Error::usage("the run file is of corrections, not of a replay")
@@ -107,11 +103,12 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
         (None, None) => RunFile::create(&PathBuf::from(format!("hookmill-replay-{}.jsonl", run.head.id)), &run)?,
     };
     context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
-    Sender::new(context, run, file, args.onto.rate).send(stop).await
+    let sent = Sender::new(context, run, file, args.onto.rate).send(stop).await?;
+    Ok(if sent == Exit::Ok { planned } else { sent })
 }
 
 /// A new replay of what the arguments choose.
-async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<Run, Error> {
+async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<(Run, bool), Error> {
     let deployment = context.deployment().await?;
     let queues = args.onto.urls(deployment)?;
     let to: Vec<Destination> = queues.keys().copied().collect();
@@ -127,7 +124,7 @@ async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Res
     }
     let id = run_id(context);
     let head = Head { id, queues, events: plan.planned.len(), corrections: false };
-    Ok(Run { head, planned: plan.planned, sent: HashSet::new() })
+    Ok((Run { head, planned: plan.planned, sent: HashSet::new() }, plan.damaged))
 }
 
 async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Error> {
@@ -135,10 +132,11 @@ async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Er
     let mut plan = Plan::default();
     plan.add(kept, to);
     if plan.planned.is_empty() {
-        let why = match plan.bodiless {
-            0 => format!("the orders queue does not take events of type {}", kept.event.event_type.name()),
-            _ if kept.is_erased() => "it was erased".to_owned(),
-            _ => "its body is no longer kept".to_owned(),
+        let why = match (&kept.damage, plan.bodiless) {
+            (Some(damage), _) => format!("its row cannot be read: {}", damage.reason),
+            (None, 0) => format!("the orders queue does not take events of type {}", kept.event.event_type.name()),
+            (None, _) if kept.is_erased() => "it was erased".to_owned(),
+            (None, _) => "its body is no longer kept".to_owned(),
         };
         return Err(Error::problems(format!("{id} cannot be replayed: {why}")));
     }
@@ -155,30 +153,26 @@ async fn many(context: &Context, args: &ReplayArgs, to: &[Destination], stop: &C
     }
     let range = range.range(context.clock.now_ms())?;
     let sources = chosen(context, &args.sources).await?;
-    let table = context.deployment().await?.events_table()?;
-    let stride = i32::try_from(STRIDE).unwrap_or(1);
-    let mut walk = Walk::new(context.dynamodb(), table, &sources, range, Order::OldestFirst, stride);
-    let mut progress = context.output.progress("events looked at", 0);
+    let mut batches = EventBatches::of(context, &sources, range, Order::OldestFirst, usize::MAX).await?;
     let mut plan = Plan::default();
-    loop {
+    while let Some(events) = batches.next().await? {
         if stop.get() {
             return Err(Error::interrupted());
         }
-        let keys: Vec<EventKey> = walk.take(STRIDE).await?.into_iter().map(|entry| entry.key).collect();
-        if keys.is_empty() {
-            return Ok(plan);
-        }
-        keys.iter().for_each(|_| progress.step());
-        let found = fetch(context, &keys).await?;
-        found.iter().filter(|kept| args.filter.takes(kept)).for_each(|kept| plan.add(kept, to));
+        let selected = |kept: &&KeptEvent| kept.damage.is_none() && args.filter.takes(kept);
+        events.iter().filter(selected).for_each(|kept| plan.add(kept, to));
     }
+    plan.damaged = batches.exit() != Exit::Ok;
+    Ok(plan)
 }
 
 impl Plan {
     fn add(&mut self, kept: &KeptEvent, to: &[Destination]) {
         let event_type = kept.event.event_type.name();
         let queues: Vec<Destination> = to.iter().copied().filter(|queue| queue.takes(event_type)).collect();
-        if kept.is_bodiless() {
+        if kept.damage.is_some() {
+            self.damaged = true;
+        } else if kept.is_bodiless() {
             self.bodiless += 1;
         } else if queues.is_empty() {
             self.untaken += 1;

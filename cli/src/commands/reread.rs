@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use edge::keep::time_index::Order;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
-use webhook::claim::EventKey;
 use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
 use crate::context::Context;
 use crate::stack::deployed_reader::{self, Answer};
 use crate::stack::difference::{FieldChange, changes, kind, shown};
-use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Order, Walk};
+use crate::stack::history::KeptEvent;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, counted_with, table};
 use crate::terminal::time::RangeArgs;
+use crate::work::reading::EventBatches;
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
 
@@ -27,8 +27,6 @@ pub mod publish;
 
 use plan::PlanFile;
 
-/// Rows that are read at a time.
-const STRIDE: usize = 40;
 /// Questions to the deployed reader that are open at once.
 const QUESTIONS: usize = 8;
 
@@ -139,44 +137,27 @@ pub async fn run(context: &Context, args: RereadArgs) -> Result<Exit, Error> {
     }
 }
 
-/// Walks all events that are meant, the oldest first, a stride at a time.
-struct Readings<'a> {
-    context: &'a Context,
-    walk: Walk,
-}
-
-impl<'a> Readings<'a> {
-    async fn new(context: &'a Context, args: &ReadArgs) -> Result<Self, Error> {
-        let range = args.range.range(context.clock.now_ms())?;
-        let sources = chosen(context, &args.sources).await?;
-        let table = context.deployment().await?.events_table()?;
-        let page = i32::try_from(STRIDE).unwrap_or(1);
-        let walk = Walk::new(context.dynamodb(), table, &sources, range, Order::OldestFirst, page);
-        Ok(Readings { context, walk })
-    }
-
-    /// The next events as this build reads them; none at the end.
-    async fn next(&mut self) -> Result<Option<Vec<KeptEvent>>, Error> {
-        let keys: Vec<EventKey> = self.walk.take(STRIDE).await?.into_iter().map(|entry| entry.key).collect();
-        if keys.is_empty() { Ok(None) } else { fetch(self.context, &keys).await.map(Some) }
-    }
+/// Reads all selected events, the oldest first.
+async fn readings<'a>(context: &'a Context, args: &ReadArgs) -> Result<EventBatches<'a>, Error> {
+    let range = args.range.range(context.clock.now_ms())?;
+    let sources = chosen(context, &args.sources).await?;
+    EventBatches::of(context, &sources, range, Order::OldestFirst, usize::MAX).await
 }
 
 async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     // A selection that fails leaves no file behind.
-    let mut readings = Readings::new(context, args).await?;
+    let mut readings = readings(context, args).await?;
     let mut out = args.out.as_deref().map(PlanFile::create).transpose()?;
-    let mut progress = context.output.progress("events", 0);
     let mut tally = Tally::new(args);
     while let Some(events) = readings.next().await? {
-        let (readable, gone): (Vec<_>, Vec<_>) = events.into_iter().partition(|kept| !kept.is_bodiless());
+        let sound = events.into_iter().filter(|kept| kept.damage.is_none());
+        let (readable, gone): (Vec<_>, Vec<_>) = sound.partition(|kept| !kept.is_bodiless());
         let erased = gone.iter().filter(|kept| kept.is_erased()).count();
         tally.totals.erased += erased;
         tally.totals.bodiless += gone.len() - erased;
         let olds = stream::iter(&readable).map(|kept| deployed_reading(context, kept)).buffered(QUESTIONS);
         let olds: Vec<Option<Value>> = olds.try_collect().await?;
         for (kept, old) in readable.iter().zip(olds) {
-            progress.step();
             let new = serde_json::to_value(&kept.event).unwrap_or_default();
             let Some(old) = old else {
                 tally.totals.unknown += usize::from(args.filter.takes(kept));
@@ -190,7 +171,8 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
             }
         }
     }
-    drop(progress);
+    let exit = readings.exit();
+    drop(readings);
     let (lines, totals) = tally.finish();
     context.output.tell_all(&lines, text)?;
     context.output.tell(&totals, totals_text)?;
@@ -206,7 +188,7 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     for warning in totals.warnings() {
         context.output.note(&warning);
     }
-    Ok(if totals.unknown > 0 { Exit::Problems } else { Exit::Ok })
+    Ok(if totals.unknown > 0 { Exit::Problems } else { exit })
 }
 
 /// Returns the deployed build's reading of an event; `None` if it has none.

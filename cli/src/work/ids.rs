@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use edge::keep::item::{Item, is_event, key_of, text};
+use edge::keep::time_index::{IndexEntry, Order};
 use webhook::claim::EventKey;
 use webhook::event::corrected;
 use webhook::providers::Provider;
@@ -10,11 +11,11 @@ use webhook::providers::Provider;
 use crate::context::Context;
 use crate::stack::aws::{failed, store_failed};
 use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Entry, Order, Walk};
+use crate::stack::reader::walk;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::terminal::output::{ELLIPSIS, shortened};
-use crate::terminal::time::{LATEST_MS, Range, instant};
+use crate::terminal::time::{Range, instant};
 
 /// The limits of DynamoDB: a longer key names nothing, and a request with one fails.
 const PK_BYTES_MAX: usize = 2_048;
@@ -75,10 +76,10 @@ pub async fn event(context: &Context, typed: &str) -> Result<KeptEvent, Error> {
 }
 
 /// Where an event stands in the index.
-pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, Entry), Error> {
+pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, IndexEntry), Error> {
     let found = event(context, id).await?;
     let received_ms = found.received().as_millisecond();
-    Ok((received_ms, Entry { received_at: instant(received_ms), key: found.key }))
+    Ok((received_ms, IndexEntry { received_at: instant(received_ms), key: found.key }))
 }
 
 /// Returns the order that a typed id of an order or of one of its events names.
@@ -165,9 +166,8 @@ async fn candidates(
         }
         return Ok(found);
     }
-    let range = Range { from_ms: 0, to_ms: LATEST_MS };
     let sources = std::slice::from_ref(&source);
-    let mut walk = Walk::new(context.dynamodb(), table, sources, range, Order::NewestFirst, PAGE);
+    let mut walk = walk(context, sources, Range::ALL, Order::NewestFirst, PAGE).await?;
     let mut progress = context.output.progress("ids looked at", 0);
     while found.len() <= CANDIDATES
         && let Some(entry) = walk.next().await?

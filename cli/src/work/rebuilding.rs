@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use edge::Rebuilder;
 use edge::keep::error::StoreError;
+use edge::keep::time_index::Order;
 use edge::orders::rebuild::Rebuild;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use webhook::view::{Register, View};
 
 use crate::context::Context;
 use crate::stack::aws::store_failed;
-use crate::stack::index::{Order, Walk};
+use crate::stack::reader::walk;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::RangeArgs;
@@ -25,7 +26,7 @@ use crate::work::selection::{SourceArgs, chosen};
 const AT_ONCE: usize = 8;
 
 /// Entries of the time index that one call asks for.
-const STRIDE: usize = 500;
+const PAGE: i32 = 500;
 
 /// What became of one view.
 #[derive(Debug, Clone, Serialize)]
@@ -146,9 +147,7 @@ pub async fn rebuild_all(
 pub async fn orders_in(context: &Context, sources: &SourceArgs, range: &RangeArgs) -> Result<Vec<String>, Error> {
     let range = range.range(context.clock.now_ms())?;
     let sources = chosen(context, sources).await?;
-    let table = context.deployment().await?.events_table()?;
-    let page = i32::try_from(STRIDE).unwrap_or(1);
-    let mut walk = Walk::new(context.dynamodb(), table, &sources, range, Order::OldestFirst, page);
+    let mut walk = walk(context, &sources, range, Order::OldestFirst, PAGE).await?;
     let mut progress = context.output.progress("events looked at", 0);
     let (mut seen, mut orders) = (HashSet::new(), Vec::new());
     while let Some(entry) = walk.next().await? {

@@ -185,8 +185,9 @@ impl<'a> Sender<'a> {
         for event in events.iter().filter(|event| self.run.is_due(event, queue)) {
             match found.get(&event.id).filter(|kept| !kept.is_bodiless()) {
                 None => lines.push(line(event, queue, Outcome::Gone, Some("it is no longer kept"))),
-                Some(kept) if kept.stored.is_none() => {
-                    lines.push(line(event, queue, Outcome::Gone, Some("its row cannot be read by this build")));
+                Some(KeptEvent { damage: Some(damage), .. }) => {
+                    let reason = format!("its row cannot be read: {}", damage.reason);
+                    lines.push(line(event, queue, Outcome::Gone, Some(&reason)));
                 }
                 Some(kept) if self.held.contains(&(queue, kept.key.pk.clone())) => {
                     lines.push(line(event, queue, Outcome::Held, Some("an earlier event of its order was not sent")));

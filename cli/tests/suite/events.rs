@@ -2,7 +2,7 @@
 
 use crate::harness::{START_MS, World, world, world_in_text};
 use hookmill::Exit;
-use hookmill::commands::events::tail::Tail;
+use hookmill::stack::following::Following;
 use hookmill::stack::sources::SourceName;
 use serde_json::{Value, json};
 use webhook::providers::{SCALAPAY, SCALEV};
@@ -157,13 +157,13 @@ async fn what_cannot_be_shown_is_told() {
 async fn a_tail_tells_late_rows_and_none_twice() {
     let world = world().await;
     let sources: Vec<SourceName> = vec!["scalapay/it".parse().unwrap()];
-    let mut tail = Tail::new(START_MS, "60s".parse().unwrap());
+    let mut tail = Following::new(START_MS, 60_000);
     let keep = async |token: &str, received_ms| {
         world.keep(&SCALAPAY, "created", received_ms, |body| body.replace("21KLT3YDWT", token)).await.0
     };
-    let look = async |tail: &mut Tail| {
-        let fresh = tail.look(&world.context, &sources).await.unwrap();
-        tail.told(&fresh);
+    let look = async |tail: &mut Following| {
+        let fresh = tail.look(&world.context, &sources, usize::MAX).await.unwrap();
+        fresh.iter().for_each(|entry| tail.done(entry));
         fresh.into_iter().map(|entry| entry.key).collect::<Vec<_>>()
     };
     let (early, later) = (keep("A", START_MS + 1_000).await, keep("B", START_MS + 100_000).await);
@@ -174,7 +174,7 @@ async fn a_tail_tells_late_rows_and_none_twice() {
     assert_eq!(look(&mut tail).await, [late]);
     // What is told late is looked for again if telling failed.
     let untold = keep("D", START_MS + 101_000).await;
-    let fresh = tail.look(&world.context, &sources).await.unwrap();
+    let fresh = tail.look(&world.context, &sources, usize::MAX).await.unwrap();
     assert_eq!(fresh.len(), 1);
     assert_eq!(look(&mut tail).await, [untold]);
     // Earlier than the window, which is stated.

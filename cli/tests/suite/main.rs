@@ -20,3 +20,4 @@ mod failures;
 mod provider;
 mod subscriptions;
 mod reconcile;
+mod damaged;

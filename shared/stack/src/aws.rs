@@ -86,6 +86,12 @@ pub fn store_failed(error: &StoreError) -> Error {
     }
 }
 
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        store_failed(&error)
+    }
+}
+
 /// What a failed call means, with a code or without.
 pub fn of_failure(operation: &str, failure: &CallFailure) -> Error {
     match &failure.code {

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use edge::keep::contribution::Contribution;
+use edge::keep::error::StoreError;
 use edge::keep::item::{Item, StoredRow, is_event, key_of, text};
-use edge::keep::store::Store;
+use edge::keep::store::{Store, read_item};
+use edge::keep::time_index::ms_of;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,13 +17,13 @@ use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::view::View;
 
-use crate::aws::{failed, store_failed};
+use crate::aws::failed;
 use crate::connection::Stack;
 use crate::error::Error;
 use crate::time::instant;
 
 /// Rows that one call asks for; with bodies inline an answer of 16 MB would hold forty of the largest.
-const ROWS_A_CALL: usize = 40;
+pub(crate) const ROWS_A_CALL: usize = 40;
 /// Rows that one call may ask for where their bodies stay behind.
 const KEYS_A_CALL: usize = 100;
 /// Rows left unanswered are asked for again this often.
@@ -34,32 +36,40 @@ const BODIES_AT_ONCE: usize = 8;
 pub struct KeptEvent {
     /// Its name.
     pub key: EventKey,
-    /// Its row with its body; none where the row is not of a form that this build knows.
+    /// Its row with its body; `None` if it is damaged.
     pub stored: Option<StoredRow>,
+    /// Why its row or its body cannot be read.
+    pub damage: Option<Damage>,
     /// What this build reads in it; what was left of an erased one, which has no data.
     pub event: Event,
     /// What it says of its order.
     pub view: View,
 }
 
+/// The damage of a row: the others of its source are read all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Continues "cannot be read:".
+    pub reason: String,
+    /// Nothing is wrong with it: a later build wrote it, and can read it.
+    pub later_build: bool,
+}
+
 impl KeptEvent {
     /// Reads an item of the events table and fetches its body.
     async fn of(store: &Store, item: &Item) -> Result<Self, Error> {
         let key = key_of(item).ok_or_else(|| Error::problems("a row of the events table has no key"))?;
-        let provider = Provider::of(&key);
-        let (mut stored, provider) = match (StoredRow::from_item(item), provider) {
-            (Ok(stored), Some(provider)) => (stored, provider),
-            (Ok(_), None) => return Ok(KeptEvent::unreadable(key, "this build knows no such provider")),
-            (Err(error), _) => return Ok(KeptEvent::unreadable(key, &error.to_string())),
-        };
-        store.load_body(&mut stored).await.map_err(|error| store_failed(&error))?;
-        let said = Contribution::of(provider, &stored).map_err(|error| store_failed(&error))?;
-        Ok(KeptEvent { key, stored: Some(stored), event: said.event, view: said.view })
-    }
-
-    fn unreadable(key: EventKey, reason: &str) -> Self {
-        let event = Event::of_unreadable_row(&key, 0, reason);
-        KeptEvent { key, stored: None, event, view: View::default() }
+        match read(store, item, &key).await {
+            Ok((stored, read)) => {
+                Ok(KeptEvent { key, stored: Some(stored), damage: None, event: read.event, view: read.view })
+            }
+            Err(error) => {
+                let damage = Damage::of(error)?;
+                let received = item.get("received_at").and_then(|value| ms_of(value.as_s().ok()?));
+                let event = Event::of_unreadable_row(&key, received.unwrap_or_default(), &damage.reason);
+                Ok(KeptEvent { key, stored: None, damage: Some(damage), event, view: View::default() })
+            }
+        }
     }
 
     /// Whether its body was erased.
@@ -98,6 +108,26 @@ impl KeptEvent {
     }
 }
 
+impl Damage {
+    /// Returns the damage of one row; an outage is an error.
+    fn of(error: StoreError) -> Result<Self, Error> {
+        match error {
+            StoreError::Row { source, .. } => Ok(Damage { reason: source.to_string(), later_build: false }),
+            StoreError::Unreadable(reason) => Ok(Damage { reason: reason.to_owned(), later_build: false }),
+            StoreError::OtherBuild { .. } => Ok(Damage { reason: error.chain(), later_build: true }),
+            StoreError::Service { .. } | StoreError::Compression(_) | StoreError::Contended => Err(error.into()),
+        }
+    }
+}
+
+async fn read(store: &Store, item: &Item, key: &EventKey) -> Result<(StoredRow, Contribution), StoreError> {
+    let mut stored = read_item(item)?;
+    let provider = Provider::of(key).ok_or(StoreError::Unreadable("this build knows no such provider"))?;
+    store.load_body(&mut stored).await?;
+    let contribution = Contribution::of(provider, &stored)?;
+    Ok((stored, contribution))
+}
+
 /// An event on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct EventLine {
@@ -117,6 +147,9 @@ pub struct EventLine {
     pub sequence: String,
     /// What stands on it.
     pub marks: Vec<&'static str>,
+    /// Why its row cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 impl EventLine {
@@ -131,6 +164,7 @@ impl EventLine {
             time: event.time.map(|time| time.to_string()),
             sequence: event.sequence.clone(),
             marks: kept.marks(),
+            damage: kept.damage.as_ref().map(|damage| damage.reason.clone()),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The sources that a stack knows: which are selected, and whether one was ever there.
 
+use edge::keep::time_index::Order;
 use webhook::providers::PROVIDERS;
 use webhook::source::Sources;
 
 use crate::connection::Stack;
 use crate::error::Error;
-use crate::index::{Order, Walk};
+use crate::reader::walk;
 use crate::sources::{ProviderName, SourceName, of_provider};
 use crate::time::Range;
 
@@ -55,7 +56,6 @@ pub fn unknown(known: &Sources, name: &SourceName) -> Error {
 
 /// Returns whether anything is kept of a source, which may have been removed since.
 async fn has_events(stack: &Stack, name: &SourceName) -> Result<bool, Error> {
-    let table = stack.deployment().await?.events_table()?;
-    let mut walk = Walk::new(stack.dynamodb(), table, std::slice::from_ref(name), Range::ALL, Order::NewestFirst, 1);
+    let mut walk = walk(stack, std::slice::from_ref(name), Range::ALL, Order::NewestFirst, 1).await?;
     Ok(walk.next().await?.is_some())
 }

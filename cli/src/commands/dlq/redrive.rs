@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::stack::aws::of_failure;
 use crate::stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
 use crate::stack::destination::Destination;
-use crate::stack::history::fetch;
+use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::selection::dead_letters;
@@ -250,7 +250,9 @@ impl Redrive<'_> {
         };
         Ok(match fetch(self.context, std::slice::from_ref(&key)).await?.first() {
             None => Err(format!("no event {id} is kept any more")),
-            Some(kept) if kept.stored.is_none() => Err(format!("the row of {id} cannot be read by this build")),
+            Some(KeptEvent { damage: Some(damage), .. }) => {
+                Err(format!("the row of {id} cannot be read: {}", damage.reason))
+            }
             Some(kept) if kept.is_bodiless() => Err(format!("the body of {id} is no longer kept")),
             Some(kept) => Ok(QueueMessage::of(&kept.event, &key.pk)),
         })

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use webhook::claim::EventKey;
+use edge::keep::time_index::Order;
 use webhook::view::{View, concerns_orders};
 
 use super::patient::Figure;
 use super::{Finding, Patient, span};
 use crate::stack::aws::store_failed;
-use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Order, Walk};
+use crate::stack::history::KeptEvent;
+use crate::stack::reader::EventReader;
 use crate::terminal::error::Error;
 use crate::terminal::time::Range;
 
@@ -21,8 +21,6 @@ const ON_ITS_WAY_MS: i64 = 60 * 1_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// At most so many of the last day's events are read.
 const READ_MAX: usize = 500;
-const PAGE: i32 = 40;
-const STRIDE: usize = 40;
 const LATELY: Duration = Duration::from_secs(15 * 60);
 const LAG_MS_ODD: f64 = 60_000.0;
 const LAG_MS_MAX: f64 = 300_000.0;
@@ -108,22 +106,21 @@ fn judge_joined(looked: usize, missing: &[String]) -> Finding {
 
 /// The newest events of a range, and whether there are more.
 async fn newest(patient: &Patient<'_>, range: Range, most: usize) -> Result<(Vec<KeptEvent>, bool), Error> {
-    let table = patient.deployment().await?.events_table()?;
     let sources = patient.source_names().await;
     if sources.is_empty()
         && let Some(error) = patient.unreadable().await
     {
         return Err(error);
     }
-    let mut walk = Walk::new(patient.context.dynamodb(), table, &sources, range, Order::NewestFirst, PAGE);
-    let mut entries = walk.take(most + 1).await?;
-    let more = entries.len() > most;
-    entries.truncate(most);
+    let mut reader = EventReader::new(patient.context, &sources, range, Order::NewestFirst, most + 1).await?;
     let mut events = Vec::new();
-    for some in entries.chunks(STRIDE) {
-        let keys: Vec<EventKey> = some.iter().map(|entry| entry.key.clone()).collect();
-        events.extend(fetch(patient.context, &keys).await?);
+    while events.len() <= most
+        && let Some(some) = reader.next().await?
+    {
+        events.extend(some);
     }
+    let more = events.len() > most;
+    events.truncate(most);
     Ok((events, more))
 }
 

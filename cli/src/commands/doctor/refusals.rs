@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use edge::keep::time_index::Order;
 use edge::receive::quarantine::{LIFE_MS, UNKNOWN};
 use webhook::signature::Refusal;
 
 use super::{Finding, Patient};
 use crate::context::Context;
-use crate::stack::index::{Order, Walk};
 use crate::stack::quarantine::{RefusedLine, refused};
+use crate::stack::reader::walk;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::terminal::time::{LATEST_MS, Range};
@@ -53,9 +54,7 @@ fn is_of(line: &RefusedLine, source: &SourceName) -> bool {
 
 /// When a source's latest event was received.
 async fn latest(context: &Context, source: &SourceName) -> Result<Option<String>, Error> {
-    let table = context.deployment().await?.events_table()?;
-    let range = Range { from_ms: 0, to_ms: LATEST_MS };
-    let mut walk = Walk::new(context.dynamodb(), table, std::slice::from_ref(source), range, Order::NewestFirst, 1);
+    let mut walk = walk(context, std::slice::from_ref(source), Range::ALL, Order::NewestFirst, 1).await?;
     Ok(walk.next().await?.map(|entry| entry.received_at))
 }
 

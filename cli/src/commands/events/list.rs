@@ -1,13 +1,12 @@
 //! `hookmill events list`.
 
 use clap::Args;
-use webhook::claim::EventKey;
+use edge::keep::time_index::Order;
 
 use crate::args::at_least_one;
 use crate::context::Context;
 use crate::stack::history::EventLine;
-use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Entry, Order, Walk};
+use crate::stack::history::KeptEvent;
 use crate::stack::quarantine::{RefusedLine, refused};
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
@@ -15,12 +14,9 @@ use crate::terminal::output::{Paint, table};
 use crate::terminal::time::{Range, RangeArgs, instant};
 use crate::work::event_lines::lines;
 use crate::work::ids::entry_of;
-use crate::work::reading::noting;
+use crate::work::reading::{EventBatches, noting};
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
-
-/// Rows that are read at a time.
-const STRIDE: usize = 40;
 
 /// Arguments of `events list`.
 #[derive(Debug, Clone, Args)]
@@ -55,6 +51,8 @@ pub struct Page {
     pub events: Vec<KeptEvent>,
     /// Whether others follow.
     pub more: bool,
+    /// How the command ends.
+    pub exit: Exit,
 }
 
 /// Lists events.
@@ -76,14 +74,12 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
         Some(last) if page.more => context.output.note(&format!("There are more: --after '{}'", last.id)),
         Some(_) => {}
     }
-    Ok(Exit::Ok)
+    Ok(page.exit)
 }
 
-/// One page of a list.
+/// Reads one page of a list.
 pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Page, Error> {
     let order = if args.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
-    let table = context.deployment().await?.events_table()?;
-    let stride = i32::try_from(args.limit.clamp(1, STRIDE)).unwrap_or(1);
     let mut range = range;
     let last = match &args.after {
         Some(id) => Some(entry_of(context, id).await?),
@@ -95,29 +91,25 @@ pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], ra
             Order::NewestFirst => range.to_ms = range.to_ms.min(last_ms + 1),
         }
     }
+    let mut page = Page { events: Vec::new(), more: false, exit: Exit::Ok };
     if range.from_ms >= range.to_ms {
-        return Ok(Page { events: Vec::new(), more: false });
+        return Ok(page);
     }
-    let mut walk = Walk::new(context.dynamodb(), table, sources, range, order, stride);
+    // One more than is shown says whether there are more.
+    let wanted = if args.filter.is_open() { args.limit.saturating_add(1) } else { usize::MAX };
+    let mut batches = EventBatches::of(context, sources, range, order, wanted).await?;
     if let Some((_, last)) = &last {
-        walk.skip_to(last).await?;
+        batches.skip_to(last).await?;
     }
-    let mut events = Vec::new();
-    let mut progress = context.output.progress("events looked at", 0);
-    // One more than is told says whether there are more.
-    while events.len() <= args.limit {
-        let wanted = if args.filter.is_open() { (args.limit + 1 - events.len()).min(STRIDE) } else { STRIDE };
-        let entries = walk.take(wanted).await?;
-        if entries.is_empty() {
-            break;
-        }
-        let keys: Vec<EventKey> = entries.into_iter().map(|entry| entry.key).collect();
-        keys.iter().for_each(|_| progress.step());
-        events.extend(fetch(context, &keys).await?.into_iter().filter(|event| args.filter.takes(event)));
+    while page.events.len() <= args.limit
+        && let Some(events) = batches.next().await?
+    {
+        page.events.extend(events.into_iter().filter(|kept| args.filter.takes(kept)));
     }
-    let more = events.len() > args.limit;
-    events.truncate(args.limit);
-    Ok(Page { events, more })
+    page.more = page.events.len() > args.limit;
+    page.events.truncate(args.limit);
+    page.exit = batches.exit();
+    Ok(page)
 }
 
 /// The columns of a table of refused deliveries.

@@ -17,6 +17,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::event_lines::marks;
 use crate::work::ids;
+use crate::work::reading::note_damage;
 
 /// Arguments of `events show`.
 #[derive(Debug, Clone, Args)]
@@ -95,6 +96,9 @@ pub struct Neighbours {
 /// Shows an event.
 pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     let kept = &ids::event(context, &args.id).await?;
+    if let Some(damage) = kept.damage.as_ref().filter(|_| args.raw) {
+        return Err(Error::problems(format!("the row of {} cannot be read: {}", kept.key.id(), damage.reason)));
+    }
     if args.raw {
         let stored = kept.stored.as_ref().filter(|stored| stored.body != KeptBody::Gone && !stored.is_erased());
         let stored =
@@ -104,7 +108,7 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     }
     let shown = shown(context, kept, args.fields).await?;
     context.output.tell(&shown, text)?;
-    Ok(Exit::Ok)
+    Ok(if note_damage(context, kept) { Exit::Problems } else { Exit::Ok })
 }
 
 async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Shown, Error> {

@@ -1,10 +1,5 @@
 //! `hookmill events tail`.
-//!
-//! An event shows up in the time index a little after the time of receipt that it stands under: a delivery takes up to
-//! two seconds, clocks differ, and the index follows the table. So every look begins some time before the latest event
-//! that was seen, and what was told already is told once. Our own clock only says where to begin.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,21 +8,22 @@ use webhook::claim::EventKey;
 use super::unkept::{self, Unkept};
 use crate::args::at_least_one;
 use crate::context::Context;
+use crate::stack::following::Following;
 use crate::stack::history::EventLine;
 use crate::stack::history::fetch;
-use crate::stack::index::{Entry, Order, Walk};
 use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::{Error, ErrorKind, Exit};
 use crate::terminal::output::{Paint, visible};
-use crate::terminal::time::{Instant, LATEST_MS, Range, Span, instant};
+use crate::terminal::time::Span;
 use crate::work::event_lines::marks;
+use crate::work::reading::note_damage;
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;
-const PAGE: i32 = 100;
-const STRIDE: usize = 40;
+/// Events that are fetched at a time.
+const ROWS: usize = 40;
 /// Looks that fail one after the other before it gives up.
 const FAILURES_MAX: u32 = 10;
 
@@ -57,46 +53,6 @@ pub struct TailArgs {
     pub count: Option<usize>,
 }
 
-/// What was seen so far.
-#[derive(Debug)]
-pub struct Tail {
-    from_ms: i64,
-    overlap_ms: i64,
-    seen: HashSet<Entry>,
-}
-
-impl Tail {
-    /// Begins at a time of receipt.
-    pub fn new(from_ms: i64, overlap: Span) -> Self {
-        Tail { from_ms: from_ms.max(0), overlap_ms: overlap.ms(), seen: HashSet::new() }
-    }
-
-    /// Looks once: events that were not told yet, by time of receipt.
-    pub async fn look(&self, context: &Context, sources: &[SourceName]) -> Result<Vec<Entry>, Error> {
-        let table = context.deployment().await?.events_table()?;
-        let range = Range { from_ms: self.from_ms, to_ms: LATEST_MS };
-        let mut walk = Walk::new(context.dynamodb(), table, sources, range, Order::OldestFirst, PAGE);
-        let mut fresh = Vec::new();
-        while let Some(entry) = walk.next().await? {
-            if !self.seen.contains(&entry) {
-                fresh.push(entry);
-            }
-        }
-        Ok(fresh)
-    }
-
-    /// Notes events as told; what stands long enough before them is not looked for any more.
-    pub fn told(&mut self, entries: &[Entry]) {
-        self.seen.extend(entries.iter().cloned());
-        let received = |entry: &Entry| entry.received_at.parse::<Instant>().ok().map(|at| at.0);
-        if let Some(latest) = entries.iter().filter_map(received).max() {
-            self.from_ms = self.from_ms.max(latest - self.overlap_ms);
-            let from = instant(self.from_ms);
-            self.seen.retain(|entry| entry.received_at >= from);
-        }
-    }
-}
-
 /// Follows events until Ctrl-C.
 pub async fn run(context: &Context, args: TailArgs) -> Result<Exit, Error> {
     tokio::select! {
@@ -112,26 +68,21 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
             .next("Fill a provider's secret, or name a source with --source."));
     }
     let now_ms = context.clock.now_ms();
-    let mut tail = match args.since {
-        Some(span) => Tail::new(now_ms.saturating_sub(span.ms()), args.overlap),
-        None => {
-            let mut tail = Tail::new(now_ms.saturating_sub(CLOCKS_MS), args.overlap);
-            let earlier = tail.look(context, &sources).await?;
-            tail.told(&earlier);
-            tail
-        }
-    };
     let begin_ms = args.since.map_or(CLOCKS_MS, Span::ms);
+    let mut tail = Following::new(now_ms.saturating_sub(begin_ms), args.overlap.ms());
+    if args.since.is_none() {
+        tail.skip_present(context, &sources).await?;
+    }
     let mut unkept = Unkept::new(now_ms.saturating_sub(begin_ms));
     if args.all && args.since.is_none() {
         unkept.look(context, &sources, everywhere(args)).await?;
     }
     let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
     context.output.note(&format!("Following {}; Ctrl-C ends it.", names.join(", ")));
-    let (mut told, mut failures) = (0, 0);
+    let (mut told, mut failures) = (Told::default(), 0);
     loop {
         match look_and_tell(context, args, (&mut tail, &mut unkept), &sources, &mut told).await {
-            Ok(true) => return Ok(Exit::Ok),
+            Ok(true) => return Ok(if told.damaged { Exit::Problems } else { Exit::Ok }),
             Ok(false) => failures = 0,
             Err(error) if error.kind == ErrorKind::Service && failures < FAILURES_MAX => {
                 failures += 1;
@@ -144,34 +95,46 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
     }
 }
 
-/// Whether as many were told as were asked for.
+/// What was printed so far.
+#[derive(Debug, Default)]
+struct Told {
+    lines: usize,
+    damaged: bool,
+}
+
+/// Prints what is new. Returns whether as many lines were printed as were asked for.
 async fn look_and_tell(
     context: &Context,
     args: &TailArgs,
-    (tail, unkept): (&mut Tail, &mut Unkept),
+    (tail, unkept): (&mut Following, &mut Unkept),
     sources: &[SourceName],
-    told: &mut usize,
+    told: &mut Told,
 ) -> Result<bool, Error> {
-    let fresh = tail.look(context, sources).await?;
-    for some in fresh.chunks(STRIDE) {
+    let fresh = tail.look(context, sources, usize::MAX).await?;
+    for some in fresh.chunks(ROWS) {
         let keys: Vec<EventKey> = some.iter().map(|entry| entry.key.clone()).collect();
-        for kept in fetch(context, &keys).await?.iter().filter(|kept| args.filter.takes(kept)) {
-            context.output.tell(&EventLine::of(kept), line)?;
-            *told += 1;
-            if args.count.is_some_and(|count| *told >= count) {
+        for kept in fetch(context, &keys).await? {
+            let damaged = note_damage(context, &kept);
+            told.damaged |= damaged;
+            if !damaged && !args.filter.takes(&kept) {
+                continue;
+            }
+            context.output.tell(&EventLine::of(&kept), line)?;
+            told.lines += 1;
+            if args.count.is_some_and(|count| told.lines >= count) {
                 return Ok(true);
             }
         }
         // Only now: what could not be fetched is looked for again.
-        tail.told(some);
+        some.iter().for_each(|entry| tail.done(entry));
     }
     if !args.all {
         return Ok(false);
     }
     for line in unkept.look(context, sources, everywhere(args)).await? {
         context.output.tell(&line, unkept::text)?;
-        *told += 1;
-        if args.count.is_some_and(|count| *told >= count) {
+        told.lines += 1;
+        if args.count.is_some_and(|count| told.lines >= count) {
             return Ok(true);
         }
     }

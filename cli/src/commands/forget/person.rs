@@ -4,26 +4,23 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use clap::Args;
+use edge::keep::time_index::Order;
 use serde::Serialize;
 use serde_json::Value;
-use webhook::claim::EventKey;
 
 use super::{HowArgs, carry_out, orders_and_subjects};
 use crate::context::Context;
 use crate::stack::difference::kind;
-use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Order, Walk};
+use crate::stack::history::KeptEvent;
 use crate::stack::known::check_known;
 use crate::stack::provenance::flatten;
 use crate::stack::quarantine;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, table};
-use crate::terminal::time::RangeArgs;
-use crate::work::reading::noting;
+use crate::terminal::time::Range;
+use crate::work::reading::{EventBatches, noting};
 
-/// Rows that are read at a time.
-const STRIDE: usize = 40;
 /// Shorter numbers, told with or without a country's code, are anybody's.
 const DIGITS_MIN: usize = 8;
 
@@ -77,7 +74,7 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
     };
     let person = person(&args)?;
     check_known(context, source).await?;
-    let (searched, found) = search(context, source, &person).await?;
+    let (searched, found, read) = search(context, source, &person).await?;
     let slots = noting(context, quarantine::slots(context, source, |body| person.is_in(body)).await?);
     context.output.note(&format!(
         "{} of {source} {} searched: {} speak of this person, and {}",
@@ -88,24 +85,22 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
     ));
     context.output.tell_all(&found, text)?;
     let planned = found.into_iter().map(|line| line.order).chain(slots).collect();
-    carry_out(context, command, &args.how, planned, None).await
+    let exit = carry_out(context, command, &args.how, planned, None).await?;
+    // What cannot be read may speak of the person too.
+    Ok(if exit == Exit::Ok { read } else { exit })
 }
 
-async fn search(context: &Context, source: &SourceName, person: &Person) -> Result<(usize, Vec<FoundLine>), Error> {
-    let range = RangeArgs::default().range(context.clock.now_ms())?;
-    let table = context.deployment().await?.events_table()?;
-    let page = i32::try_from(STRIDE).unwrap_or(1);
+/// Returns how many events were searched, what was found in them, and how the command ends as far as it is for the reading.
+async fn search(
+    context: &Context,
+    source: &SourceName,
+    person: &Person,
+) -> Result<(usize, Vec<FoundLine>, Exit), Error> {
     let sources = std::slice::from_ref(source);
-    let mut walk = Walk::new(context.dynamodb(), table, sources, range, Order::OldestFirst, page);
-    let mut progress = context.output.progress("events searched", 0);
+    let mut batches = EventBatches::of(context, sources, Range::ALL, Order::OldestFirst, usize::MAX).await?;
     let (mut searched, mut found): (usize, BTreeMap<String, FoundLine>) = Default::default();
-    loop {
-        let keys: Vec<EventKey> = walk.take(STRIDE).await?.into_iter().map(|entry| entry.key).collect();
-        if keys.is_empty() {
-            return Ok((searched, found.into_values().collect()));
-        }
-        for kept in fetch(context, &keys).await? {
-            progress.step();
+    while let Some(events) = batches.next().await? {
+        for kept in events.into_iter().filter(|kept| kept.damage.is_none()) {
             searched += 1;
             let fields = person.fields(&kept);
             if fields.is_empty() {
@@ -120,6 +115,7 @@ async fn search(context: &Context, source: &SourceName, person: &Person) -> Resu
             line.fields.dedup();
         }
     }
+    Ok((searched, found.into_values().collect(), batches.exit()))
 }
 
 fn person(args: &PersonArgs) -> Result<Person, Error> {

@@ -1,75 +1,20 @@
-//! How far a forwarding has got, in memory and in a file that is replaced as a whole.
+//! How far a forwarding has got, in a file that is replaced as a whole.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use edge::keep::time_index::IndexEntry;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use webhook::claim::EventKey;
 
 use super::target::Target;
 use crate::context::Context;
-use crate::stack::index::Entry;
+use crate::stack::following::Following;
 use crate::terminal::error::Error;
 use crate::terminal::time::{Instant, instant};
 use crate::work::selection::SourceArgs;
-
-/// Everything received before a time is through, and of what was received since, what is named.
-#[derive(Debug, Clone)]
-pub struct Position {
-    from_ms: i64,
-    overlap_ms: i64,
-    through: BTreeSet<Entry>,
-    /// What was found and is not through yet: the position cannot pass it.
-    waiting: BTreeSet<Entry>,
-    /// The latest event that is through.
-    latest: Option<Entry>,
-}
-
-impl Position {
-    /// Everything received before a time is through.
-    pub fn new(from_ms: i64, overlap_ms: i64) -> Self {
-        let (through, waiting, latest) = Default::default();
-        Position { from_ms: from_ms.max(0), overlap_ms, through, waiting, latest }
-    }
-
-    /// From which time of receipt to look.
-    pub fn from_ms(&self) -> i64 {
-        self.from_ms
-    }
-
-    /// Whether an event is through.
-    pub fn has(&self, entry: &Entry) -> bool {
-        self.through.contains(entry)
-    }
-
-    /// Notes what is to be forwarded.
-    pub fn expect(&mut self, entries: &[Entry]) {
-        self.waiting = entries.iter().cloned().collect();
-    }
-
-    /// Notes an event that is not to be forwarded: it came before the beginning.
-    pub fn skip(&mut self, entry: Entry) {
-        self.through.insert(entry);
-    }
-
-    /// Notes an event as through. The position moves up to the earliest one that is not, less the overlap, in which
-    /// further ones may still show up.
-    pub fn done(&mut self, entry: &Entry) {
-        self.waiting.remove(entry);
-        self.through.insert(entry.clone());
-        self.latest = self.latest.take().max(Some(entry.clone()));
-        let reached = self.waiting.first().or(self.latest.as_ref());
-        let reached_ms = reached.and_then(|entry| entry.received_at.parse::<Instant>().ok()).map(|at| at.0);
-        if let Some(reached_ms) = reached_ms {
-            self.from_ms = self.from_ms.max(reached_ms.saturating_sub(self.overlap_ms));
-            let from = instant(self.from_ms);
-            self.through.retain(|entry| entry.received_at >= from);
-        }
-    }
-}
 
 /// What stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,7 +62,7 @@ impl PositionFile {
     }
 
     /// Where the last run ended; none where there was none.
-    pub fn read(&self, overlap_ms: i64) -> Result<Option<Position>, Error> {
+    pub fn read(&self, overlap_ms: i64) -> Result<Option<Following>, Error> {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -135,21 +80,21 @@ impl PositionFile {
             return Err(bad(&format!("it is that of {}", document.target)));
         }
         let from: Instant = document.from.parse().map_err(|_| bad("its time is none"))?;
-        let mut position = Position::new(from.0, overlap_ms);
+        let mut position = Following::new(from.0, overlap_ms);
         for (received_at, id) in document.through {
             let key = EventKey::from_id(&id).ok_or_else(|| bad("it names what is no event"))?;
-            position.skip(Entry { received_at, key });
+            position.skip(IndexEntry { received_at, key });
         }
         Ok(Some(position))
     }
 
     /// Replaces the file: whoever reads it sees the old one or the new one, whole.
-    pub fn write(&self, position: &Position) -> Result<(), Error> {
+    pub fn write(&self, position: &Following) -> Result<(), Error> {
         let document = Document {
             table: self.table.clone(),
             target: self.target.clone(),
-            from: instant(position.from_ms),
-            through: position.through.iter().map(|entry| (entry.received_at.clone(), entry.key.id())).collect(),
+            from: instant(position.from_ms()),
+            through: position.through().map(|entry| (entry.received_at.clone(), entry.key.id())).collect(),
         };
         let bytes = serde_json::to_vec(&document)
             .map_err(|error| Error::service(format!("the position cannot be written: {error}")))?;
@@ -207,31 +152,9 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn entry(second: i64, name: &str) -> Entry {
+    fn entry(second: i64, name: &str) -> IndexEntry {
         let key = EventKey { pk: "scalev/main/1".to_owned(), sk: format!("order.created/{name}") };
-        Entry { received_at: instant(second * 1_000), key }
-    }
-
-    #[test]
-    fn a_position_does_not_pass_what_waits() {
-        let mut position = Position::new(0, 10_000);
-        let all = [entry(100, "a"), entry(200, "b"), entry(300, "c")];
-        position.expect(&all);
-        position.done(&all[2]);
-        // The earliest is still to come, so the latest does not count yet.
-        assert_eq!(position.from_ms(), 90_000);
-        position.done(&all[0]);
-        assert_eq!(position.from_ms(), 190_000);
-        position.done(&all[1]);
-        assert_eq!(position.from_ms(), 290_000);
-        assert!(position.has(&all[2]) && !position.has(&all[0]));
-        // One that shows up late within the overlap is looked for; it does not move the position back.
-        let late = entry(295, "d");
-        assert!(!position.has(&late));
-        position.expect(std::slice::from_ref(&late));
-        position.done(&late);
-        assert_eq!(position.from_ms(), 290_000);
-        assert!(position.has(&late) && position.has(&all[2]));
+        IndexEntry { received_at: instant(second * 1_000), key }
     }
 
     #[test]
@@ -249,7 +172,7 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         let file = PositionFile::open(&path, "t", "http://a").unwrap();
         assert!(file.read(0).unwrap().is_none());
-        let mut position = Position::new(0, 10_000);
+        let mut position = Following::new(0, 10_000);
         let all = [entry(100, "a"), entry(105, "b")];
         position.expect(&all);
         position.done(&all[1]);

@@ -16,6 +16,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::event_lines::marks;
 use crate::work::ids;
+use crate::work::reading::note_damage;
 use crate::work::selection::{SourceArgs, chosen};
 
 /// Arguments of `orders show`.
@@ -75,7 +76,8 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
         view: view.as_ref().filter(|_| args.view).map(View::render),
     };
     context.output.tell(&shown, text)?;
-    Ok(if current { Exit::Ok } else { Exit::Problems })
+    let damaged = events.iter().filter(|kept| note_damage(context, kept)).count();
+    Ok(if current && damaged == 0 { Exit::Ok } else { Exit::Problems })
 }
 
 /// The other names in an order's rows and view, and whose they are where that can be told: a payment's reference is

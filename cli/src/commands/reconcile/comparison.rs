@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use edge::keep::store::{Kept, Store};
+use edge::keep::time_index::{IndexEntry, Order};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use platforms::Cause;
@@ -19,15 +20,16 @@ use super::{OrderLine, Summary};
 use crate::context::Context;
 use crate::stack::aws::store_failed;
 use crate::stack::history::{KeptEvent, of_order};
-use crate::stack::index::{Order as By, Walk};
+use crate::stack::reader::walk;
 use crate::terminal::error::Error;
 use crate::terminal::time::Range;
 use crate::work::apis::{Api, api_failed};
+use crate::work::reading::note_damage;
 
 /// Orders whose events are read at once.
 const AT_ONCE: usize = 16;
-/// Events whose orders are looked up at a time.
-const STRIDE: usize = 40;
+/// Entries of the time index that one call asks for.
+const PAGE: i32 = 40;
 
 /// A comparison on its way.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Comparison<'a> {
     accounted: Vec<RefundRow>,
     /// Something could not be asked for.
     partial: bool,
+    /// Something that is kept could not be read.
+    damaged: Cell<bool>,
     seen: HashMap<String, Option<Timestamp>>,
     lines: Vec<OrderLine>,
     summary: Summary,
@@ -68,6 +72,7 @@ impl<'a> Comparison<'a> {
             timeless: None,
             accounted: Vec::new(),
             partial: false,
+            damaged: Cell::new(false),
             seen: HashMap::new(),
             lines: Vec::new(),
             summary: Summary::default(),
@@ -79,9 +84,9 @@ impl<'a> Comparison<'a> {
         (std::mem::take(&mut self.lines), self.summary.clone())
     }
 
-    /// Whether something could not be asked for.
+    /// Returns whether something could not be asked for or read.
     pub fn is_partial(&self) -> bool {
-        self.partial
+        self.partial || self.damaged.get()
     }
 
     /// Compares the orders that were named, then those of a range.
@@ -140,11 +145,10 @@ impl<'a> Comparison<'a> {
                 }
                 let orders: Vec<Told> =
                     page.items.into_iter().filter_map(|order| self.tell(order, list.kind, false)).collect();
-                let known: Vec<Vec<KeptEvent>> =
-                    stream::iter(orders.iter().map(|told| of_order(self.context, &told.pk)))
-                        .buffered(AT_ONCE)
-                        .try_collect()
-                        .await?;
+                let known: Vec<Vec<KeptEvent>> = stream::iter(orders.iter().map(|told| self.known(&told.pk)))
+                    .buffered(AT_ONCE)
+                    .try_collect()
+                    .await?;
                 for (told, known) in orders.into_iter().zip(known) {
                     go_on(stop)?;
                     self.take(told, &known).await?;
@@ -161,31 +165,32 @@ impl<'a> Comparison<'a> {
 
     /// Orders whose events were received in a range, each read by itself.
     async fn received(&mut self, range: Range, stop: &Cell<bool>) -> Result<(), Error> {
-        let table = self.context.deployment().await?.events_table()?;
-        let page = i32::try_from(STRIDE).unwrap_or(1);
         let sources = std::slice::from_ref(&self.api.name);
-        let mut walk = Walk::new(self.context.dynamodb(), table, sources, range, By::OldestFirst, page);
+        let mut walk = walk(self.context, sources, range, Order::OldestFirst, PAGE).await?;
         let mut looked_at: HashSet<String> = HashSet::new();
         let mut progress = self.context.output.progress("orders read", 0);
-        loop {
-            let entries = walk.take(STRIDE).await?;
-            if entries.is_empty() {
-                return Ok(());
+        while let Some(IndexEntry { key, .. }) = walk.next().await? {
+            let subject = key.parts().map(|(.., subject)| subject).unwrap_or_default();
+            let Some(name) = theirs::of_subject(self.api.account.platform, subject) else { continue };
+            if self.seen.contains_key(&key.pk) || !looked_at.insert(key.pk.clone()) {
+                continue;
             }
-            for key in entries.into_iter().map(|entry| entry.key) {
-                let subject = key.parts().map(|(.., subject)| subject).unwrap_or_default();
-                let Some(name) = theirs::of_subject(self.api.account.platform, subject) else { continue };
-                if self.seen.contains_key(&key.pk) || !looked_at.insert(key.pk.clone()) {
-                    continue;
-                }
-                go_on(stop)?;
-                let known = of_order(self.context, &key.pk).await?;
-                if concerns_an_order(&known) {
-                    self.read(&name, Some((&key.pk, &known)), false).await?;
-                    progress.step();
-                }
+            go_on(stop)?;
+            let known = self.known(&key.pk).await?;
+            if concerns_an_order(&known) {
+                self.read(&name, Some((&key.pk, &known)), false).await?;
+                progress.step();
             }
         }
+        Ok(())
+    }
+
+    /// Reads what is kept of an order; what of it cannot be read is noted.
+    async fn known(&self, pk: &str) -> Result<Vec<KeptEvent>, Error> {
+        let known = of_order(self.context, pk).await?;
+        let damaged = known.iter().filter(|kept| note_damage(self.context, kept)).count();
+        self.damaged.set(self.damaged.get() || damaged > 0);
+        Ok(known)
     }
 
     async fn read(
@@ -204,7 +209,7 @@ impl<'a> Comparison<'a> {
         match known {
             Some((pk, known)) if *pk == told.pk => self.take(told, known).await,
             Some(_) | None => {
-                let known = of_order(self.context, &told.pk).await?;
+                let known = self.known(&told.pk).await?;
                 self.take(told, &known).await
             }
         }

@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use edge::keep::time_index::Order;
 use jiff::Timestamp;
 use platforms::Platform;
 use platforms::reconcile::Held;
-use webhook::claim::EventKey;
 use webhook::request::percent_decode;
 use webhook::scheme::SchemeName;
 use webhook::view::View;
 
 use crate::context::Context;
-use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::index::{Order, Walk};
+use crate::stack::history::KeptEvent;
+use crate::stack::reader::EventReader;
 use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
-use crate::terminal::time::{LATEST_MS, Range};
+use crate::terminal::time::Range;
 
 /// So many of a source's latest events tell whether its webhooks tell times.
 const EVENTS_LOOKED_AT: usize = 200;
-const STRIDE: usize = 40;
 
 /// What is held of an order; none where no event says anything of it.
 pub fn held(events: &[KeptEvent]) -> Option<Held> {
@@ -76,20 +75,18 @@ pub async fn timeless(
     scheme: SchemeName,
 ) -> Result<bool, Error> {
     let of_shops = platform.timeless_scheme == Some(scheme);
-    let table = context.deployment().await?.events_table()?;
-    let range = Range { from_ms: 0, to_ms: LATEST_MS };
-    let page = i32::try_from(STRIDE).unwrap_or(1);
     let sources = std::slice::from_ref(name);
-    let mut walk = Walk::new(context.dynamodb(), table, sources, range, Order::NewestFirst, page);
-    let mut any = false;
-    for _ in 0..EVENTS_LOOKED_AT / STRIDE {
-        let keys: Vec<EventKey> = walk.take(STRIDE).await?.into_iter().map(|entry| entry.key).collect();
-        match of_webhooks(&fetch(context, &keys).await?) {
+    let mut reader = EventReader::new(context, sources, Range::ALL, Order::NewestFirst, EVENTS_LOOKED_AT).await?;
+    let (mut any, mut looked_at) = (false, 0);
+    while looked_at < EVENTS_LOOKED_AT
+        && let Some(events) = reader.next().await?
+    {
+        match of_webhooks(&events) {
             Some(false) => return Ok(false),
             Some(true) => any = true,
-            None if keys.is_empty() => break,
             None => {}
         }
+        looked_at += events.len().max(1);
     }
     Ok(any || of_shops)
 }

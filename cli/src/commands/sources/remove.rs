@@ -1,11 +1,12 @@
 //! `hookmill sources remove`.
 
 use clap::Args;
+use edge::keep::time_index::Order;
 use serde::Serialize;
 
 use super::{edit, entries, unknown};
 use crate::context::Context;
-use crate::stack::index::{Order, Walk};
+use crate::stack::reader::walk;
 use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
@@ -50,8 +51,7 @@ pub async fn run(context: &Context, args: RemoveArgs) -> Result<Exit, Error> {
     }
     let horizon_ms = args.horizon.map_or(name.provider.horizon_ms, Span::ms);
     let range = Range { from_ms: context.clock.now_ms().saturating_sub(horizon_ms), to_ms: LATEST_MS };
-    let table = context.deployment().await?.events_table()?;
-    let mut walk = Walk::new(context.dynamodb(), table, std::slice::from_ref(name), range, Order::NewestFirst, PAGE);
+    let mut walk = walk(context, std::slice::from_ref(name), range, Order::NewestFirst, PAGE).await?;
     let (mut events, mut last) = (0, None);
     let mut progress = context.output.progress("events counted", 0);
     while let Some(entry) = walk.next().await? {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use edge::keep::time_index::Order;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use webhook::claim::EventKey;
@@ -18,7 +19,7 @@ use super::steps::change;
 use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};
 use crate::context::Context;
 use crate::stack::history::fingerprints;
-use crate::stack::index::{Order, Walk};
+use crate::stack::reader::walk;
 use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
@@ -175,9 +176,7 @@ async fn used(context: &Context, args: &RotateArgs, source: &Source) -> Result<V
     let name = &args.name;
     let horizon_ms = args.horizon.map_or(name.provider.horizon_ms, Span::ms);
     let range = Range { from_ms: context.clock.now_ms().saturating_sub(horizon_ms), to_ms: LATEST_MS };
-    let events_table = context.deployment().await?.events_table()?;
-    let one = std::slice::from_ref(name);
-    let mut walk = Walk::new(context.dynamodb(), events_table, one, range, Order::NewestFirst, PAGE);
+    let mut walk = walk(context, std::slice::from_ref(name), range, Order::NewestFirst, PAGE).await?;
     let mut counts: BTreeMap<String, (usize, String)> = BTreeMap::new();
     let mut progress = context.output.progress("events looked at", 0);
     loop {

@@ -300,7 +300,8 @@ fn outcome(row: StoredRow, kept: Kept, write_units: f64) -> KeepOutcome {
     KeepOutcome { key: row.row.key, kept, write_units }
 }
 
-pub(crate) fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
+/// Reads an item; its body is empty until loaded.
+pub fn read_item(item: &Item) -> Result<StoredRow, StoreError> {
     let id = || item::key_of(item).map(|key| key.id()).unwrap_or_default();
     StoredRow::from_item(item).map_err(|error| StoreError::row(id(), error))
 }
