@@ -214,7 +214,7 @@ mod tests {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             assert!(asks_for_json(&words));
             let error = mistake(&Cli::from_words(words).unwrap_err());
-            assert_eq!((error.kind, error.message.as_str()), (crate::ErrorKind::Usage, message));
+            assert_eq!((error.kind, error.message.as_str()), (crate::Exit::Usage, message));
             assert!(error.next.is_some_and(|next| next.contains("help")), "{line}");
         }
         assert!(!asks_for_json(&["hookmill", "send", "--", "--json"]));

@@ -13,7 +13,7 @@ pub mod terminal;
 pub use args::Cli;
 pub use context::Context;
 pub use stack;
-pub use terminal::error::{Error, ErrorKind, Exit};
+pub use terminal::error::{Error, Exit};
 pub use terminal::output::Output;
 
 /// Carries out one command line.

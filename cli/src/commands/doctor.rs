@@ -151,7 +151,7 @@ impl Finding {
 
     /// It cannot be told.
     pub fn unknown(error: Error) -> Self {
-        Finding { next: error.next, exit: error.kind.into(), ..Finding::new(State::Unknown, error.message) }
+        Finding { next: error.next, exit: error.kind, ..Finding::new(State::Unknown, error.message) }
     }
 
     /// Says what it is about.

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::stack::following::Following;
 use crate::stack::history::{EventLine, KeptEvent, fetch};
 use crate::stack::sources::SourceName;
-use crate::terminal::error::{Error, ErrorKind, Exit};
+use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_told;
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, Span};
@@ -179,7 +179,7 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
         path.display()
     ));
     outcome?;
-    Ok(if run.lost > 0 { Exit::Problems } else { Exit::Ok })
+    Ok(Exit::of_problems(run.lost))
 }
 
 /// What looking costs in an hour while nothing comes: half a unit a partition and look.
@@ -230,7 +230,7 @@ impl Run<'_> {
                 Ok(0) if self.args.once => return Ok(()),
                 Ok(_) => wait = WAIT_FIRST,
                 // This machine may be offline for as long as it likes: what comes meanwhile is kept over there.
-                Err(error) if error.kind == ErrorKind::Service && !self.args.once => {
+                Err(error) if error.kind == Exit::Service && !self.args.once => {
                     if wait == WAIT_FIRST {
                         self.context.output.note(&format!("{error}; looking again until it can be done"));
                     }

@@ -23,10 +23,7 @@ use crate::work::selection::{EventFilter, SendTo, SourceArgs, chosen};
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
     /// One event, by its id; else all that the options select
-    #[arg(conflicts_with_all = [
-        "source", "provider", "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated",
-        "resume",
-    ])]
+    #[arg(conflicts_with_all = ["SourceArgs", "RangeArgs", "EventFilter", "resume"])]
     pub id: Option<String>,
     /// Where to, and how fast.
     #[command(flatten)]
@@ -38,9 +35,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub run_file: Option<PathBuf>,
     /// Resume the replay that this file records
-    #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "source", "provider", "from", "to", "since", "types", "conflict", "unrecognised", "revision", "repeated", "queues",
-    ])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["SourceArgs", "RangeArgs", "EventFilter", "queues"])]
     pub resume: Option<PathBuf>,
     /// Of which sources.
     #[command(flatten)]
@@ -73,7 +68,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
         Some(path) => (Run::read(path)?.0, false),
         None => planned(context, args, stop).await?,
     };
-    let planned = if damaged { Exit::Problems } else { Exit::Ok };
+    let planned = Exit::of_problems(usize::from(damaged));
     check_queues(context, &run).await?;
     let counts = counts(&run);
     if !args.yes {
@@ -103,8 +98,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
         (None, None) => RunFile::create(&PathBuf::from(format!("hookmill-replay-{}.jsonl", run.head.id)), &run)?,
     };
     context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
-    let sent = Sender::new(context, run, file, args.onto.rate).send(stop).await?;
-    Ok(if sent == Exit::Ok { planned } else { sent })
+    Ok(Sender::new(context, run, file, args.onto.rate).send(stop).await?.or(planned))
 }
 
 /// A new replay of what the arguments choose.

@@ -119,7 +119,7 @@ impl Output {
     /// Tells why the command ended, and gives the exit code.
     pub fn failed(&self, error: &Error) -> Exit {
         if self.json && !error.message.is_empty() {
-            let told = json!({"error": error.message, "next": error.next, "exit": Exit::from(error.kind).code()});
+            let told = json!({"error": error.message, "next": error.next, "exit": error.kind.code()});
             self.say(&format!("{told}\n"));
         } else if !error.message.is_empty() {
             self.say(&format!("hookmill: {}\n", error.message));
@@ -127,7 +127,7 @@ impl Output {
                 self.say(&format!("  {next}\n"));
             }
         }
-        error.kind.into()
+        error.kind
     }
 
     /// A count of something that may take long.

@@ -4,9 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use jiff::{SpanRelativeTo, Timestamp};
 
 use crate::terminal::error::Error;
 pub use stack::time::{LATEST_MS, Range, instant};
@@ -76,21 +76,11 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || "a span is a number and s, m, h, d or w: 90s, 15m, 2h, 7d".to_owned();
-        let (number, unit) = text.char_indices().last().map(|(at, unit)| (text.get(..at), unit)).ok_or_else(bad)?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return Err(bad()),
-        };
-        let number: u64 = number.and_then(|number| number.parse().ok()).ok_or_else(bad)?;
-        if number == 0 {
-            return Err("a span must be longer than zero: 1s or more".to_owned());
-        }
-        number.checked_mul(seconds).map(|total| Span(Duration::from_secs(total))).ok_or_else(bad)
+        const FORM: &str = "a span is a number and s, m, h, d or w: 90s, 15m, 2h, 7d";
+        let span: jiff::Span = text.parse().map_err(|_| FORM)?;
+        let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| FORM)?;
+        let length = Duration::try_from(length).ok().filter(|length| !length.is_zero());
+        length.map(Span).ok_or_else(|| "a span must be longer than zero: 1s or more".to_owned())
     }
 }
 
@@ -145,7 +135,7 @@ mod tests {
     fn an_empty_range_is_a_mistake() {
         let range = |from, to| RangeArgs { from: Some(Instant(from)), to: Some(Instant(to)), since: None }.range(0);
         assert_eq!(range(1, 2).unwrap(), Range { from_ms: 1, to_ms: 2 });
-        assert_eq!(range(2, 2).unwrap_err().kind, crate::ErrorKind::Usage);
+        assert_eq!(range(2, 2).unwrap_err().kind, crate::Exit::Usage);
         let since = RangeArgs { since: Some("1s".parse().unwrap()), ..RangeArgs::default() };
         assert_eq!(since.range(5_000).unwrap().from_ms, 4_000);
     }

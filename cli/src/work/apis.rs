@@ -10,7 +10,7 @@ use webhook::source::Source;
 use crate::context::Context;
 use crate::stack::secret::{self, Place};
 use crate::stack::sources::{SourceName, of_provider};
-use crate::terminal::error::{Error, ErrorKind};
+use crate::terminal::error::{Error, Exit};
 
 /// One source's account with its provider.
 #[derive(Debug)]
@@ -96,11 +96,11 @@ pub fn api_failed(error: &ApiError) -> Error {
     Error::new(kind(&error.cause), message).next(next)
 }
 
-fn kind(cause: &Cause) -> ErrorKind {
+fn kind(cause: &Cause) -> Exit {
     match cause {
-        Cause::Unauthorized { .. } => ErrorKind::Deployment,
-        Cause::NotFound | Cause::Gone => ErrorKind::NotFound,
-        Cause::Refused { .. } | Cause::Argument { .. } | Cause::NotOffered { .. } => ErrorKind::Usage,
+        Cause::Unauthorized { .. } => Exit::Deployment,
+        Cause::NotFound | Cause::Gone => Exit::NotFound,
+        Cause::Refused { .. } | Cause::Argument { .. } | Cause::NotOffered { .. } => Exit::Usage,
         Cause::RateLimited { .. }
         | Cause::Failing { .. }
         | Cause::Redirected { .. }
@@ -110,7 +110,7 @@ fn kind(cause: &Cause) -> ErrorKind {
         | Cause::Form { .. }
         | Cause::TimedOut { .. }
         | Cause::Connect { .. }
-        | Cause::Disconnected { .. } => ErrorKind::Service,
+        | Cause::Disconnected { .. } => Exit::Service,
     }
 }
 
@@ -153,12 +153,12 @@ mod tests {
             })
         };
         for (cause, kind) in [
-            (Cause::Unauthorized { status: 401 }, ErrorKind::Deployment),
-            (Cause::NotFound, ErrorKind::NotFound),
-            (Cause::Gone, ErrorKind::NotFound),
-            (Cause::RateLimited { retry_after: None }, ErrorKind::Service),
-            (Cause::NotJson { html: true }, ErrorKind::Service),
-            (Cause::Refused { status: 422 }, ErrorKind::Usage),
+            (Cause::Unauthorized { status: 401 }, Exit::Deployment),
+            (Cause::NotFound, Exit::NotFound),
+            (Cause::Gone, Exit::NotFound),
+            (Cause::RateLimited { retry_after: None }, Exit::Service),
+            (Cause::NotJson { html: true }, Exit::Service),
+            (Cause::Refused { status: 422 }, Exit::Usage),
         ] {
             let error = failed(cause);
             assert_eq!(error.kind, kind);

@@ -266,24 +266,9 @@ fn order(count: usize, args: &SendArgs, context: &Context) -> Vec<usize> {
     if args.shuffle {
         let seed = args.seed.unwrap_or_else(|| context.clock.now_ms().unsigned_abs());
         context.output.note(&format!("Shuffled with --seed {seed}"));
-        shuffle(&mut order, seed);
+        fastrand::Rng::with_seed(seed).shuffle(&mut order);
     }
     order
-}
-
-/// Fisher and Yates, over a splitmix64 generator.
-fn shuffle(order: &mut [usize], seed: u64) {
-    let mut state = seed;
-    let mut random = move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    };
-    for last in (1..order.len()).rev() {
-        let bound = u64::try_from(last).unwrap_or(u64::MAX).saturating_add(1);
-        order.swap(last, usize::try_from(random() % bound).unwrap_or(last));
-    }
 }
 
 fn line(ready: &Ready, answer: &Answer, fates: &mut Fates<'_>, blind: bool) -> SentLine {
@@ -351,24 +336,5 @@ fn exit(lines: &[SentLine]) -> Exit {
         Exit::Problems
     } else {
         Exit::Ok
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_seed_is_one_order() {
-        let shuffled = |seed| {
-            let mut order: Vec<usize> = (0..50).collect();
-            shuffle(&mut order, seed);
-            order
-        };
-        assert_eq!(shuffled(7), shuffled(7));
-        assert_ne!(shuffled(7), shuffled(8));
-        let mut sorted = shuffled(7);
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
     }
 }

@@ -51,7 +51,7 @@ impl<'a> EventBatches<'a> {
 
     /// Returns how the command ends, as far as it is for the reading.
     pub fn exit(&self) -> Exit {
-        if self.damaged > 0 { Exit::Problems } else { Exit::Ok }
+        Exit::of_problems(self.damaged)
     }
 }
 

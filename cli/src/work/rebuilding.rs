@@ -238,7 +238,7 @@ impl Counts {
 
     /// How the command ends.
     pub fn exit(&self) -> Exit {
-        if self.failed > 0 || self.unreadable > 0 { Exit::Problems } else { Exit::Ok }
+        Exit::of_problems(self.failed + self.unreadable)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::stack::aws::of_failure;
 use crate::stack::destination::Destination;
 use crate::stack::difference::fingerprint;
 use crate::stack::history::{KeptEvent, fetch};
-use crate::terminal::error::{Error, ErrorKind, Exit};
+use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::instant;
 use crate::work::run_file::{Head, Line, Planned, Run, RunFile};
@@ -132,7 +132,7 @@ impl<'a> Sender<'a> {
         let count = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
         sent.map_err(|error| {
             let error = match error.message.is_empty() {
-                true => Error::new(ErrorKind::Interrupted, "nobody reads what this prints any more"),
+                true => Error::new(Exit::Interrupted, "nobody reads what this prints any more"),
                 false => error,
             };
             error.and_next(&self.how_to_go_on())
@@ -141,8 +141,7 @@ impl<'a> Sender<'a> {
             self.context.output.note(&self.how_to_go_on());
             return Ok(Exit::Service);
         }
-        let left_out = count(Outcome::Gone) + count(Outcome::Changed);
-        Ok(if left_out > 0 { Exit::Problems } else { Exit::Ok })
+        Ok(Exit::of_problems(count(Outcome::Gone) + count(Outcome::Changed)))
     }
 
     async fn send_due(&mut self, stop: &Cell<bool>) -> Result<(), Error> {
@@ -244,7 +243,7 @@ impl<'a> Sender<'a> {
         *refused += 1;
         let operation = format!("send to the {} queue", queue.name());
         let told = of_failure(&operation, &first.failure);
-        if told.kind == ErrorKind::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(told) } else { Ok(()) }
+        if told.kind == Exit::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(told) } else { Ok(()) }
     }
 
     fn summary(&self) -> String {

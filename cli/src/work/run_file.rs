@@ -225,7 +225,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("hookmill-run-{}.jsonl", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let mut file = RunFile::create(&path, &run()).unwrap();
-        assert_eq!(RunFile::create(&path, &run()).unwrap_err().kind, crate::ErrorKind::Usage);
+        assert_eq!(RunFile::create(&path, &run()).unwrap_err().kind, crate::Exit::Usage);
         let id = || "a".to_owned();
         file.write(&[
             Line::Sent { id: id(), queue: Destination::Work },

@@ -3,7 +3,7 @@
 use crate::harness::{START_MS, Scratch, events_folder, world, world_at, world_with_secrets};
 use hookmill::context::Global;
 use hookmill::work::sending::{Reading, case, cases};
-use hookmill::{Cli, Context, ErrorKind, Exit, Output};
+use hookmill::{Cli, Context, Exit, Output};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use webhook::providers::SCALEV;
@@ -81,7 +81,7 @@ async fn a_local_stack_that_is_not_there_is_reported_at_once() {
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(
         (error.kind, error.message),
-        (ErrorKind::Service, format!("no connection: nothing listens on 127.0.0.1:{}", free.port()))
+        (Exit::Service, format!("no connection: nothing listens on 127.0.0.1:{}", free.port()))
     );
     assert!(error.next.unwrap().contains("make run"));
 }
@@ -90,7 +90,7 @@ async fn a_local_stack_that_is_not_there_is_reported_at_once() {
 async fn a_profile_that_is_not_there_is_named() {
     let global = Global { profile: Some("nobodys".to_owned()), local: None, ..of_local(1) };
     let error = Context::connect(&global, silent()).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Deployment);
+    assert_eq!(error.kind, Exit::Deployment);
     assert_eq!(error.message, "there are no credentials of nobodys: your AWS settings have no such profile");
     assert!(error.next.unwrap().contains("aws configure --profile nobodys"));
 }
@@ -161,14 +161,14 @@ fn files_that_are_no_deliveries_are_told() {
         let file = folder.join(name);
         std::fs::write(&file, text).unwrap();
         let error = case(&file, &Reading::default()).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Usage, "{name}");
+        assert_eq!(error.kind, Exit::Usage, "{name}");
         assert!(error.next.is_some(), "{name}: {error}");
     }
     let named = Reading { provider: Some("scalev".parse().unwrap()), ..Reading::default() };
     assert_eq!(case(&folder.join("homeless.json"), &named).unwrap().source.to_string(), "scalev/main");
     let raw = Reading { raw: true, source: Some("scalev/main".parse().unwrap()), ..Reading::default() };
     assert_eq!(case(&folder.join("scalev/text.json"), &raw).unwrap().delivery.body, b"hello");
-    assert_eq!(cases(&[folder.join("nowhere")], &named).unwrap_err().kind, ErrorKind::Usage);
+    assert_eq!(cases(&[folder.join("nowhere")], &named).unwrap_err().kind, Exit::Usage);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

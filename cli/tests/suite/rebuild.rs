@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use edge::keep::item::text;
+use hookmill::Exit;
 use hookmill::work::journal::{Journal, Work};
 use hookmill::work::rebuilding::{Telling, rebuild_all};
-use hookmill::{ErrorKind, Exit};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::event::Event;
@@ -81,7 +81,7 @@ async fn what_was_not_begun_when_it_is_to_end_stays_undone() {
     let mut journal = Journal::dry(Work::new(&world.context, "reread publish", orders, None).await.unwrap());
     let stop = Cell::new(true);
     let stopped = rebuild_all(&world.context, &mut journal, true, Telling::default(), &stop).await;
-    assert_eq!(stopped.unwrap_err().kind, ErrorKind::Interrupted);
+    assert_eq!(stopped.unwrap_err().kind, Exit::Interrupted);
     assert!(views(&world).await.is_empty());
     stop.set(false);
     rebuild_all(&world.context, &mut journal, true, Telling::default(), &stop).await.unwrap();

@@ -9,7 +9,7 @@ use webhook::providers::{SCALAPAY, SCALEV, SELLDONE, SHOPLINE};
 use crate::harness::{START_MS, World, world_in_text};
 use crate::provider::server::{Reply, Server, file, ok, status};
 use crate::provider::{assert_clean, furnish, world_with};
-use hookmill::{ErrorKind, Exit};
+use hookmill::Exit;
 
 const SINCE: [&str; 2] = ["--from", "2020-01-01"];
 
@@ -338,7 +338,7 @@ async fn ctrl_c_ends_between_orders_and_tells_how_far_it_came() {
     let cli = <hookmill::Cli as clap::Parser>::try_parse_from(&line).unwrap();
     let hookmill::commands::Command::Reconcile(args) = cli.command else { panic!("another command") };
     let outcome = hookmill::commands::reconcile::reconcile(&world.context, &args, &Cell::new(true)).await;
-    assert_eq!(outcome.unwrap_err().kind, ErrorKind::Interrupted);
+    assert_eq!(outcome.unwrap_err().kind, Exit::Interrupted);
     let told: Value = serde_json::from_slice(&world.results()).unwrap();
     assert_eq!((&told["kept"], &told["complete"]), (&json!(0), &json!(false)));
     let rest = world.lines(&line[1..]).await;

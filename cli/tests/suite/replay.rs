@@ -5,8 +5,8 @@ use std::cell::Cell;
 use crate::harness::{START_MS, Scratch, World, world, world_in_text};
 use crate::queues::{ORDERS, WORK};
 use edge::relay::queue::{deduplication_of, group_of};
+use hookmill::Exit;
 use hookmill::commands::Command;
-use hookmill::{ErrorKind, Exit};
 use serde_json::{Value, json};
 use webhook::providers::{SCALAPAY, SCALEV};
 
@@ -197,7 +197,7 @@ async fn ctrl_c_ends_between_batches_and_the_run_goes_on() {
     let cli = <hookmill::Cli as clap::Parser>::try_parse_from(line).unwrap();
     let Command::Replay(args) = cli.command else { unreachable!() };
     let stopped = hookmill::commands::replay::replay(&world.context, &args, &Cell::new(true)).await.unwrap_err();
-    assert_eq!(stopped.kind, ErrorKind::Interrupted);
+    assert_eq!(stopped.kind, Exit::Interrupted);
     assert!(stopped.next.unwrap().contains(file.path()));
     assert!(world.queues.taken(WORK).is_empty());
     world.lines(&["replay", "--resume", file.path(), "--yes"]).await;

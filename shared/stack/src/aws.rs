@@ -167,14 +167,14 @@ fn credentials_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
+    use crate::Exit;
 
     #[test]
     fn errors_are_words_and_no_debug_form() {
         let refused = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "nobody\nis let in");
         let error = CredentialsError::provider_error(refused);
         let told = no_credentials(&error);
-        assert_eq!(told.kind, ErrorKind::Deployment);
+        assert_eq!(told.kind, Exit::Deployment);
         let words =
             "there are no usable AWS credentials: an error occurred while loading credentials: nobody is let in";
         assert_eq!(told.message, words);
@@ -183,11 +183,11 @@ mod tests {
     #[test]
     fn codes_have_their_exits() {
         for (code, exit) in [
-            ("ExpiredToken", ErrorKind::Deployment),
-            ("UnrecognizedClientException", ErrorKind::Deployment),
-            ("AccessDeniedException", ErrorKind::Deployment),
-            ("ThrottlingException", ErrorKind::Service),
-            ("InternalServerError", ErrorKind::Service),
+            ("ExpiredToken", Exit::Deployment),
+            ("UnrecognizedClientException", Exit::Deployment),
+            ("AccessDeniedException", Exit::Deployment),
+            ("ThrottlingException", Exit::Service),
+            ("InternalServerError", Exit::Service),
         ] {
             let error = of_code("read", code, "no");
             assert_eq!(error.kind, exit, "{code}");

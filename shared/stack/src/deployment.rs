@@ -173,6 +173,6 @@ mod tests {
     fn a_stack_of_something_else_is_told() {
         let error = Deployment::of("shop", BTreeMap::new()).events_table().unwrap_err();
         assert_eq!(error.message, "the stack shop has no output EventsTable");
-        assert_eq!(error.kind, crate::ErrorKind::Deployment);
+        assert_eq!(error.kind, crate::Exit::Deployment);
     }
 }

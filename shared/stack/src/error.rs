@@ -1,10 +1,13 @@
 //! Why something could not be done: a kind, one sentence, and the next step.
 
 use std::fmt;
+use std::process::ExitCode;
 
-/// The kinds of failure.
+/// How work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
+pub enum Exit {
+    /// Done, nothing to see to; or whoever reads the results has gone.
+    Ok,
     /// Something was refused or is not as it should be.
     Problems,
     /// The request or a file that it names cannot be used.
@@ -17,15 +20,45 @@ pub enum ErrorKind {
     Service,
     /// Whoever asked interrupted the work.
     Interrupted,
-    /// Whoever read the results has gone: not a mistake, but nothing more to do.
-    Closed,
+}
+
+impl Exit {
+    /// Returns the number that a process ends with.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::Problems => 1,
+            Exit::Usage => 2,
+            Exit::Deployment => 3,
+            Exit::NotFound => 4,
+            Exit::Service => 5,
+            Exit::Interrupted => 130,
+        }
+    }
+
+    /// Returns this end, or another if this one is good.
+    #[must_use]
+    pub fn or(self, other: Exit) -> Exit {
+        if self == Exit::Ok { other } else { self }
+    }
+
+    /// Returns the end of work of which this much is not as it should be.
+    pub fn of_problems(count: usize) -> Exit {
+        if count > 0 { Exit::Problems } else { Exit::Ok }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
 }
 
 /// A failure in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// The kind of failure.
-    pub kind: ErrorKind,
+    pub kind: Exit,
     /// What happened, in one sentence without a full stop; empty where nobody is left to read it.
     pub message: String,
     /// What to do about it.
@@ -34,43 +67,43 @@ pub struct Error {
 
 impl Error {
     /// An error of a kind.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: Exit, message: impl Into<String>) -> Self {
         Error { kind, message: message.into(), next: None }
     }
 
     /// Something was refused or is not as it should be.
     pub fn problems(message: impl Into<String>) -> Self {
-        Error::new(ErrorKind::Problems, message)
+        Error::new(Exit::Problems, message)
     }
 
     /// The command line or a file cannot be used.
     pub fn usage(message: impl Into<String>) -> Self {
-        Error::new(ErrorKind::Usage, message)
+        Error::new(Exit::Usage, message)
     }
 
     /// No stack, credentials or permission.
     pub fn deployment(message: impl Into<String>) -> Self {
-        Error::new(ErrorKind::Deployment, message)
+        Error::new(Exit::Deployment, message)
     }
 
     /// Nothing of that name.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Error::new(ErrorKind::NotFound, message)
+        Error::new(Exit::NotFound, message)
     }
 
     /// A service fails; trying again may help.
     pub fn service(message: impl Into<String>) -> Self {
-        Error::new(ErrorKind::Service, message)
+        Error::new(Exit::Service, message)
     }
 
     /// Ctrl-C.
     pub fn interrupted() -> Self {
-        Error::new(ErrorKind::Interrupted, "interrupted")
+        Error::new(Exit::Interrupted, "interrupted")
     }
 
     /// Whoever read the results has gone (`hookmill … | head`).
     pub fn closed() -> Self {
-        Error::new(ErrorKind::Closed, "")
+        Error::new(Exit::Ok, "")
     }
 
     /// Adds what to do about it.

@@ -28,4 +28,4 @@ pub mod deployed_reader;
 pub mod dead_letters;
 
 pub use connection::{Access, Stack};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, Exit};

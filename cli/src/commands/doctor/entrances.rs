@@ -5,7 +5,7 @@ use aws_smithy_types::date_time::Format;
 use webhook::source::{Defect, Sources};
 
 use super::{Finding, Patient, listed, span};
-use crate::terminal::error::{Error, ErrorKind};
+use crate::terminal::error::{Error, Exit};
 use crate::work::sending::Reply;
 
 /// A receiver's answer to anything but POST.
@@ -20,7 +20,7 @@ pub(super) async fn secrets(patient: &Patient<'_>) -> Result<Vec<Finding>, Error
         let looked = match sources {
             Ok(sources) => judge_sources(provider, sources),
             // The secret as a whole cannot be used: its receiver answers 503.
-            Err(error) if error.kind == ErrorKind::Problems => {
+            Err(error) if error.kind == Exit::Problems => {
                 let next = error.next.clone().unwrap_or_default();
                 vec![Finding::problem(error.message.clone()).next(next)]
             }
@@ -75,7 +75,7 @@ pub(super) async fn urls(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
         match reply {
             Ok(Reply { status: NOT_POST, .. }) => well.push(provider.name.to_owned()),
             Ok(reply) => findings.push(judge_reply(reply.status).about(provider.name)),
-            Err(error) if error.kind == ErrorKind::Service => {
+            Err(error) if error.kind == Exit::Service => {
                 let next = error.next.clone().unwrap_or_default();
                 findings.push(Finding::problem(error.message.clone()).next(next).about(provider.name));
             }

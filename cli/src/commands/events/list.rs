@@ -31,7 +31,7 @@ pub struct ListArgs {
     #[command(flatten)]
     pub filter: EventFilter,
     /// Refused deliveries instead of events: the quarantine
-    #[arg(long, conflicts_with_all = ["types", "conflict", "unrecognised", "revision", "repeated", "after"])]
+    #[arg(long, conflicts_with_all = ["EventFilter", "after"])]
     pub quarantined: bool,
     /// Greatest number of lines
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]

@@ -12,7 +12,7 @@ use crate::stack::following::Following;
 use crate::stack::history::EventLine;
 use crate::stack::history::fetch;
 use crate::stack::sources::{ProviderName, SourceName};
-use crate::terminal::error::{Error, ErrorKind, Exit};
+use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::Span;
 use crate::work::event_lines::marks;
@@ -82,9 +82,9 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
     let (mut told, mut failures) = (Told::default(), 0);
     loop {
         match look_and_tell(context, args, (&mut tail, &mut unkept), &sources, &mut told).await {
-            Ok(true) => return Ok(if told.damaged { Exit::Problems } else { Exit::Ok }),
+            Ok(true) => return Ok(Exit::of_problems(usize::from(told.damaged))),
             Ok(false) => failures = 0,
-            Err(error) if error.kind == ErrorKind::Service && failures < FAILURES_MAX => {
+            Err(error) if error.kind == Exit::Service && failures < FAILURES_MAX => {
                 failures += 1;
                 context.output.note(&format!("{error}; looking again"));
                 context.clock.sleep(args.every.0.saturating_mul(failures)).await;

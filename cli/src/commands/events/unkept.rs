@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::stack::aws::failed_for;
 use crate::stack::quarantine::refused;
 use crate::stack::sources::{ProviderName, SourceName};
-use crate::terminal::error::{Error, ErrorKind};
+use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{LATEST_MS, Range, instant};
 use crate::work::reading::noting;
@@ -70,7 +70,7 @@ impl Unkept {
             self.logs_at_ms = Some(now_ms.saturating_add(LOGS_EVERY_MS));
             match self.repeats(context, sources).await {
                 Ok(repeats) => found.extend(repeats),
-                Err(error) if error.kind == ErrorKind::Deployment => {
+                Err(error) if error.kind == Exit::Deployment => {
                     self.logs_at_ms = None;
                     context.output.note(&format!("Repeats are not shown: {error}"));
                 }

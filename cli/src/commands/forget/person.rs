@@ -85,9 +85,8 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
     ));
     context.output.tell_all(&found, text)?;
     let planned = found.into_iter().map(|line| line.order).chain(slots).collect();
-    let exit = carry_out(context, command, &args.how, planned, None).await?;
     // What cannot be read may speak of the person too.
-    Ok(if exit == Exit::Ok { read } else { exit })
+    Ok(carry_out(context, command, &args.how, planned, None).await?.or(read))
 }
 
 /// Returns how many events were searched, what was found in them, and how the command ends as far as it is for the reading.

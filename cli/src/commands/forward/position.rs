@@ -188,7 +188,7 @@ mod tests {
         }
         std::fs::write(&path, "{").unwrap();
         let torn = PositionFile::open(&path, "t", "http://a").unwrap().read(0).unwrap_err();
-        assert_eq!((torn.kind, torn.next.is_some()), (crate::ErrorKind::Usage, true));
+        assert_eq!((torn.kind, torn.next.is_some()), (crate::Exit::Usage, true));
         std::fs::remove_file(&path).unwrap();
     }
 }

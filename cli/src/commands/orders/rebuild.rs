@@ -21,10 +21,10 @@ const COMMAND: &str = "orders rebuild";
 #[derive(Debug, Clone, Args)]
 pub struct RebuildArgs {
     /// Orders, by their ids or by those of their events; else those that the options select
-    #[arg(conflicts_with_all = ["all", "source", "provider", "from", "to", "since", "resume"])]
+    #[arg(conflicts_with_all = ["all", "SourceArgs", "RangeArgs", "resume"])]
     pub ids: Vec<String>,
     /// Every order of the sources in the stack's secrets
-    #[arg(long, conflicts_with_all = ["source", "provider", "from", "to", "since", "resume"])]
+    #[arg(long, conflicts_with_all = ["SourceArgs", "RangeArgs", "resume"])]
     pub all: bool,
     /// Write; without it, only report what would change
     #[arg(long)]
@@ -39,7 +39,7 @@ pub struct RebuildArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub run_file: Option<PathBuf>,
     /// Resume the work that this file records
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "provider", "from", "to", "since"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["SourceArgs", "RangeArgs"])]
     pub resume: Option<PathBuf>,
     /// Of which sources.
     #[command(flatten)]

@@ -25,9 +25,7 @@ use crate::terminal::time::instant;
 #[derive(Debug, Clone, Args)]
 pub struct AdmitArgs {
     /// These refused deliveries; else all that the options select
-    #[arg(value_name = "PROVIDER/SOURCE/SLOT", conflicts_with_all = [
-        "source", "provider", "from", "to", "since", "reasons",
-    ])]
+    #[arg(value_name = "PROVIDER/SOURCE/SLOT", conflicts_with_all = ["SourceArgs", "RangeArgs", "reasons"])]
     pub slots: Vec<Slot>,
     /// Which of them.
     #[command(flatten)]

@@ -87,7 +87,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     let rebuilt = rebuild_all(context, &mut journal, true, Telling::default(), stop).await;
     let rebuilt = rebuilt.map_err(|error| error.and_next(&how_to_go_on(true, &path)))?;
     context.output.tell(&rebuilt, totals)?;
-    Ok(if sent == Exit::Ok { rebuilt.exit() } else { sent })
+    Ok(sent.or(rebuilt.exit()))
 }
 
 fn of_corrections(run: Run) -> Result<Run, Error> {

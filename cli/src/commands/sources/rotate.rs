@@ -35,13 +35,13 @@ pub struct RotateArgs {
     #[command(flatten)]
     pub key: KeyArgs,
     /// Second step: remove every key but the newest, if no delivery used it recently
-    #[arg(long, conflicts_with_all = ["key_env", "key_stdin"])]
+    #[arg(long, conflicts_with = "KeyArgs")]
     pub finish: bool,
     /// With --finish: even if an old key is in use or this is unknown
     #[arg(long, requires = "finish")]
     pub anyway: bool,
     /// Only report which keys are in use
-    #[arg(long, conflicts_with_all = ["key_env", "key_stdin", "finish"])]
+    #[arg(long, conflicts_with_all = ["KeyArgs", "finish"])]
     pub status: bool,
     /// Span that counts as recent; by default as long as the provider may send again, two to three days
     #[arg(long, value_name = "SPAN")]

@@ -99,7 +99,7 @@ impl Checked {
     }
 
     fn fail(&mut self, source: String, error: Error) {
-        self.failed.get_or_insert(error.kind.into());
+        self.failed.get_or_insert(error.kind);
         self.findings.push(FindingLine {
             source,
             severity: Severity::Alarm.word(),
