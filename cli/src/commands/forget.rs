@@ -1,7 +1,5 @@
 //! `hookmill forget`: bodies and whatever is personal go, by order, by person or by age.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use edge::Eraser;
 use edge::keep::error::StoreError;
@@ -16,7 +14,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{Instant, RangeArgs, Span, instant};
 use crate::work::ids;
-use crate::work::journal::{Journal, Work};
+use crate::work::journal::{HowArgs, Journal};
 use crate::work::rebuilding::orders_in;
 use crate::work::selection::SourceArgs;
 
@@ -52,20 +50,6 @@ pub enum Forget {
     Order(OrderArgs),
     /// Find the orders and subjects in which a person occurs, and erase them
     Person(person::PersonArgs),
-}
-
-/// How it is carried out.
-#[derive(Debug, Clone, Default, Args)]
-pub struct HowArgs {
-    /// Erase; without it, only report what would be erased
-    #[arg(long)]
-    pub yes: bool,
-    /// Record what is done in this file, not in hookmill-forget-TIME.jsonl
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    pub run_file: Option<PathBuf>,
-    /// Resume the work that this file records
-    #[arg(long, value_name = "FILE")]
-    pub resume: Option<PathBuf>,
 }
 
 /// Arguments of `forget` by age.
@@ -181,20 +165,12 @@ pub async fn carry_out(
     planned: Vec<String>,
     before_ms: Option<i64>,
 ) -> Result<Exit, Error> {
-    let work = match &how.resume {
-        Some(path) => Work::read(context, command, path).await?.0,
-        None => Work::new(context, command, planned, before_ms).await?,
-    };
-    let (before_ms, due) = (work.head.before_ms, work.due());
+    let mut journal = Journal::start(context, command, how, async || Ok(planned), before_ms).await?;
+    let (before_ms, due) = (journal.head.before_ms, journal.due());
     if due.is_empty() {
         context.output.note("Nothing is to be erased.");
         return Ok(Exit::Ok);
     }
-    let mut journal = match (how.yes, &how.resume) {
-        (false, _) => Journal::dry(work),
-        (true, Some(path)) => Journal::resume(context, path)?,
-        (true, None) => Journal::begin(context, work, how.run_file.as_ref())?,
-    };
     let eraser = context.eraser().await?;
     let mut progress = context.output.progress("orders", due.len());
     let results = stream::iter(due).map(|item| one(context, &eraser, item, before_ms, how.yes));

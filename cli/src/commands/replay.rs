@@ -1,8 +1,6 @@
 //! `hookmill replay`: kept events onto queues again, under their own ids.
 
 use std::cell::Cell;
-use std::collections::HashSet;
-use std::path::PathBuf;
 
 use clap::Args;
 use edge::keep::time_index::Order;
@@ -14,13 +12,15 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::time::RangeArgs;
 use crate::work::ids;
+use crate::work::journal::{HowArgs, Run};
 use crate::work::reading::EventBatches;
-use crate::work::replaying::{Sender, check_queues, counts, counts_text, run_id};
-use crate::work::run_file::{Head, Planned, Run, RunFile};
+use crate::work::replay_run::{Planned, Replay, ReplayHead};
+use crate::work::replaying::{Sender, check_queues, counts, counts_text, of_kind, run_id};
 use crate::work::selection::{EventFilter, SendTo, SourceArgs, chosen};
 
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("resume", |arg| arg.conflicts_with_all(["SourceArgs", "RangeArgs", "EventFilter"])))]
 pub struct ReplayArgs {
     /// One event, by its id; else all that the options select
     #[arg(conflicts_with_all = ["SourceArgs", "RangeArgs", "EventFilter", "resume"])]
@@ -28,15 +28,9 @@ pub struct ReplayArgs {
     /// Where to, and how fast.
     #[command(flatten)]
     pub onto: SendTo,
-    /// Send; without it, only count what would be sent
-    #[arg(long)]
-    pub yes: bool,
-    /// Record what was sent in this file, not in hookmill-replay-TIME.jsonl
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    pub run_file: Option<PathBuf>,
-    /// Resume the replay that this file records
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["SourceArgs", "RangeArgs", "EventFilter", "queues"])]
-    pub resume: Option<PathBuf>,
+    /// How.
+    #[command(flatten)]
+    pub how: HowArgs,
     /// Of which sources.
     #[command(flatten)]
     pub sources: SourceArgs,
@@ -64,14 +58,14 @@ pub async fn run(context: &Context, args: ReplayArgs) -> Result<Exit, Error> {
 
 /// The same, until it is told to stop.
 pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
-    let (mut run, damaged) = match &args.resume {
-        Some(path) => (Run::read(path)?.0, false),
+    let (mut run, damaged) = match &args.how.resume {
+        Some(path) => (Replay::resume(path)?, false),
         None => planned(context, args, stop).await?,
     };
     let planned = Exit::of_problems(usize::from(damaged));
     check_queues(context, &run).await?;
     let counts = counts(&run);
-    if !args.yes {
+    if !args.how.yes {
         context.output.tell_all(&counts, counts_text)?;
         let total: usize = counts.iter().map(|line| line.events).sum();
         context.output.note(&match total {
@@ -84,25 +78,13 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
         context.output.note("Nothing is to be sent.");
         return Ok(planned);
     }
-    if run.head.corrections {
-        return Err(Error::usage("the run file is of corrections, not of a replay")
-            .next("To go on: hookmill reread publish --resume FILE --yes"));
-    }
-    let file = match (&args.resume, &args.run_file) {
-        (Some(path), _) => {
-            let (file, read) = RunFile::resume(path)?;
-            run = read;
-            file
-        }
-        (None, Some(path)) => RunFile::create(path, &run)?,
-        (None, None) => RunFile::create(&PathBuf::from(format!("hookmill-replay-{}.jsonl", run.head.id)), &run)?,
-    };
-    context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
-    Ok(Sender::new(context, run, file, args.onto.rate).send(stop).await?.or(planned))
+    run = of_kind(run, false)?;
+    run.record(context, &args.how, &format!("replay-{}", run.head.id.clone()), "replay")?;
+    Ok(Sender::new(context, run, args.onto.rate).send(stop).await?.or(planned))
 }
 
 /// A new replay of what the arguments choose.
-async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<(Run, bool), Error> {
+async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<(Replay, bool), Error> {
     let deployment = context.deployment().await?;
     let queues = args.onto.urls(deployment)?;
     let to: Vec<Destination> = queues.keys().copied().collect();
@@ -117,8 +99,8 @@ async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Res
         context.output.note(&format!("{} are left out: the orders queue does not take their type.", plan.untaken));
     }
     let id = run_id(context);
-    let head = Head { id, queues, events: plan.planned.len(), corrections: false };
-    Ok((Run { head, planned: plan.planned, sent: HashSet::new() }, plan.damaged))
+    let head = ReplayHead { id, queues, events: plan.planned.len(), corrections: false };
+    Ok((Run::new(head, plan.planned), plan.damaged))
 }
 
 async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Error> {

@@ -123,7 +123,7 @@ pub async fn rebuild_all(
     stop: &Cell<bool>,
 ) -> Result<Counts, Error> {
     let rebuilder = context.rebuilder().await?;
-    let due = journal.work.due();
+    let due = journal.due();
     let mut progress = context.output.progress("orders", due.len());
     // What is begun comes to its end and is told.
     let due = stream::iter(due).take_while(|_| std::future::ready(!stop.get()));

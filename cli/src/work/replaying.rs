@@ -17,7 +17,7 @@ use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::instant;
-use crate::work::run_file::{Head, Line, Planned, Run, RunFile};
+use crate::work::replay_run::{Planned, Replay, ReplayHead, ReplayLine};
 
 /// After so many batches in a row of which a queue took nothing, there is no use in going on.
 const REFUSED_BATCHES_MAX: u32 = 2;
@@ -40,7 +40,7 @@ pub fn run_id(context: &Context) -> String {
 }
 
 /// A file names the queues that it was sent to; another stack has others.
-pub(crate) async fn check_queues(context: &Context, run: &Run) -> Result<(), Error> {
+pub(crate) async fn check_queues(context: &Context, run: &Replay) -> Result<(), Error> {
     let deployment = context.deployment().await?;
     for (queue, url) in &run.head.queues {
         if queue.url(deployment)? != url {
@@ -52,7 +52,7 @@ pub(crate) async fn check_queues(context: &Context, run: &Run) -> Result<(), Err
 }
 
 /// What is still to be sent.
-pub(crate) fn counts(run: &Run) -> Vec<CountLine> {
+pub(crate) fn counts(run: &Replay) -> Vec<CountLine> {
     let mut counts: BTreeMap<(Destination, &str), usize> = BTreeMap::new();
     for event in &run.planned {
         for queue in event.queues.iter().filter(|queue| run.is_due(event, **queue)) {
@@ -109,8 +109,7 @@ pub enum Outcome {
 pub(crate) struct Sender<'a> {
     context: &'a Context,
     sqs: aws_sdk_sqs::Client,
-    run: Run,
-    file: RunFile,
+    run: Replay,
     rate: u32,
     /// Groups that stopped at a failure.
     held: HashSet<(Destination, String)>,
@@ -120,9 +119,9 @@ pub(crate) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(context: &'a Context, run: Run, file: RunFile, rate: u32) -> Self {
+    pub(crate) fn new(context: &'a Context, run: Replay, rate: u32) -> Self {
         let (held, refused, counts) = (HashSet::new(), HashMap::new(), BTreeMap::new());
-        Sender { context, sqs: context.sqs(), run, file, rate, held, refused, counts }
+        Sender { context, sqs: context.sqs(), run, rate, held, refused, counts }
     }
 
     /// Sends everything that is due.
@@ -212,16 +211,16 @@ impl<'a> Sender<'a> {
         for (event, pk) in &tried {
             let id = event.id.clone();
             let (outcome, record) = match reasons.get(event.id.as_str()) {
-                None => (Outcome::Sent, Line::Sent { id, queue }),
+                None => (Outcome::Sent, ReplayLine::Sent { id, queue }),
                 Some(reason) => {
                     self.held.insert((queue, pk.clone()));
-                    (Outcome::Failed, Line::Failed { id, queue, reason: reason.clone() })
+                    (Outcome::Failed, ReplayLine::Failed { id, queue, reason: reason.clone() })
                 }
             };
             records.push(record);
             lines.push(line(event, queue, outcome, reasons.get(event.id.as_str()).map(String::as_str)));
         }
-        self.file.write(&records)?;
+        self.run.write(&records)?;
         for line in &lines {
             *self.counts.entry(line.outcome).or_default() += 1;
             self.context.output.tell(line, text)?;
@@ -254,21 +253,35 @@ impl<'a> Sender<'a> {
     }
 
     fn how_to_go_on(&self) -> String {
-        how_to_go_on(self.run.head.corrections, self.file.path())
+        how_to_go_on(&self.run.head, self.run.path())
     }
 }
 
 /// What to type to go on with a run.
-pub fn how_to_go_on(corrections: bool, file: &Path) -> String {
-    let command = if corrections { "reread publish" } else { "replay" };
-    format!("To go on: hookmill {command} --resume {} --yes", file.display())
+pub fn how_to_go_on(head: &ReplayHead, file: Option<&Path>) -> String {
+    let file = file.unwrap_or(Path::new("FILE")).display();
+    format!("To go on: hookmill {} --resume {file} --yes", command(head))
+}
+
+fn command(head: &ReplayHead) -> &'static str {
+    if head.corrections { "reread publish" } else { "replay" }
+}
+
+/// Returns an error unless a run is of corrections, or of a replay, as the command wants it.
+pub fn of_kind(run: Replay, corrections: bool) -> Result<Replay, Error> {
+    if run.head.corrections == corrections {
+        return Ok(run);
+    }
+    let (is, not) = if corrections { ("a replay", "corrections") } else { ("corrections", "a replay") };
+    Err(Error::usage(format!("the run file is of {is}, not of {not}"))
+        .next(format!("To go on: hookmill {} --resume FILE --yes", command(&run.head))))
 }
 
 /// The relay's own message, marked as a replay and with a deduplication id of the replay's: under the event's own one a
 /// queue would drop it for five minutes.
 ///
 /// A correction has an id of its own, which tells it from its event and from other mappings' corrections.
-fn message(kept: &KeptEvent, head: &Head) -> QueueMessage {
+fn message(kept: &KeptEvent, head: &ReplayHead) -> QueueMessage {
     let mut event = kept.event.clone();
     if head.corrections {
         return QueueMessage { name: kept.key.id(), ..QueueMessage::of(&event.into_correction(), &kept.key.pk) };

@@ -30,7 +30,7 @@ pub struct SourceArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SendTo {
     /// Send to this queue; may be repeated
-    #[arg(long = "queue", value_name = "QUEUE", value_parser = destination(), default_values = ["work"])]
+    #[arg(long = "queue", value_name = "QUEUE", value_parser = destination(), default_values = ["work"], conflicts_with = "resume")]
     pub queues: Vec<Destination>,
     /// Greatest number of messages a second
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]

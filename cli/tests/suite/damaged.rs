@@ -14,8 +14,10 @@ use crate::provider::world_with;
 use crate::queues::WORK;
 use crate::replay::two_orders;
 
-/// What damages a row, and what is then said of it.
-const DAMAGES: [(fn(&mut Item), &str); 3] = [
+/// A change that damages a row, and what is then said of it.
+type Damage = (fn(&mut Item), &'static str);
+
+const DAMAGES: [Damage; 3] = [
     (
         |item| {
             let mut frame = item["body"].as_b().unwrap().as_ref().to_vec();
@@ -100,7 +102,8 @@ async fn a_damaged_row_is_one_line_and_every_other_row_goes_on() {
         assert_eq!(rebuilt.last().unwrap()["orders"], 2);
         let found = said(&[&["forget", "person", "--email", &email], &OF_SOURCE[..]].concat()).await;
         assert_eq!(found[0]["events"], 1);
-        assert_eq!(found.iter().filter(|line| line["outcome"] == "would_erase").count(), 2);
+        let other = found.iter().find(|line| line["order"] == "scalapay/it/B" && line.get("outcome").is_some());
+        assert_eq!(other.unwrap()["outcome"], "would_erase", "{found:?}");
 
         let target = answering(200, "Ok").await;
         let position = Scratch::new("position");

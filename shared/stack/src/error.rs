@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// How work ended.
+/// The end of some work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done, nothing to see to; or whoever reads the results has gone.
@@ -59,9 +59,9 @@ impl From<Exit> for ExitCode {
 pub struct Error {
     /// The kind of failure.
     pub kind: Exit,
-    /// What happened, in one sentence without a full stop; empty where nobody is left to read it.
+    /// The failure in one sentence without a full stop; empty where nobody is left to read it.
     pub message: String,
-    /// What to do about it.
+    /// The next step.
     pub next: Option<String>,
 }
 

@@ -17,14 +17,14 @@ use crate::time::{LATEST_MS, Range, instant};
 /// Entries of the time index that one call asks for.
 const PAGE: i32 = 100;
 
-/// How far events were followed: everything received before a time is through, and of what was received since, what is
+/// The place up to which events were followed: everything received before a time is through, and of what was received since, what is
 /// named.
 #[derive(Debug, Clone)]
 pub struct Following {
     from_ms: i64,
     overlap_ms: i64,
     through: BTreeSet<IndexEntry>,
-    /// What was found and is not through yet: the time cannot pass it.
+    /// Events that were found and are not through yet: the time cannot pass it.
     waiting: BTreeSet<IndexEntry>,
     /// The latest event that is through.
     latest: Option<IndexEntry>,

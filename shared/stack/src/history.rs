@@ -38,15 +38,15 @@ pub struct KeptEvent {
     pub key: EventKey,
     /// Its row with its body; `None` if it is damaged.
     pub stored: Option<StoredRow>,
-    /// Why its row or its body cannot be read.
+    /// The reason for which its row or its body cannot be read.
     pub damage: Option<Damage>,
-    /// What this build reads in it; what was left of an erased one, which has no data.
+    /// The reading of this build; what was left of an erased one, which has no data.
     pub event: Event,
-    /// What it says of its order.
+    /// Its contribution to its order.
     pub view: View,
 }
 
-/// The damage of a row: the others of its source are read all the same.
+/// The damage of a row: the others of its source are read anyway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// Continues "cannot be read:".
@@ -72,22 +72,22 @@ impl KeptEvent {
         }
     }
 
-    /// Whether its body was erased.
+    /// Returns whether its body was erased.
     pub fn is_erased(&self) -> bool {
         self.stored.as_ref().is_some_and(StoredRow::is_erased)
     }
 
-    /// Whether its body is not kept any more: sent, it would go out as one that cannot be read.
+    /// Returns whether its body is no longer kept: sent, it would go out as one that cannot be read.
     pub fn is_bodiless(&self) -> bool {
         self.stored.as_ref().is_some_and(|stored| stored.is_erased() || stored.is_bodiless())
     }
 
-    /// When it was received.
+    /// Returns the time of receipt.
     pub fn received(&self) -> Timestamp {
         self.event.receivedtime
     }
 
-    /// What stands on it, in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`,
+    /// Returns its marks in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`,
     /// `unreadfields`, `test`, `erased`, `reconcile`.
     pub fn marks(&self) -> Vec<&'static str> {
         let event = &self.event;
@@ -133,21 +133,21 @@ async fn read(store: &Store, item: &Item, key: &EventKey) -> Result<(StoredRow, 
 pub struct EventLine {
     /// The event's id.
     pub id: String,
-    /// When it was received.
+    /// Returns the time of receipt.
     pub received: String,
     /// Our word.
     #[serde(rename = "type")]
     pub event_type: &'static str,
     /// The provider's word.
     pub providerevent: String,
-    /// When it happened, where that is told.
+    /// The time at which it happened, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// Where it stands among its order's events.
+    /// Its place among its order's events.
     pub sequence: String,
-    /// What stands on it.
+    /// Its marks.
     pub marks: Vec<&'static str>,
-    /// Why its row cannot be read.
+    /// The reason for which its row cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Kept events by time of receipt. A row that cannot be read is an event that says so, and the others come all the same.
+//! Kept events by time of receipt. A row that cannot be read is an event that says so, and the others come anyway.
 
 use edge::keep::time_index::{IndexEntry, Order, SourceId, TimeIndex, Walk};
 

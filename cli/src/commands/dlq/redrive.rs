@@ -251,7 +251,7 @@ impl Redrive<'_> {
         Ok(match fetch(self.context, std::slice::from_ref(&key)).await?.first() {
             None => Err(format!("no event {id} is kept any more")),
             Some(KeptEvent { damage: Some(damage), .. }) => {
-                Err(format!("the row of {id} cannot be read: {}", damage.reason))
+                Err(format!("the row of {id} cannot be read by this build: {}", damage.reason))
             }
             Some(kept) if kept.is_bodiless() => Err(format!("the body of {id} is no longer kept")),
             Some(kept) => Ok(QueueMessage::of(&kept.event, &key.pk)),

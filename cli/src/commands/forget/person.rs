@@ -8,7 +8,7 @@ use edge::keep::time_index::Order;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{HowArgs, carry_out, orders_and_subjects};
+use super::{carry_out, orders_and_subjects};
 use crate::context::Context;
 use crate::stack::difference::kind;
 use crate::stack::history::KeptEvent;
@@ -19,6 +19,7 @@ use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, table};
 use crate::terminal::time::Range;
+use crate::work::journal::HowArgs;
 use crate::work::reading::{EventBatches, noting};
 
 /// Shorter numbers, told with or without a country's code, are anybody's.

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use clap::Args;
 
@@ -10,7 +9,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::time::RangeArgs;
 use crate::work::ids;
-use crate::work::journal::{Journal, Work};
+use crate::work::journal::{HowArgs, Journal};
 use crate::work::rebuilding::{Telling, orders_in, rebuild_all, totals};
 use crate::work::selection::SourceArgs;
 
@@ -19,6 +18,7 @@ const COMMAND: &str = "orders rebuild";
 
 /// Arguments of `orders rebuild`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("resume", |arg| arg.conflicts_with_all(["SourceArgs", "RangeArgs"])))]
 pub struct RebuildArgs {
     /// Orders, by their ids or by those of their events; else those that the options select
     #[arg(conflicts_with_all = ["all", "SourceArgs", "RangeArgs", "resume"])]
@@ -26,21 +26,15 @@ pub struct RebuildArgs {
     /// Every order of the sources in the stack's secrets
     #[arg(long, conflicts_with_all = ["SourceArgs", "RangeArgs", "resume"])]
     pub all: bool,
-    /// Write; without it, only report what would change
-    #[arg(long)]
-    pub yes: bool,
     /// Also every field that changes; values of buyers' fields only with --show-values
     #[arg(long)]
     pub diff: bool,
     /// Also the values of names, addresses and whatever else may be personal
     #[arg(long, requires = "diff")]
     pub show_values: bool,
-    /// Record what is done in this file, not in hookmill-orders-rebuild-TIME.jsonl
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    pub run_file: Option<PathBuf>,
-    /// Resume the work that this file records
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["SourceArgs", "RangeArgs"])]
-    pub resume: Option<PathBuf>,
+    /// How.
+    #[command(flatten)]
+    pub how: HowArgs,
     /// Of which sources.
     #[command(flatten)]
     pub sources: SourceArgs,
@@ -51,21 +45,14 @@ pub struct RebuildArgs {
 
 /// Rebuilds views.
 pub async fn run(context: &Context, args: RebuildArgs) -> Result<Exit, Error> {
-    let work = match &args.resume {
-        Some(path) => Work::read(context, COMMAND, path).await?.0,
-        None => Work::new(context, COMMAND, planned(context, &args).await?, None).await?,
-    };
-    if work.due().is_empty() {
+    let plan = async || planned(context, &args).await;
+    let mut journal = Journal::start(context, COMMAND, &args.how, plan, None).await?;
+    if journal.due().is_empty() {
         context.output.note("No order is left to be rebuilt.");
         return Ok(Exit::Ok);
     }
-    let mut journal = match (args.yes, &args.resume) {
-        (false, _) => Journal::dry(work),
-        (true, Some(path)) => Journal::resume(context, path)?,
-        (true, None) => Journal::begin(context, work, args.run_file.as_ref())?,
-    };
     let telling = Telling { diff: args.diff, show_values: args.show_values };
-    let counts = rebuild_all(context, &mut journal, args.yes, telling, &Cell::new(false)).await?;
+    let counts = rebuild_all(context, &mut journal, args.how.yes, telling, &Cell::new(false)).await?;
     context.output.tell(&counts, totals)?;
     if counts.would_change > 0 {
         context.output.note(&format!("Nothing was written. {} would be: add --yes", counts.would_change));

@@ -11,7 +11,7 @@ use webhook::event::Event;
 use crate::context::Context;
 use crate::stack::difference::{fingerprint, fingerprint_of};
 use crate::terminal::error::Error;
-use crate::work::run_file::whole_lines;
+use crate::work::journal::read_lines;
 
 /// One reading of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ impl Plan {
     pub async fn read(context: &Context, path: &Path) -> Result<Self, Error> {
         let (mut corrections, mut end): (Vec<Correction>, Option<End>) = (Vec::new(), None);
         let what = "A plan is what hookmill reread --out FILE wrote.";
-        for (number, line) in whole_lines(path)?.0 {
+        for (number, line) in read_lines(path)? {
             match serde_json::from_slice::<Line>(&line) {
                 Ok(Line::Correct(correction)) if end.is_none() => corrections.push(correction),
                 Ok(Line::End(told)) if end.is_none() => end = Some(told),

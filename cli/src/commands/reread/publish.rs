@@ -17,10 +17,10 @@ use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::output::counted;
-use crate::work::journal::{Journal, Work};
+use crate::work::journal::{HowArgs, Journal, Run};
 use crate::work::rebuilding::{Telling, rebuild_all, totals};
-use crate::work::replaying::{Sender, check_queues, counts, counts_text, how_to_go_on, run_id};
-use crate::work::run_file::{Head, Planned, Run, RunFile};
+use crate::work::replay_run::{Planned, Replay, ReplayHead};
+use crate::work::replaying::{Sender, check_queues, counts, counts_text, how_to_go_on, of_kind, run_id};
 use crate::work::selection::SendTo;
 
 /// Arguments of `reread publish`.
@@ -32,15 +32,9 @@ pub struct PublishArgs {
     /// Where to, and how fast.
     #[command(flatten)]
     pub onto: SendTo,
-    /// Send and rebuild; without it, only count
-    #[arg(long)]
-    pub yes: bool,
-    /// Record what was sent in this file, not in hookmill-corrections-TIME.jsonl
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    pub run_file: Option<PathBuf>,
-    /// Resume the corrections that this file records
-    #[arg(long, value_name = "FILE", conflicts_with = "queues")]
-    pub resume: Option<PathBuf>,
+    /// How.
+    #[command(flatten)]
+    pub how: HowArgs,
 }
 
 /// Publishes a plan. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
@@ -49,15 +43,15 @@ pub async fn run(context: &Context, args: PublishArgs) -> Result<Exit, Error> {
 }
 
 async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
-    let mut run = match (&args.plan, &args.resume) {
-        (_, Some(path)) => of_corrections(Run::read(path)?.0)?,
+    let mut run = match (&args.plan, &args.how.resume) {
+        (_, Some(path)) => of_kind(Replay::resume(path)?, true)?,
         (Some(path), None) => planned(context, &Plan::read(context, path).await?, &args.onto).await?,
         (None, None) => return Err(Error::usage("no plan is named")),
     };
     check_queues(context, &run).await?;
     check_deployed(context, &run).await?;
     let orders = orders(&run);
-    if !args.yes {
+    if !args.how.yes {
         let counts = counts(&run);
         context.output.tell_all(&counts, counts_text)?;
         let total: usize = counts.iter().map(|line| line.events).sum();
@@ -68,38 +62,19 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
         ));
         return Ok(Exit::Ok);
     }
-    let file = match &args.resume {
-        Some(path) => {
-            let (file, read) = RunFile::resume(path)?;
-            run = of_corrections(read)?;
-            file
-        }
-        None => {
-            let own = || PathBuf::from(format!("hookmill-corrections-{}.jsonl", run.head.id));
-            RunFile::create(&args.run_file.clone().unwrap_or_else(own), &run)?
-        }
-    };
-    context.output.note(&format!("What is sent is recorded in {}", file.path().display()));
-    let path = file.path().to_owned();
-    let sent = Sender::new(context, run, file, args.onto.rate).send(stop).await?;
+    run.record(context, &args.how, &format!("corrections-{}", run.head.id.clone()), "reread publish")?;
+    let go_on = how_to_go_on(&run.head, run.path());
+    let sent = Sender::new(context, run, args.onto.rate).send(stop).await?;
     // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
-    let mut journal = Journal::dry(Work::new(context, "reread publish", orders, None).await?);
+    let mut journal = Journal::planned(context, "reread publish", orders, None).await?;
     let rebuilt = rebuild_all(context, &mut journal, true, Telling::default(), stop).await;
-    let rebuilt = rebuilt.map_err(|error| error.and_next(&how_to_go_on(true, &path)))?;
+    let rebuilt = rebuilt.map_err(|error| error.and_next(&go_on))?;
     context.output.tell(&rebuilt, totals)?;
     Ok(sent.or(rebuilt.exit()))
 }
 
-fn of_corrections(run: Run) -> Result<Run, Error> {
-    if run.head.corrections {
-        return Ok(run);
-    }
-    Err(Error::usage("the run file is of a replay, not of corrections")
-        .next("To go on: hookmill replay --resume FILE --yes"))
-}
-
 /// What a plan comes to, if it can be carried out by this build.
-async fn planned(context: &Context, plan: &Plan, onto: &SendTo) -> Result<Run, Error> {
+async fn planned(context: &Context, plan: &Plan, onto: &SendTo) -> Result<Replay, Error> {
     plan.corrections.iter().try_for_each(check_versions)?;
     let deployment = context.deployment().await?;
     let queues = onto.urls(deployment)?;
@@ -119,8 +94,8 @@ async fn planned(context: &Context, plan: &Plan, onto: &SendTo) -> Result<Run, E
     if untaken > 0 {
         context.output.note(&format!("{untaken} are of types that no chosen queue takes; their orders are rebuilt."));
     }
-    let head = Head { id: run_id(context), queues, events: planned.len(), corrections: true };
-    Ok(Run { head, planned, sent: HashSet::new() })
+    let head = ReplayHead { id: run_id(context), queues, events: planned.len(), corrections: true };
+    Ok(Run::new(head, planned))
 }
 
 /// An order's view goes by the mapping's version: a correction under the same one would change nothing there.
@@ -146,7 +121,7 @@ fn check_versions(correction: &Correction) -> Result<(), Error> {
 }
 
 /// Events that arrive meanwhile are read by the deployed build: it must read as this one does.
-async fn check_deployed(context: &Context, run: &Run) -> Result<(), Error> {
+async fn check_deployed(context: &Context, run: &Replay) -> Result<(), Error> {
     let mut asked: HashSet<&str> = HashSet::new();
     for event in &run.planned {
         let Some(key) = EventKey::from_id(&event.id) else { continue };
@@ -177,7 +152,7 @@ async fn compare(context: &Context, provider: &str, kept: &KeptEvent) -> Result<
 }
 
 /// The orders that a run touches, each once.
-fn orders(run: &Run) -> Vec<String> {
+fn orders(run: &Replay) -> Vec<String> {
     let mut seen: HashSet<String> = HashSet::new();
     let keys = run.planned.iter().filter_map(|event| EventKey::from_id(&event.id));
     keys.map(|key| key.pk).filter(|pk| seen.insert(pk.clone())).collect()
