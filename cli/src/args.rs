@@ -105,11 +105,6 @@ pub fn mistake(error: &clap::Error) -> Error {
     Error::usage(message.trim_start_matches("error: ")).next(next.join(" "))
 }
 
-/// Reads a count of one or more.
-pub fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number from 1 on is needed".to_owned())
-}
-
 fn exit_codes() -> String {
     let lines = EXIT_CODES.iter().map(|(exit, meaning)| format!("  {:>3}  {meaning}", exit.code()));
     format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))

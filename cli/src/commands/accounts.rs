@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::context::Context;
-use crate::stack::known::check_known;
-use crate::stack::secret::{self, Place};
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{Paint, table};
+use stack::known::check_known;
+use stack::secret::{self, Place};
+use stack::sources::SourceName;
 
 /// Commands about accounts.
 #[derive(Debug, Subcommand)]

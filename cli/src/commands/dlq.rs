@@ -3,13 +3,13 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::args::at_least_one;
 use crate::context::Context;
-use crate::stack::dead_letters::{DeadLetters, Letter, Says};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::instant;
+use crate::work::selection::at_least_one;
 use crate::work::selection::dead_letters;
+use stack::dead_letters::{DeadLetters, Letter, Says};
 
 pub mod redrive;
 
@@ -97,7 +97,7 @@ pub fn chosen(queues: &[DeadLetters]) -> Vec<DeadLetters> {
 }
 
 async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
-    let letters = crate::stack::dead_letters::look(context, &chosen(&args.queues), args.limit).await?;
+    let letters = stack::dead_letters::look(context, &chosen(&args.queues), args.limit).await?;
     let now_ms = context.clock.now_ms();
     let lines: Vec<LetterLine> = letters.iter().map(|letter| LetterLine::of(letter, now_ms)).collect();
     context.output.tell_all(&lines, text)?;
@@ -110,7 +110,7 @@ async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
 }
 
 async fn show(context: &Context, args: &ShowArgs) -> Result<Exit, Error> {
-    let letters = crate::stack::dead_letters::look(context, &chosen(&args.queues), usize::MAX).await?;
+    let letters = stack::dead_letters::look(context, &chosen(&args.queues), usize::MAX).await?;
     let is_meant = |letter: &&Letter| letter.message_id == args.id || letter.says.event_id() == Some(args.id.as_str());
     let letter = letters.iter().find(is_meant).ok_or_else(|| {
         Error::not_found(format!("no dead letter {} was found", args.id))

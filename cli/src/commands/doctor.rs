@@ -10,9 +10,9 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
+use stack::sources::SourceName;
 
 mod patient;
 mod infrastructure;

@@ -8,8 +8,6 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::stack::aws::store_failed;
-use crate::stack::quarantine;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{Instant, RangeArgs, Span, instant};
@@ -17,6 +15,8 @@ use crate::work::ids;
 use crate::work::journal::{HowArgs, Journal};
 use crate::work::rebuilding::orders_in;
 use crate::work::selection::SourceArgs;
+use stack::aws::store_failed;
+use stack::quarantine;
 
 pub mod person;
 

@@ -16,9 +16,6 @@ use tokio::sync::watch;
 use webhook::claim::EventKey;
 
 use crate::context::Context;
-use crate::stack::following::Following;
-use crate::stack::history::{EventLine, KeptEvent, fetch};
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_told;
 use crate::terminal::output::{Paint, visible};
@@ -26,6 +23,9 @@ use crate::terminal::time::{Instant, Span};
 use crate::work::ids::entry_of;
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
+use stack::following::Following;
+use stack::history::{EventLine, KeptEvent, fetch};
+use stack::sources::SourceName;
 
 pub mod position;
 pub mod target;
@@ -138,7 +138,7 @@ struct Run<'a> {
 /// Forwards events. The first Ctrl-C lets what is on its way arrive and be noted; a second one ends at once.
 pub async fn run(context: &Context, args: ForwardArgs) -> Result<Exit, Error> {
     let (stopper, stop) = watch::channel(false);
-    until_told(context, || stopper.send_replace(true), forward(context, &args, stop)).await
+    until_told(&context.output, || stopper.send_replace(true), forward(context, &args, stop)).await
 }
 
 /// The same, until it is told to stop.

@@ -5,12 +5,12 @@ use edge::receive::refused::Refused;
 use webhook::signature::Refusal;
 
 use crate::context::Context;
-use crate::stack::known::check_known;
-use crate::stack::quarantine::{of_partition, refused};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::time::RangeArgs;
 use crate::work::reading::noting;
 use crate::work::selection::{SourceArgs, chosen};
+use stack::known::check_known;
+use stack::quarantine::{of_partition, refused};
 
 pub mod admit;
 pub mod list;

@@ -3,21 +3,20 @@
 use std::cell::Cell;
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::context::Context;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::RangeArgs;
 use crate::work::apis::{Api, registered};
+use stack::sources::SourceName;
 
 pub mod comparison;
 pub mod ours;
 pub mod theirs;
 
-use comparison::Comparison;
+use comparison::{Comparison, OrderLine, Summary};
 
 /// Arguments of `reconcile`.
 #[derive(Debug, Clone, Args)]
@@ -36,60 +35,9 @@ pub struct ReconcileArgs {
     pub yes: bool,
 }
 
-/// An order on one line.
-#[derive(Debug, Clone, Serialize)]
-pub struct OrderLine {
-    /// The order as events and views name it; none where the answer does not tell enough.
-    pub order: Option<String>,
-    /// The provider's id of it.
-    pub id: Option<String>,
-    /// `missing`, `behind`, `equal`, `ahead`, `unknown`, `gone` or `unnamed`.
-    pub standing: &'static str,
-    /// When it last changed at the provider, where that is told.
-    pub updated_at: Option<String>,
-    /// `new` where it was kept now, `repeat` where the very same was kept before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kept: Option<&'static str>,
-    /// The events that it was kept as: the order, and each refund that is accounted for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub events: Vec<String>,
-    /// Whether it cannot be read as the provider documents it. It is kept all the same.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub unrecognised: bool,
-}
-
-/// What a comparison came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// Orders that were compared.
-    pub compared: usize,
-    /// Of which nothing is kept.
-    pub missing: usize,
-    /// Of which something older is kept.
-    pub behind: usize,
-    /// Of which neither side tells a time, and which are not kept as they are.
-    pub unknown: usize,
-    /// Which are kept as they are.
-    pub equal: usize,
-    /// Of which something newer is kept.
-    pub ahead: usize,
-    /// Which the provider no longer has.
-    pub gone: usize,
-    /// Which do not tell whose they are.
-    pub unnamed: usize,
-    /// Events that were kept now.
-    pub kept: usize,
-    /// Answers that had been kept before.
-    pub repeats: usize,
-    /// Orders that cannot be read as the provider documents them.
-    pub unrecognised: usize,
-    /// Whether everything that was asked for was compared.
-    pub complete: bool,
-}
-
 /// Reconciles. The first Ctrl-C lets the order under way be kept and told; a second one ends at once.
 pub async fn run(context: &Context, args: ReconcileArgs) -> Result<Exit, Error> {
-    until_stopped(context, async |stop| reconcile(context, &args, stop).await).await
+    until_stopped(&context.output, async |stop| reconcile(context, &args, stop).await).await
 }
 
 /// The same, until it is told to stop. What came of it is told however it ends.
@@ -119,13 +67,6 @@ pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool
         context.output.note(&format!("Nothing was kept. {} orders would be fetched: add --yes", summary.wanting()));
     }
     Ok(exit(args, &summary, comparison.is_partial()))
-}
-
-impl Summary {
-    /// Orders that are to be fetched.
-    fn wanting(&self) -> usize {
-        self.missing + self.behind + self.unknown
-    }
 }
 
 fn exit(args: &ReconcileArgs, summary: &Summary, partial: bool) -> Exit {

@@ -6,8 +6,6 @@ use clap::Args;
 use edge::keep::time_index::Order;
 
 use crate::context::Context;
-use crate::stack::destination::Destination;
-use crate::stack::history::KeptEvent;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::time::RangeArgs;
@@ -17,6 +15,8 @@ use crate::work::reading::EventBatches;
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
 use crate::work::replaying::{Sender, check_queues, counts, counts_text, of_kind, run_id};
 use crate::work::selection::{EventFilter, SendTo, SourceArgs, chosen};
+use stack::destination::Destination;
+use stack::history::KeptEvent;
 
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
@@ -53,7 +53,7 @@ struct Plan {
 
 /// Replays events. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
 pub async fn run(context: &Context, args: ReplayArgs) -> Result<Exit, Error> {
-    until_stopped(context, async |stop| replay(context, &args, stop).await).await
+    until_stopped(&context.output, async |stop| replay(context, &args, stop).await).await
 }
 
 /// The same, until it is told to stop.

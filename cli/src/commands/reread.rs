@@ -12,15 +12,15 @@ use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
 use crate::context::Context;
-use crate::stack::deployed_reader::{self, Answer};
-use crate::stack::difference::{FieldChange, changes, kind, shown};
-use crate::stack::history::KeptEvent;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, counted_with, table};
 use crate::terminal::time::RangeArgs;
 use crate::work::reading::EventBatches;
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
+use stack::deployed_reader::{self, Answer};
+use stack::difference::{FieldChange, changes, kind, shown};
+use stack::history::KeptEvent;
 
 pub mod plan;
 pub mod publish;

@@ -8,11 +8,11 @@ use webhook::secret::Secret;
 use webhook::source::{Source, Sources as Known};
 
 use crate::context::Context;
-use crate::stack::secret::{self, Place};
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::{given, new_token};
 use crate::terminal::output::Paint;
+use stack::secret::{self, Place};
+use stack::sources::SourceName;
 use webhook::signing;
 
 pub mod add;

@@ -6,11 +6,11 @@ use platforms::subscription::{Activity, Subscription};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::apis::{Api, address_of, api_failed, of_platform, platform};
 use crate::work::selection::SourceArgs;
+use stack::sources::{ProviderName, SourceName};
 
 pub mod change;
 pub mod check;

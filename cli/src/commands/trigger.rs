@@ -7,12 +7,12 @@ use webhook::providers::Provider;
 use webhook::row::Row;
 
 use crate::context::Context;
-use crate::stack::sources::{ProviderName, SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Output, Paint, table};
 use crate::work::delivering::{SendArgs, deliver};
 use crate::work::samples::{self, Sample, Values, put};
 use crate::work::sending::{Case, opened};
+use stack::sources::{ProviderName, SourceName, of_provider};
 
 /// Arguments of `trigger`.
 #[derive(Debug, Clone, Args)]

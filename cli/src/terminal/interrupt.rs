@@ -3,21 +3,21 @@
 use std::cell::Cell;
 use std::pin::pin;
 
-use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
+use crate::terminal::output::Output;
 
 /// Carries work out that looks at the flag between its steps.
-pub async fn until_stopped<F>(context: &Context, work: F) -> Result<Exit, Error>
+pub async fn until_stopped<F>(output: &Output, work: F) -> Result<Exit, Error>
 where
     F: AsyncFnOnce(&Cell<bool>) -> Result<Exit, Error>,
 {
     let stop = Cell::new(false);
-    until_told(context, || stop.replace(true), work(&stop)).await
+    until_told(output, || stop.replace(true), work(&stop)).await
 }
 
 /// Carries work out that `tell` tells to stop; `tell` says whether it had been told already.
 pub async fn until_told(
-    context: &Context,
+    output: &Output,
     tell: impl Fn() -> bool,
     work: impl Future<Output = Result<Exit, Error>>,
 ) -> Result<Exit, Error> {
@@ -31,7 +31,7 @@ pub async fn until_told(
                 if tell() {
                     return Err(Error::interrupted());
                 }
-                context.output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");
+                output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");
                 interrupt.set(tokio::signal::ctrl_c());
             }
         }

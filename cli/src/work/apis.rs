@@ -8,9 +8,9 @@ use webhook::signing;
 use webhook::source::Source;
 
 use crate::context::Context;
-use crate::stack::secret::{self, Place};
-use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
+use stack::secret::{self, Place};
+use stack::sources::{SourceName, of_provider};
 
 /// One source's account with its provider.
 #[derive(Debug)]

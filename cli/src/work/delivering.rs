@@ -14,13 +14,13 @@ use webhook::signature::admit;
 use webhook::source::{Merchants, Source, Sources};
 
 use crate::context::Context;
-use crate::stack::kept::{Fates, look, look_again};
-use crate::stack::known::unknown;
-use crate::stack::sources::{ProviderName, SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{Paint, table};
 use crate::work::sending::{Answer, Case, Sender};
+use stack::kept::{Fates, look, look_again};
+use stack::known::unknown;
+use stack::sources::{ProviderName, SourceName, of_provider};
 use webhook::signing::{path, sign};
 
 /// Arguments of `send`.

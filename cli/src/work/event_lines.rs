@@ -1,7 +1,7 @@
 //! Events as a table shows them.
 
-use crate::stack::history::EventLine;
 use crate::terminal::output::{Paint, table};
+use stack::history::EventLine;
 
 /// The columns of a table of events.
 pub const COLUMNS: [&str; 4] = ["received", "type", "marks", "event"];

@@ -9,13 +9,13 @@ use webhook::event::corrected;
 use webhook::providers::Provider;
 
 use crate::context::Context;
-use crate::stack::aws::{failed, store_failed};
-use crate::stack::history::{KeptEvent, fetch};
-use crate::stack::reader::walk;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::terminal::output::{ELLIPSIS, shortened};
 use crate::terminal::time::{Range, instant};
+use stack::aws::{failed, store_failed};
+use stack::history::{KeptEvent, fetch};
+use stack::reader::walk;
+use stack::sources::SourceName;
 
 /// The limits of DynamoDB: a longer key names nothing, and a request with one fails.
 const PK_BYTES_MAX: usize = 2_048;

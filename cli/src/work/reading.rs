@@ -3,13 +3,13 @@
 use edge::keep::time_index::{IndexEntry, Order};
 
 use crate::context::Context;
-use crate::stack::history::KeptEvent;
-use crate::stack::quarantine::Found;
-use crate::stack::reader::EventReader;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Progress;
 use crate::terminal::time::Range;
+use stack::history::KeptEvent;
+use stack::quarantine::Found;
+use stack::reader::EventReader;
+use stack::sources::SourceName;
 
 /// Kept events by time of receipt, a batch after the other, counted on the terminal. A damaged row is among them, and is
 /// noted with its id and the reason.

@@ -14,13 +14,13 @@ use webhook::personal::is_kept;
 use webhook::view::{Register, View};
 
 use crate::context::Context;
-use crate::stack::aws::store_failed;
-use crate::stack::reader::walk;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::RangeArgs;
 use crate::work::journal::Journal;
 use crate::work::selection::{SourceArgs, chosen};
+use stack::aws::store_failed;
+use stack::reader::walk;
 
 /// Views that are made at once: each is a query of its order's events.
 const AT_ONCE: usize = 8;

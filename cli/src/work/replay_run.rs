@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::stack::destination::Destination;
 use crate::work::journal::{Part, Record, Run};
+use stack::destination::Destination;
 
 /// A replay, and its file if it is recorded.
 pub type Replay = Run<ReplayLine>;

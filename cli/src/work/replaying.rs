@@ -10,14 +10,14 @@ use serde::Serialize;
 use webhook::claim::EventKey;
 
 use crate::context::Context;
-use crate::stack::aws::of_failure;
-use crate::stack::destination::Destination;
-use crate::stack::difference::fingerprint;
-use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::instant;
 use crate::work::replay_run::{Planned, Replay, ReplayHead, ReplayLine};
+use stack::aws::of_failure;
+use stack::destination::Destination;
+use stack::difference::fingerprint;
+use stack::history::{KeptEvent, fetch};
 
 /// After so many batches in a row of which a queue took nothing, there is no use in going on.
 const REFUSED_BATCHES_MAX: u32 = 2;

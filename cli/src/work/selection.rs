@@ -112,6 +112,11 @@ pub async fn chosen(context: &Context, args: &SourceArgs) -> Result<Vec<SourceNa
     stack::known::chosen(context, args.source.as_ref(), args.provider).await
 }
 
+/// Reads a count of one or more.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "a number from 1 on is needed".to_owned())
+}
+
 /// Reads a queue's name.
 pub fn destination() -> impl TypedValueParser<Value = Destination> {
     one_of(&Destination::ALL, |queue| match queue {

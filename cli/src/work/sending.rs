@@ -14,8 +14,8 @@ use edge::receive::http::Request;
 use webhook::providers::Provider;
 use webhook::request::Delivery;
 
-use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::Error;
+use stack::sources::{ProviderName, SourceName};
 use webhook::signing;
 
 /// The largest body that Lambda takes; receivers have a limit of their own.

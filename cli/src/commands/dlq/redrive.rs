@@ -13,13 +13,13 @@ use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
 use crate::context::Context;
-use crate::stack::aws::of_failure;
-use crate::stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
-use crate::stack::destination::Destination;
-use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::selection::dead_letters;
+use stack::aws::of_failure;
+use stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
+use stack::destination::Destination;
+use stack::history::{KeptEvent, fetch};
 
 /// Letters are hidden this long while they are sent and deleted, and no call begins when less than a third is left.
 const HIDDEN_SECONDS: i32 = 60;

@@ -3,8 +3,8 @@
 use aws_sdk_cloudwatch::types::{MetricAlarm, StateValue};
 
 use super::{Finding, Patient, listed};
-use crate::stack::aws::failed_for;
 use crate::terminal::error::Error;
+use stack::aws::failed_for;
 
 /// A call describes this many at most.
 const A_CALL: usize = 100;

@@ -8,11 +8,11 @@ use webhook::view::{View, concerns_orders};
 
 use super::patient::Figure;
 use super::{Finding, Patient, span};
-use crate::stack::aws::store_failed;
-use crate::stack::history::KeptEvent;
-use crate::stack::reader::EventReader;
 use crate::terminal::error::Error;
 use crate::terminal::time::Range;
+use stack::aws::store_failed;
+use stack::history::KeptEvent;
+use stack::reader::EventReader;
 
 /// The newest events that are looked for in their views.
 const NEWEST: usize = 20;

@@ -8,9 +8,9 @@ use edge::keep::item::TIME_INDEX;
 use webhook::providers::PROVIDERS;
 
 use super::{Finding, Patient};
-use crate::stack::aws::failed_for;
-use crate::stack::deployment::Queue;
 use crate::terminal::error::Error;
+use stack::aws::failed_for;
+use stack::deployment::Queue;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const REDEPLOY: &str = "Deploy the stack again from the template of this version.";

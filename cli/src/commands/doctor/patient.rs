@@ -10,11 +10,11 @@ use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::Sources;
 
 use crate::context::Context;
-use crate::stack::aws::failed_for;
-use crate::stack::deployment::Deployment;
-use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::Error;
 use crate::work::sending::{Reply, Sender};
+use stack::aws::failed_for;
+use stack::deployment::Deployment;
+use stack::sources::{SourceName, of_provider};
 
 /// A figure of CloudWatch's.
 #[derive(Debug, Clone)]

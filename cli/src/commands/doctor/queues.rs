@@ -7,9 +7,9 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use super::patient::Figure;
 use super::{Finding, Patient, State, span};
 use crate::context::Context;
-use crate::stack::aws::failed_for;
-use crate::stack::deployment::Queue;
 use crate::terminal::error::Error;
+use stack::aws::failed_for;
+use stack::deployment::Queue;
 
 /// Consumers that run ask their queue within this long, even if it is empty.
 const READ_WITHIN: Duration = Duration::from_secs(60 * 60);

@@ -8,12 +8,12 @@ use webhook::signature::Refusal;
 
 use super::{Finding, Patient};
 use crate::context::Context;
-use crate::stack::quarantine::{RefusedLine, refused};
-use crate::stack::reader::walk;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::terminal::time::{LATEST_MS, Range};
 use crate::work::reading::noting;
+use stack::quarantine::{RefusedLine, refused};
+use stack::reader::walk;
+use stack::sources::SourceName;
 
 /// From so many different bodies on, which nothing genuine came between, it is the key and no forger.
 const SURE: usize = 3;

@@ -9,13 +9,13 @@ use webhook::source::Source;
 
 use super::queues::depth;
 use super::{Finding, Patient};
-use crate::stack::aws::store_failed;
-use crate::stack::deployment::Queue;
-use crate::stack::history::fetch;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::work::apis::platform;
 use crate::work::sending::Sender;
+use stack::aws::store_failed;
+use stack::deployment::Queue;
+use stack::history::fetch;
+use stack::sources::SourceName;
 use webhook::signing::{bare, path, sign};
 
 /// Tests these sources, or all where none is named.

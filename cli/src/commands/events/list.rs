@@ -3,12 +3,7 @@
 use clap::Args;
 use edge::keep::time_index::Order;
 
-use crate::args::at_least_one;
 use crate::context::Context;
-use crate::stack::history::EventLine;
-use crate::stack::history::KeptEvent;
-use crate::stack::quarantine::{RefusedLine, refused};
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::{Range, RangeArgs, instant};
@@ -16,7 +11,12 @@ use crate::work::event_lines::lines;
 use crate::work::ids::entry_of;
 use crate::work::reading::{EventBatches, noting};
 use crate::work::selection::EventFilter;
+use crate::work::selection::at_least_one;
 use crate::work::selection::{SourceArgs, chosen};
+use stack::history::EventLine;
+use stack::history::KeptEvent;
+use stack::quarantine::{RefusedLine, refused};
+use stack::sources::SourceName;
 
 /// Arguments of `events list`.
 #[derive(Debug, Clone, Args)]

@@ -9,15 +9,15 @@ use webhook::providers::Provider;
 use webhook::secret::Secret;
 
 use crate::context::Context;
-use crate::stack::history::EventLine;
-use crate::stack::history::{KeptEvent, of_order};
-use crate::stack::provenance::{Origin, origins};
-use crate::stack::sources::of_provider;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::event_lines::marks;
 use crate::work::ids;
 use crate::work::reading::note_damage;
+use stack::history::EventLine;
+use stack::history::{KeptEvent, of_order};
+use stack::provenance::{Origin, origins};
+use stack::sources::of_provider;
 
 /// Arguments of `events show`.
 #[derive(Debug, Clone, Args)]

@@ -6,19 +6,19 @@ use clap::Args;
 use webhook::claim::EventKey;
 
 use super::unkept::{self, Unkept};
-use crate::args::at_least_one;
 use crate::context::Context;
-use crate::stack::following::Following;
-use crate::stack::history::EventLine;
-use crate::stack::history::fetch;
-use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::Span;
 use crate::work::event_lines::marks;
 use crate::work::reading::note_damage;
 use crate::work::selection::EventFilter;
+use crate::work::selection::at_least_one;
 use crate::work::selection::{SourceArgs, chosen};
+use stack::following::Following;
+use stack::history::EventLine;
+use stack::history::fetch;
+use stack::sources::{ProviderName, SourceName};
 
 /// Clocks of this machine and of AWS may differ by this much without an event being missed at the start.
 const CLOCKS_MS: i64 = 5 * 60 * 1_000;

@@ -9,13 +9,13 @@ use serde_json::Value;
 use webhook::providers::Provider;
 
 use crate::context::Context;
-use crate::stack::aws::failed_for;
-use crate::stack::quarantine::refused;
-use crate::stack::sources::{ProviderName, SourceName};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{LATEST_MS, Range, instant};
 use crate::work::reading::noting;
+use stack::aws::failed_for;
+use stack::quarantine::refused;
+use stack::sources::{ProviderName, SourceName};
 
 /// A log line may come this late, and clocks differ.
 const LATE_MS: i64 = 10 * 60 * 1_000;

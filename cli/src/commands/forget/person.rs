@@ -10,17 +10,17 @@ use serde_json::Value;
 
 use super::{carry_out, orders_and_subjects};
 use crate::context::Context;
-use crate::stack::difference::kind;
-use crate::stack::history::KeptEvent;
-use crate::stack::known::check_known;
-use crate::stack::provenance::flatten;
-use crate::stack::quarantine;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, table};
 use crate::terminal::time::Range;
 use crate::work::journal::HowArgs;
 use crate::work::reading::{EventBatches, noting};
+use stack::difference::kind;
+use stack::history::KeptEvent;
+use stack::known::check_known;
+use stack::provenance::flatten;
+use stack::quarantine;
+use stack::sources::SourceName;
 
 /// Shorter numbers, told with or without a country's code, are anybody's.
 const DIGITS_MIN: usize = 8;

@@ -11,10 +11,10 @@ use webhook::claim::EventKey;
 
 use super::target::Target;
 use crate::context::Context;
-use crate::stack::following::Following;
 use crate::terminal::error::Error;
 use crate::terminal::time::{Instant, instant};
 use crate::work::selection::SourceArgs;
+use stack::following::Following;
 
 /// What stands in the file.
 #[derive(Debug, Serialize, Deserialize)]

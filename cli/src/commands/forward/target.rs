@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use webhook::providers::PROVIDERS;
 
 use crate::context::Context;
-use crate::stack::history::KeptEvent;
 use crate::terminal::error::Error;
 use crate::work::sending::{Answer, Sender};
+use stack::history::KeptEvent;
 
 /// A URL that takes canonical events.
 #[derive(Debug)]

@@ -7,14 +7,14 @@ use clap::Args;
 use edge::keep::item::{Item, text};
 use serde::Serialize;
 
-use crate::args::at_least_one;
 use crate::context::Context;
-use crate::stack::aws::failed;
-use crate::stack::known::check_known;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::ids;
 use crate::work::selection::SourceArgs;
+use crate::work::selection::at_least_one;
+use stack::aws::failed;
+use stack::known::check_known;
 
 /// Arguments of `orders list`.
 #[derive(Debug, Clone, Args)]

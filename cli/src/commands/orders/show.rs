@@ -9,15 +9,15 @@ use webhook::claim::Part;
 use webhook::view::{Refunded, Summary, View};
 
 use crate::context::Context;
-use crate::stack::aws::store_failed;
-use crate::stack::history::{EventLine, KeptEvent, of_order};
-use crate::stack::timeline::{Moment, timeline};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::event_lines::marks;
 use crate::work::ids;
 use crate::work::reading::note_damage;
 use crate::work::selection::{SourceArgs, chosen};
+use stack::aws::store_failed;
+use stack::history::{EventLine, KeptEvent, of_order};
+use stack::timeline::{Moment, timeline};
 
 /// Arguments of `orders show`.
 #[derive(Debug, Clone, Args)]

@@ -15,11 +15,11 @@ use webhook::source::Sources;
 
 use super::{Query, find};
 use crate::context::Context;
-use crate::stack::aws::store_failed;
-use crate::stack::quarantine::{Present, Slot, of_slot};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
 use crate::terminal::time::instant;
+use stack::aws::store_failed;
+use stack::quarantine::{Present, Slot, of_slot};
 
 /// Arguments of `quarantine admit`.
 #[derive(Debug, Clone, Args)]

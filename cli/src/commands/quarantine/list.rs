@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::{Query, find};
 use crate::context::Context;
-use crate::stack::quarantine::{Now, Present, RefusedLine};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::instant;
+use stack::quarantine::{Now, Present, RefusedLine};
 
 /// Arguments of `quarantine list`.
 #[derive(Debug, Clone, Args)]

@@ -12,9 +12,9 @@ use webhook::redact::redact;
 
 use super::list::CheckedLine;
 use crate::context::Context;
-use crate::stack::quarantine::{Now, Present, Slot, of_slot};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
+use stack::quarantine::{Now, Present, Slot, of_slot};
 
 /// Arguments of `quarantine show`.
 #[derive(Debug, Clone, Args)]

@@ -10,26 +10,77 @@ use jiff::Timestamp;
 use platforms::Cause;
 use platforms::order::{FetchedOrder, OrderName, RefundRow, Refunds};
 use platforms::reconcile::{Standing, standing};
+use serde::Serialize;
 use webhook::claim::Part;
 use webhook::row::NewRow;
 use webhook::source::Source;
 
 use super::ours::{concerns_an_order, held, is_forgotten, of_webhooks, timeless};
 use super::theirs;
-use super::{OrderLine, Summary};
 use crate::context::Context;
-use crate::stack::aws::store_failed;
-use crate::stack::history::{KeptEvent, of_order};
-use crate::stack::reader::walk;
 use crate::terminal::error::Error;
 use crate::terminal::time::Range;
 use crate::work::apis::{Api, api_failed};
 use crate::work::reading::note_damage;
+use stack::aws::store_failed;
+use stack::history::{KeptEvent, of_order};
+use stack::reader::walk;
 
 /// Orders whose events are read at once.
 const AT_ONCE: usize = 16;
 /// Entries of the time index that one call asks for.
 const PAGE: i32 = 40;
+
+/// An order on one line.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderLine {
+    /// The order as events and views name it; none where the answer does not tell enough.
+    pub order: Option<String>,
+    /// The provider's id of it.
+    pub id: Option<String>,
+    /// `missing`, `behind`, `equal`, `ahead`, `unknown`, `gone` or `unnamed`.
+    pub standing: &'static str,
+    /// When it last changed at the provider, where that is told.
+    pub updated_at: Option<String>,
+    /// `new` where it was kept now, `repeat` where the very same was kept before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<&'static str>,
+    /// The events that it was kept as: the order, and each refund that is accounted for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// Whether it cannot be read as the provider documents it. It is kept all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unrecognised: bool,
+}
+
+/// What a comparison came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Orders that were compared.
+    pub compared: usize,
+    /// Of which nothing is kept.
+    pub missing: usize,
+    /// Of which something older is kept.
+    pub behind: usize,
+    /// Of which neither side tells a time, and which are not kept as they are.
+    pub unknown: usize,
+    /// Which are kept as they are.
+    pub equal: usize,
+    /// Of which something newer is kept.
+    pub ahead: usize,
+    /// Which the provider no longer has.
+    pub gone: usize,
+    /// Which do not tell whose they are.
+    pub unnamed: usize,
+    /// Events that were kept now.
+    pub kept: usize,
+    /// Answers that had been kept before.
+    pub repeats: usize,
+    /// Orders that cannot be read as the provider documents them.
+    pub unrecognised: usize,
+    /// Whether everything that was asked for was compared.
+    pub complete: bool,
+}
 
 /// A comparison on its way.
 #[derive(Debug)]
@@ -58,6 +109,13 @@ struct Told {
     pk: String,
     /// It was asked for by name, so it is kept however it stands.
     asked: bool,
+}
+
+impl Summary {
+    /// Orders that are to be fetched.
+    pub fn wanting(&self) -> usize {
+        self.missing + self.behind + self.unknown
+    }
 }
 
 impl<'a> Comparison<'a> {

@@ -11,11 +11,11 @@ use webhook::scheme::SchemeName;
 use webhook::view::View;
 
 use crate::context::Context;
-use crate::stack::history::KeptEvent;
-use crate::stack::reader::EventReader;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::terminal::time::Range;
+use stack::history::KeptEvent;
+use stack::reader::EventReader;
+use stack::sources::SourceName;
 
 /// So many of a source's latest events tell whether its webhooks tell times.
 const EVENTS_LOOKED_AT: usize = 200;

@@ -9,9 +9,9 @@ use serde_json::Value;
 use webhook::event::Event;
 
 use crate::context::Context;
-use crate::stack::difference::{fingerprint, fingerprint_of};
 use crate::terminal::error::Error;
 use crate::work::journal::read_lines;
+use stack::difference::{fingerprint, fingerprint_of};
 
 /// One reading of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

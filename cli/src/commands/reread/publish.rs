@@ -10,10 +10,6 @@ use webhook::providers::Provider;
 
 use super::plan::{Correction, Plan};
 use crate::context::Context;
-use crate::stack::deployed_reader::{self, Answer};
-use crate::stack::destination::Destination;
-use crate::stack::difference::{fingerprint, fingerprint_of};
-use crate::stack::history::{KeptEvent, fetch};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::output::counted;
@@ -22,6 +18,10 @@ use crate::work::rebuilding::{Telling, rebuild_all, totals};
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
 use crate::work::replaying::{Sender, check_queues, counts, counts_text, how_to_go_on, of_kind, run_id};
 use crate::work::selection::SendTo;
+use stack::deployed_reader::{self, Answer};
+use stack::destination::Destination;
+use stack::difference::{fingerprint, fingerprint_of};
+use stack::history::{KeptEvent, fetch};
 
 /// Arguments of `reread publish`.
 #[derive(Debug, Clone, Args)]
@@ -39,7 +39,7 @@ pub struct PublishArgs {
 
 /// Publishes a plan. The first Ctrl-C lets what is on its way arrive and be recorded; a second one ends at once.
 pub async fn run(context: &Context, args: PublishArgs) -> Result<Exit, Error> {
-    until_stopped(context, async |stop| Box::pin(publish(context, &args, stop)).await).await
+    until_stopped(&context.output, async |stop| Box::pin(publish(context, &args, stop)).await).await
 }
 
 async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Result<Exit, Error> {

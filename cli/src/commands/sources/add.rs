@@ -9,12 +9,12 @@ use webhook::secret::{QuarantineKey, Secret};
 use super::steps::enter;
 use super::{KeyArgs, credentials_of, edit, entries, key, told, url, word};
 use crate::context::Context;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::new_quarantine_key;
 use crate::terminal::output::Paint;
 use crate::work::apis::platform;
 use crate::work::delivering::{SchemeWord, only_scheme};
+use stack::sources::SourceName;
 
 /// Arguments of `sources add`.
 #[derive(Debug, Clone, Args)]

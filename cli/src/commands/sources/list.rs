@@ -8,10 +8,10 @@ use webhook::source::{Merchants, Sources};
 
 use super::{unknown, url, word};
 use crate::context::Context;
-use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::work::selection::SourceArgs;
+use stack::sources::{SourceName, of_provider};
 
 /// Arguments of `sources list`.
 #[derive(Debug, Clone, Args)]

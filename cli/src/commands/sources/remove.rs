@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::{edit, entries, unknown};
 use crate::context::Context;
-use crate::stack::reader::walk;
-use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
 use crate::terminal::time::{LATEST_MS, Range, Span};
+use stack::reader::walk;
+use stack::sources::{SourceName, of_provider};
 
 /// Arguments of `sources remove`.
 #[derive(Debug, Clone, Args)]

@@ -18,12 +18,12 @@ use webhook::source::Source;
 use super::steps::change;
 use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};
 use crate::context::Context;
-use crate::stack::history::fingerprints;
-use crate::stack::reader::walk;
-use crate::stack::sources::{SourceName, of_provider};
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
 use crate::terminal::time::{LATEST_MS, Range, Span};
+use stack::history::fingerprints;
+use stack::reader::walk;
+use stack::sources::{SourceName, of_provider};
 
 /// Arguments of `sources rotate`.
 #[derive(Debug, Clone, Args)]

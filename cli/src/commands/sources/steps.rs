@@ -3,9 +3,9 @@
 use platforms::platform::SetUp;
 use webhook::scheme::SchemeName;
 
-use crate::stack::sources::SourceName;
 use crate::terminal::error::Error;
 use crate::work::apis::platform;
+use stack::sources::SourceName;
 
 /// The source comes first: a receiver fetches its secret again when a check fails, but once a minute at most.
 pub const WAIT: &str = "Wait a minute: by then every running receiver takes what is new.";

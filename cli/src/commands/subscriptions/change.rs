@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::{OneArgs, WebhookLine, api, text};
 use crate::context::Context;
-use crate::stack::sources::SourceName;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
 use crate::work::apis::{Api, address_of, api_failed};
+use stack::sources::SourceName;
 
 /// Arguments of `subscriptions create`.
 #[derive(Debug, Clone, Args)]
