@@ -204,7 +204,7 @@ impl TimeIndex {
 }
 
 impl Walk {
-    /// The same walk with at most so many entries a page, for a walk that ends early.
+    /// The same walk with at most this number of entries a page, for a walk that ends early.
     #[must_use]
     pub fn with_page(mut self, entries: i32) -> Self {
         self.pages.entries = entries.clamp(1, self.pages.entries);

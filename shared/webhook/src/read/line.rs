@@ -82,9 +82,9 @@ record! {
         pub weight_grams: Presence<i64>,
         /// True if it is taken from stock.
         pub is_inventory: Presence<bool>,
-        /// Where in the warehouse it lies.
+        /// Its place in the warehouse.
         pub stock_location: Presence<String>,
-        /// What the shop found when it looked at the goods that came back.
+        /// The shop's finding when it looked at the goods that came back.
         pub inspections: Presence<Vec<Inspection>>,
         /// The product's page.
         pub page_url: Presence<String>,
@@ -96,7 +96,7 @@ record! {
 }
 
 record! {
-    /// What the shop found when it looked at units that came back.
+    /// The shop's finding when it looked at units that came back.
     pub struct Inspection {
         /// Units.
         pub quantity: Presence<i64>,

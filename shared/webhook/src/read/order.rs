@@ -154,7 +154,7 @@ record! {
         pub tax_id: Presence<String>,
         /// The address that it is sent to.
         pub address: Presence<String>,
-        /// Where an electronic invoice is filed for the buyer: the kind of place, in the provider's words.
+        /// The kind of place in which an electronic invoice is filed for the buyer, in the provider's words.
         pub carrier_kind: Presence<String>,
         /// The buyer's number there.
         pub carrier_number: Presence<String>,
@@ -206,7 +206,7 @@ record! {
         pub status: Presence<Status<PaymentState>>,
         /// The whole payment, not what was captured or refunded.
         pub amount: Presence<Money>,
-        /// What was captured of it, where the provider accounts for that.
+        /// The captured part of it, if the provider accounts for that.
         pub captured_amount: Presence<Money>,
         /// Its cost.
         pub fee: Presence<Money>,
@@ -289,9 +289,9 @@ record! {
         pub tracking_number: Presence<String>,
         /// The page on which to follow it.
         pub tracking_url: Presence<String>,
-        /// Whether the buyer collects it.
+        /// The buyer collects it.
         pub is_pickup: Presence<bool>,
-        /// Where the buyer collects it.
+        /// The place where the buyer collects it.
         pub pickup: Presence<PickupPoint>,
         /// The return whose parcel it is: it brings goods back and fulfils no order.
         pub return_id: Presence<String>,
@@ -321,9 +321,9 @@ record! {
         pub code: Presence<String>,
         /// Its name.
         pub name: Presence<String>,
-        /// Where it is.
+        /// Its address.
         pub address: Presence<String>,
-        /// How to find it there.
+        /// Directions to it.
         pub address_detail: Presence<String>,
     }
 }
@@ -353,7 +353,7 @@ record! {
         pub credit: Presence<Money>,
         /// The part of its value that was paid with points, in money.
         pub points: Presence<Money>,
-        /// What was paid back for it.
+        /// The amount paid back for it.
         pub refunds: Vec<Refund>,
         /// The parcels in which the goods come back.
         pub fulfillments: Vec<Fulfillment>,

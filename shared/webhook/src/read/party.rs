@@ -75,7 +75,7 @@ record! {
         pub name: Presence<String>,
         /// Company.
         pub company: Presence<String>,
-        /// Whether it is a business's address.
+        /// It is a business's address.
         pub is_business: Presence<bool>,
         /// Telephone number, as given.
         pub phone: Presence<String>,

@@ -60,19 +60,19 @@ fn named(label: &str) -> ApiAnswer {
 }
 
 fn answer(provider: &'static Provider, path: PathBuf) -> ApiAnswer {
-    let told = read_json(&path);
-    let source = told["source"].as_str().unwrap().to_owned();
-    let bytes = told["answer"].as_str().unwrap().as_bytes().to_vec();
+    let sample = read_json(&path);
+    let source = sample["source"].as_str().unwrap().to_owned();
+    let bytes = sample["answer"].as_str().unwrap().as_bytes().to_vec();
     let sources = read_json(&events_folder().join("sources.json"));
     let known = cases::source_of(&source, &sources[provider.name]["sources"][&source]);
     let asked = SnapshotContext {
         scheme: known.scheme,
         several_merchants: known.several_merchants,
         shop: None,
-        kind: told["kind"].as_str(),
+        kind: sample["kind"].as_str(),
     };
     let document = webhook::json::parse(&bytes).unwrap();
-    let subject = match told["subject"].as_str() {
+    let subject = match sample["subject"].as_str() {
         Some(subject) => Part::one(subject),
         None => (provider.snapshots.subject)(&asked, &document.root).unwrap(),
     };
@@ -82,7 +82,7 @@ fn answer(provider: &'static Provider, path: PathBuf) -> ApiAnswer {
         label: format!("{}/snapshots/{name}", provider.name),
         source,
         subject,
-        timeless: told["timeless"] == true,
+        timeless: sample["timeless"] == true,
         bytes: bytes.clone(),
         path,
     }
@@ -132,7 +132,7 @@ fn an_order_read_back_is_the_one_that_webhooks_tell_of() {
         all().iter().filter(|answer| !answer.label.contains("expired") && !answer.label.contains("documented"))
     {
         let key = answer.row().key;
-        assert!(orders.contains(&key.pk), "{}: {} is no order of the samples", answer.label, key.pk);
+        assert!(orders.contains(&key.pk), "{}: {} is not an order of the samples", answer.label, key.pk);
         let event = answer.event();
         assert_eq!(event.origin.as_deref(), Some("reconcile"));
         assert!(!event.unrecognised && event.unreadfields.is_none(), "{}: {:?}", answer.label, event.unreadfields);
@@ -318,20 +318,24 @@ fn refunds_get_their_amounts_and_are_never_doubled() {
     let (payment, refund) =
         (named("scalapay/snapshots/payment.charged").event(), named("scalapay/snapshots/refund").event());
     let (created, refunded) = (webhook("scalapay", "created"), webhook("scalapay", "refunded"));
-    let told = |events: &[&Event]| joined(events.iter().copied()).summary().refunded;
-    assert_eq!(told(&[&created, &refunded, &payment]), Refunded::Unknown);
+    let refunded_by = |events: &[&Event]| joined(events.iter().copied()).summary().refunded;
+    assert_eq!(refunded_by(&[&created, &refunded, &payment]), Refunded::Unknown);
     let twenty = Refunded::Amount("20".parse().unwrap());
-    assert_eq!(told(&[&refund]), twenty);
+    assert_eq!(refunded_by(&[&refund]), twenty);
     let all = [&created, &refunded, &payment, &refund, &refund, &refunded];
-    assert_eq!(told(&all), twenty);
+    assert_eq!(refunded_by(&all), twenty);
     let backwards: Vec<&Event> = all.into_iter().rev().collect();
-    assert_eq!(told(&backwards), twenty);
+    assert_eq!(refunded_by(&backwards), twenty);
     // A webhook that has the amount itself is not a second refund.
     let detailed = webhook("scalapay", "refunded.with_details");
-    let of_webhook = told(&[&detailed]);
+    let of_webhook = refunded_by(&[&detailed]);
     assert!(matches!(of_webhook, Refunded::Amount(_)));
-    assert_eq!(told(&[&detailed, &refund]), twenty);
-    assert_eq!(told(&[&detailed, &refunded, &refund]), Refunded::Unknown, "two were mentioned, one is accounted for");
+    assert_eq!(refunded_by(&[&detailed, &refund]), twenty);
+    assert_eq!(
+        refunded_by(&[&detailed, &refunded, &refund]),
+        Refunded::Unknown,
+        "two were mentioned, one is accounted for"
+    );
 }
 
 /// Orders that are known under one name cannot have a snapshot under a webhook's.
@@ -342,7 +346,7 @@ fn no_webhook_is_named_like_an_order_read_back() {
     }
 }
 
-fn told(id: &str, sequence: &str, event_type: &str, data: &Value) -> Event {
+fn event_of(id: &str, sequence: &str, event_type: &str, data: &Value) -> Event {
     serde_json::from_value(json!({
         "specversion": "1.0", "id": id, "source": "/hookmill/shopline/tw", "type": event_type, "subject": "o",
         "datacontenttype": "application/json", "dataschema": "urn:hookmill:event:1", "providerevent": "x",
@@ -355,7 +359,7 @@ fn told(id: &str, sequence: &str, event_type: &str, data: &Value) -> Event {
 fn refunds_that_are_accounted_for_and_mentioned_are_not_added() {
     let of = |amount: &str| json!({"amount": amount, "currency": "EUR"});
     let event = |id: &str, refund: Value| {
-        told(id, id, "payment.updated", &json!({"kind": "payment", "id": "p", "refunds": [refund]}))
+        event_of(id, id, "payment.updated", &json!({"kind": "payment", "id": "p", "refunds": [refund]}))
     };
     let mention = |id: &str| event(id, json!({"id": id}));
     let exact = |id: &str, amount: &str| event(id, json!({"id": id, "amount": of(amount)}));
@@ -378,7 +382,7 @@ fn refunds_that_are_accounted_for_and_mentioned_are_not_added() {
 fn an_order_read_back_tells_of_its_payments_until_one_tells_more() {
     let paying = |state: &str| json!({"state": state, "word": state});
     let payment = |sequence: &str| {
-        told(
+        event_of(
             "a/b/c/d/e",
             sequence,
             "payment.updated",
@@ -386,7 +390,7 @@ fn an_order_read_back_tells_of_its_payments_until_one_tells_more() {
         )
     };
     let order = |id: &str, state: &str| {
-        told(id, "2", "order.updated", &json!({"kind": "order", "payments": [{"status": paying(state)}]}))
+        event_of(id, "2", "order.updated", &json!({"kind": "order", "payments": [{"status": paying(state)}]}))
     };
     let read_back = "shopline/tw/o/~reconcile/ab";
     for (events, state) in [

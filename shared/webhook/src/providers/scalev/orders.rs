@@ -97,8 +97,8 @@ fn totals(data: &Node<'_>) -> Totals {
     }
 }
 
-/// What begins with `variant_` is of one unit; the rest is of the line, prices before discounts (the official SDK's
-/// comments on an order line).
+/// A member that begins with `variant_` is of one unit; the rest is of the line, prices before discounts (the official
+/// SDK's comments on an order line).
 pub(super) fn line(line: &Node<'_>) -> Line {
     Line {
         id: line.text("id"),

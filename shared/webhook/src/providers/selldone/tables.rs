@@ -56,7 +56,7 @@ pub(super) const QUOTE: &str = "AvocadoOrder";
 /// Orders that another shop sold.
 pub(super) const DROPSHIP: &str = "FulfillmentOrder";
 
-/// What the shop says to a line of a quote.
+/// The shop's answers to a line of a quote.
 pub(super) const QUOTED_LINES: Table<Option<bool>> =
     &[("PENDING", None), ("ACCEPTED", Some(true)), ("REJECTED", Some(false))];
 

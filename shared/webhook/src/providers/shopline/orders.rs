@@ -85,7 +85,7 @@ fn part(child: &Node<'_>) -> Line {
     }
 }
 
-/// What promotions, and the shop by hand, took off an order.
+/// The discounts of promotions, and of the shop by hand, on an order.
 pub(super) fn discounts(order: &Node<'_>) -> Presence<Vec<Discount>> {
     let promotions = order.list("promotion_items", |item| {
         let promotion = item.get("promotion_data");
