@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde_json::Value;
+use webhook::request::percent_encode;
 
 use crate::error::Cause;
 
@@ -82,26 +83,15 @@ impl Call {
                 return Err(Cause::Argument { what: "an empty id, or one of dots," });
             }
             text.push('/');
-            encode(segment, &mut text);
+            text.push_str(&percent_encode(segment));
         }
         for (index, (name, value)) in self.query.iter().enumerate() {
             text.push(if index == 0 { '?' } else { '&' });
-            encode(name, &mut text);
+            text.push_str(&percent_encode(name));
             text.push('=');
-            encode(value, &mut text);
+            text.push_str(&percent_encode(value));
         }
         Ok(text)
-    }
-}
-
-/// Percent-encodes whatever is not unreserved (RFC 3986).
-fn encode(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            into.push_str(&format!("%{byte:02X}"));
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::json::{self, canonical};
-use crate::receive::request::{Delivery, percent_decode};
+use crate::receive::request::{Delivery, percent_decode, percent_encode};
 use crate::receive::scheme::{Admission, Encoding, Scheme, SchemeName, Signature, SignaturePlace, SignedMessage};
 use crate::receive::secret::Secret;
 
@@ -59,7 +59,7 @@ pub fn sign(
         }
         SignaturePlace::Query(name) => {
             let separator = if delivery.query.is_empty() { "" } else { "&" };
-            delivery.query = format!("{}{separator}{name}={}", delivery.query, encode(&written));
+            delivery.query = format!("{}{separator}{name}={}", delivery.query, percent_encode(&written));
         }
     }
     Ok(())
@@ -67,7 +67,8 @@ pub fn sign(
 
 /// Returns the URL's path and query for a delivery to a source, without a leading slash.
 pub fn path(source: &str, delivery: &Delivery) -> String {
-    let token = delivery.url_token.as_ref().map(|token| format!("/{}", encode(token.reveal()))).unwrap_or_default();
+    let token =
+        delivery.url_token.as_ref().map(|token| format!("/{}", percent_encode(token.reveal()))).unwrap_or_default();
     let query = if delivery.query.is_empty() { String::new() } else { format!("?{}", delivery.query) };
     format!("{source}{token}{query}")
 }
@@ -112,11 +113,6 @@ fn digest(signature: &Signature, key: &Secret, delivery: &Delivery) -> Result<[u
             key.hmac(&[stamp, b":", texts.first().ok_or(Unsigned::NotJson)?.as_bytes()])
         }
     })
-}
-
-fn encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 #[cfg(test)]
