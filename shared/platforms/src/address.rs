@@ -1,6 +1,7 @@
 //! URLs: a webhook's address, which may hold a secret, and the address of an API.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::Uri;
 use webhook::source::URL_TOKEN_LENGTH_MIN;
@@ -78,6 +79,32 @@ impl fmt::Debug for WebhookAddress {
     }
 }
 
+/// The way to a URL's host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// With TLS.
+    Secure,
+    /// In the clear, but on this machine.
+    Here,
+    /// In the clear, over a network.
+    Clear,
+}
+
+impl Reach {
+    /// Judges a URL; `None` if it is neither of http nor of https, or has no host.
+    pub fn of(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let host = uri.host().filter(|host| !host.is_empty())?;
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match uri.scheme_str()? {
+            "https" => Some(Reach::Secure),
+            "http" if host == "localhost" || address.is_ok_and(|address| address.is_loopback()) => Some(Reach::Here),
+            "http" => Some(Reach::Clear),
+            _ => None,
+        }
+    }
+}
+
 /// An API's address: https, or plain http on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
@@ -94,12 +121,12 @@ impl BaseUrl {
     /// Reads an address. Credentials never travel in the clear, so http is for tests on this machine only.
     pub fn parse(text: &str) -> Result<Self, NotABaseUrl> {
         let uri: Uri = text.parse().map_err(|_| NotABaseUrl)?;
-        let authority = uri.authority().ok_or(NotABaseUrl)?;
-        let host = authority.host();
-        let here = ["127.0.0.1", "[::1]", "localhost"].contains(&host);
-        let plain = uri.scheme_str() == Some("http");
-        let scheme = (plain && here) || uri.scheme_str() == Some("https");
-        if !scheme || uri.query().is_some() || authority.as_str().contains('@') || host.is_empty() {
+        let plain = match Reach::of(text) {
+            Some(Reach::Secure) => false,
+            Some(Reach::Here) => true,
+            Some(Reach::Clear) | None => return Err(NotABaseUrl),
+        };
+        if uri.query().is_some() || uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
             return Err(NotABaseUrl);
         }
         Ok(BaseUrl { text: text.trim_end_matches('/').to_owned(), plain })
@@ -162,6 +189,8 @@ mod tests {
             ("http://127.0.0.1:8080", true),
             ("http://localhost:1", true),
             ("http://[::1]:1", true),
+            ("http://127.9.9.9:1", true),
+            ("https://:80", false),
             ("http://api.example", false),
             ("http://127.0.0.1.example", false),
             ("ftp://api.example", false),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use platforms::address::Reach;
 use webhook::providers::PROVIDERS;
 
 use crate::context::Context;
@@ -46,45 +47,20 @@ pub fn body_of(kept: &KeptEvent) -> Result<Vec<u8>, String> {
 
 /// Adds the scheme to a URL of this machine that has none: `localhost:3000`.
 fn with_scheme(url: &str) -> String {
-    let plain = !url.contains("://") && is_loopback(host(url));
-    if plain { format!("http://{url}") } else { url.to_owned() }
+    let plain = format!("http://{url}");
+    if !url.contains("://") && Reach::of(&plain) == Some(Reach::Here) { plain } else { url.to_owned() }
 }
 
 /// Events hold personal data: without TLS they go to this machine only, unless somebody says so.
 fn check_url(url: &str, allow_http: bool) -> Result<(), Error> {
-    let rest = match url.split_once("://") {
-        Some(("https", rest)) => return no_host(rest).map_or(Ok(()), Err),
-        Some(("http", rest)) => rest,
-        Some(_) | None => {
-            return Err(Error::usage(format!("{url} is no URL to forward to"))
-                .next("It begins with https://, or on this machine with http://"));
-        }
-    };
-    if let Some(error) = no_host(rest) {
-        return Err(error);
+    match Reach::of(url) {
+        Some(Reach::Secure | Reach::Here) => Ok(()),
+        Some(Reach::Clear) if allow_http => Ok(()),
+        Some(Reach::Clear) => Err(Error::usage(format!("{url} is on another machine and has no TLS"))
+            .next("Events hold personal data: use https://, or say --allow-http where the way there is safe.")),
+        None => Err(Error::usage(format!("{url} is not a URL to forward to"))
+            .next("It begins with https://, or on this machine with http://, and names a host.")),
     }
-    if allow_http || is_loopback(host(rest)) {
-        return Ok(());
-    }
-    Err(Error::usage(format!("{url} is on another machine and has no TLS"))
-        .next("Events hold personal data: use https://, or say --allow-http where the way there is safe."))
-}
-
-fn no_host(rest: &str) -> Option<Error> {
-    host(rest).is_empty().then(|| Error::usage("the URL to forward to has no host"))
-}
-
-fn host(rest: &str) -> &str {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit('@').next().unwrap_or_default();
-    match authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-        Some((host, _)) => host,
-        None => authority.split(':').next().unwrap_or_default(),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A receiver of the very stack that is read from would keep each event again, for ever.
