@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use edge::aws::client::secret_value;
 use serde_json::{Map, Value};
 use webhook::json;
 
-use crate::aws::failed;
+use crate::aws::{failed, of_failure};
 use crate::connection::Stack;
 use crate::error::Error;
 
@@ -45,16 +46,10 @@ pub struct Place<'a> {
 
 /// Reads a secret.
 pub async fn read(stack: &Stack, place: Place<'_>) -> Result<Held, Error> {
-    match stack.secrets_manager().get_secret_value().secret_id(place.id).send().await {
-        Ok(output) => {
-            Ok(Held { text: output.secret_string().unwrap_or_default().to_owned(), version: output.version_id })
-        }
-        // A secret that was made and not filled has no value to get.
-        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => {
-            Ok(Held { text: String::new(), version: None })
-        }
-        Err(error) => Err(failed(&format!("read {}", place.called), &error)),
-    }
+    let read = secret_value(&stack.secrets_manager(), place.id).await;
+    let output = read.map_err(|failure| of_failure(&format!("read {}", place.called), &failure))?;
+    let (text, version) = output.map(|output| (output.secret_string, output.version_id)).unwrap_or_default();
+    Ok(Held { text: text.unwrap_or_default(), version })
 }
 
 /// Changes a secret that is a JSON object. `change` is made on what is current, perhaps more than once; `accept` says

@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::SdkError;
-use edge::aws::client::CallFailure;
+use edge::aws::client::secret_value;
 use edge::aws::config::ReceiverOf;
 use edge::keep::time_index::SourceId;
 use serde::{Deserialize, Serialize};
@@ -75,11 +74,8 @@ pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (SourcesByProvid
 
 /// Returns a secret's value; `None` if it has none yet.
 pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, String> {
-    match client.get_secret_value().secret_id(secret_id).send().await {
-        Ok(output) => Ok(output.secret_string().filter(|text| !text.trim().is_empty()).map(str::to_owned)),
-        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
-        Err(error) => Err(CallFailure::of(&error).to_string()),
-    }
+    let output = secret_value(client, secret_id).await.map_err(|failure| failure.to_string())?;
+    Ok(output.and_then(|output| output.secret_string).filter(|text| !text.trim().is_empty()))
 }
 
 fn listed(of_providers: &BTreeMap<String, BTreeSet<String>>) -> Vec<SourceId> {

@@ -6,6 +6,8 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -49,6 +51,15 @@ impl std::fmt::Display for CallFailure {
             Some(code) => write!(formatter, "{code}: {}", self.message),
             None => formatter.write_str(&self.message),
         }
+    }
+}
+
+/// Reads a secret; `None` if it was made and never filled.
+pub async fn secret_value(client: &Client, id: &str) -> Result<Option<GetSecretValueOutput>, CallFailure> {
+    match client.get_secret_value().secret_id(id).send().await {
+        Ok(output) => Ok(Some(output)),
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
+        Err(error) => Err(CallFailure::of(&error)),
     }
 }
 
