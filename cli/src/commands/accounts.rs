@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{Paint, dash};
 use stack::known::check_known;
 use stack::secret::{self, Place};
 use stack::sources::SourceName;
@@ -98,7 +98,7 @@ async fn list(context: &Context) -> Result<Exit, Error> {
     for platform in PLATFORMS {
         lines.extend(lines_of(platform, &text)?);
     }
-    context.output.tell_all(&lines, table_of)?;
+    context.output.list(&lines, &COLUMNS, cells)?;
     if lines.is_empty() {
         context.output.note("No account is set: hookmill accounts set PROVIDER/SOURCE");
         for platform in PLATFORMS {
@@ -159,7 +159,7 @@ async fn set(context: &Context, args: SetArgs) -> Result<Exit, Error> {
     let now = lines_of(platform, &text)?.into_iter().find(|line| line.account == name.to_string());
     let line =
         now.ok_or_else(|| Error::service(format!("the account {name} was removed by somebody else just now")))?;
-    context.output.tell_all(&[AccountLine { outcome: "set", ..line }], table_of)?;
+    context.output.list(&[AccountLine { outcome: "set", ..line }], &COLUMNS, cells)?;
     context.output.note(&format!("{}.", from()));
     Ok(Exit::Ok)
 }
@@ -180,7 +180,7 @@ async fn remove(context: &Context, args: RemoveArgs) -> Result<Exit, Error> {
         secret::edit(context, place(context).await?, change, |_| Ok(())).await?;
     }
     let outcome = if args.yes { "removed" } else { "due" };
-    context.output.tell_all(&[AccountLine { outcome, ..line }], table_of)?;
+    context.output.list(&[AccountLine { outcome, ..line }], &COLUMNS, cells)?;
     if !args.yes {
         context.output.note("Nothing was changed. To remove it: add --yes");
     }
@@ -231,14 +231,13 @@ fn lines_of(platform: &'static Platform, text: &str) -> Result<Vec<AccountLine>,
     Ok(lines)
 }
 
-fn table_of(lines: &[AccountLine], paint: Paint) -> String {
-    let row = |line: &AccountLine| {
-        let credential = match (&line.credential, &line.defect) {
-            (Some(credential), _) => credential.clone(),
-            (None, defect) => paint.bad(defect.as_deref().unwrap_or("cannot be used")),
-        };
-        let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
-        vec![line.outcome.to_owned(), line.account.clone(), credential, dash(&line.shop), dash(&line.base_url)]
+const COLUMNS: [&str; 5] = ["outcome", "account", "credential", "shop", "API"];
+
+fn cells(line: &AccountLine, paint: Paint) -> Vec<String> {
+    let credential = match (&line.credential, &line.defect) {
+        (Some(credential), _) => credential.clone(),
+        (None, defect) => paint.bad(defect.as_deref().unwrap_or("cannot be used")),
     };
-    table(&["outcome", "account", "credential", "shop", "API"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+    let (shop, api) = (dash(line.shop.as_deref()), dash(line.base_url.as_deref()));
+    vec![line.outcome.to_owned(), line.account.clone(), credential, shop, api]
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{Paint, counted, dash};
 use crate::terminal::time::instant;
 use crate::work::selection::at_least_one;
 use crate::work::selection::dead_letters;
@@ -100,11 +100,10 @@ async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
     let letters = stack::dead_letters::look(context, &chosen(&args.queues), args.limit).await?;
     let now_ms = context.clock.now_ms();
     let lines: Vec<LetterLine> = letters.iter().map(|letter| LetterLine::of(letter, now_ms)).collect();
-    context.output.tell_all(&lines, text)?;
+    context.output.list(&lines, &COLUMNS, cells)?;
     context.output.note(&match lines.len() {
         0 => "There are no dead letters.".to_owned(),
-        1 => "1 dead letter".to_owned(),
-        count => format!("{count} dead letters"),
+        count => counted(count, "dead letter"),
     });
     Ok(Exit::Ok)
 }
@@ -177,14 +176,12 @@ fn age(seconds: Option<i64>) -> String {
     }
 }
 
-fn text(lines: &[LetterLine], paint: Paint) -> String {
-    let row = |line: &LetterLine| {
-        let id = line.id.clone().unwrap_or_else(|| "–".to_owned());
-        let (queue, receives) = (line.queue.name().to_owned(), line.receives.to_string());
-        vec![queue, age(line.age_seconds), receives, line.letter.clone(), paint.odd(&line.reason), id]
-    };
-    let heading = ["queue", "age", "taken", "letter", "reason", "event"];
-    table(&heading, &lines.iter().map(row).collect::<Vec<_>>(), paint)
+const COLUMNS: [&str; 6] = ["queue", "age", "taken", "letter", "reason", "event"];
+
+fn cells(line: &LetterLine, paint: Paint) -> Vec<String> {
+    let (queue, receives) = (line.queue.name().to_owned(), line.receives.to_string());
+    let (reason, id) = (paint.odd(&line.reason), dash(line.id.as_deref()));
+    vec![queue, age(line.age_seconds), receives, line.letter.clone(), reason, id]
 }
 
 fn shown_text(shown: &Shown, paint: Paint) -> String {

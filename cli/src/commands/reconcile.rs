@@ -7,7 +7,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{Paint, counts};
 use crate::terminal::time::RangeArgs;
 use crate::work::apis::{Api, registered};
 use stack::sources::SourceName;
@@ -54,7 +54,7 @@ pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool
     let outcome = comparison.carry_out(range, &args.orders, stop).await;
     let (lines, mut summary) = comparison.told();
     summary.complete = outcome.is_ok();
-    context.output.tell_all(&lines, text)?;
+    context.output.list(&lines, &COLUMNS, cells)?;
     context.output.tell(&summary, sentence)?;
     if let Err(error) = outcome {
         context.output.note(
@@ -78,22 +78,21 @@ fn exit(args: &ReconcileArgs, summary: &Summary, partial: bool) -> Exit {
     }
 }
 
-fn text(lines: &[OrderLine], paint: Paint) -> String {
-    let standing = |line: &OrderLine| match line.standing {
+const COLUMNS: [&str; 4] = ["standing", "changed", "kept", "order"];
+
+fn cells(line: &OrderLine, paint: Paint) -> Vec<String> {
+    let standing = match line.standing {
         "equal" | "ahead" => line.standing.to_owned(),
-        _ => paint.odd(line.standing),
+        other => paint.odd(other),
     };
-    let row = |line: &OrderLine| {
-        let name = line.order.clone().or_else(|| line.id.clone()).unwrap_or("?".to_owned());
-        let kept = line.kept.map_or("–".to_owned(), |kept| paint.good(kept));
-        let kept = if line.unrecognised { format!("{kept},{}", paint.odd("unrecognised")) } else { kept };
-        vec![standing(line), line.updated_at.clone().unwrap_or("not told".to_owned()), kept, name]
-    };
-    table(&["standing", "changed", "kept", "order"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+    let name = line.order.clone().or_else(|| line.id.clone()).unwrap_or("?".to_owned());
+    let kept = line.kept.map_or("–".to_owned(), |kept| paint.good(kept));
+    let kept = if line.unrecognised { format!("{kept},{}", paint.odd("unrecognised")) } else { kept };
+    vec![standing, line.updated_at.clone().unwrap_or("not told".to_owned()), kept, name]
 }
 
 fn sentence(summary: &Summary, _: Paint) -> String {
-    let counts = [
+    let told = counts([
         (summary.missing, "missing"),
         (summary.behind, "behind"),
         (summary.unknown, "unknown"),
@@ -104,8 +103,6 @@ fn sentence(summary: &Summary, _: Paint) -> String {
         (summary.kept, "events kept"),
         (summary.repeats, "kept before"),
         (summary.unrecognised, "unrecognised"),
-    ];
-    let told: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    format!("{} compared: {}", summary.compared, if told.is_empty() { "none".to_owned() } else { told.join(", ") })
+    ]);
+    format!("{} compared: {}", summary.compared, if told.is_empty() { "none" } else { &told })
 }

@@ -13,7 +13,7 @@ use crate::work::ids;
 use crate::work::journal::{HowArgs, Run};
 use crate::work::reading::EventBatches;
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
-use crate::work::replaying::{Sender, check_queues, counts, counts_text, of_kind, run_id};
+use crate::work::replaying::{Sender, check_queues, counts, list_counts, of_kind, run_id};
 use crate::work::selection::{EventFilter, SendTo, SourceArgs, chosen};
 use stack::destination::Destination;
 use stack::history::KeptEvent;
@@ -66,7 +66,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
     check_queues(context, &run).await?;
     let counts = counts(&run);
     if !args.how.yes {
-        context.output.tell_all(&counts, counts_text)?;
+        list_counts(context, &counts)?;
         let total: usize = counts.iter().map(|line| line.events).sum();
         context.output.note(&match total {
             0 => "Nothing is to be sent.".to_owned(),

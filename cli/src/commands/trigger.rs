@@ -8,7 +8,7 @@ use webhook::row::Row;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Output, Paint, table};
+use crate::terminal::output::Output;
 use crate::work::delivering::{SendArgs, deliver};
 use crate::work::samples::{self, Sample, Values, put};
 use crate::work::sending::{Case, opened};
@@ -57,7 +57,9 @@ impl TriggerArgs {
 /// Lists the samples.
 pub fn list(args: &TriggerArgs, output: &Output) -> Result<Exit, Error> {
     let lines: Vec<CaseLine> = samples::of(args.provider.map(|provider| provider.0)).iter().map(line).collect();
-    output.tell_all(&lines, text)?;
+    output.list(&lines, &["provider", "case", "type"], |line, _| {
+        [line.provider, line.case, line.event_type].map(str::to_owned).to_vec()
+    })?;
     output.note("To send one: hookmill trigger PROVIDER CASE");
     Ok(Exit::Ok)
 }
@@ -123,11 +125,6 @@ fn line(sample: &Sample) -> CaseLine {
     let row = Row { key, received_ms: 0, hash: [0; 32], headers, body, signed_at: None, mark: None };
     let event = sample.provider.read(&row);
     CaseLine { provider: sample.provider.name, case: sample.case, event_type: event.event_type.name() }
-}
-
-fn text(lines: &[CaseLine], paint: Paint) -> String {
-    let row = |line: &CaseLine| vec![line.provider.to_owned(), line.case.to_owned(), line.event_type.to_owned()];
-    table(&["provider", "case", "type"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
 }
 
 #[cfg(test)]

@@ -97,6 +97,18 @@ impl Output {
         if values.is_empty() { Ok(()) } else { self.text(&text(values, self.paint)) }
     }
 
+    /// Prints a list: a line of JSON an entry, or a table of the cells that each is made into.
+    pub fn list<T: Serialize>(
+        &self,
+        lines: &[T],
+        heading: &[&str],
+        cells: impl Fn(&T, Paint) -> Vec<String>,
+    ) -> Result<(), Error> {
+        self.tell_all(lines, |lines, paint| {
+            table(heading, &lines.iter().map(|line| cells(line, paint)).collect::<Vec<_>>(), paint)
+        })
+    }
+
     /// Writes text and a line's end to standard output.
     pub fn text(&self, text: &str) -> Result<(), Error> {
         self.bytes(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
@@ -299,6 +311,17 @@ pub fn table(heading: &[&str], rows: &[Vec<String>], paint: Paint) -> String {
     let mut lines = vec![line(&mut heading.iter().map(|name| paint.dim(name)))];
     lines.extend(rows.iter().map(|row| line(&mut row.iter().cloned())));
     lines.join("\n")
+}
+
+/// Returns a cell's text, a dash for none.
+pub fn dash(text: Option<&str>) -> String {
+    text.unwrap_or("–").to_owned()
+}
+
+/// Returns those counts that are not zero, with their words: `2 sent, 1 failed`.
+pub fn counts<'a>(all: impl IntoIterator<Item = (usize, &'a str)>) -> String {
+    let told = all.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// A count with its noun: `1 event`, `2 events`.

@@ -16,7 +16,7 @@ use webhook::source::{Merchants, Source, Sources};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{self, Paint, table};
 use crate::work::sending::{Answer, Case, Sender};
 use stack::kept::{Fates, look, look_again};
 use stack::known::unknown;
@@ -324,8 +324,7 @@ fn text(lines: &[SentLine], paint: Paint) -> String {
 fn summary(lines: &[SentLine]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     lines.iter().for_each(|line| *counts.entry(line.kept.as_deref().unwrap_or("unseen")).or_default() += 1);
-    let counts: Vec<String> = counts.iter().map(|(kept, count)| format!("{count} {kept}")).collect();
-    format!("{} sent: {}", lines.len(), counts.join(", "))
+    format!("{} sent: {}", lines.len(), output::counts(counts.iter().map(|(kept, count)| (*count, *kept))))
 }
 
 fn exit(lines: &[SentLine]) -> Exit {

@@ -1,19 +1,15 @@
 //! Events as a table shows them.
 
-use crate::terminal::output::{Paint, table};
+use crate::context::Context;
+use crate::terminal::error::Error;
+use crate::terminal::output::Paint;
 use stack::history::EventLine;
 
-/// The columns of a table of events.
-pub const COLUMNS: [&str; 4] = ["received", "type", "marks", "event"];
-
-/// Returns the cells of an event.
-pub fn cells(line: &EventLine, paint: Paint) -> Vec<String> {
-    vec![paint.time(&line.received), line.event_type.to_owned(), marks(&line.marks, paint), line.id.clone()]
-}
-
-/// Lines as a table.
-pub fn lines(lines: &[EventLine], paint: Paint) -> String {
-    table(&COLUMNS, &lines.iter().map(|line| cells(line, paint)).collect::<Vec<_>>(), paint)
+/// Prints events.
+pub fn list(context: &Context, lines: &[EventLine]) -> Result<(), Error> {
+    context.output.list(lines, &["received", "type", "marks", "event"], |line, paint| {
+        vec![paint.time(&line.received), line.event_type.to_owned(), marks(&line.marks, paint), line.id.clone()]
+    })
 }
 
 /// Marks as text, a dash for none.

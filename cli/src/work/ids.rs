@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::terminal::error::Error;
 use crate::terminal::output::{ELLIPSIS, shortened};
 use crate::terminal::time::{Range, instant};
-use stack::aws::{failed, store_failed};
+use stack::aws::failed;
 use stack::history::{KeptEvent, fetch};
 use stack::reader::walk;
 use stack::sources::SourceName;
@@ -142,7 +142,7 @@ async fn is_kept(context: &Context, pk: &str) -> Result<bool, Error> {
     if !output.items().is_empty() {
         return Ok(true);
     }
-    let view = context.views().await?.view(pk).await.map_err(|error| store_failed(&error))?;
+    let view = context.views().await?.view(pk).await?;
     Ok(view.is_some())
 }
 

@@ -165,7 +165,7 @@ type Made = Result<Rebuild, StoreError>;
 async fn one(rebuilder: &Rebuilder, pk: String, write: bool) -> Result<(String, Made), Error> {
     let made = if write { rebuilder.rebuild(&pk).await } else { rebuilder.survey(&pk).await };
     match made {
-        Err(error @ (StoreError::Service { .. } | StoreError::Compression(_))) => Err(store_failed(&error)),
+        Err(error @ (StoreError::Service { .. } | StoreError::Compression(_))) => Err(error.into()),
         made => Ok((pk, made)),
     }
 }
@@ -268,7 +268,7 @@ fn text(line: &RebuildLine, paint: Paint) -> String {
     let mut lines = vec![format!(
         "{outcome}  {}  {} of {}{reason}",
         line.order,
-        fields(line.fields),
+        counted(line.fields, "field"),
         counted(line.events, "event")
     )];
     for field in &line.diff {
@@ -282,8 +282,4 @@ fn text(line: &RebuildLine, paint: Paint) -> String {
         lines.push(format!("  {}  {}: {}", paint.bad("unreadable"), unreadable.event, unreadable.reason));
     }
     lines.join("\n")
-}
-
-fn fields(count: usize) -> String {
-    if count == 1 { "1 field".to_owned() } else { format!("{count} fields") }
 }

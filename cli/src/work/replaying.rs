@@ -11,7 +11,7 @@ use webhook::claim::EventKey;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::Paint;
 use crate::terminal::time::instant;
 use crate::work::replay_run::{Planned, Replay, ReplayHead, ReplayLine};
 use stack::aws::of_failure;
@@ -67,9 +67,11 @@ pub(crate) fn counts(run: &Replay) -> Vec<CountLine> {
     counts.into_iter().map(line).collect()
 }
 
-pub(crate) fn counts_text(lines: &[CountLine], paint: Paint) -> String {
-    let row = |line: &CountLine| vec![line.queue.name().to_owned(), line.event_type.clone(), line.events.to_string()];
-    table(&["queue", "type", "events"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+/// Prints what is still to be sent.
+pub(crate) fn list_counts(context: &Context, lines: &[CountLine]) -> Result<(), Error> {
+    context.output.list(lines, &["queue", "type", "events"], |line, _| {
+        vec![line.queue.name().to_owned(), line.event_type.clone(), line.events.to_string()]
+    })
 }
 
 /// What became of one event at one queue.

@@ -10,7 +10,6 @@ use super::patient::Figure;
 use super::{Finding, Patient, span};
 use crate::terminal::error::Error;
 use crate::terminal::time::Range;
-use stack::aws::store_failed;
 use stack::history::KeptEvent;
 use stack::reader::EventReader;
 
@@ -77,7 +76,7 @@ async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> 
     for kept in newest.iter().filter(tells) {
         looked += 1;
         if !views.contains_key(&kept.key.pk) {
-            let view = table.view(&kept.key.pk).await.map_err(|error| store_failed(&error))?;
+            let view = table.view(&kept.key.pk).await?;
             views.insert(kept.key.pk.clone(), view.unwrap_or_default());
         }
         // A view that has joined an event is not changed by joining it again.

@@ -9,6 +9,7 @@ use webhook::signature::Refusal;
 use super::{Finding, Patient};
 use crate::context::Context;
 use crate::terminal::error::Error;
+use crate::terminal::output::counted_with;
 use crate::terminal::time::{LATEST_MS, Range};
 use crate::work::reading::noting;
 use stack::quarantine::{RefusedLine, refused};
@@ -133,7 +134,7 @@ fn strangers(lines: &[RefusedLine]) -> Vec<Finding> {
 }
 
 fn counted(count: usize) -> String {
-    if count == 1 { "1 delivery was".to_owned() } else { format!("{count} deliveries were") }
+    counted_with(count, "delivery", ("was", "were"))
 }
 
 fn admit(source: &SourceName) -> String {

@@ -12,7 +12,6 @@ use super::{Finding, Patient};
 use crate::terminal::error::Error;
 use crate::work::apis::platform;
 use crate::work::sending::Sender;
-use stack::aws::store_failed;
 use stack::deployment::Queue;
 use stack::history::fetch;
 use stack::sources::SourceName;
@@ -59,7 +58,7 @@ async fn test(
         EventKey::of(provider.name, &source.name, &provider.claim_of(&verified))
     };
     let store = context.store().await?;
-    let before = store.load(&key).await.map_err(|error| store_failed(&error))?;
+    let before = store.load(&key).await?;
     let work = patient.deployment().await?.queue(Queue::Work);
     let waiting = match work {
         Some(url) => depth(context, url).await.ok(),

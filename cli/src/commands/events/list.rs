@@ -5,9 +5,9 @@ use edge::keep::time_index::Order;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::Paint;
 use crate::terminal::time::{Range, RangeArgs, instant};
-use crate::work::event_lines::lines;
+use crate::work::event_lines;
 use crate::work::ids::entry_of;
 use crate::work::reading::{EventBatches, noting};
 use crate::work::selection::EventFilter;
@@ -68,7 +68,7 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     }
     let page = page(context, &args, &sources, range).await?;
     let told: Vec<EventLine> = page.events.iter().map(EventLine::of).collect();
-    context.output.tell_all(&told, lines)?;
+    event_lines::list(context, &told)?;
     match told.last() {
         None => context.output.note(&format!("No such event {}.", received(range))),
         Some(last) if page.more => context.output.note(&format!("There are more: --after '{}'", last.id)),
@@ -135,10 +135,7 @@ async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName]
     told.sort_by(|a, b| if args.oldest_first { a.received.cmp(&b.received) } else { b.received.cmp(&a.received) });
     let all = told.len();
     told.truncate(args.limit);
-    let text = |lines: &[RefusedLine], paint: Paint| {
-        table(&COLUMNS, &lines.iter().map(|line| cells(line, paint)).collect::<Vec<_>>(), paint)
-    };
-    context.output.tell_all(&told, text)?;
+    context.output.list(&told, &COLUMNS, cells)?;
     if all == 0 {
         context.output.note(&format!("Nothing is in quarantine {}.", received(range)));
     } else if all > told.len() {

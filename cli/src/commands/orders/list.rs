@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{Paint, dash};
 use crate::work::ids;
 use crate::work::selection::SourceArgs;
 use crate::work::selection::at_least_one;
@@ -61,7 +61,7 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
         check_known(context, source).await?;
     }
     let (orders, more) = page(context, &args).await?;
-    context.output.tell_all(&orders, lines)?;
+    context.output.list(&orders, &COLUMNS, cells)?;
     match orders.last() {
         None => context.output.note("No such order."),
         Some(last) if more => context.output.note(&format!("There are more: --after '{}'", last.order)),
@@ -116,13 +116,10 @@ fn line(item: &Item) -> Option<OrderLine> {
     })
 }
 
-fn lines(orders: &[OrderLine], paint: Paint) -> String {
-    let cell = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
-    let row = |order: &OrderLine| {
-        let states = [&order.order_state, &order.payment_state, &order.fulfillment_state];
-        let money = [&order.total, &order.currency, &order.refunded];
-        states.into_iter().chain(money).map(cell).chain([order.order.clone()]).collect()
-    };
-    let heading = ["order", "payment", "fulfilment", "total", "currency", "refunded", "id"];
-    table(&heading, &orders.iter().map(row).collect::<Vec<_>>(), paint)
+const COLUMNS: [&str; 7] = ["order", "payment", "fulfilment", "total", "currency", "refunded", "id"];
+
+fn cells(line: &OrderLine, _: Paint) -> Vec<String> {
+    let states = [&line.order_state, &line.payment_state, &line.fulfillment_state];
+    let all = states.into_iter().chain([&line.total, &line.currency, &line.refunded]);
+    all.map(|value| dash(value.as_deref())).chain([line.order.clone()]).collect()
 }

@@ -15,7 +15,6 @@ use crate::work::event_lines::marks;
 use crate::work::ids;
 use crate::work::reading::note_damage;
 use crate::work::selection::{SourceArgs, chosen};
-use stack::aws::store_failed;
 use stack::history::{EventLine, KeptEvent, of_order};
 use stack::timeline::{Moment, timeline};
 
@@ -63,7 +62,7 @@ pub struct Link {
 pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     let pk = ids::order(context, &args.id).await?;
     let events = of_order(context, &pk).await?;
-    let view = context.views().await?.view(&pk).await.map_err(|error| store_failed(&error))?;
+    let view = context.views().await?.view(&pk).await?;
     let (moments, whole) = timeline(&events, view.as_ref());
     let links = links(context, &pk, &events, view.as_ref().unwrap_or(&whole)).await?;
     let current = view.as_ref().map_or(whole.is_empty(), |view| !view.clone().merge(whole));
@@ -105,7 +104,7 @@ async fn links(context: &Context, pk: &str, events: &[KeptEvent], view: &View) -
         let mut order = None;
         for source in sources.iter().filter(|_| kind == "merchant_reference") {
             let candidate = format!("{source}/{}", Part::one(&name));
-            if candidate != pk && table.view(&candidate).await.map_err(|error| store_failed(&error))?.is_some() {
+            if candidate != pk && table.view(&candidate).await?.is_some() {
                 order = Some(candidate);
             }
         }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use edge::keep::error::StoreError;
 use edge::keep::store::{Kept, Store};
 use edge::receive::refused::{Fails, Refused};
 use serde::Serialize;
@@ -16,7 +17,7 @@ use webhook::source::Sources;
 use super::{Query, find};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::Paint;
+use crate::terminal::output::{self, Paint};
 use crate::terminal::time::instant;
 use stack::aws::store_failed;
 use stack::quarantine::{Present, Slot, of_slot};
@@ -105,8 +106,9 @@ async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: boo
     };
     let kept = if yes { Some(context.store().await?) } else { None };
     let (outcome, id) = match kept_as(refused, sources, kept.as_ref()).await {
-        Ok(kept) => kept.map_err(|error| store_failed(&error))?,
-        Err(fails) => return Ok(AdmittedLine { reason: Some(fails.to_string()), ..line }),
+        Ok(kept) => kept,
+        Err(NotKept::Refused(fails)) => return Ok(AdmittedLine { reason: Some(fails.to_string()), ..line }),
+        Err(NotKept::Store(error)) => return Err(error.into()),
     };
     let line = AdmittedLine { outcome, id: Some(id), ..line };
     if !yes {
@@ -122,26 +124,44 @@ async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: boo
     Ok(AdmittedLine { freed: Some(freed), reason, ..line })
 }
 
-type KeptAs = Result<(&'static str, String), edge::keep::error::StoreError>;
+/// Why a refused delivery is not kept.
+enum NotKept {
+    Refused(Fails),
+    Store(StoreError),
+}
 
-/// What a refused delivery is kept as, or would be without a store.
-async fn kept_as(refused: &Refused, sources: &Sources, store: Option<&Store>) -> Result<KeptAs, Fails> {
+impl From<Fails> for NotKept {
+    fn from(fails: Fails) -> Self {
+        NotKept::Refused(fails)
+    }
+}
+
+impl From<StoreError> for NotKept {
+    fn from(error: StoreError) -> Self {
+        NotKept::Store(error)
+    }
+}
+
+/// Returns what a refused delivery is kept as, or would be without a store.
+async fn kept_as(
+    refused: &Refused,
+    sources: &Sources,
+    store: Option<&Store>,
+) -> Result<(&'static str, String), NotKept> {
     let source = refused.source_now(sources)?;
-    let delivery = refused.delivery(sources.quarantine_key())?;
+    let delivery = refused.delivery(sources.quarantine_key()).map_err(Fails::from)?;
     let verified = refused.verify(source, &delivery)?;
     let Some(store) = store else {
         let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim_of(&verified));
-        return Ok(Ok(("due", key.id())));
+        return Ok(("due", key.id()));
     };
-    let kept = store.keep(refused.provider, &verified, refused.received_ms).await;
-    Ok(kept.map(|outcome| {
-        let word = match outcome.kept {
-            Kept::New => "new",
-            Kept::Marked(mark) => mark.word(),
-            Kept::Repeat => "repeat",
-        };
-        (word, outcome.key.id())
-    }))
+    let outcome = store.keep(refused.provider, &verified, refused.received_ms).await?;
+    let word = match outcome.kept {
+        Kept::New => "new",
+        Kept::Marked(mark) => mark.word(),
+        Kept::Repeat => "repeat",
+    };
+    Ok((word, outcome.key.id()))
 }
 
 fn text(line: &AdmittedLine, paint: Paint) -> String {
@@ -159,10 +179,7 @@ fn summary(counts: &BTreeMap<&'static str, usize>, all: usize, yes: bool) -> Str
     let told = |word: &str| counts.get(word).copied().unwrap_or_default();
     match (all, yes, told("due")) {
         (0, ..) => "Nothing of that is in quarantine.".to_owned(),
-        (_, true, _) => {
-            let told: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-            told.join(", ")
-        }
+        (_, true, _) => output::counts(counts.iter().map(|(outcome, count)| (*count, *outcome))),
         (_, false, 0) => format!("Nothing was kept. None of {all} would be."),
         (_, false, due) => format!("Nothing was kept. {due} of {all} would be: add --yes"),
     }

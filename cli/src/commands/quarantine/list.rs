@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Query, find};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{Paint, dash};
 use crate::terminal::time::instant;
 use stack::quarantine::{Now, Present, RefusedLine};
 
@@ -62,7 +62,7 @@ impl CheckedLine {
 
     fn cells(&self, paint: Paint) -> Vec<String> {
         let now = if self.passes == Some(true) { paint.good(&self.now) } else { paint.odd(&self.now) };
-        let named = self.line.named.as_deref().unwrap_or("–").to_owned();
+        let named = dash(self.line.named.as_deref());
         vec![
             paint.time(&self.line.received),
             self.name.clone(),
@@ -91,7 +91,7 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     let mut lines: Vec<CheckedLine> =
         refused.iter().map(|refused| CheckedLine::of(refused, &present.now(refused))).collect();
     lines.retain(|line| !args.passing || line.passes == Some(true));
-    context.output.tell_all(&lines, text)?;
+    context.output.list(&lines, &COLUMNS, CheckedLine::cells)?;
     let passing = lines.iter().filter(|line| line.passes == Some(true)).count();
     context.output.note(&match (lines.len(), passing) {
         (0, _) => "Nothing of that is in quarantine.".to_owned(),
@@ -101,7 +101,4 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-fn text(lines: &[CheckedLine], paint: Paint) -> String {
-    let heading = ["received", "refused", "called", "reason", "body", "now"];
-    table(&heading, &lines.iter().map(|line| line.cells(paint)).collect::<Vec<_>>(), paint)
-}
+const COLUMNS: [&str; 6] = ["received", "refused", "called", "reason", "body", "now"];

@@ -22,7 +22,6 @@ use crate::terminal::error::Error;
 use crate::terminal::time::Range;
 use crate::work::apis::{Api, api_failed};
 use crate::work::reading::note_damage;
-use stack::aws::store_failed;
 use stack::history::{KeptEvent, of_order};
 use stack::reader::walk;
 
@@ -331,7 +330,7 @@ impl<'a> Comparison<'a> {
     async fn keep(&mut self, snapshots: Vec<NewRow>, told: &mut OrderLine) -> Result<(), Error> {
         told.kept = Some("repeat");
         for snapshot in snapshots {
-            let kept = self.store.insert(snapshot).await.map_err(|error| store_failed(&error))?;
+            let kept = self.store.insert(snapshot).await?;
             match kept.kept {
                 Kept::New | Kept::Marked(_) => {
                     self.summary.kept += 1;

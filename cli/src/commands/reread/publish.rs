@@ -16,7 +16,7 @@ use crate::terminal::output::counted;
 use crate::work::journal::{HowArgs, Journal, Run};
 use crate::work::rebuilding::{Telling, rebuild_all, totals};
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
-use crate::work::replaying::{Sender, check_queues, counts, counts_text, how_to_go_on, of_kind, run_id};
+use crate::work::replaying::{Sender, check_queues, counts, how_to_go_on, list_counts, of_kind, run_id};
 use crate::work::selection::SendTo;
 use stack::deployed_reader::{self, Answer};
 use stack::destination::Destination;
@@ -53,7 +53,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     let orders = orders(&run);
     if !args.how.yes {
         let counts = counts(&run);
-        context.output.tell_all(&counts, counts_text)?;
+        list_counts(context, &counts)?;
         let total: usize = counts.iter().map(|line| line.events).sum();
         context.output.note(&format!(
             "Nothing was sent. {} would be, and {} be rebuilt: add --yes",

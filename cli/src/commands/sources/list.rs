@@ -9,7 +9,7 @@ use webhook::source::{Merchants, Sources};
 use super::{unknown, url, word};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::Paint;
 use crate::work::selection::SourceArgs;
 use stack::sources::{SourceName, of_provider};
 
@@ -63,7 +63,7 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     if let (Some(wanted), true) = (&args.sources.source, lines.is_empty()) {
         return Err(unknown(wanted));
     }
-    context.output.tell_all(&lines, text)?;
+    context.output.list(&lines, &COLUMNS, cells)?;
     if lines.is_empty() {
         context.output.note("No source is set up: hookmill sources add PROVIDER/SOURCE");
     }
@@ -95,18 +95,17 @@ async fn line(context: &Context, sources: &Sources, name: &SourceName) -> Result
     })
 }
 
-fn text(lines: &[SourceLine], paint: Paint) -> String {
-    let row = |line: &SourceLine| {
-        let scheme = match (&line.scheme, &line.defect) {
-            (Some(scheme), _) => (*scheme).to_owned(),
-            (None, defect) => paint.bad(defect.as_deref().unwrap_or("cannot be used")),
-        };
-        let merchants = match (line.merchants.is_empty(), line.several_merchants) {
-            (true, false) => "any".to_owned(),
-            (true, true) => "any, several".to_owned(),
-            (false, _) => line.merchants.join(","),
-        };
-        vec![line.source.clone(), scheme, line.keys.join(","), merchants, line.url.clone()]
+const COLUMNS: [&str; 5] = ["source", "scheme", "keys", "merchants", "URL"];
+
+fn cells(line: &SourceLine, paint: Paint) -> Vec<String> {
+    let scheme = match (&line.scheme, &line.defect) {
+        (Some(scheme), _) => (*scheme).to_owned(),
+        (None, defect) => paint.bad(defect.as_deref().unwrap_or("cannot be used")),
     };
-    table(&["source", "scheme", "keys", "merchants", "URL"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+    let merchants = match (line.merchants.is_empty(), line.several_merchants) {
+        (true, false) => "any".to_owned(),
+        (true, true) => "any, several".to_owned(),
+        (false, _) => line.merchants.join(","),
+    };
+    vec![line.source.clone(), scheme, line.keys.join(","), merchants, line.url.clone()]
 }

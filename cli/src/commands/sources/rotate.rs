@@ -19,7 +19,7 @@ use super::steps::change;
 use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{Paint, dash};
 use crate::terminal::time::{LATEST_MS, Range, Span};
 use stack::history::fingerprints;
 use stack::reader::walk;
@@ -124,7 +124,7 @@ async fn finish(context: &Context, args: &RotateArgs) -> Result<Exit, Error> {
     let old = lines.iter().filter(|line| line.place == "old");
     let still: Vec<&KeyLine> = old.clone().filter(|line| line.used != NO_LONGER).collect();
     if args.status || old.count() == 0 {
-        context.output.tell_all(&lines, text)?;
+        context.output.list(&lines, &COLUMNS, cells)?;
         if lines.len() == 1 {
             context.output.note("There is one key: no rotation is under way.");
         }
@@ -137,7 +137,7 @@ async fn finish(context: &Context, args: &RotateArgs) -> Result<Exit, Error> {
                 format!("whether the key {} is still used is not known: no delivery came by the new one", first.key)
             }
         };
-        context.output.tell_all(&lines, text)?;
+        context.output.list(&lines, &COLUMNS, cells)?;
         return Err(Error::problems(why)
             .next("Nothing was changed. Finish later, look again with another --horizon, or take it out --anyway."));
     }
@@ -154,7 +154,7 @@ async fn finish(context: &Context, args: &RotateArgs) -> Result<Exit, Error> {
     })
     .await?;
     lines.iter_mut().filter(|line| line.place == "old").for_each(|line| line.used = "removed");
-    context.output.tell_all(&lines, text)?;
+    context.output.list(&lines, &COLUMNS, cells)?;
     context.output.note("A running receiver may take a removed key for five more minutes.");
     Ok(Exit::Ok)
 }
@@ -214,11 +214,10 @@ fn begun_text(begun: &Begun, paint: Paint) -> String {
     told(&begun.source, &[("keys", &begun.keys.join(", ")), ("URL", &begun.url)], &begun.steps, paint)
 }
 
-fn text(lines: &[KeyLine], paint: Paint) -> String {
-    let row = |line: &KeyLine| {
-        let used = if line.used == IN_USE { paint.good(line.used) } else { paint.odd(line.used) };
-        let last = line.last.as_deref().unwrap_or("–").to_owned();
-        vec![line.source.clone(), line.key.clone(), line.place.to_owned(), line.events.to_string(), last, used]
-    };
-    table(&["source", "key", "place", "events", "last", "used"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
+const COLUMNS: [&str; 6] = ["source", "key", "place", "events", "last", "used"];
+
+fn cells(line: &KeyLine, paint: Paint) -> Vec<String> {
+    let used = if line.used == IN_USE { paint.good(line.used) } else { paint.odd(line.used) };
+    let (events, last) = (line.events.to_string(), dash(line.last.as_deref()));
+    vec![line.source.clone(), line.key.clone(), line.place.to_owned(), events, last, used]
 }
