@@ -51,6 +51,7 @@ impl Provider {
                     strength: self.weak(verified),
                     other_body: OtherBody::Conflict,
                     content,
+                    bytes: None,
                     alias: None,
                 }
             }

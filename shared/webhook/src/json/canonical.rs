@@ -5,6 +5,8 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
+use sha2::{Digest, Sha256};
+
 use crate::json::{Kind, Text, Value};
 
 /// The form of numbers.
@@ -30,6 +32,11 @@ pub fn print(value: &Value<'_>, numbers: Numbers, keys: Keys) -> String {
     let mut printer = Printer { text: String::with_capacity(value.span().len()), numbers, keys };
     printer.value(value);
     printer.text
+}
+
+/// Returns a hash of a body's content, whatever the order and the indentation of its members.
+pub(crate) fn meaning(root: &Value<'_>) -> [u8; 32] {
+    Sha256::digest(print(root, Numbers::AsWritten, Keys::JavaScript).as_bytes()).into()
 }
 
 /// The distinct texts that a SHOPLINE signer may have signed, likeliest first, at most four.

@@ -130,6 +130,11 @@ impl<'a> Text<'a> {
         Cow::Owned(String::from_utf16_lossy(&units))
     }
 
+    /// Returns whether half of a surrogate pair is in it, which is not a character.
+    pub fn has_lone_surrogate(self) -> bool {
+        self.0.contains('\\') && char::decode_utf16(self.code_units()).any(|unit| unit.is_err())
+    }
+
     /// The string's UTF-16 code units, which is what JavaScript compares.
     pub fn code_units(self) -> CodeUnits<'a> {
         CodeUnits { rest: self.0.chars(), low: None }

@@ -35,6 +35,9 @@ pub struct Claim {
     pub other_body: OtherBody,
     /// The same for two deliveries of one event: a hash of the body, over its meaning where bytes may vary.
     pub content: [u8; 32],
+    /// A hash of the bytes, where `content` is over their meaning and rows may be kept whose content is the bytes'. It
+    /// names another body under the same name.
+    pub bytes: Option<[u8; 32]>,
     /// Another name that the provider uses for the subject.
     pub alias: Option<String>,
 }
@@ -212,8 +215,8 @@ pub enum Decision {
 impl Claim {
     /// Compares a delivery with the existing row under its name.
     pub fn decide(&self, standing: &Existing, received_ms: i64) -> Decision {
-        if standing.content != self.content {
-            return Decision::KeepAs(Variant::Body(self.content));
+        if standing.content != self.content && Some(standing.content) != self.bytes {
+            return Decision::KeepAs(Variant::Body(self.bytes.unwrap_or(self.content)));
         }
         match &self.strength {
             Strength::Strong => Decision::Repeat,
@@ -278,6 +281,7 @@ mod tests {
             strength,
             other_body: OtherBody::Conflict,
             content: [1; 32],
+            bytes: None,
             alias: None,
         };
         let standing = |content, signed_at: Option<&str>, received_ms| Existing {

@@ -224,7 +224,13 @@ impl<'a> Node<'a> {
             None => Presence::Absent,
             Some(Kind::Null) => Presence::Null,
             Some(Kind::String(text)) if text.raw().is_empty() => Presence::Null,
-            Some(Kind::String(text)) => Presence::Value(text.decode().into_owned()),
+            Some(Kind::String(text)) => {
+                // The character that replaces it is not what was sent.
+                if text.has_lone_surrogate() {
+                    self.note();
+                }
+                Presence::Value(text.decode().into_owned())
+            }
             Some(Kind::Number(token)) => Presence::Value((*token).to_owned()),
             Some(Kind::Bool(_) | Kind::Array(_) | Kind::Object(_)) => self.unreadable(),
         }

@@ -74,6 +74,10 @@ pub struct Event {
     /// Genuine, but no table has it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unrecognised: bool,
+    /// It has no id of its order, payment or other subject, which its provider always sends: the body's shape has
+    /// changed, and the event is in no view.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub changedshape: bool,
     /// Its origin, if no webhook brought it: `reconcile` is an order fetched from the provider's API, which shows a
     /// state and not that anything happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +91,12 @@ pub struct Event {
     /// The content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
+    /// The kept body as text, secrets redacted; only where it is asked for. What is not UTF-8 in it is U+FFFD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The event id to fetch `body` by, if it was asked for and too large to carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bodyref: Option<String>,
 }
 
 /// The content of an event, by its subject's kind.
@@ -152,10 +162,13 @@ impl Event {
             replay: false,
             test: false,
             unrecognised: true,
+            changedshape: false,
             origin: key.is_snapshot().then(|| ORIGIN.to_owned()),
             correctionof: None,
             dataref: None,
             data: None,
+            body: None,
+            bodyref: None,
         }
     }
 
@@ -168,7 +181,19 @@ impl Event {
 
     /// The same event without its data, for a message that would be too large.
     pub fn without_data(&self) -> Self {
-        Event { data: None, dataref: Some(self.id.clone()), ..self.clone() }
+        let bodyref = self.body.as_ref().map(|_| self.id.clone()).or_else(|| self.bodyref.clone());
+        Event { data: None, dataref: Some(self.id.clone()), body: None, bodyref, ..self.clone() }
+    }
+
+    /// The same event with the body that it was read from.
+    #[must_use]
+    pub fn with_body(self, body: &[u8]) -> Self {
+        Event { body: Some(String::from_utf8_lossy(body).into_owned()), ..self }
+    }
+
+    /// The same event with a reference to its body, for a message that would be too large with it.
+    pub fn with_bodyref(&self) -> Self {
+        Event { body: None, bodyref: Some(self.id.clone()), ..self.clone() }
     }
 }
 
@@ -224,6 +249,7 @@ event_types! {
     OrderProcessing = "order.processing",
     OrderReady = "order.ready",
     OrderShipped = "order.shipped",
+    OrderReturning = "order.returning",
     OrderCompleted = "order.completed",
     OrderReturned = "order.returned",
     OrderCancelled = "order.cancelled",

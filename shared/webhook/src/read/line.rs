@@ -104,7 +104,9 @@ record! {
         pub status: Presence<String>,
         /// The buyer's reason, in the provider's words.
         pub reason: Presence<String>,
-        /// The buyer's own words, or else the shop's.
+        /// The buyer's own words.
         pub notes: Presence<String>,
+        /// The shop's own words.
+        pub remark: Presence<String>,
     }
 }

@@ -26,6 +26,8 @@ pub struct Mapped {
     pub app: Option<String>,
     /// A test delivery or a development shop's.
     pub test: bool,
+    /// The body lacks the id of its subject, which its provider sends with every event of the kind.
+    pub lacks_id: bool,
     /// The content.
     pub data: Data,
 }
@@ -58,6 +60,7 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
             merchant: None,
             app: None,
             test: false,
+            lacks_id: false,
             data: Data::Other {},
         },
     };
@@ -86,10 +89,14 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
         replay: false,
         test: mapped.test,
         unrecognised: mapped.event_type.is_none(),
+        // Of an event that no table has nobody knows what it always has.
+        changedshape: mapped.lacks_id && mapped.event_type.is_some(),
         origin: row.key.is_snapshot().then(|| ORIGIN.to_owned()),
         correctionof: None,
         dataref: None,
         data: Some(mapped.data),
+        body: None,
+        bodyref: None,
         id,
     }
 }

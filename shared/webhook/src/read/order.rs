@@ -323,8 +323,6 @@ record! {
         pub name: Presence<String>,
         /// Its address.
         pub address: Presence<String>,
-        /// Directions to it.
-        pub address_detail: Presence<String>,
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::json::canonical::{self, Keys, Numbers};
+use crate::json::canonical;
 use crate::json::{self, Value};
 use crate::keep::claim::{Claim, OtherBody, Part, Strength};
 use crate::keep::redact::SecretPath;
@@ -59,6 +59,7 @@ pub(crate) fn claim(subject: Part, redacted: &[u8]) -> Claim {
         strength: Strength::Strong,
         other_body: OtherBody::Conflict,
         content,
+        bytes: None,
         alias: None,
     }
 }
@@ -71,10 +72,7 @@ pub(crate) fn headers(timeless: bool) -> BTreeMap<String, String> {
 /// Returns a hash of an answer's content, whatever the order of its keys.
 fn meaning(body: &[u8]) -> [u8; 32] {
     match json::parse(body) {
-        Ok(document) if !document.duplicate_keys => {
-            let text = canonical::print(&document.root, Numbers::AsWritten, Keys::JavaScript);
-            Sha256::digest(text.as_bytes()).into()
-        }
+        Ok(document) if !document.duplicate_keys => canonical::meaning(&document.root),
         Ok(_) | Err(_) => Sha256::digest(body).into(),
     }
 }

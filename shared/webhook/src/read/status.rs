@@ -20,6 +20,12 @@ pub fn lookup<T: Copy>(table: Table<T>, word: &str) -> Option<T> {
     table.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, state)| *state)
 }
 
+/// A word's place in its table, from 1, in any case; 0 if no table has it.
+pub(crate) fn step<T>(table: Table<T>, word: &str) -> u16 {
+    let place = table.iter().position(|(known, _)| known.eq_ignore_ascii_case(word));
+    place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
+}
+
 impl<T: Copy + Unknown> Status<T> {
     /// Translates a provider's word.
     pub fn of(table: Table<T>, word: &str) -> Self {
@@ -70,10 +76,12 @@ states! {
         Shipped,
         /// Done.
         Completed,
-        /// Called off.
-        Cancelled,
+        /// Goods are on their way back.
+        Returning,
         /// Goods came back.
         Returned,
+        /// Called off.
+        Cancelled,
         /// Closed by the shop.
         Closed,
         /// Removed at the provider.

@@ -4,17 +4,18 @@
 //! merging is commutative, associative and idempotent: duplicates, reordering and replays cannot change where it ends.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::keep::claim::{EventKey, Part};
-use crate::read::event::{Data, Event, EventType};
+use crate::keep::claim::EventKey;
+use crate::read::event::EventType;
 use crate::read::money::Amount;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState};
 
 mod stored;
+mod write;
 pub mod personal;
 
 /// A register's value longer than this, in bytes of JSON, stays in its event; the view refers to it.
@@ -52,9 +53,6 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
     FulfillmentState::Cancelled,
     FulfillmentState::Unknown,
 ];
-
-/// The parcels in which goods come back, which are not the order's.
-const RETURNED: &str = "return_fulfillments";
 
 /// The id of an entity that has none.
 const UNNAMED: &str = "~";
@@ -106,29 +104,6 @@ pub enum Refunded {
 }
 
 impl View {
-    /// Makes the view of one event. Only order, payment, fulfilment and return events say anything here.
-    pub fn of(event: &Event) -> Self {
-        let mut view = View::default();
-        // An event that names no order would join unrelated ones.
-        let nameless = event.subject == UNNAMED || event.subject.ends_with(":~");
-        if nameless || !concerns_orders(event.event_type) {
-            return view;
-        }
-        let mut writer = Writer { view: &mut view, event };
-        match &event.data {
-            Some(Data::Order(order)) => writer.order(&to_map(order)),
-            Some(Data::Payment(payment)) => writer.entity("payments", &to_map(payment)),
-            // A return's parcel is not the order's: it can neither reopen nor fulfil it.
-            Some(Data::Fulfillment(parcel)) if parcel.return_id.value().is_some() => {
-                writer.entity(RETURNED, &to_map(parcel));
-            }
-            Some(Data::Fulfillment(fulfillment)) => writer.entity("fulfillments", &to_map(fulfillment)),
-            Some(Data::Return(returned)) => writer.entity("returns", &to_map(returned)),
-            Some(Data::Customer(_) | Data::Product(_) | Data::Checkout(_) | Data::App(_) | Data::Other {}) | None => {}
-        }
-        view
-    }
-
     /// Joins another view in. Returns whether anything changed.
     pub fn merge(&mut self, other: View) -> bool {
         let mut changed = false;
@@ -198,9 +173,27 @@ impl View {
             payment_state: fold(PAYMENT_FOLD, self.entity_states("payments")),
             fulfillment_state: fold(FULFILLMENT_FOLD, self.entity_states("fulfillments")),
             total: text("amount").and_then(|amount| amount.parse().ok()),
-            currency: text("currency").map(str::to_owned),
+            currency: text("currency").map(str::to_owned).or_else(|| self.common_currency()),
             refunded: self.refunded(),
         }
+    }
+
+    /// The currency of all amounts that name one, if it is the same.
+    fn common_currency(&self) -> Option<String> {
+        fn collect<'v>(name: &str, value: &'v Value, found: &mut BTreeSet<&'v str>) {
+            match value {
+                Value::String(currency) if name == "currency" => drop(found.insert(currency)),
+                Value::Object(members) => members.iter().for_each(|(name, value)| collect(name, value, found)),
+                Value::Array(items) => items.iter().for_each(|item| collect("", item, found)),
+                Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        let mut found = BTreeSet::new();
+        for (path, register) in &self.registers {
+            collect(path.rsplit('/').next().unwrap_or_default(), &register.value, &mut found);
+        }
+        let mut found = found.into_iter();
+        found.next().filter(|_| found.next().is_none()).map(str::to_owned)
     }
 
     /// A payment's amount; one without a name counts only if no other has any.
@@ -301,79 +294,10 @@ fn fold<T: Copy + PartialEq>(table: &[T], states: impl Iterator<Item = T>) -> Op
     table.iter().find(|state| found.contains(state)).copied()
 }
 
-fn to_map<T: Serialize>(data: &T) -> Map<String, Value> {
-    match serde_json::to_value(data) {
-        Ok(Value::Object(members)) => members,
-        Ok(_) | Err(_) => Map::new(),
-    }
-}
-
-struct Writer<'a> {
-    view: &'a mut View,
-    event: &'a Event,
-}
-
-impl Writer<'_> {
-    fn order(&mut self, order: &Map<String, Value>) {
-        for (name, value) in order {
-            match (name.as_str(), value) {
-                ("payments" | "fulfillments" | "returns", Value::Array(entities)) => {
-                    entities.iter().filter_map(Value::as_object).for_each(|entity| self.entity(name, entity));
-                }
-                _ => self.field("order", name, value),
-            }
-        }
-    }
-
-    fn entity(&mut self, parent: &str, entity: &Map<String, Value>) {
-        let path = format!("{parent}/{}", Part::of(&[entity.get("id").and_then(Value::as_str)]));
-        for (name, value) in entity {
-            match (name.as_str(), value) {
-                ("refunds", Value::Array(refunds)) => {
-                    let parent = format!("{path}/refunds");
-                    refunds.iter().filter_map(Value::as_object).for_each(|refund| self.entity(&parent, refund));
-                }
-                ("fulfillments", Value::Array(parcels)) => {
-                    parcels.iter().filter_map(Value::as_object).for_each(|parcel| self.entity(RETURNED, parcel));
-                }
-                // Who pays or returns is the order's buyer, whether an order's event names them or only such a one.
-                ("customer", _) if matches!(parent, "payments" | "returns") => self.field("order", name, value),
-                // Scalapay gives the currency once: an event that leaves it out does not take it away.
-                ("amount", Value::Object(money))
-                    if parent == "payments" && money.get("currency").is_some_and(Value::is_null) =>
-                {
-                    let path = format!("{path}/amount");
-                    money.get("amount").into_iter().for_each(|amount| self.set(&path, "amount", amount));
-                }
-                _ => self.field(&path, name, value),
-            }
-        }
-    }
-
-    fn field(&mut self, parent: &str, name: &str, value: &Value) {
-        match (name, value) {
-            // Groups of fields that each have their own register.
-            ("totals" | "status_times" | "references" | "customer", Value::Object(members)) => {
-                let parent = format!("{parent}/{name}");
-                members.iter().for_each(|(name, value)| self.set(&parent, &Part::one(name).to_string(), value));
-            }
-            _ => self.set(parent, name, value),
-        }
-    }
-
-    fn set(&mut self, parent: &str, name: &str, value: &Value) {
-        // A correction is its event under a better mapping: the sequence says which is the better.
-        let id = self.event.correctionof.as_ref().unwrap_or(&self.event.id);
-        let too_large = value.to_string().len() > REGISTER_BYTES_MAX;
-        let value = if too_large { serde_json::json!({"dataref": id}) } else { value.clone() };
-        let register = Register { value, sequence: self.event.sequence.clone(), event: id.clone() };
-        self.view.registers.insert(format!("{parent}/{name}"), register);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::event::Event;
 
     fn event(id: &str, sequence: &str, event_type: &str, data: Value) -> Event {
         serde_json::from_value(serde_json::json!({

@@ -91,6 +91,7 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         // The merchant's reference in the body may have been changed between two deliveries of one event.
         other_body: OtherBody::Revision,
         content,
+        bytes: None,
         alias: None,
     }
 }
@@ -106,6 +107,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: None,
         app: None,
         test: false,
+        lacks_id: root.text_or_none("orderToken").is_none(),
         data: data(&root, kept),
         word,
     }

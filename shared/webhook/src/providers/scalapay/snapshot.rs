@@ -40,6 +40,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: None,
         app: None,
         test: false,
+        lacks_id: false,
         data,
     }
 }

@@ -6,13 +6,16 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+
 use super::prelude::*;
+use crate::json::canonical;
 use crate::read::body_reader::Node;
 use crate::read::event::{Data, EventType};
 use crate::read::order::{Order, Payment};
 use crate::read::position::Position;
 use crate::read::presence::Presence;
-use crate::read::status::{OrderState, Status, Table, lookup};
+use crate::read::status::{OrderState, Status, lookup, step};
 use crate::receive::scheme::{Encoding, Signature, SignaturePlace, SignedMessage};
 use intents::checkout;
 use orders::{customer, order, payment};
@@ -71,7 +74,7 @@ fn business(business: Option<&Value<'_>>) -> Option<String> {
 
 fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let text = |path: &[&str]| root.at(path).and_then(Value::text);
-    let content = verified.body_hash();
+    let bytes = verified.body_hash();
     let (event, unique_id) = (text(&["event"]), text(&["unique_id"]));
     let (id, order_id) = (text(&["data", "id"]), text(&["data", "order_id"]));
     let is_intent = event.as_deref().is_some_and(|event| event.starts_with(INTENTS));
@@ -92,13 +95,22 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         subject,
         word: Part::of(&[event.as_deref()]),
         // Without the provider's id, which early test events lack, the bytes are the name.
-        identity: unique_id.map_or_else(|| Part::hash(&content), |id| Part::one(&id)),
+        identity: unique_id.as_deref().map_or_else(|| Part::hash(&bytes), Part::one),
         strength,
-        // A redelivery keeps its content.
+        // A redelivery keeps its content, in whatever order and indentation its members are written.
         other_body: OtherBody::Conflict,
-        content,
+        content: if unique_id.is_some() { meaning(verified, root) } else { bytes },
+        bytes: unique_id.is_some().then_some(bytes),
         // Bodies of 2025 have the order's number only, later ones both.
         alias: id.filter(|_| order_id.is_some() && !is_intent).map(Cow::into_owned),
+    }
+}
+
+fn meaning(verified: &Verified<'_>, root: &Value<'_>) -> [u8; 32] {
+    match &verified.body {
+        Ok(document) if !document.duplicate_keys => canonical::meaning(root),
+        // Which of two members of one name comes first is part of what such a body says.
+        Ok(_) | Err(_) => verified.body_hash(),
     }
 }
 
@@ -114,6 +126,11 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: merchant(kept.root),
         app: kept.row.headers.get(APP_ID).cloned(),
         test: known.is_some_and(|(event_type, _)| event_type == EventType::Ping),
+        lacks_id: match known.map(|(_, shape)| shape) {
+            Some(DataShape::Empty) | None => false,
+            Some(DataShape::Intent) => data.text_or_none("id").is_none(),
+            Some(_) => data.text_or_none("order_id").is_none(),
+        },
         data: known.map_or(Data::Other {}, |(_, shape)| read_data(&root, shape)),
         word,
     }
@@ -133,20 +150,19 @@ fn news(shape: DataShape, data: &Node<'_>) -> Option<EventType> {
 fn position(root: &Node<'_>, data: &Node<'_>) -> Position {
     let told = |node: &Node<'_>, name| node.time(name).value().copied();
     let event = told(root, "timestamp");
-    let version = told(data, "last_updated_at").or_else(|| told(data, "occurred_at")).or(event);
+    // An order's time counts seconds: an event whose body has none may not win within its second by a finer clock.
+    let version = told(data, "last_updated_at").or_else(|| told(data, "occurred_at")).or_else(|| whole_second(event?));
     // Events of one cart are counted.
     let sequence = data.integer("last_sequence").value().copied().unwrap_or(0);
     // Of two orders or payments of one second the one whose statuses are further on is the later.
-    let steps = step(ORDER_STATES, data, "status") * 16 + step(PAYMENT_STATES, data, "payment_status");
+    let step_of = |name| data.text_or_none(name).unwrap_or_default();
+    let steps = step(ORDER_STATES, &step_of("status")) * 16 + step(PAYMENT_STATES, &step_of("payment_status"));
     let rank = u16::try_from(sequence.max(0)).unwrap_or(u16::MAX).max(steps);
     version.map_or(Position::Arrival, |version| Position::Time { version, event, rank })
 }
 
-/// A status's place in its table, from 1; 0 if it is not given or unknown.
-fn step<T>(states: Table<T>, data: &Node<'_>, name: &str) -> u16 {
-    let word = data.text_or_none(name).unwrap_or_default();
-    let place = states.iter().position(|(known, _)| known.eq_ignore_ascii_case(&word));
-    place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
+fn whole_second(time: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_second(time.as_second()).ok()
 }
 
 fn read_data(root: &Node<'_>, shape: DataShape) -> Data {

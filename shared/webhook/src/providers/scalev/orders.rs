@@ -10,7 +10,7 @@ use crate::read::line::Line;
 use crate::read::order::{Discount, Fulfillment, Order, Payment, Risk, Totals};
 use crate::read::party::{Address, Customer};
 use crate::read::presence::{Presence, first};
-use crate::read::status::{PaymentState, Status, Table, lookup};
+use crate::read::status::{OrderState, PaymentState, Status, Table, lookup};
 
 pub(super) fn order(data: &Node<'_>) -> Order {
     let (payment, fulfillment) = (payment(data), fulfillment(data));
@@ -22,7 +22,7 @@ pub(super) fn order(data: &Node<'_>) -> Order {
         channel: first(data.text("channel_name"), data.text("platform")),
         discounts: code_discount(data),
         sender: reseller(data),
-        status: data.status("status", ORDER_STATES),
+        status: held_as_spam(data, data.status("status", ORDER_STATES)),
         store: member(data, "store", "name"),
         totals: totals(data),
         lines: data.list("orderlines", line),
@@ -45,9 +45,20 @@ pub(super) fn order(data: &Node<'_>) -> Order {
     }
 }
 
+/// An order that is held as spam goes no further until somebody releases it; one that went further is not held.
+fn held_as_spam(data: &Node<'_>, found: Presence<Status<OrderState>>) -> Presence<Status<OrderState>> {
+    let is_spam = data.flag("is_probably_spam") == Presence::Value(true);
+    match found {
+        Presence::Value(status) if is_spam && matches!(status.state, OrderState::Draft | OrderState::Pending) => {
+            Presence::Value(Status { state: OrderState::Flagged, ..status })
+        }
+        found => found,
+    }
+}
+
 fn references(data: &Node<'_>) -> BTreeMap<String, Presence<String>> {
-    let told = [("payment_link", data.text("payment_link_id")), ("external_id", data.text("external_id"))];
-    told.into_iter().filter(|(_, id)| !id.is_absent()).map(|(name, id)| (name.to_owned(), id)).collect()
+    let found = [("payment_link", data.text("payment_link_id")), ("external_id", data.text("external_id"))];
+    found.into_iter().filter(|(_, id)| !id.is_absent()).map(|(name, id)| (name.to_owned(), id)).collect()
 }
 
 /// The code that the buyer gave, what it is for, and what it takes off; the order has no other discount with a name.
@@ -204,8 +215,8 @@ fn risk(data: &Node<'_>) -> Presence<Risk> {
 
 /// When each status was last entered; null where it was not.
 fn times<T>(data: &Node<'_>, states: Table<T>) -> BTreeMap<String, Presence<Timestamp>> {
-    let told = states.iter().map(|(word, _)| ((*word).to_owned(), data.time(&format!("{word}_time"))));
-    told.filter(|(_, time)| !time.is_absent()).collect()
+    let found = states.iter().map(|(word, _)| ((*word).to_owned(), data.time(&format!("{word}_time"))));
+    found.filter(|(_, time)| !time.is_absent()).collect()
 }
 
 /// The text of a member object's member; null where the object is.

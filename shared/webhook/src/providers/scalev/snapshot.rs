@@ -37,6 +37,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: business(kept.root.get("business")),
         app: None,
         test: false,
+        lacks_id: !is_order,
         data: if is_order { Data::Order(Box::new(order(&root))) } else { Data::Other {} },
     }
 }

@@ -78,6 +78,7 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         // The documents leave open if a redelivery is the old body or a fresh one.
         other_body: OtherBody::Revision,
         content,
+        bytes: None,
         alias: None,
     }
 }
@@ -130,6 +131,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: merchant(kept.root),
         app: None,
         test: false,
+        lacks_id: about.is_some_and(|about| subject_of(&root, about).is_none()),
         data: data(&root, about, &event, action.as_deref()),
         word: action.map_or_else(|| event.clone(), |action| format!("{event}.{action}")),
     }
@@ -142,6 +144,16 @@ fn known(about: EventSubject, event: &str, action: Option<&str>) -> Option<(Even
         EventSubject::Product => lookup(INVENTORY_ACTIONS, action?).map(|event_type| (event_type, None)),
         EventSubject::Customer => lookup(CUSTOMER_EVENTS, event).map(|event_type| (event_type, None)),
     }
+}
+
+/// The id of the thing that the event is about.
+fn subject_of(root: &Node<'_>, about: EventSubject) -> Option<String> {
+    let member = match about {
+        EventSubject::Order => "basket",
+        EventSubject::Product => "product",
+        EventSubject::Customer => "customer",
+    };
+    root.get(member).text_or_none("id")
 }
 
 /// When the thing that the event is about last changed. An order's customer has a time too, which is not the order's.

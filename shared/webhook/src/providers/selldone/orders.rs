@@ -59,15 +59,15 @@ fn order_status(basket: &Node<'_>) -> Presence<Status<OrderState>> {
     if let Some(word) = basket.text_or_none("reject") {
         return Presence::Value(Status { state: OrderState::Cancelled, word });
     }
-    let told: Presence<Status<OrderState>> = basket.status("status", ORDER_STATES);
-    let Presence::Value(status) = &told else { return told };
+    let found: Presence<Status<OrderState>> = basket.status("status", ORDER_STATES);
+    let Presence::Value(status) = &found else { return found };
     // A supplier's answer to a request to resell says nothing of the money.
     let is_answer = lookup(PAYMENT_STATES, &status.word).is_none();
     let is_placed = matches!(status.state, OrderState::Pending | OrderState::Confirmed) && !is_answer;
     let delivery = basket.text_or_none("delivery_state").filter(|_| is_placed);
     match delivery.and_then(|word| Some(Status { state: lookup(TAKING_UP, &word)?, word })) {
         Some(delivery) if delivery.state != status.state => Presence::Value(delivery),
-        Some(_) | None => told,
+        Some(_) | None => found,
     }
 }
 
@@ -127,7 +127,7 @@ fn line(item: &Node<'_>, currency: Option<&str>) -> Line {
         unit_discount: item.money("dis", currency),
         offer_discount: item.money("offer_amount", currency),
         cross_discount: item.money("cross_dis", currency),
-        // Other forms of it, such as a rate, are no amount.
+        // Other forms of it, such as a rate, are not amounts.
         tax: if item.get("tax").is_object() { item.get("tax").money("amount", currency) } else { Presence::Absent },
         message: plain_text(item, "message"),
         ..Line::default()
@@ -142,9 +142,9 @@ fn confirmed(item: &Node<'_>) -> Presence<bool> {
     }
 }
 
-/// What the buyer gave a code for. What it takes off is in the order's `discount`, with all else that does.
+/// The codes that the buyer gave. The order's `discount` has the sum of all that is taken off.
 fn discounts(basket: &Node<'_>, currency: Option<&str>) -> Presence<Vec<Discount>> {
-    let told = ["discount_code", "coupon", "lottery"].map(|name| {
+    let found = ["discount_code", "coupon", "lottery"].map(|name| {
         basket.object(name, |discount| Discount {
             id: discount.text("id"),
             name: discount.text("title"),
@@ -152,10 +152,10 @@ fn discounts(basket: &Node<'_>, currency: Option<&str>) -> Presence<Vec<Discount
             amount: discount.money("amount", currency),
         })
     });
-    if told.iter().all(Presence::is_absent) {
+    if found.iter().all(Presence::is_absent) {
         return Presence::Absent;
     }
-    Presence::Value(told.into_iter().filter_map(|discount| discount.value().cloned()).collect())
+    Presence::Value(found.into_iter().filter_map(|discount| discount.value().cloned()).collect())
 }
 
 /// The words that distinguish a variant from others of its product, in the order in which the provider shows it.
@@ -189,16 +189,16 @@ fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
     // A supplier's answer to a request to resell says nothing of the money.
     let is_answer =
         is_dropship(event) && basket.text_or_none("status").is_some_and(|word| lookup(PAYMENT_STATES, &word).is_none());
-    let told: Presence<Status<PaymentState>> =
+    let found: Presence<Status<PaymentState>> =
         if is_answer { Presence::Absent } else { basket.status("status", PAYMENT_STATES) };
     let (account, currency) = (basket.get("payment"), basket.text_or_none("currency"));
-    let settled = told.value().is_some_and(|status| matches!(status.state, PaymentState::Paid | PaymentState::Voided));
+    let settled = found.value().is_some_and(|status| matches!(status.state, PaymentState::Paid | PaymentState::Voided));
     Payment {
         // The row of the provider's own table; only the API gives the gateway's reference.
         id: basket.text_or_none("payment_id"),
         status: match by_action(PAYING_ACTIONS, action) {
             Some(status) if !settled => Presence::Value(status),
-            Some(_) | None => told,
+            Some(_) | None => found,
         },
         amount: account.money("amount", account.text_or_none("currency").or(currency.clone()).as_deref()),
         refunds: basket.object("payment", refunds).value().cloned().unwrap_or_default(),
@@ -243,9 +243,9 @@ fn delivery_text(basket: &Node<'_>, name: &str) -> Presence<String> {
 }
 
 fn words(node: &Node<'_>, name: &str) -> Presence<String> {
-    let told = node.list(name, |word| if word.is_scalar() { word.as_text() } else { Presence::Absent });
-    let told = told.map(|words| words.iter().filter_map(|word| word.value().cloned()).collect::<Vec<_>>().join(", "));
-    if told.value().is_some_and(String::is_empty) { Presence::Null } else { told }
+    let found = node.list(name, |word| if word.is_scalar() { word.as_text() } else { Presence::Absent });
+    let found = found.map(|words| words.iter().filter_map(|word| word.value().cloned()).collect::<Vec<_>>().join(", "));
+    if found.value().is_some_and(String::is_empty) { Presence::Null } else { found }
 }
 
 /// The rows as given, beside the lines or in them; a buyer who wants to return something has asked for it even if
@@ -253,11 +253,11 @@ fn words(node: &Node<'_>, name: &str) -> Presence<String> {
 fn returns(basket: &Node<'_>, action: Option<&str>) -> Vec<Return> {
     let mut rows = basket.list("basket_item_returns", item_return).value().cloned().unwrap_or_default();
     for item in basket.items("items").value().into_iter().flatten() {
-        let told = ["return_request", "returnRequest"].into_iter().find_map(|name| {
+        let found = ["return_request", "returnRequest"].into_iter().find_map(|name| {
             let row = item.object(name, item_return).value().cloned()?;
             (row != Return::default()).then_some(row)
         });
-        rows.extend(told.filter(|row| row.id.is_none() || rows.iter().all(|known| known.id != row.id)));
+        rows.extend(found.filter(|row| row.id.is_none() || rows.iter().all(|known| known.id != row.id)));
     }
     match by_action(RETURNING_ACTIONS, action) {
         Some(status) if rows.is_empty() => vec![Return { status: Presence::Value(status), ..Return::default() }],

@@ -43,6 +43,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: root.text_or_none("shop_id"),
         app: None,
         test: false,
+        lacks_id: !is_order,
         data: if is_order { data(&root, &kind) } else { Data::Other {} },
     }
 }

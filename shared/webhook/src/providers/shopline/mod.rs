@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use self::resources::ShoplineResource;
 use self::topics::TopicSubject;
 use super::prelude::*;
-use crate::json::canonical::{self, Keys, Numbers};
+use crate::json::canonical;
 use crate::keep::row::Row;
 use crate::read::body_reader::Node;
 use crate::read::position::Position;
@@ -76,6 +76,7 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         strength: if trace.is_some() { Strength::Strong } else { SHOPLINE.weak(verified) },
         other_body: OtherBody::Conflict,
         content,
+        bytes: None,
         alias: None,
     }
 }
@@ -103,9 +104,7 @@ fn content(verified: &Verified<'_>, root: &Value<'_>) -> [u8; 32] {
     match &verified.body {
         // Which of two members of one name comes first is part of what such a body says.
         Ok(document) if document.duplicate_keys => verified.body_hash(),
-        Ok(_) | Err(_) => {
-            Sha256::digest(canonical::print(root, Numbers::AsWritten, Keys::JavaScript).as_bytes()).into()
-        }
+        Ok(_) | Err(_) => canonical::meaning(root),
     }
 }
 
@@ -136,6 +135,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: root.text_or_none("merchant_id"),
         app: None,
         test: root.flag("is_devstore") == Presence::Value(true),
+        lacks_id: values::id(&node).is_none(),
         data: resource.data(),
         word,
     }

@@ -64,7 +64,8 @@ pub(super) fn line(item: &Node<'_>) -> Line {
             quantity: inspection.integer("quantity"),
             status: inspection.text("inspect_status"),
             reason: inspection.text("return_reason_key"),
-            notes: first(inspection.text("return_remark"), inspection.text("inspect_remark")),
+            notes: inspection.text("return_remark"),
+            remark: inspection.text("inspect_remark"),
         }),
         ..Line::default()
     }
@@ -165,8 +166,8 @@ pub(super) fn address(address: &Node<'_>) -> Address {
 const STATUS_TIMES: &[(&str, &str)] = &[("confirmed", "confirmed_at"), ("completed", "completed_at")];
 
 pub(super) fn status_times(order: &Node<'_>) -> BTreeMap<String, Presence<jiff::Timestamp>> {
-    let told = STATUS_TIMES.iter().map(|(word, name)| ((*word).to_owned(), order.time(name)));
-    told.filter(|(_, time)| !time.is_absent()).collect()
+    let found = STATUS_TIMES.iter().map(|(word, name)| ((*word).to_owned(), order.time(name)));
+    found.filter(|(_, time)| !time.is_absent()).collect()
 }
 
 /// References from an order to other things. The documents name the last two by their beginning alone.
@@ -191,8 +192,8 @@ const REFERENCES: &[&str] = &[
 ];
 
 pub(super) fn references(order: &Node<'_>) -> BTreeMap<String, Presence<String>> {
-    let told = REFERENCES.iter().map(|name| ((*name).to_owned(), joined(order, name)));
-    told.filter(|(_, reference)| !reference.is_absent()).collect()
+    let found = REFERENCES.iter().map(|name| ((*name).to_owned(), joined(order, name)));
+    found.filter(|(_, reference)| !reference.is_absent()).collect()
 }
 
 pub(super) fn payment(node: &Node<'_>) -> Payment {
@@ -230,14 +231,13 @@ pub(super) fn return_refund(returned: &Node<'_>) -> Option<Refund> {
 
 /// A convenience store or locker: without its code no label can be printed.
 pub(super) fn pickup(node: &Node<'_>) -> Presence<PickupPoint> {
-    let told = node.object("delivery_data", |data| PickupPoint {
+    let found = node.object("delivery_data", |data| PickupPoint {
         code: data.text("location_code"),
         name: data.text("location_name"),
         address: data.text("store_address"),
-        address_detail: data.text("store_address_detail"),
     });
     let is_some = |point: &PickupPoint| point.code.value().is_some() || point.name.value().is_some();
-    if told.value().is_some_and(is_some) { told } else { Presence::Absent }
+    if found.value().is_some_and(is_some) { found } else { Presence::Absent }
 }
 
 /// The published refund body has neither id nor amount; without either the refund is unknown.
@@ -283,7 +283,7 @@ pub(super) fn fulfillment(node: &Node<'_>) -> Fulfillment {
 pub(super) fn delivery_status(node: &Node<'_>) -> Presence<Status<FulfillmentState>> {
     match node.status("status", DELIVERY_STATES) {
         Presence::Value(status) => Presence::Value(status),
-        told @ (Presence::Absent | Presence::Null) => node.status("delivery_status", LOGISTICS_STATES).or(told),
+        found @ (Presence::Absent | Presence::Null) => node.status("delivery_status", LOGISTICS_STATES).or(found),
     }
 }
 
@@ -304,6 +304,6 @@ pub(super) fn time_slot(node: &Node<'_>) -> Presence<String> {
 
 /// The API calls the address `url`.
 pub(super) fn tracking(node: &Node<'_>) -> (Presence<String>, Presence<String>) {
-    let told = node.get("delivery_data");
-    (told.text("tracking_number").or(node.text("tracking_number")), told.text("tracking_url").or(told.text("url")))
+    let found = node.get("delivery_data");
+    (found.text("tracking_number").or(node.text("tracking_number")), found.text("tracking_url").or(found.text("url")))
 }

@@ -17,7 +17,7 @@ use crate::read::body_reader::Node;
 use crate::read::event::Data;
 use crate::read::order::{Fulfillment, Order, Payment, Return};
 use crate::read::presence::{Presence, first};
-use crate::read::status::{OrderState, PaymentState, ReturnState, Status, Table, Unknown, lookup};
+use crate::read::status::{OrderState, PaymentState, ReturnState, Status, Table, Unknown, lookup, step};
 
 /// A resource and the topic that it came under.
 #[derive(Debug, Clone, Copy)]
@@ -79,11 +79,11 @@ impl ShoplineResource<'_, '_> {
 
     /// The resource's status; the topic's if the resource has none, or one in a word that no table has.
     fn status<T: Copy + Unknown + PartialEq>(self, words: Table<T>, topics: Table<T>) -> Presence<Status<T>> {
-        let told = self.node.status("status", words);
+        let found = self.node.status("status", words);
         let Some(state) = lookup(topics, self.topic) else {
-            return told;
+            return found;
         };
-        match told {
+        match found {
             Presence::Value(status) if status.state == T::UNKNOWN => Presence::Value(Status { state, ..status }),
             Presence::Value(status) => Presence::Value(status),
             Presence::Absent | Presence::Null => Presence::Value(Status { state, word: self.topic.to_owned() }),
@@ -121,30 +121,30 @@ impl ShoplineResource<'_, '_> {
     }
 
     fn embedded_payment(self) -> Option<Payment> {
-        let told = self.node.object("order_payment", payment).value().cloned()?;
-        Some(Payment { order_id: id(self.node).into(), ..told })
+        let found = self.node.object("order_payment", payment).value().cloned()?;
+        Some(Payment { order_id: id(self.node).into(), ..found })
     }
 
     /// The tracking number of an order's delivery is beside the delivery, not in it.
     fn embedded_delivery(self) -> Option<Fulfillment> {
-        let told = self.node.object("order_delivery", fulfillment).value().cloned()?;
+        let found = self.node.object("order_delivery", fulfillment).value().cloned()?;
         let (number, url) = tracking(self.node);
         Some(Fulfillment {
             order_id: id(self.node).into(),
-            tracking_number: told.tracking_number.or(number),
-            tracking_url: told.tracking_url.or(url),
-            pickup: told.pickup.or(pickup(self.node)),
-            is_pickup: told.is_pickup.or(is_pickup(self.node)),
-            scheduled_date: told.scheduled_date.or(scheduled(self.node, "scheduled_delivery_date")),
-            time_slot: first(told.time_slot, time_slot(self.node)),
-            ..told
+            tracking_number: found.tracking_number.or(number),
+            tracking_url: found.tracking_url.or(url),
+            pickup: found.pickup.or(pickup(self.node)),
+            is_pickup: found.is_pickup.or(is_pickup(self.node)),
+            scheduled_date: found.scheduled_date.or(scheduled(self.node, "scheduled_delivery_date")),
+            time_slot: first(found.time_slot, time_slot(self.node)),
+            ..found
         })
     }
 
     /// The parcel in which a return comes back; the tracking number is beside it, as in an order.
     fn parcel_back(self) -> Option<Fulfillment> {
-        let told = self.embedded_delivery()?;
-        Some(Fulfillment { order_id: Presence::Absent, return_id: id(self.node).into(), ..told })
+        let found = self.embedded_delivery()?;
+        Some(Fulfillment { order_id: Presence::Absent, return_id: id(self.node).into(), ..found })
     }
 
     fn payment(self) -> Payment {
@@ -185,7 +185,8 @@ impl ShoplineResource<'_, '_> {
     }
 }
 
+/// The step of a status: that of its word, else of the state that its topic gave it.
 fn rank<T: PartialEq>(words: Table<T>, status: &Presence<Status<T>>) -> u16 {
-    let place = status.value().and_then(|status| words.iter().position(|(_, state)| *state == status.state));
-    place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
+    let of_state = |state: &T| words.iter().find(|(_, known)| known == state).map_or(0, |(word, _)| step(words, word));
+    status.value().map_or(0, |status| of_state(&status.state))
 }

@@ -47,6 +47,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         merchant: root.text_or_none("merchant_id").or_else(|| root.text_or_none("seller_id")),
         app: None,
         test: false,
+        lacks_id: !is_order,
         data: resource.data(),
     }
 }
