@@ -408,12 +408,13 @@ def check_queues_variable(template: Template) -> None:
         return json.loads(resolve(template, value, parameters))
 
     ours = {"url": "OrdersQueue", "types": ["order.*", "payment.*", "fulfillment.*", "return.*"]}
-    work = {"url": "WorkQueue", "types": []}
+    work = {"url": "WorkQueue", "types": [], "bodies": False}
     extra = {"url": "https://sqs/x.fifo", "types": []}
     extra_parameters = {"ExtraQueueUrl": extra["url"], "ExtraQueueArn": "arn:aws:sqs:r:1:x.fifo"}
     assert queues() == [ours, work]
     assert queues(WorkQueueEnabled="false") == [ours]
-    filtered = {"url": "WorkQueue", "types": ["order.*", "payment.paid"]}
+    assert queues(WorkQueueBodies="true") == [ours, work | {"bodies": True}]
+    filtered = {"url": "WorkQueue", "types": ["order.*", "payment.paid"], "bodies": False}
     assert queues(WorkQueueTypes="order.*,payment.paid") == [ours, filtered]
     assert queues(**extra_parameters) == [ours, work, extra]
     assert queues(WorkQueueEnabled="false", **extra_parameters, ExtraQueueTypes="order.*") == [

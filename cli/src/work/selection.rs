@@ -93,7 +93,7 @@ impl EventFilter {
         let of_type = takes(&self.types, event.event_type.name());
         let flags = [
             (self.conflict, event.conflict),
-            (self.unrecognised, event.unrecognised || event.unreadable.is_some()),
+            (self.unrecognised, event.unrecognised || event.changedshape || event.unreadable.is_some()),
             (self.revision, event.revision),
             (self.repeated, event.possiblyrepeated),
         ];

@@ -112,8 +112,8 @@ impl Environment {
 pub fn queues() -> Vec<QueueConfig> {
     let families = ["order.*", "payment.*", "fulfillment.*", "return.*"];
     vec![
-        QueueConfig { url: ORDERS_QUEUE.to_owned(), types: families.map(str::to_owned).to_vec() },
-        QueueConfig { url: WORK_QUEUE.to_owned(), types: Vec::new() },
+        QueueConfig { url: ORDERS_QUEUE.to_owned(), types: families.map(str::to_owned).to_vec(), bodies: false },
+        QueueConfig { url: WORK_QUEUE.to_owned(), types: Vec::new(), bodies: false },
     ]
 }
 

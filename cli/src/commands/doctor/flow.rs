@@ -128,7 +128,7 @@ pub(super) async fn events(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
     let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: crate::terminal::time::LATEST_MS };
     let (events, more) = newest(patient, range, READ_MAX).await?;
     let count = |holds: fn(&KeptEvent) -> bool| events.iter().filter(|kept| holds(kept)).count();
-    let strange = count(|kept| kept.event.unrecognised || kept.event.unreadable.is_some());
+    let strange = count(|kept| kept.event.unrecognised || kept.event.changedshape || kept.event.unreadable.is_some());
     let conflicts = count(|kept| kept.event.conflict);
     let mut findings = judge_events(events.len(), more, strange, conflicts);
     let attention = Figure { namespace: "hookmill", name: "Attention", dimension: None, statistic: "Sum" };

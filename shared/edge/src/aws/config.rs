@@ -56,6 +56,9 @@ pub struct QueueConfig {
     /// Event types, `order.*` for a family; empty for all.
     #[serde(default)]
     pub types: Vec<String>,
+    /// Messages carry the kept body too.
+    #[serde(default)]
+    pub bodies: bool,
 }
 
 /// The settings of `orders` and `read`.
@@ -113,8 +116,9 @@ impl RelayConfig {
     /// Reads the environment. An error names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
         let events_table = required("EVENTS_TABLE")?;
-        let queues: Vec<QueueConfig> = serde_json::from_str(&required("QUEUES")?)
-            .map_err(|_| ConfigError::Form("QUEUES", r#"a JSON list of {"url": "...", "types": [...]}"#))?;
+        let queues: Vec<QueueConfig> = serde_json::from_str(&required("QUEUES")?).map_err(|_| {
+            ConfigError::Form("QUEUES", r#"a JSON list of {"url": "...", "types": [...], "bodies": false}"#)
+        })?;
         if queues.is_empty() {
             return Err(ConfigError::Form("QUEUES", "a list of at least one queue"));
         }
@@ -177,6 +181,7 @@ mod tests {
         let queue = |types: &[&str]| QueueConfig {
             url: String::new(),
             types: types.iter().map(|text| (*text).to_owned()).collect(),
+            bodies: false,
         };
         for (types, event_type, taken) in [
             (&[][..], "ping", true),

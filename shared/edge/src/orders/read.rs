@@ -10,12 +10,13 @@ use webhook::providers::Provider;
 use crate::aws::client::{BACKGROUND, sdk_config};
 use crate::aws::config::ViewConfig;
 use crate::aws::serve::Handler;
+use crate::keep::error::StoreError;
 use crate::keep::item::KeptBody;
 use crate::keep::store::Store;
 use crate::orders::views::Views;
 
 /// Answers `{"id": "<event id>"}` with the canonical event and `{"order": "<provider>/<source>/<subject>"}` with the
-/// order's view.
+/// order's view; `"body": true` beside it asks for the kept bodies too.
 #[derive(Debug)]
 pub struct Reader {
     store: Store,
@@ -24,13 +25,27 @@ pub struct Reader {
 
 /// The payload of the reader.
 #[derive(Debug, Deserialize)]
+pub struct Question {
+    /// Its name.
+    #[serde(flatten)]
+    pub name: Name,
+    /// With the bodies that were received, secrets redacted.
+    #[serde(default)]
+    pub body: bool,
+}
+
+/// The name of what is asked for.
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Question {
+pub enum Name {
     /// An event, by its id.
     Id(String),
     /// An order's view, by its partition key.
     Order(String),
 }
+
+/// Most bytes of bodies in one answer: a function's answer has 6 MB, and its text may be escaped.
+const BODIES_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -89,13 +104,13 @@ impl Reader {
 
     /// Answers one question.
     pub async fn answer(&self, question: Question) -> Result<Value, ReadError> {
-        match question {
-            Question::Id(id) => self.event(&id).await,
-            Question::Order(pk) => self.order(&pk).await,
+        match question.name {
+            Name::Id(id) => self.event(&id, question.body).await,
+            Name::Order(pk) => self.order(&pk, question.body).await,
         }
     }
 
-    async fn event(&self, id: &str) -> Result<Value, ReadError> {
+    async fn event(&self, id: &str, with_body: bool) -> Result<Value, ReadError> {
         // A correction has no row of its own: it is this build's reading of the row of the event that it corrects.
         let correction = corrected(id);
         let key = EventKey::from_id(correction.map_or(id, |(event, _)| event)).ok_or(ReadError::Form)?;
@@ -106,12 +121,46 @@ impl Reader {
             return Err(ReadError::Erased(erased.at));
         }
         let event = provider.read(&stored.row);
+        let event = if with_body && !stored.is_bodiless() { event.with_body(&stored.row.body) } else { event };
         Ok(json!(if correction.is_some() { event.into_correction() } else { event }))
     }
 
-    async fn order(&self, pk: &str) -> Result<Value, ReadError> {
+    async fn order(&self, pk: &str, with_bodies: bool) -> Result<Value, ReadError> {
         let view = self.views.view(pk).await.map_err(|error| ReadError::Store(error.chain()))?;
         let view = view.ok_or(ReadError::Unknown)?;
-        Ok(json!({"order": pk, "summary": view.summary(), "view": view.render()}))
+        let mut answer = json!({"order": pk, "summary": view.summary(), "view": view.render()});
+        if let Some(members) = answer.as_object_mut().filter(|_| with_bodies) {
+            members.insert("events".to_owned(), self.bodies(pk).await?);
+        }
+        Ok(answer)
+    }
+
+    /// The events of an order with their bodies, as far as an answer can carry them; the others have a reference.
+    async fn bodies(&self, pk: &str) -> Result<Value, ReadError> {
+        let failed = |error: StoreError| ReadError::Store(error.chain());
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        for row in self.store.partition(pk).await.map_err(failed)? {
+            // A row that cannot be read has nothing to hand over, and holds nothing else up.
+            let Ok(mut stored) = row else { continue };
+            let id = stored.row.key.id();
+            match self.store.load_body(&mut stored).await {
+                Ok(()) => {}
+                Err(error) if error.is_outage() => return Err(failed(error)),
+                Err(_) => continue,
+            }
+            if stored.is_bodiless() || stored.is_erased() {
+                continue;
+            }
+            let length = stored.row.body.len();
+            let fits = bytes + length <= BODIES_BYTES_MAX;
+            events.push(if fits {
+                bytes += length;
+                json!({"id": id, "body": String::from_utf8_lossy(&stored.row.body)})
+            } else {
+                json!({"id": id, "bodyref": id})
+            });
+        }
+        Ok(json!(events))
     }
 }

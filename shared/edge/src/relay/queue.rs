@@ -18,6 +18,9 @@ pub const ENTRIES_MAX: usize = 10;
 /// Most bytes in a call, and in a message.
 pub const BYTES_MAX: usize = 1024 * 1024;
 
+/// Most bytes of a message with a body: more would pass no queue, and no bus behind one, that has the older limit.
+pub const BYTES_WITH_BODY_MAX: usize = 256 * 1024;
+
 /// Attempts at a group's head in one invocation.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -61,6 +64,16 @@ impl QueueMessage {
             body: whole.unwrap_or_else(|| bare_body.clone()),
             bare_body,
         }
+    }
+
+    /// Makes the message of an event with the body that it was read from, or with a reference to it if both together
+    /// are too long.
+    pub fn with_body(event: &Event, body: &[u8], pk: &str) -> Self {
+        let with_body = event.clone().with_body(body);
+        if with_body.to_json().is_ok_and(|text| text.len() <= BYTES_WITH_BODY_MAX) {
+            return QueueMessage::of(&with_body, pk);
+        }
+        QueueMessage::of(&event.with_bodyref(), pk)
     }
 }
 
@@ -269,6 +282,20 @@ mod tests {
             body: "x".repeat(bytes),
             bare_body: String::new(),
         }
+    }
+
+    #[test]
+    fn a_body_is_carried_up_to_a_limit() {
+        let key = webhook::claim::EventKey { pk: "scalev/main/1".to_owned(), sk: "order.created/e".to_owned() };
+        let event = Event::of_unreadable_row(&key, 0, "a test");
+        let small = QueueMessage::with_body(&event, br#"{"a":1}"#, &key.pk);
+        assert!(small.body.contains(r#""body":"{\"a\":1}""#), "{}", small.body);
+        assert!(
+            small.bare_body.contains(&format!(r#""bodyref":"{}""#, event.id)) && !small.bare_body.contains("\"body\":")
+        );
+        let large = QueueMessage::with_body(&event, &[b'x'; BYTES_WITH_BODY_MAX], &key.pk);
+        assert!(large.body.contains(r#""bodyref":"scalev/main/1/order.created/e""#) && !large.body.contains("xxx"));
+        assert!(!QueueMessage::of(&event, &key.pk).body.contains("body"));
     }
 
     #[test]

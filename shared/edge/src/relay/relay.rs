@@ -79,11 +79,16 @@ impl From<RelayError> for Diagnostic {
 struct Outgoing {
     event: Event,
     pk: String,
+    /// The body that it was read from; `None` if that cannot be had.
+    body: Option<Vec<u8>>,
 }
 
 impl Outgoing {
-    fn message(&self) -> QueueMessage {
-        QueueMessage::of(&self.event, &self.pk)
+    fn message(&self, with_body: bool) -> QueueMessage {
+        match self.body.as_deref().filter(|_| with_body) {
+            Some(body) => QueueMessage::with_body(&self.event, body, &self.pk),
+            None => QueueMessage::of(&self.event, &self.pk),
+        }
     }
 }
 
@@ -160,7 +165,7 @@ impl Relay {
             let unsent = send_all(
                 &self.sqs,
                 &queue.url,
-                taken.map(Outgoing::message).collect(),
+                taken.map(|outgoing| outgoing.message(queue.bodies)).collect(),
                 &self.clock,
                 started_ms + budget_ms,
             )
@@ -192,10 +197,12 @@ impl Relay {
         }
         let provider = Provider::of(&key);
         let outgoing = match provider {
-            Some(provider) => Outgoing { event: provider.read(&stored.row), pk: key.pk },
+            Some(provider) => Outgoing { event: provider.read(&stored.row), pk: key.pk, body: None },
             None => self.unreadable_row(key, "no provider has this name"),
         };
-        Ok(Some((outgoing, stored.row.body.len())))
+        let bytes = stored.row.body.len();
+        let body = self.config.queues.iter().any(|queue| queue.bodies).then_some(stored.row.body);
+        Ok(Some((Outgoing { body, ..outgoing }, bytes)))
     }
 
     /// Makes an event of the id alone: it still goes out.
@@ -203,7 +210,7 @@ impl Relay {
         let id = key.id();
         let line = LogLine::error("a row cannot be read").with("id", id.as_str()).with("reason", reason);
         line.write(self.clock.now_ms());
-        Outgoing { event: Event::of_unreadable_row(&key, self.clock.now_ms(), reason), pk: key.pk }
+        Outgoing { event: Event::of_unreadable_row(&key, self.clock.now_ms(), reason), pk: key.pk, body: None }
     }
 
     async fn park(&self, queue_url: &str, unsent: Vec<Unsent>) -> Result<(), RelayError> {
@@ -229,6 +236,7 @@ impl Relay {
         let outcome = match event {
             Event { unreadable: Some(_), .. } => "unreadable",
             Event { unrecognised: true, .. } => "unrecognised",
+            Event { changedshape: true, .. } => "changed_shape",
             Event { conflict: true, .. } => "conflict",
             Event { .. } => "relayed",
         };

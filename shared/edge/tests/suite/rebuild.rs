@@ -452,10 +452,38 @@ async fn the_reader_tells_corrections_and_what_was_erased() {
     assert_eq!(correction, json!(event.clone().into_correction()));
     assert_eq!(ask(&event.id).await.unwrap(), json!(event));
     let pk = EventKey::from_id(&event.id).unwrap().pk;
+    let with_body = async |name: &str, value: &str| {
+        reader.answer(serde_json::from_value(json!({name: value, "body": true})).unwrap()).await
+    };
+    let whole = with_body("id", &event.id).await.unwrap();
+    let body: Value = serde_json::from_str(whole["body"].as_str().unwrap()).unwrap();
+    assert!(body["orderToken"].is_string() && whole["data"].is_object(), "{whole}");
+    assert_eq!(with_body("id", &corrected).await.unwrap()["body"], whole["body"]);
     eraser(&world).erase(&pk, None).await.unwrap();
     for id in [event.id.clone(), corrected] {
         let told = ask(&id).await.unwrap_err();
         assert!(matches!(told, edge::orders::read::ReadError::Erased(_)), "{told:?}");
         assert!(told.to_string().starts_with("it was erased on 2026-01-01T00:"), "{told}");
     }
+    assert!(with_body("id", &event.id).await.is_err());
+}
+
+#[tokio::test]
+async fn the_reader_hands_over_an_orders_bodies_when_asked() {
+    let world = world().await;
+    let messages = messages(&world, &SCALAPAY).await;
+    apply(&orders(&world), &messages).await;
+    let reader = edge::Reader::new(view_config(), world.dynamodb.clone());
+    let ask = async |question: Value| reader.answer(serde_json::from_value(question).unwrap()).await.unwrap();
+    let pk = "scalapay/it/21KLT3YDWT";
+    let plain = ask(json!({"order": pk})).await;
+    assert!(plain.get("events").is_none() && plain["summary"].is_object());
+    let whole = ask(json!({"order": pk, "body": true})).await;
+    assert_eq!((&whole["summary"], &whole["view"]), (&plain["summary"], &plain["view"]));
+    let events = whole["events"].as_array().unwrap();
+    let of_it = messages.iter().filter(|message| message.contains(&format!("\"id\":\"{pk}/"))).count();
+    assert_eq!(events.len(), of_it);
+    assert!(events.iter().all(|event| event["body"].as_str().unwrap().contains("21KLT3YDWT")), "{events:?}");
+    eraser(&world).erase(pk, None).await.unwrap();
+    assert_eq!(ask(json!({"order": pk, "body": true})).await["events"], json!([]));
 }

@@ -16,6 +16,7 @@ pub(crate) fn relay(world: &World, queues: &Arc<Queues>) -> Relay {
     let queue = |url: &str, types: &[&str]| QueueConfig {
         url: url.to_owned(),
         types: types.iter().map(|name| (*name).to_owned()).collect(),
+        bodies: false,
     };
     let config = RelayConfig {
         events_table: EVENTS.to_owned(),
@@ -54,6 +55,47 @@ async fn every_kept_event_goes_to_every_queue_that_takes_it() {
         assert_eq!(queues.bodies(DECISIVE).len(), taken.iter().filter(of_orders).count());
         assert!(taken.iter().all(|event| event["specversion"] == "1.0" && event["data"].is_object()));
     }
+}
+
+#[tokio::test]
+async fn a_queue_that_asks_for_bodies_gets_them_redacted_and_the_others_do_not() {
+    for provider in PROVIDERS {
+        let (world, queues) = (world().await, Arc::new(Queues::default()));
+        let records = kept(&world, provider).await;
+        let config = RelayConfig {
+            events_table: EVENTS.to_owned(),
+            queues: vec![
+                QueueConfig { url: DECISIVE.to_owned(), types: Vec::new(), bodies: false },
+                QueueConfig { url: USERS.to_owned(), types: Vec::new(), bodies: true },
+            ],
+            dead_letter_queue_url: PARKED.to_owned(),
+        };
+        let relay = Relay::new(config, world.dynamodb.clone(), queues.client(), world.hasty_clock());
+        send_batch(&relay, &records).await.unwrap();
+        let bodies = queues.bodies(USERS);
+        assert_eq!(bodies.len(), records.len());
+        assert!(queues.bodies(DECISIVE).iter().all(|event| event.get("body").is_none()));
+        for event in &bodies {
+            let body = event["body"].as_str().unwrap();
+            assert!(event.get("bodyref").is_none() && !body.is_empty(), "{}", event["id"]);
+            let secret =
+                ["EXAMPLE_SECRET_SLUG", "EXAMPLE-AVOCADO-HASH", "SECRET-LICENCE-CODE-1", "PLACEHOLDER-PAY-TOKEN"];
+            assert!(secret.iter().all(|secret| !body.contains(secret)), "{}", event["id"]);
+        }
+        // What has no shape of ours has its payload the same way.
+        assert!(bodies.iter().any(|event| event["type"] == "other" && event["body"].is_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_the_id_that_it_always_has_is_counted_as_a_changed_shape() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let records = kept(&world, &SCALAPAY).await;
+    send_batch(&relay(&world, &queues), &records).await.unwrap();
+    let taken = queues.bodies(USERS);
+    let marked: Vec<_> = taken.iter().filter(|event| event["changedshape"] == true).collect();
+    assert_eq!(marked.len(), 1, "{marked:?}");
+    assert_eq!((&marked[0]["type"], &marked[0]["subject"]), (&json!("payment.captured"), &json!("~")));
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ impl Ground {
         let config = WatchConfig {
             relay: RelayConfig {
                 events_table: EVENTS.to_owned(),
-                queues: vec![QueueConfig { url: WORK.to_owned(), types: Vec::new() }],
+                queues: vec![QueueConfig { url: WORK.to_owned(), types: Vec::new(), bodies: false }],
                 dead_letter_queue_url: "https://queue/parked".to_owned(),
             },
             receivers: PROVIDERS.iter().map(receiver).collect(),
