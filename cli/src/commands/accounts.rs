@@ -22,7 +22,7 @@ pub enum AccountsCommand {
     /// Set a source's account: its credential, and the shop where the API needs it
     Set(SetArgs),
     /// Remove a source's account: a dry run without --yes
-    Remove(RemoveArgs),
+    Remove(AccountRemoveArgs),
 }
 
 /// Arguments of `accounts set`.
@@ -52,7 +52,7 @@ pub struct SetArgs {
 
 /// Arguments of `accounts remove`.
 #[derive(Debug, Clone, Args)]
-pub struct RemoveArgs {
+pub struct AccountRemoveArgs {
     /// The source
     #[arg(value_name = "PROVIDER/SOURCE")]
     pub name: SourceName,
@@ -164,7 +164,7 @@ async fn set(context: &Context, args: SetArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-async fn remove(context: &Context, args: RemoveArgs) -> Result<Exit, Error> {
+async fn remove(context: &Context, args: AccountRemoveArgs) -> Result<Exit, Error> {
     let name = &args.name;
     let unknown = || {
         Error::not_found(format!("there is no account {name}"))

@@ -17,16 +17,16 @@ pub mod redrive;
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
     /// List dead letters with their queue, age, reason and event
-    List(ListArgs),
+    List(DeadLetterListArgs),
     /// Show one dead letter, its content and what to do about it
-    Show(ShowArgs),
+    Show(DeadLetterShowArgs),
     /// Send dead letters back to their queues: a dry run without --yes
     Redrive(redrive::RedriveArgs),
 }
 
 /// Arguments of `dlq list`.
 #[derive(Debug, Clone, Args)]
-pub struct ListArgs {
+pub struct DeadLetterListArgs {
     /// Only this dead letter queue; may be repeated
     #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters())]
     pub queues: Vec<DeadLetters>,
@@ -37,7 +37,7 @@ pub struct ListArgs {
 
 /// Arguments of `dlq show`.
 #[derive(Debug, Clone, Args)]
-pub struct ShowArgs {
+pub struct DeadLetterShowArgs {
     /// The dead letter's id, or its event's, as listed
     pub id: String,
     /// Look in this dead letter queue only
@@ -69,7 +69,7 @@ pub struct LetterLine {
 
 /// A letter in full.
 #[derive(Debug, Clone, Serialize)]
-pub struct Shown {
+pub struct ShownDeadLetter {
     /// In short.
     #[serde(flatten)]
     pub line: LetterLine,
@@ -96,7 +96,7 @@ pub fn chosen(queues: &[DeadLetters]) -> Vec<DeadLetters> {
     DeadLetters::ALL.into_iter().filter(|queue| queues.is_empty() || queues.contains(queue)).collect()
 }
 
-async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
+async fn list(context: &Context, args: &DeadLetterListArgs) -> Result<Exit, Error> {
     let letters = stack::dead_letters::look(context, &chosen(&args.queues), args.limit).await?;
     let now_ms = context.clock.now_ms();
     let lines: Vec<LetterLine> = letters.iter().map(|letter| LetterLine::of(letter, now_ms)).collect();
@@ -108,14 +108,14 @@ async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-async fn show(context: &Context, args: &ShowArgs) -> Result<Exit, Error> {
+async fn show(context: &Context, args: &DeadLetterShowArgs) -> Result<Exit, Error> {
     let letters = stack::dead_letters::look(context, &chosen(&args.queues), usize::MAX).await?;
     let is_meant = |letter: &&Letter| letter.message_id == args.id || letter.says.event_id() == Some(args.id.as_str());
     let letter = letters.iter().find(is_meant).ok_or_else(|| {
         Error::not_found(format!("no dead letter {} was found", args.id))
             .next("hookmill dlq list shows some; one that a consumer holds, or behind others of its order, is hidden.")
     })?;
-    let shown = Shown {
+    let shown = ShownDeadLetter {
         line: LetterLine::of(letter, context.clock.now_ms()),
         group: letter.group.clone(),
         next: next(letter),
@@ -184,7 +184,7 @@ fn cells(line: &LetterLine, paint: Paint) -> Vec<String> {
     vec![queue, age(line.age_seconds), receives, line.letter.clone(), reason, id]
 }
 
-fn shown_text(shown: &Shown, paint: Paint) -> String {
+fn shown_text(shown: &ShownDeadLetter, paint: Paint) -> String {
     let line = &shown.line;
     let mut lines = vec![paint.bold(&line.letter)];
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<6}"))));

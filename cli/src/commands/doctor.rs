@@ -116,7 +116,7 @@ pub struct Finding {
 
 /// A finding and the check that found it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Line {
+pub struct CheckLine {
     /// The check.
     pub check: Check,
     /// What it found.
@@ -212,7 +212,7 @@ pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
     let looks = stream::iter(looks).buffered(AT_ONCE).inspect(|_| progress.step());
     let looked: Vec<_> = looks.collect().await;
     drop(progress);
-    let lines: Vec<Line> = looked.into_iter().flat_map(|(check, findings)| lines(check, findings)).collect();
+    let lines: Vec<CheckLine> = looked.into_iter().flat_map(|(check, findings)| lines(check, findings)).collect();
     context.output.tell_all(&lines, text)?;
     context.output.note(&summary(&lines));
     Ok(exit(&lines))
@@ -226,13 +226,13 @@ fn chosen(args: &DoctorArgs) -> Vec<Check> {
     Check::value_variants().iter().filter(|check| meant(check) && !args.skip.contains(check)).copied().collect()
 }
 
-fn lines(check: Check, found: Result<Vec<Finding>, Error>) -> Vec<Line> {
+fn lines(check: Check, found: Result<Vec<Finding>, Error>) -> Vec<CheckLine> {
     let findings = found.unwrap_or_else(|error| vec![Finding::unknown(error)]);
-    findings.into_iter().map(|finding| Line { check, finding }).collect()
+    findings.into_iter().map(|finding| CheckLine { check, finding }).collect()
 }
 
 /// What is wrong decides; then what could not be looked at.
-fn exit(lines: &[Line]) -> Exit {
+fn exit(lines: &[CheckLine]) -> Exit {
     if lines.iter().any(|line| line.finding.state == State::Problem) {
         return Exit::Problems;
     }
@@ -245,7 +245,7 @@ fn exit(lines: &[Line]) -> Exit {
     })
 }
 
-fn summary(lines: &[Line]) -> String {
+fn summary(lines: &[CheckLine]) -> String {
     let mut counts: BTreeMap<State, usize> = BTreeMap::new();
     lines.iter().for_each(|line| *counts.entry(line.finding.state).or_default() += 1);
     let worst = |state: State, word: &str| {
@@ -257,8 +257,8 @@ fn summary(lines: &[Line]) -> String {
     if told.is_empty() { "Everything is as it should be.".to_owned() } else { told.join(", ") }
 }
 
-fn text(lines: &[Line], paint: Paint) -> String {
-    let told = |line: &Line| {
+fn text(lines: &[CheckLine], paint: Paint) -> String {
+    let told = |line: &CheckLine| {
         let finding = &line.finding;
         let word = match finding.state {
             State::Ok => paint.good("ok     "),
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn problems_count_more_than_what_is_unknown() {
-        let line = |finding: Finding| Line { check: Check::Stack, finding };
+        let line = |finding: Finding| CheckLine { check: Check::Stack, finding };
         let (ok, warning) = (line(Finding::ok("a")), line(Finding::warning("b")));
         let forbidden = line(Finding::unknown(Error::deployment("c")));
         let down = line(Finding::unknown(Error::service("d")));

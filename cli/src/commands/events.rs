@@ -14,9 +14,9 @@ pub mod unkept;
 #[derive(Debug, Subcommand)]
 pub enum Events {
     /// List events by time of receipt, the latest first
-    List(list::ListArgs),
+    List(list::EventListArgs),
     /// Show one event: the delivery, the canonical event, and the events before and after it
-    Show(show::ShowArgs),
+    Show(show::EventShowArgs),
     /// Follow events as they arrive, until Ctrl-C
     Tail(tail::TailArgs),
 }

@@ -93,7 +93,7 @@ pub struct ForwardedLine {
     #[serde(flatten)]
     pub event: EventLine,
     /// `forwarded`, or `gone`: its body is no longer kept; or `unsendable`: it cannot be written.
-    pub outcome: Outcome,
+    pub outcome: ForwardOutcome,
     /// The target's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
@@ -113,7 +113,7 @@ pub struct ForwardedLine {
 /// What can become of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum ForwardOutcome {
     /// The target has it.
     Forwarded,
     /// Its body is no longer kept.
@@ -123,7 +123,7 @@ pub enum Outcome {
 }
 
 /// Where a forwarding has got to.
-struct Run<'a> {
+struct Forwarding<'a> {
     context: &'a Context,
     args: &'a ForwardArgs,
     target: Arc<Target>,
@@ -169,7 +169,7 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
         context.output.note(&format!("Each look costs at least half a read unit a partition: {units} an hour."));
     }
     let (forwarded, lost, failing) = (0, 0, false);
-    let mut run = Run { context, args, target, file, position, forwarded, lost, failing, stop };
+    let mut run = Forwarding { context, args, target, file, position, forwarded, lost, failing, stop };
     let outcome = run.follow(&sources).await;
     let begins = args.from.is_some() || args.since.is_some() || args.after.is_some();
     context.output.note(&format!(
@@ -222,7 +222,7 @@ async fn begin(
     Ok(position)
 }
 
-impl Run<'_> {
+impl Forwarding<'_> {
     async fn follow(&mut self, sources: &[SourceName]) -> Result<(), Error> {
         let mut wait = WAIT_FIRST;
         loop {
@@ -321,8 +321,8 @@ impl Run<'_> {
         self.position.done(entry);
         self.file.write(&self.position)?;
         match line.outcome {
-            Outcome::Forwarded => self.forwarded += 1,
-            Outcome::Gone | Outcome::Unsendable => self.lost += 1,
+            ForwardOutcome::Forwarded => self.forwarded += 1,
+            ForwardOutcome::Gone | ForwardOutcome::Unsendable => self.lost += 1,
         }
         self.context.output.tell(line, text)
     }
@@ -343,7 +343,7 @@ impl Run<'_> {
 
 /// Forwards one event, however long it takes. Whether to go on with the next one.
 async fn forward_one(
-    shared: &tokio::sync::Mutex<&mut Run<'_>>,
+    shared: &tokio::sync::Mutex<&mut Forwarding<'_>>,
     entry: &IndexEntry,
     kept: &KeptEvent,
 ) -> Result<bool, Error> {
@@ -354,7 +354,7 @@ async fn forward_one(
     let cut = kept.stored.as_ref().map(|stored| stored.redacted.clone()).unwrap_or_default();
     let mut line = ForwardedLine {
         event: EventLine::of(kept),
-        outcome: Outcome::Forwarded,
+        outcome: ForwardOutcome::Forwarded,
         answer: None,
         ms: None,
         tries: 0,
@@ -367,18 +367,18 @@ async fn forward_one(
                 .next("A later hookmill wrote it: use that version. Nothing is lost; it goes on from here."));
         }
         let reason = Some(format!("its row cannot be read: {}", damage.reason));
-        line = ForwardedLine { outcome: Outcome::Unsendable, reason, ..line };
+        line = ForwardedLine { outcome: ForwardOutcome::Unsendable, reason, ..line };
         return shared.lock().await.through(entry, &line).map(|()| true);
     }
     if kept.is_bodiless() {
         let reason = Some("its body is no longer kept".to_owned());
-        line = ForwardedLine { outcome: Outcome::Gone, reason, ..line };
+        line = ForwardedLine { outcome: ForwardOutcome::Gone, reason, ..line };
         return shared.lock().await.through(entry, &line).map(|()| true);
     }
     let body = match body_of(kept) {
         Ok(body) => body,
         Err(reason) => {
-            line = ForwardedLine { outcome: Outcome::Unsendable, reason: Some(reason), ..line };
+            line = ForwardedLine { outcome: ForwardOutcome::Unsendable, reason: Some(reason), ..line };
             return shared.lock().await.through(entry, &line).map(|()| true);
         }
     };
@@ -429,10 +429,10 @@ async fn pause(context: &Context, stop: &mut watch::Receiver<bool>, time: Durati
 
 fn text(line: &ForwardedLine, paint: Paint) -> String {
     let told = match (line.outcome, line.answer, line.ms) {
-        (Outcome::Forwarded, Some(answer), Some(ms)) => paint.good(&format!("{answer}  {ms} ms")),
-        (Outcome::Forwarded, ..) => paint.good("forwarded"),
-        (Outcome::Gone, ..) => paint.bad("gone"),
-        (Outcome::Unsendable, ..) => paint.bad("unsendable"),
+        (ForwardOutcome::Forwarded, Some(answer), Some(ms)) => paint.good(&format!("{answer}  {ms} ms")),
+        (ForwardOutcome::Forwarded, ..) => paint.good("forwarded"),
+        (ForwardOutcome::Gone, ..) => paint.bad("gone"),
+        (ForwardOutcome::Unsendable, ..) => paint.bad("unsendable"),
     };
     let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
     let cut = if line.cut.is_empty() { String::new() } else { format!("  cut: {}", line.cut.join(", ")) };

@@ -34,7 +34,7 @@ pub enum Command {
     Events(events::Events),
     /// Look at orders and their current state
     #[command(subcommand)]
-    Orders(orders::Orders),
+    Orders(orders::OrdersCommand),
     /// Send kept events to queues again: a dry run without --yes
     Replay(replay::ReplayArgs),
     /// Compare this build's readings of kept events with the deployed build's, and publish corrections
@@ -46,10 +46,10 @@ pub enum Command {
     Dlq(dlq::Dlq),
     /// Look at refused deliveries, and keep those that pass now
     #[command(subcommand)]
-    Quarantine(quarantine::Quarantine),
+    Quarantine(quarantine::QuarantineCommand),
     /// Look at and change sources, their keys and URL tokens
     #[command(subcommand)]
-    Sources(sources::Sources),
+    Sources(sources::SourcesCommand),
     /// Look at and change the credentials for the providers' own APIs
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),

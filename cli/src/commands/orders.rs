@@ -11,20 +11,20 @@ pub mod show;
 
 /// Commands about orders.
 #[derive(Debug, Subcommand)]
-pub enum Orders {
+pub enum OrdersCommand {
     /// List orders with their current state
-    List(list::ListArgs),
+    List(list::OrderListArgs),
     /// Show one order: its state, its money and every event of it, with late and superseded ones marked
-    Show(show::ShowArgs),
+    Show(show::OrderShowArgs),
     /// Make order views again from their events: a dry run without --yes
     Rebuild(rebuild::RebuildArgs),
 }
 
 /// Carries a command out.
-pub async fn run(context: &Context, command: Orders) -> Result<Exit, Error> {
+pub async fn run(context: &Context, command: OrdersCommand) -> Result<Exit, Error> {
     match command {
-        Orders::List(args) => list::run(context, args).await,
-        Orders::Show(args) => show::run(context, args).await,
-        Orders::Rebuild(args) => rebuild::run(context, args).await,
+        OrdersCommand::List(args) => list::run(context, args).await,
+        OrdersCommand::Show(args) => show::run(context, args).await,
+        OrdersCommand::Rebuild(args) => rebuild::run(context, args).await,
     }
 }

@@ -18,21 +18,21 @@ pub mod show;
 
 /// Commands about refused deliveries.
 #[derive(Debug, Subcommand)]
-pub enum Quarantine {
+pub enum QuarantineCommand {
     /// List refused deliveries, the earliest first, and which would pass now
-    List(list::ListArgs),
+    List(list::RefusedListArgs),
     /// Show one refused delivery, and the reason why it would pass now or not
-    Show(show::ShowArgs),
+    Show(show::RefusedShowArgs),
     /// Keep those that pass now, with their times of receipt: a dry run without --yes
     Admit(admit::AdmitArgs),
 }
 
 /// Carries a command out.
-pub async fn run(context: &Context, command: Quarantine) -> Result<Exit, Error> {
+pub async fn run(context: &Context, command: QuarantineCommand) -> Result<Exit, Error> {
     match command {
-        Quarantine::List(args) => list::run(context, args).await,
-        Quarantine::Show(args) => show::run(context, args).await,
-        Quarantine::Admit(args) => admit::run(context, args).await,
+        QuarantineCommand::List(args) => list::run(context, args).await,
+        QuarantineCommand::Show(args) => show::run(context, args).await,
+        QuarantineCommand::Admit(args) => admit::run(context, args).await,
     }
 }
 

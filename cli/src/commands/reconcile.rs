@@ -16,7 +16,7 @@ pub mod comparison;
 pub mod ours;
 pub mod theirs;
 
-use comparison::{Comparison, OrderLine, Summary};
+use comparison::{ComparedLine, Comparison, ComparisonSummary};
 
 /// Arguments of `reconcile`.
 #[derive(Debug, Clone, Args)]
@@ -69,18 +69,20 @@ pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool
     Ok(exit(args, &summary, comparison.is_partial()))
 }
 
-fn exit(args: &ReconcileArgs, summary: &Summary, partial: bool) -> Exit {
+fn exit(args: &ReconcileArgs, summary: &ComparisonSummary, partial: bool) -> Exit {
     let behind = !args.yes && summary.missing + summary.behind > 0;
     match summary {
-        Summary { gone, .. } if *gone > 0 && !args.orders.is_empty() => Exit::NotFound,
-        Summary { unnamed, unrecognised, .. } if *unnamed + *unrecognised > 0 || behind || partial => Exit::Problems,
+        ComparisonSummary { gone, .. } if *gone > 0 && !args.orders.is_empty() => Exit::NotFound,
+        ComparisonSummary { unnamed, unrecognised, .. } if *unnamed + *unrecognised > 0 || behind || partial => {
+            Exit::Problems
+        }
         _ => Exit::Ok,
     }
 }
 
 const COLUMNS: [&str; 4] = ["standing", "changed", "kept", "order"];
 
-fn cells(line: &OrderLine, paint: Paint) -> Vec<String> {
+fn cells(line: &ComparedLine, paint: Paint) -> Vec<String> {
     let standing = match line.standing {
         "equal" | "ahead" => line.standing.to_owned(),
         other => paint.odd(other),
@@ -91,7 +93,7 @@ fn cells(line: &OrderLine, paint: Paint) -> Vec<String> {
     vec![standing, line.updated_at.clone().unwrap_or("not told".to_owned()), kept, name]
 }
 
-fn sentence(summary: &Summary, _: Paint) -> String {
+fn sentence(summary: &ComparisonSummary, _: Paint) -> String {
     let told = counts([
         (summary.missing, "missing"),
         (summary.behind, "behind"),

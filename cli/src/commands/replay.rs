@@ -13,7 +13,7 @@ use crate::work::ids;
 use crate::work::journal::{HowArgs, Run};
 use crate::work::reading::EventBatches;
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
-use crate::work::replaying::{Sender, check_queues, counts, list_counts, of_kind, run_id};
+use crate::work::replaying::{ReplaySender, check_queues, counts, list_counts, of_kind, run_id};
 use crate::work::selection::{EventFilter, SendTo, SourceArgs, chosen};
 use stack::destination::Destination;
 use stack::history::KeptEvent;
@@ -44,7 +44,7 @@ pub struct ReplayArgs {
 
 /// What was chosen, and what of it cannot be sent.
 #[derive(Debug, Default)]
-struct Plan {
+struct ReplayPlan {
     planned: Vec<Planned>,
     damaged: bool,
     bodiless: usize,
@@ -80,7 +80,7 @@ pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> 
     }
     run = of_kind(run, false)?;
     run.record(context, &args.how, &format!("replay-{}", run.head.id.clone()), "replay")?;
-    Ok(Sender::new(context, run, args.onto.rate).send(stop).await?.or(planned))
+    Ok(ReplaySender::new(context, run, args.onto.rate).send(stop).await?.or(planned))
 }
 
 /// A new replay of what the arguments choose.
@@ -103,9 +103,9 @@ async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Res
     Ok((Run::new(head, plan.planned), plan.damaged))
 }
 
-async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Error> {
+async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<ReplayPlan, Error> {
     let kept = &ids::event(context, id).await?;
-    let mut plan = Plan::default();
+    let mut plan = ReplayPlan::default();
     plan.add(kept, to);
     if plan.planned.is_empty() {
         let why = match (&kept.damage, plan.bodiless) {
@@ -120,7 +120,12 @@ async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<Plan, Er
 }
 
 /// Everything in a range, the earliest first: as the relay sent it.
-async fn many(context: &Context, args: &ReplayArgs, to: &[Destination], stop: &Cell<bool>) -> Result<Plan, Error> {
+async fn many(
+    context: &Context,
+    args: &ReplayArgs,
+    to: &[Destination],
+    stop: &Cell<bool>,
+) -> Result<ReplayPlan, Error> {
     let range = &args.range;
     let bounded = range.from.is_some() || range.to.is_some() || range.since.is_some();
     if args.sources.source.is_none() && args.sources.provider.is_none() && args.filter.is_open() && !bounded {
@@ -130,7 +135,7 @@ async fn many(context: &Context, args: &ReplayArgs, to: &[Destination], stop: &C
     let range = range.range(context.clock.now_ms())?;
     let sources = chosen(context, &args.sources).await?;
     let mut batches = EventBatches::of(context, &sources, range, Order::OldestFirst, usize::MAX).await?;
-    let mut plan = Plan::default();
+    let mut plan = ReplayPlan::default();
     while let Some(events) = batches.next().await? {
         if stop.get() {
             return Err(Error::interrupted());
@@ -142,7 +147,7 @@ async fn many(context: &Context, args: &ReplayArgs, to: &[Destination], stop: &C
     Ok(plan)
 }
 
-impl Plan {
+impl ReplayPlan {
     fn add(&mut self, kept: &KeptEvent, to: &[Destination]) {
         let event_type = kept.event.event_type.name();
         let queues: Vec<Destination> = to.iter().copied().filter(|queue| queue.takes(event_type)).collect();

@@ -18,7 +18,7 @@ use crate::terminal::time::RangeArgs;
 use crate::work::reading::EventBatches;
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
-use stack::deployed_reader::{self, Answer};
+use stack::deployed_reader::{self, DeployedReading};
 use stack::difference::{FieldChange, changes, kind, shown};
 use stack::history::KeptEvent;
 
@@ -74,7 +74,7 @@ pub struct ReadArgs {
 
 /// How a field of one type's events changes.
 #[derive(Debug, Clone, Serialize)]
-pub struct FieldLine {
+pub struct ChangeLine {
     /// The type that this build reads.
     #[serde(rename = "type")]
     pub event_type: String,
@@ -99,7 +99,7 @@ pub struct Example {
 
 /// What came of all events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
+pub struct RereadTotals {
     /// Events that were read by both.
     pub events: usize,
     /// Of them, those of which something differs.
@@ -194,20 +194,20 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
 /// Returns the deployed build's reading of an event; `None` if it has none.
 async fn deployed_reading(context: &Context, kept: &KeptEvent) -> Result<Option<Value>, Error> {
     Ok(match deployed_reader::read(context, &kept.key.id()).await? {
-        Answer::Event(event) => Some(event),
-        Answer::Unknown | Answer::Erased => None,
+        DeployedReading::Event(event) => Some(event),
+        DeployedReading::Unknown | DeployedReading::Erased => None,
     })
 }
 
 struct Tally<'a> {
     args: &'a ReadArgs,
-    totals: Totals,
+    totals: RereadTotals,
     fields: BTreeMap<(String, String), (usize, Vec<Example>)>,
 }
 
 impl<'a> Tally<'a> {
     fn new(args: &'a ReadArgs) -> Self {
-        Tally { args, totals: Totals::default(), fields: BTreeMap::new() }
+        Tally { args, totals: RereadTotals::default(), fields: BTreeMap::new() }
     }
 
     /// Counts one event. Returns whether anything differs.
@@ -252,8 +252,8 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn finish(self) -> (Vec<FieldLine>, Totals) {
-        let line = |((event_type, field), (events, examples))| FieldLine { event_type, field, events, examples };
+    fn finish(self) -> (Vec<ChangeLine>, RereadTotals) {
+        let line = |((event_type, field), (events, examples))| ChangeLine { event_type, field, events, examples };
         (self.fields.into_iter().map(line).collect(), self.totals)
     }
 }
@@ -262,7 +262,7 @@ fn is_understood(event: &Value) -> bool {
     event.get("unreadable").is_none() && event.get("unrecognised").is_none()
 }
 
-impl Totals {
+impl RereadTotals {
     /// What stands in the way of publishing, or makes it needless.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -281,7 +281,7 @@ impl Totals {
     }
 }
 
-fn totals_text(totals: &Totals, paint: Paint) -> String {
+fn totals_text(totals: &RereadTotals, paint: Paint) -> String {
     let version = |(old, new): &(u32, u32)| if old == new { old.to_string() } else { format!("{old} → {new}") };
     let versions: Vec<String> = totals
         .mappings
@@ -311,7 +311,7 @@ fn totals_text(totals: &Totals, paint: Paint) -> String {
     lines.join("\n")
 }
 
-fn text(lines: &[FieldLine], paint: Paint) -> String {
+fn text(lines: &[ChangeLine], paint: Paint) -> String {
     let mut rows = Vec::new();
     for line in lines {
         let mut examples = line.examples.iter().map(|example| format!("{} → {}", example.old, example.new));

@@ -23,24 +23,24 @@ pub mod steps;
 
 /// Commands about sources.
 #[derive(Debug, Subcommand)]
-pub enum Sources {
+pub enum SourcesCommand {
     /// List sources with their schemes, keys by fingerprint, and URLs
-    List(list::ListArgs),
+    List(list::SourceListArgs),
     /// Add a source; prints its URL and how to enter it at the provider
     Add(add::AddArgs),
     /// Change a source's key or URL token in two steps; deliveries pass throughout
     Rotate(rotate::RotateArgs),
     /// Remove a source: a dry run without --yes
-    Remove(remove::RemoveArgs),
+    Remove(remove::SourceRemoveArgs),
 }
 
 /// Carries a command out.
-pub async fn run(context: &Context, command: Sources) -> Result<Exit, Error> {
+pub async fn run(context: &Context, command: SourcesCommand) -> Result<Exit, Error> {
     match command {
-        Sources::List(args) => list::run(context, args).await,
-        Sources::Add(args) => add::run(context, args).await,
-        Sources::Rotate(args) => rotate::run(context, args).await,
-        Sources::Remove(args) => remove::run(context, args).await,
+        SourcesCommand::List(args) => list::run(context, args).await,
+        SourcesCommand::Add(args) => add::run(context, args).await,
+        SourcesCommand::Rotate(args) => rotate::run(context, args).await,
+        SourcesCommand::Remove(args) => remove::run(context, args).await,
     }
 }
 

@@ -19,7 +19,7 @@ pub mod check;
 #[derive(Debug, Subcommand)]
 pub enum Subscriptions {
     /// List the webhooks that are registered with the providers
-    List(ListArgs),
+    List(SubscriptionListArgs),
     /// Show one webhook with everything that its provider reports
     Get(OneArgs),
     /// Register a source's URL for the topics that are handled and do not come there yet
@@ -34,7 +34,7 @@ pub enum Subscriptions {
 
 /// Arguments of `subscriptions list`.
 #[derive(Debug, Clone, Args)]
-pub struct ListArgs {
+pub struct SubscriptionListArgs {
     /// Of which sources; without any, of all that have an account.
     #[command(flatten)]
     pub sources: SourceArgs,

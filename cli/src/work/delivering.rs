@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{self, Paint, table};
-use crate::work::sending::{Answer, Case, Sender};
+use crate::work::sending::{Case, Response, Sender};
 use stack::kept::{Fates, look, look_again};
 use stack::known::unknown;
 use stack::sources::{ProviderName, SourceName, of_provider};
@@ -108,7 +108,7 @@ impl From<SchemeWord> for SchemeName {
 
 /// What came of one delivery.
 #[derive(Debug, Clone, Serialize)]
-pub struct SentLine {
+pub struct DeliveredLine {
     /// The file.
     pub case: String,
     /// Where it went.
@@ -153,16 +153,16 @@ pub async fn deliver(context: &Context, args: &SendArgs, cases: Vec<Case>) -> Re
         (ready, sender.post(&ready.url, &delivery.headers, delivery.body.clone()).await)
     });
     let posts = stream::iter(posts).buffered(at_once).inspect(|_| progress.step());
-    let answers: Vec<(&Ready, Answer)> = posts.collect().await;
+    let answers: Vec<(&Ready, Response)> = posts.collect().await;
     drop(progress);
-    let answered = |ready: &Ready, answer: &Answer| {
+    let answered = |ready: &Ready, answer: &Response| {
         let name = ready.name.as_ref().filter(|_| answer.status == Ok(200))?;
         names.contains(&name.0).then(|| name.0.clone())
     };
     let kept = answers.iter().filter_map(|(ready, answer)| answered(ready, answer)).collect();
     let after = look_again(context, &kept).await?;
     let mut fates = Fates::new(&before, &after);
-    let lines: Vec<SentLine> =
+    let lines: Vec<DeliveredLine> =
         answers.iter().map(|(ready, answer)| line(ready, answer, &mut fates, args.blind)).collect();
     context.output.tell_all(&lines, text)?;
     context.output.note(&summary(&lines));
@@ -271,7 +271,7 @@ fn order(count: usize, args: &SendArgs, context: &Context) -> Vec<usize> {
     order
 }
 
-fn line(ready: &Ready, answer: &Answer, fates: &mut Fates<'_>, blind: bool) -> SentLine {
+fn line(ready: &Ready, answer: &Response, fates: &mut Fates<'_>, blind: bool) -> DeliveredLine {
     let (kept, id) = match (&answer.status, &ready.name) {
         (Ok(200), _) if blind => (None, None),
         (Ok(200), Some((name, signed_at))) => match fates.of(name, &ready.case.delivery, signed_at.as_deref()) {
@@ -282,7 +282,7 @@ fn line(ready: &Ready, answer: &Answer, fates: &mut Fates<'_>, blind: bool) -> S
         (Ok(400..=499), _) => (Some("refused".to_owned()), None),
         (Ok(_) | Err(_), _) => (Some("failed".to_owned()), None),
     };
-    SentLine {
+    DeliveredLine {
         case: ready.case.name.clone(),
         source: ready.case.source.to_string(),
         answer: answer.status.as_ref().ok().copied(),
@@ -294,8 +294,8 @@ fn line(ready: &Ready, answer: &Answer, fates: &mut Fates<'_>, blind: bool) -> S
 }
 
 /// Deliveries that ended alike on one line.
-fn text(lines: &[SentLine], paint: Paint) -> String {
-    let mut groups: Vec<(&SentLine, usize, u64)> = Vec::new();
+fn text(lines: &[DeliveredLine], paint: Paint) -> String {
+    let mut groups: Vec<(&DeliveredLine, usize, u64)> = Vec::new();
     let mut places: BTreeMap<_, usize> = BTreeMap::new();
     for line in lines {
         let alike = (&line.case, &line.source, line.answer, &line.error, &line.kept, &line.id);
@@ -305,7 +305,7 @@ fn text(lines: &[SentLine], paint: Paint) -> String {
             None => groups.push((line, 1, line.ms)),
         }
     }
-    let row = |(line, times, slowest): &(&SentLine, usize, u64)| {
+    let row = |(line, times, slowest): &(&DeliveredLine, usize, u64)| {
         let answer = line.answer.map(|status| status.to_string()).or(line.error.clone()).unwrap_or_default();
         let kept = line.kept.as_deref().unwrap_or("–");
         let kept = match kept {
@@ -321,13 +321,13 @@ fn text(lines: &[SentLine], paint: Paint) -> String {
     table(&heading, &groups.iter().map(row).collect::<Vec<_>>(), paint)
 }
 
-fn summary(lines: &[SentLine]) -> String {
+fn summary(lines: &[DeliveredLine]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     lines.iter().for_each(|line| *counts.entry(line.kept.as_deref().unwrap_or("unseen")).or_default() += 1);
     format!("{} sent: {}", lines.len(), output::counts(counts.iter().map(|(kept, count)| (*count, *kept))))
 }
 
-fn exit(lines: &[SentLine]) -> Exit {
+fn exit(lines: &[DeliveredLine]) -> Exit {
     let any = |word: &str| lines.iter().any(|line| line.kept.as_deref() == Some(word));
     if any("failed") {
         Exit::Service

@@ -34,7 +34,7 @@ pub struct HowArgs {
 }
 
 /// A line of one kind of run file.
-pub trait Record: Serialize + DeserializeOwned {
+pub trait RunLine: Serialize + DeserializeOwned {
     /// What holds for all of the work.
     type Head;
     /// A thing that is to be done.
@@ -47,12 +47,12 @@ pub trait Record: Serialize + DeserializeOwned {
     /// Returns how many things are planned.
     fn items(head: &Self::Head) -> usize;
     /// Returns what the line says.
-    fn part(self) -> Part<Self>;
+    fn part(self) -> LinePart<Self>;
 }
 
 /// What a line says.
 #[derive(Debug)]
-pub enum Part<R: Record> {
+pub enum LinePart<R: RunLine> {
     /// It is the first one.
     Head(R::Head),
     /// A thing is to be done.
@@ -65,7 +65,7 @@ pub enum Part<R: Record> {
 
 /// Long work, and its file if it is recorded.
 #[derive(Debug)]
-pub struct Run<R: Record> {
+pub struct Run<R: RunLine> {
     /// What holds for all of it.
     pub head: R::Head,
     /// What is to be done, in its order.
@@ -75,7 +75,7 @@ pub struct Run<R: Record> {
     file: Option<(File, PathBuf)>,
 }
 
-impl<R: Record> Run<R> {
+impl<R: RunLine> Run<R> {
     /// Work that is not begun and not recorded.
     pub fn new(head: R::Head, planned: Vec<R::Item>) -> Self {
         Run { head, planned, done: HashSet::new(), file: None }
@@ -96,14 +96,14 @@ impl<R: Record> Run<R> {
             };
             let line: R = serde_json::from_slice(line).map_err(|error| bad(&error.to_string()))?;
             match (line.part(), &mut run) {
-                (Part::Head(head), None) => run = Some(Run::new(head, Vec::new())),
-                (Part::Head(_), Some(_)) => return Err(bad("it begins again")),
+                (LinePart::Head(head), None) => run = Some(Run::new(head, Vec::new())),
+                (LinePart::Head(_), Some(_)) => return Err(bad("it begins again")),
                 (_, None) => return Err(bad("it does not begin with its head")),
-                (Part::Planned(item), Some(run)) => run.planned.push(item),
-                (Part::Done(name), Some(run)) => {
+                (LinePart::Planned(item), Some(run)) => run.planned.push(item),
+                (LinePart::Done(name), Some(run)) => {
                     run.done.insert(name);
                 }
-                (Part::Other, Some(_)) => {}
+                (LinePart::Other, Some(_)) => {}
             }
         }
         let Some(mut run) = run.filter(|run| run.planned.len() == R::items(&run.head)) else {
@@ -188,7 +188,7 @@ pub enum WorkLine {
     Done(String),
 }
 
-impl Record for WorkLine {
+impl RunLine for WorkLine {
     type Head = WorkHead;
     type Item = String;
     type Done = String;
@@ -202,11 +202,11 @@ impl Record for WorkLine {
         head.items
     }
 
-    fn part(self) -> Part<Self> {
+    fn part(self) -> LinePart<Self> {
         match self {
-            WorkLine::Work(head) => Part::Head(head),
-            WorkLine::Planned(item) => Part::Planned(item),
-            WorkLine::Done(item) => Part::Done(item),
+            WorkLine::Work(head) => LinePart::Head(head),
+            WorkLine::Planned(item) => LinePart::Planned(item),
+            WorkLine::Done(item) => LinePart::Done(item),
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct RebuildLine {
     /// The order.
     pub order: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: RebuildOutcome,
     /// Its events that were read.
     pub events: usize,
     /// How many of them are erased.
@@ -77,7 +77,7 @@ pub struct UnreadableLine {
 /// What can become of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum RebuildOutcome {
     /// It is what its events tell.
     Same,
     /// It would be another one: a dry run.
@@ -90,7 +90,7 @@ pub enum Outcome {
 
 /// How many views came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct RebuildCounts {
     /// Orders that were looked at.
     pub orders: usize,
     /// Views that are what their events tell.
@@ -121,23 +121,23 @@ pub async fn rebuild_all(
     write: bool,
     telling: Telling,
     stop: &Cell<bool>,
-) -> Result<Counts, Error> {
+) -> Result<RebuildCounts, Error> {
     let rebuilder = context.rebuilder().await?;
     let due = journal.due();
     let mut progress = context.output.progress("orders", due.len());
     // What is begun comes to its end and is told.
     let due = stream::iter(due).take_while(|_| std::future::ready(!stop.get()));
     let results = due.map(|pk| one(&rebuilder, pk, write)).buffer_unordered(AT_ONCE);
-    let mut counts = Counts::default();
+    let mut counts = RebuildCounts::default();
     journal
         .follow(results, |pk, made| {
             progress.step();
             let line = line(pk, made, write, telling);
             counts.add(&line);
-            if line.outcome != Outcome::Same || !line.unreadable.is_empty() {
+            if line.outcome != RebuildOutcome::Same || !line.unreadable.is_empty() {
                 context.output.tell(&line, text)?;
             }
-            Ok(line.outcome != Outcome::Failed)
+            Ok(line.outcome != RebuildOutcome::Failed)
         })
         .await?;
     if stop.get() { Err(Error::interrupted()) } else { Ok(counts) }
@@ -173,7 +173,7 @@ async fn one(rebuilder: &Rebuilder, pk: String, write: bool) -> Result<(String, 
 fn line(pk: &str, made: Made, write: bool, telling: Telling) -> RebuildLine {
     let mut line = RebuildLine {
         order: pk.to_owned(),
-        outcome: Outcome::Same,
+        outcome: RebuildOutcome::Same,
         events: 0,
         erased: 0,
         fields: 0,
@@ -185,13 +185,13 @@ fn line(pk: &str, made: Made, write: bool, telling: Telling) -> RebuildLine {
         Ok(made) => made,
         Err(error) => {
             let reason = store_failed(&error).message;
-            return RebuildLine { outcome: Outcome::Failed, reason: Some(reason), ..line };
+            return RebuildLine { outcome: RebuildOutcome::Failed, reason: Some(reason), ..line };
         }
     };
     line.outcome = match (made.is_change(), write) {
-        (false, _) => Outcome::Same,
-        (true, false) => Outcome::WouldChange,
-        (true, true) => Outcome::Rebuilt,
+        (false, _) => RebuildOutcome::Same,
+        (true, false) => RebuildOutcome::WouldChange,
+        (true, true) => RebuildOutcome::Rebuilt,
     };
     (line.events, line.erased) = (made.events.len(), made.erased);
     let unreadable = made.unreadable.iter();
@@ -224,15 +224,15 @@ fn changed(old: &View, new: &View, show_values: bool) -> Vec<FieldLine> {
     paths.into_iter().filter(|path| old.get(path) != new.get(path)).map(line).collect()
 }
 
-impl Counts {
+impl RebuildCounts {
     fn add(&mut self, line: &RebuildLine) {
         self.orders += 1;
         self.unreadable += line.unreadable.len();
         match line.outcome {
-            Outcome::Same => self.same += 1,
-            Outcome::WouldChange => self.would_change += 1,
-            Outcome::Rebuilt => self.rebuilt += 1,
-            Outcome::Failed => self.failed += 1,
+            RebuildOutcome::Same => self.same += 1,
+            RebuildOutcome::WouldChange => self.would_change += 1,
+            RebuildOutcome::Rebuilt => self.rebuilt += 1,
+            RebuildOutcome::Failed => self.failed += 1,
         }
     }
 
@@ -243,7 +243,7 @@ impl Counts {
 }
 
 /// The counts in words.
-pub fn totals(counts: &Counts, paint: Paint) -> String {
+pub fn totals(counts: &RebuildCounts, paint: Paint) -> String {
     let mut parts = vec![counted(counts.orders, "order"), format!("{} as their events tell", counts.same)];
     let mut part = |count: usize, text: String| {
         if count > 0 {
@@ -259,10 +259,10 @@ pub fn totals(counts: &Counts, paint: Paint) -> String {
 
 fn text(line: &RebuildLine, paint: Paint) -> String {
     let outcome = match line.outcome {
-        Outcome::Same => "same        ".to_owned(),
-        Outcome::WouldChange => paint.odd("would change"),
-        Outcome::Rebuilt => paint.good("rebuilt     "),
-        Outcome::Failed => paint.bad("failed      "),
+        RebuildOutcome::Same => "same        ".to_owned(),
+        RebuildOutcome::WouldChange => paint.odd("would change"),
+        RebuildOutcome::Rebuilt => paint.good("rebuilt     "),
+        RebuildOutcome::Failed => paint.bad("failed      "),
     };
     let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
     let mut lines = vec![format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::work::journal::{Part, Record, Run};
+use crate::work::journal::{LinePart, Run, RunLine};
 use stack::destination::Destination;
 
 /// A replay, and its file if it is recorded.
@@ -65,7 +65,7 @@ pub enum ReplayLine {
     },
 }
 
-impl Record for ReplayLine {
+impl RunLine for ReplayLine {
     type Head = ReplayHead;
     type Item = Planned;
     type Done = (Destination, String);
@@ -79,12 +79,12 @@ impl Record for ReplayLine {
         head.events
     }
 
-    fn part(self) -> Part<Self> {
+    fn part(self) -> LinePart<Self> {
         match self {
-            ReplayLine::Replay(head) => Part::Head(head),
-            ReplayLine::Planned(event) => Part::Planned(event),
-            ReplayLine::Sent { id, queue } => Part::Done((queue, id)),
-            ReplayLine::Failed { .. } => Part::Other,
+            ReplayLine::Replay(head) => LinePart::Head(head),
+            ReplayLine::Planned(event) => LinePart::Planned(event),
+            ReplayLine::Sent { id, queue } => LinePart::Done((queue, id)),
+            ReplayLine::Failed { .. } => LinePart::Other,
         }
     }
 }

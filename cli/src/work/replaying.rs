@@ -76,7 +76,7 @@ pub(crate) fn list_counts(context: &Context, lines: &[CountLine]) -> Result<(), 
 
 /// What became of one event at one queue.
 #[derive(Debug, Clone, Serialize)]
-pub struct SentLine {
+pub struct ReplayedLine {
     /// The event's id.
     pub id: String,
     /// Its type.
@@ -85,7 +85,7 @@ pub struct SentLine {
     /// The queue.
     pub queue: Destination,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: SendOutcome,
     /// Why it was not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -94,7 +94,7 @@ pub struct SentLine {
 /// What can become of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum SendOutcome {
     /// The queue has it.
     Sent,
     /// The queue does not have it.
@@ -108,7 +108,7 @@ pub enum Outcome {
 }
 
 /// A replay under way.
-pub(crate) struct Sender<'a> {
+pub(crate) struct ReplaySender<'a> {
     context: &'a Context,
     sqs: aws_sdk_sqs::Client,
     run: Replay,
@@ -117,20 +117,20 @@ pub(crate) struct Sender<'a> {
     held: HashSet<(Destination, String)>,
     /// Batches in a row of which a queue took nothing.
     refused: HashMap<Destination, u32>,
-    counts: BTreeMap<Outcome, usize>,
+    counts: BTreeMap<SendOutcome, usize>,
 }
 
-impl<'a> Sender<'a> {
+impl<'a> ReplaySender<'a> {
     pub(crate) fn new(context: &'a Context, run: Replay, rate: u32) -> Self {
         let (held, refused, counts) = (HashSet::new(), HashMap::new(), BTreeMap::new());
-        Sender { context, sqs: context.sqs(), run, rate, held, refused, counts }
+        ReplaySender { context, sqs: context.sqs(), run, rate, held, refused, counts }
     }
 
     /// Sends everything that is due.
     pub(crate) async fn send(mut self, stop: &Cell<bool>) -> Result<Exit, Error> {
         let sent = self.send_due(stop).await;
         self.context.output.note(&self.summary());
-        let count = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
+        let count = |outcome: SendOutcome| self.counts.get(&outcome).copied().unwrap_or_default();
         sent.map_err(|error| {
             let error = match error.message.is_empty() {
                 true => Error::new(Exit::Interrupted, "nobody reads what this prints any more"),
@@ -138,11 +138,11 @@ impl<'a> Sender<'a> {
             };
             error.and_next(&self.how_to_go_on())
         })?;
-        if count(Outcome::Failed) > 0 {
+        if count(SendOutcome::Failed) > 0 {
             self.context.output.note(&self.how_to_go_on());
             return Ok(Exit::Service);
         }
-        Ok(Exit::of_problems(count(Outcome::Gone) + count(Outcome::Changed)))
+        Ok(Exit::of_problems(count(SendOutcome::Gone) + count(SendOutcome::Changed)))
     }
 
     async fn send_due(&mut self, stop: &Cell<bool>) -> Result<(), Error> {
@@ -179,24 +179,29 @@ impl<'a> Sender<'a> {
         events: &[Planned],
         found: &HashMap<String, KeptEvent>,
     ) -> Result<i64, Error> {
-        let mut lines: Vec<SentLine> = Vec::new();
+        let mut lines: Vec<ReplayedLine> = Vec::new();
         let mut messages: Vec<QueueMessage> = Vec::new();
         let mut tried: Vec<(&Planned, String)> = Vec::new();
         for event in events.iter().filter(|event| self.run.is_due(event, queue)) {
             match found.get(&event.id).filter(|kept| !kept.is_bodiless()) {
-                None => lines.push(line(event, queue, Outcome::Gone, Some("it is no longer kept"))),
+                None => lines.push(line(event, queue, SendOutcome::Gone, Some("it is no longer kept"))),
                 Some(KeptEvent { damage: Some(damage), .. }) => {
                     let reason = format!("its row cannot be read: {}", damage.reason);
-                    lines.push(line(event, queue, Outcome::Gone, Some(&reason)));
+                    lines.push(line(event, queue, SendOutcome::Gone, Some(&reason)));
                 }
                 Some(kept) if self.held.contains(&(queue, kept.key.pk.clone())) => {
-                    lines.push(line(event, queue, Outcome::Held, Some("an earlier event of its order was not sent")));
+                    lines.push(line(
+                        event,
+                        queue,
+                        SendOutcome::Held,
+                        Some("an earlier event of its order was not sent"),
+                    ));
                 }
                 Some(kept) if event.reading.as_ref().is_some_and(|planned| *planned != fingerprint(&kept.event)) => {
                     lines.push(line(
                         event,
                         queue,
-                        Outcome::Changed,
+                        SendOutcome::Changed,
                         Some("this build reads it otherwise than planned"),
                     ));
                 }
@@ -213,10 +218,10 @@ impl<'a> Sender<'a> {
         for (event, pk) in &tried {
             let id = event.id.clone();
             let (outcome, record) = match reasons.get(event.id.as_str()) {
-                None => (Outcome::Sent, ReplayLine::Sent { id, queue }),
+                None => (SendOutcome::Sent, ReplayLine::Sent { id, queue }),
                 Some(reason) => {
                     self.held.insert((queue, pk.clone()));
-                    (Outcome::Failed, ReplayLine::Failed { id, queue, reason: reason.clone() })
+                    (SendOutcome::Failed, ReplayLine::Failed { id, queue, reason: reason.clone() })
                 }
             };
             records.push(record);
@@ -248,10 +253,14 @@ impl<'a> Sender<'a> {
     }
 
     fn summary(&self) -> String {
-        let told = |outcome: Outcome| self.counts.get(&outcome).copied().unwrap_or_default();
-        let (sent, failed, changed) = (told(Outcome::Sent), told(Outcome::Failed), told(Outcome::Changed));
+        let told = |outcome: SendOutcome| self.counts.get(&outcome).copied().unwrap_or_default();
+        let (sent, failed, changed) = (told(SendOutcome::Sent), told(SendOutcome::Failed), told(SendOutcome::Changed));
         let changed = if changed > 0 { format!(", {changed} changed") } else { String::new() };
-        format!("{sent} sent, {failed} failed, {} held, {} gone{changed}", told(Outcome::Held), told(Outcome::Gone))
+        format!(
+            "{sent} sent, {failed} failed, {} held, {} gone{changed}",
+            told(SendOutcome::Held),
+            told(SendOutcome::Gone)
+        )
     }
 
     fn how_to_go_on(&self) -> String {
@@ -293,18 +302,18 @@ fn message(kept: &KeptEvent, head: &ReplayHead) -> QueueMessage {
     QueueMessage { deduplication, ..QueueMessage::of(&event, &kept.key.pk) }
 }
 
-fn line(event: &Planned, queue: Destination, outcome: Outcome, reason: Option<&str>) -> SentLine {
+fn line(event: &Planned, queue: Destination, outcome: SendOutcome, reason: Option<&str>) -> ReplayedLine {
     let reason = reason.map(str::to_owned);
-    SentLine { id: event.id.clone(), event_type: event.event_type.clone(), queue, outcome, reason }
+    ReplayedLine { id: event.id.clone(), event_type: event.event_type.clone(), queue, outcome, reason }
 }
 
-fn text(line: &SentLine, paint: Paint) -> String {
+fn text(line: &ReplayedLine, paint: Paint) -> String {
     let outcome = match line.outcome {
-        Outcome::Sent => paint.good("sent  "),
-        Outcome::Failed => paint.bad("failed"),
-        Outcome::Held => paint.odd("held  "),
-        Outcome::Gone => paint.bad("gone  "),
-        Outcome::Changed => paint.bad("changed"),
+        SendOutcome::Sent => paint.good("sent  "),
+        SendOutcome::Failed => paint.bad("failed"),
+        SendOutcome::Held => paint.odd("held  "),
+        SendOutcome::Gone => paint.bad("gone  "),
+        SendOutcome::Changed => paint.bad("changed"),
     };
     let reason = line.reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
     format!("{outcome}  {:<6}  {:<22}  {}{reason}", line.queue.name(), line.event_type, line.id)

@@ -43,7 +43,7 @@ pub struct Case {
 
 /// What a receiver answered, or why there was no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: Result<u16, String>,
     /// How long it took.
@@ -182,10 +182,10 @@ impl Default for Sender {
 
 impl Sender {
     /// Posts a body.
-    pub async fn post(&self, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Answer {
+    pub async fn post(&self, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Response {
         let began = Instant::now();
         let status = self.ask("POST", url, headers, body).await.map(|reply| reply.status);
-        Answer { status, ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
+        Response { status, ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
     }
 
     /// Sends a request by any method.

@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// What the deployed reader says of an event.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub enum DeployedReading {
     /// The event, as that build reads it.
     Event(Value),
     /// Nothing is kept under its id.
@@ -19,7 +19,7 @@ pub enum Answer {
 }
 
 /// Asks the deployed reader for an event.
-pub async fn read(stack: &Stack, id: &str) -> Result<Answer, Error> {
+pub async fn read(stack: &Stack, id: &str) -> Result<DeployedReading, Error> {
     let function = stack.deployment().await?.output("ReadFunction")?;
     let question = Blob::new(json!({"id": id}).to_string());
     let sent = stack.lambda().invoke().function_name(function).payload(question).send().await;
@@ -28,12 +28,12 @@ pub async fn read(stack: &Stack, id: &str) -> Result<Answer, Error> {
     let answer: Value = serde_json::from_slice(&payload)
         .map_err(|error| Error::service(format!("the deployed reader's answer is not JSON: {error}")))?;
     if output.function_error.is_none() {
-        return Ok(Answer::Event(answer));
+        return Ok(DeployedReading::Event(answer));
     }
     let told = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
     match told("errorType") {
-        "Unknown" => Ok(Answer::Unknown),
-        "Erased" => Ok(Answer::Erased),
+        "Unknown" => Ok(DeployedReading::Unknown),
+        "Erased" => Ok(DeployedReading::Erased),
         other => Err(Error::service(format!("the deployed reader failed: {other}: {}", told("errorMessage")))
             .next(format!("Look at the log of the function {function}."))),
     }

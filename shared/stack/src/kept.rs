@@ -20,7 +20,7 @@ const LOOKS_MAX: u32 = 5;
 
 /// A row under a name: that event's, or a further one under the same identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct KeptRow {
     /// Its key.
     pub key: EventKey,
     hash: Vec<u8>,
@@ -38,7 +38,7 @@ pub struct Fate {
 }
 
 /// The rows under some names.
-pub type Looked = BTreeMap<EventKey, Vec<Found>>;
+pub type Looked = BTreeMap<EventKey, Vec<KeptRow>>;
 
 /// Looks at every name once.
 pub async fn look(stack: &Stack, names: &HashSet<EventKey>) -> Result<Looked, Error> {
@@ -82,10 +82,10 @@ impl<'a> Fates<'a> {
     pub fn of(&mut self, name: &EventKey, delivery: &Delivery, signed_at: Option<&str>) -> Option<Fate> {
         let rows = self.after.get(name)?;
         let earlier =
-            |row: &Found| self.before.get(name).is_some_and(|before| before.iter().any(|old| old.key == row.key));
+            |row: &KeptRow| self.before.get(name).is_some_and(|before| before.iter().any(|old| old.key == row.key));
         let hash = delivery.body_hash();
-        let alike = |row: &&Found| row.hash == hash && signed_at == row.signed_at.as_deref();
-        let equal: Vec<&Found> = rows.iter().filter(alike).collect();
+        let alike = |row: &&KeptRow| row.hash == hash && signed_at == row.signed_at.as_deref();
+        let equal: Vec<&KeptRow> = rows.iter().filter(alike).collect();
         let fresh = equal.iter().copied().find(|row| !earlier(row) && !self.claimed.contains(&row.key));
         // A body of other bytes may mean the same: then it is a repeat of what stands there.
         let row = fresh.or(equal.last().copied()).or(rows.first())?;
@@ -99,7 +99,7 @@ async fn under(
     client: &aws_sdk_dynamodb::Client,
     table: &str,
     name: &EventKey,
-) -> Result<(EventKey, Vec<Found>), Error> {
+) -> Result<(EventKey, Vec<KeptRow>), Error> {
     let query = client.query().table_name(table).consistent_read(true);
     let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :sk)");
     let query = query.expression_attribute_values(":pk", text(&name.pk));
@@ -119,8 +119,8 @@ async fn under(
     Ok((name.clone(), rows))
 }
 
-fn found(item: &Item) -> Option<Found> {
+fn found(item: &Item) -> Option<KeptRow> {
     let string = |name: &str| item.get(name).map(AttributeValue::as_s).and_then(Result::ok).cloned();
     let hash = item.get("hash")?.as_b().ok()?.as_ref().to_vec();
-    Some(Found { key: key_of(item)?, hash, signed_at: string("signed_at"), mark: string("mark") })
+    Some(KeptRow { key: key_of(item)?, hash, signed_at: string("signed_at"), mark: string("mark") })
 }

@@ -29,7 +29,7 @@ const OUTRUN: &[&str] = &["InvalidParameterException", "InvalidRequestException"
 
 /// A secret's value and which version that is.
 #[derive(Debug)]
-pub struct Held {
+pub struct SecretValue {
     /// The value; empty where none was ever put.
     pub text: String,
     version: Option<String>,
@@ -45,11 +45,11 @@ pub struct Place<'a> {
 }
 
 /// Reads a secret.
-pub async fn read(stack: &Stack, place: Place<'_>) -> Result<Held, Error> {
+pub async fn read(stack: &Stack, place: Place<'_>) -> Result<SecretValue, Error> {
     let read = secret_value(&stack.secrets_manager(), place.id).await;
     let output = read.map_err(|failure| of_failure(&format!("read {}", place.called), &failure))?;
     let (text, version) = output.map(|output| (output.secret_string, output.version_id)).unwrap_or_default();
-    Ok(Held { text: text.unwrap_or_default(), version })
+    Ok(SecretValue { text: text.unwrap_or_default(), version })
 }
 
 /// Changes a secret that is a JSON object. `change` is made on what is current, perhaps more than once; `accept` says
@@ -85,7 +85,7 @@ pub async fn edit<T>(
 }
 
 /// Makes a new value current if the one that was read still is. Gives whether it was.
-async fn replace(stack: &Stack, place: Place<'_>, held: &Held, text: String) -> Result<bool, Error> {
+async fn replace(stack: &Stack, place: Place<'_>, held: &SecretValue, text: String) -> Result<bool, Error> {
     let client = stack.secrets_manager();
     let changing = format!("change {}", place.called);
     let put = client.put_secret_value().secret_id(place.id).secret_string(text).version_stages(STAGE).send().await;
@@ -105,7 +105,7 @@ async fn replace(stack: &Stack, place: Place<'_>, held: &Held, text: String) -> 
     outcome
 }
 
-async fn swing(stack: &Stack, place: Place<'_>, held: &Held, new: &str) -> Result<bool, Error> {
+async fn swing(stack: &Stack, place: Place<'_>, held: &SecretValue, new: &str) -> Result<bool, Error> {
     let moved = stack
         .secrets_manager()
         .update_secret_version_stage()

@@ -20,7 +20,7 @@ use stack::sources::SourceName;
 
 /// Arguments of `events list`.
 #[derive(Debug, Clone, Args)]
-pub struct ListArgs {
+pub struct EventListArgs {
     /// Of which sources.
     #[command(flatten)]
     pub sources: SourceArgs,
@@ -46,7 +46,7 @@ pub struct ListArgs {
 
 /// A page of events and whether there are more.
 #[derive(Debug)]
-pub struct Page {
+pub struct EventPage {
     /// The events.
     pub events: Vec<KeptEvent>,
     /// Whether others follow.
@@ -56,7 +56,7 @@ pub struct Page {
 }
 
 /// Lists events.
-pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: EventListArgs) -> Result<Exit, Error> {
     let range = args.range.range(context.clock.now_ms())?;
     let sources = chosen(context, &args.sources).await?;
     if sources.is_empty() && !args.quarantined {
@@ -78,7 +78,12 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
 }
 
 /// Reads one page of a list.
-pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Page, Error> {
+pub async fn page(
+    context: &Context,
+    args: &EventListArgs,
+    sources: &[SourceName],
+    range: Range,
+) -> Result<EventPage, Error> {
     let order = if args.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
     let mut range = range;
     let last = match &args.after {
@@ -91,7 +96,7 @@ pub async fn page(context: &Context, args: &ListArgs, sources: &[SourceName], ra
             Order::NewestFirst => range.to_ms = range.to_ms.min(last_ms + 1),
         }
     }
-    let mut page = Page { events: Vec::new(), more: false, exit: Exit::Ok };
+    let mut page = EventPage { events: Vec::new(), more: false, exit: Exit::Ok };
     if range.from_ms >= range.to_ms {
         return Ok(page);
     }
@@ -126,7 +131,12 @@ fn cells(line: &RefusedLine, paint: Paint) -> Vec<String> {
     ]
 }
 
-async fn list_refused(context: &Context, args: &ListArgs, sources: &[SourceName], range: Range) -> Result<Exit, Error> {
+async fn list_refused(
+    context: &Context,
+    args: &EventListArgs,
+    sources: &[SourceName],
+    range: Range,
+) -> Result<Exit, Error> {
     let told = noting(
         context,
         refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?,

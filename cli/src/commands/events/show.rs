@@ -21,7 +21,7 @@ use stack::sources::of_provider;
 
 /// Arguments of `events show`.
 #[derive(Debug, Clone, Args)]
-pub struct ShowArgs {
+pub struct EventShowArgs {
     /// The event's id: five parts, as lists and messages have it
     pub id: String,
     /// Only the body, byte by byte as it is kept
@@ -34,12 +34,12 @@ pub struct ShowArgs {
 
 /// Everything about one event.
 #[derive(Debug, Serialize)]
-pub struct Shown {
+pub struct ShownEvent {
     /// The event in short.
     #[serde(flatten)]
     pub line: EventLine,
     /// What came.
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<ShownDelivery>,
     /// What this build reads in it.
     pub event: Event,
     /// Where each field comes from, where that was asked for.
@@ -51,7 +51,7 @@ pub struct Shown {
 
 /// What came, as its row has it.
 #[derive(Debug, Serialize)]
-pub struct Delivery {
+pub struct ShownDelivery {
     /// SHA-256 of the body as received.
     pub hash: String,
     /// The kept body's length in bytes; none where it was stripped.
@@ -94,7 +94,7 @@ pub struct Neighbours {
 }
 
 /// Shows an event.
-pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: EventShowArgs) -> Result<Exit, Error> {
     let kept = &ids::event(context, &args.id).await?;
     if let Some(damage) = kept.damage.as_ref().filter(|_| args.raw) {
         return Err(Error::problems(format!("the row of {} cannot be read: {}", kept.key.id(), damage.reason)));
@@ -111,7 +111,7 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     Ok(if note_damage(context, kept) { Exit::Problems } else { Exit::Ok })
 }
 
-async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Shown, Error> {
+async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<ShownEvent, Error> {
     let order = of_order(context, &kept.key.pk).await?;
     let at = order.iter().position(|other| other.key == kept.key).unwrap_or_default();
     let neighbour = |at: Option<usize>| at.and_then(|at| order.get(at)).map(EventLine::of);
@@ -122,7 +122,7 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
         after: neighbour(at.checked_add(1)),
     };
     let stored = kept.stored.as_ref();
-    let mut delivery = stored.map(|stored| Delivery {
+    let mut delivery = stored.map(|stored| ShownDelivery {
         hash: hex::encode(stored.row.hash),
         body_bytes: (stored.body != KeptBody::Gone && !stored.is_erased()).then_some(stored.row.body.len()),
         erased: match &stored.body {
@@ -145,7 +145,7 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
         delivery.key = which_key(context, &kept.key, &delivery.fingerprint).await;
     }
     let fields = stored.filter(|_| fields).map(|stored| origins(&stored.row));
-    Ok(Shown { line: EventLine::of(kept), delivery, event: kept.event.clone(), fields, order })
+    Ok(ShownEvent { line: EventLine::of(kept), delivery, event: kept.event.clone(), fields, order })
 }
 
 /// Which of the source's keys or tokens has a fingerprint, in words. The secret may be out of reach: the event is
@@ -168,7 +168,7 @@ async fn which_key(context: &Context, key: &EventKey, fingerprint: &str) -> Stri
     }
 }
 
-fn text(shown: &Shown, paint: Paint) -> String {
+fn text(shown: &ShownEvent, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&shown.line.id)];
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<12}"))));
     row("type", shown.line.event_type);

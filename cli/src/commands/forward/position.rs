@@ -19,7 +19,7 @@ use stack::following::Following;
 /// What stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct PositionDocument {
     /// The events table that is read from.
     table: String,
     /// Where it goes.
@@ -72,7 +72,7 @@ impl PositionFile {
             Error::usage(format!("{} is no position to go on from: {why}", self.path.display()))
                 .next("Say where to begin with --after, --from or --since, or name another file with --position.")
         };
-        let document: Document = serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))?;
+        let document: PositionDocument = serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))?;
         if document.table != self.table {
             return Err(bad("it is of another stack"));
         }
@@ -90,7 +90,7 @@ impl PositionFile {
 
     /// Replaces the file: whoever reads it sees the old one or the new one, whole.
     pub fn write(&self, position: &Following) -> Result<(), Error> {
-        let document = Document {
+        let document = PositionDocument {
             table: self.table.clone(),
             target: self.target.clone(),
             from: instant(position.from_ms()),

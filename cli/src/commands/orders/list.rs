@@ -18,7 +18,7 @@ use stack::known::check_known;
 
 /// Arguments of `orders list`.
 #[derive(Debug, Clone, Args)]
-pub struct ListArgs {
+pub struct OrderListArgs {
     /// Of which sources.
     #[command(flatten)]
     pub sources: SourceArgs,
@@ -52,7 +52,7 @@ pub struct OrderLine {
 const ATTRIBUTES: &str = "pk, order_state, payment_state, fulfillment_state, #total, currency, refunded";
 
 /// Lists orders.
-pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: OrderListArgs) -> Result<Exit, Error> {
     let mut args = args;
     if let Some(after) = &args.after {
         args.after = Some(ids::order(context, after).await?);
@@ -71,7 +71,7 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
 }
 
 /// One page of orders and whether others follow. Reads the table from front to back: it has no other order.
-pub async fn page(context: &Context, args: &ListArgs) -> Result<(Vec<OrderLine>, bool), Error> {
+pub async fn page(context: &Context, args: &OrderListArgs) -> Result<(Vec<OrderLine>, bool), Error> {
     let (client, table) = (context.dynamodb(), context.deployment().await?.orders_table()?);
     let prefix = match (&args.sources.source, args.sources.provider) {
         (Some(source), _) => Some(format!("{source}/")),

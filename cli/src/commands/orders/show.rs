@@ -20,7 +20,7 @@ use stack::timeline::{Moment, timeline};
 
 /// Arguments of `orders show`.
 #[derive(Debug, Clone, Args)]
-pub struct ShowArgs {
+pub struct OrderShowArgs {
     /// The order's id, provider/source/subject, or the id of one of its events
     pub id: String,
     /// Also the whole view
@@ -30,7 +30,7 @@ pub struct ShowArgs {
 
 /// Everything about one order.
 #[derive(Debug, Serialize)]
-pub struct Shown {
+pub struct ShownOrder {
     /// The order's id.
     pub order: String,
     /// The axes and the money; none where no view is stored.
@@ -59,14 +59,14 @@ pub struct Link {
 }
 
 /// Shows an order.
-pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: OrderShowArgs) -> Result<Exit, Error> {
     let pk = ids::order(context, &args.id).await?;
     let events = of_order(context, &pk).await?;
     let view = context.views().await?.view(&pk).await?;
     let (moments, whole) = timeline(&events, view.as_ref());
     let links = links(context, &pk, &events, view.as_ref().unwrap_or(&whole)).await?;
     let current = view.as_ref().map_or(whole.is_empty(), |view| !view.clone().merge(whole));
-    let shown = Shown {
+    let shown = ShownOrder {
         order: pk,
         summary: view.as_ref().map(View::summary),
         current,
@@ -113,7 +113,7 @@ async fn links(context: &Context, pk: &str, events: &[KeptEvent], view: &View) -
     Ok(links)
 }
 
-fn text(shown: &Shown, paint: Paint) -> String {
+fn text(shown: &ShownOrder, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&shown.order)];
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<18}"))));
     match &shown.summary {

@@ -13,7 +13,7 @@ use stack::quarantine::{Now, Present, RefusedLine};
 
 /// Arguments of `quarantine list`.
 #[derive(Debug, Clone, Args)]
-pub struct ListArgs {
+pub struct RefusedListArgs {
     /// Which of them.
     #[command(flatten)]
     pub query: Query,
@@ -85,7 +85,7 @@ pub fn kept(refused: &Refused) -> &'static str {
 }
 
 /// Lists refused deliveries.
-pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: RefusedListArgs) -> Result<Exit, Error> {
     let refused = find(context, &args.query).await?;
     let present = Present::of(context, &refused).await;
     let mut lines: Vec<CheckedLine> =

@@ -18,7 +18,7 @@ use stack::quarantine::{Now, Present, Slot, of_slot};
 
 /// Arguments of `quarantine show`.
 #[derive(Debug, Clone, Args)]
-pub struct ShowArgs {
+pub struct RefusedShowArgs {
     /// The refused delivery: provider, source and slot, as listed
     #[arg(value_name = "PROVIDER/SOURCE/SLOT")]
     pub slot: Slot,
@@ -29,7 +29,7 @@ pub struct ShowArgs {
 
 /// Everything about one refused delivery.
 #[derive(Debug, Serialize)]
-pub struct Shown {
+pub struct ShownRefused {
     /// It in short.
     #[serde(flatten)]
     pub line: CheckedLine,
@@ -50,7 +50,7 @@ pub struct Shown {
 }
 
 /// Shows a refused delivery.
-pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: RefusedShowArgs) -> Result<Exit, Error> {
     let refused = of_slot(context, &args.slot).await?;
     let present = Present::of(context, std::slice::from_ref(&refused)).await;
     let body = body(&refused, &present);
@@ -67,7 +67,7 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
         Some(Ok(text)) => (Some(text), None),
         Some(Err(bytes)) => (None, Some(STANDARD.encode(bytes.as_bytes()))),
     };
-    let shown = Shown {
+    let shown = ShownRefused {
         line: CheckedLine::of(&refused, &now),
         headers: refused.headers.clone(),
         query: refused.query.clone(),
@@ -96,7 +96,7 @@ fn body(refused: &Refused, present: &Present) -> Option<Vec<u8>> {
     }
 }
 
-fn text(shown: &Shown, paint: Paint) -> String {
+fn text(shown: &ShownRefused, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&shown.line.name)];
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<9}"))));
     let line = &shown.line;

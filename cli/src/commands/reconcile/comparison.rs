@@ -32,7 +32,7 @@ const PAGE: i32 = 40;
 
 /// An order on one line.
 #[derive(Debug, Clone, Serialize)]
-pub struct OrderLine {
+pub struct ComparedLine {
     /// The order as events and views name it; none where the answer does not tell enough.
     pub order: Option<String>,
     /// The provider's id of it.
@@ -54,7 +54,7 @@ pub struct OrderLine {
 
 /// What a comparison came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct ComparisonSummary {
     /// Orders that were compared.
     pub compared: usize,
     /// Of which nothing is kept.
@@ -97,8 +97,8 @@ pub struct Comparison<'a> {
     /// Something that is kept could not be read.
     damaged: Cell<bool>,
     seen: HashMap<String, Option<Timestamp>>,
-    lines: Vec<OrderLine>,
-    summary: Summary,
+    lines: Vec<ComparedLine>,
+    summary: ComparisonSummary,
 }
 
 /// An order that the provider told, under its name here.
@@ -110,7 +110,7 @@ struct Told {
     asked: bool,
 }
 
-impl Summary {
+impl ComparisonSummary {
     /// Orders that are to be fetched.
     pub fn wanting(&self) -> usize {
         self.missing + self.behind + self.unknown
@@ -132,12 +132,12 @@ impl<'a> Comparison<'a> {
             damaged: Cell::new(false),
             seen: HashMap::new(),
             lines: Vec::new(),
-            summary: Summary::default(),
+            summary: ComparisonSummary::default(),
         })
     }
 
     /// What came of it, as far as it came.
-    pub fn told(&mut self) -> (Vec<OrderLine>, Summary) {
+    pub fn told(&mut self) -> (Vec<ComparedLine>, ComparisonSummary) {
         (std::mem::take(&mut self.lines), self.summary.clone())
     }
 
@@ -259,7 +259,7 @@ impl<'a> Comparison<'a> {
         let Some(order) = theirs::read(&*self.api.client, name).await.map_err(|error| api_failed(&error))? else {
             self.summary.gone += 1;
             let order = known.map(|(pk, _)| pk.clone());
-            self.lines.push(OrderLine { order, ..line(Some(name.id.clone()), "gone") });
+            self.lines.push(ComparedLine { order, ..line(Some(name.id.clone()), "gone") });
             return Ok(());
         };
         let Some(told) = self.tell(order, name.kind, asked) else { return Ok(()) };
@@ -319,7 +319,7 @@ impl<'a> Comparison<'a> {
         });
         self.summary.unrecognised += usize::from(unrecognised);
         let updated_at = order.updated_at.map(|time| time.to_string());
-        let mut told = OrderLine { order: Some(pk), updated_at, unrecognised, ..line(order.id, standing.word()) };
+        let mut told = ComparedLine { order: Some(pk), updated_at, unrecognised, ..line(order.id, standing.word()) };
         if self.keeps {
             self.keep(snapshots, &mut told).await?;
         }
@@ -327,7 +327,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    async fn keep(&mut self, snapshots: Vec<NewRow>, told: &mut OrderLine) -> Result<(), Error> {
+    async fn keep(&mut self, snapshots: Vec<NewRow>, told: &mut ComparedLine) -> Result<(), Error> {
         told.kept = Some("repeat");
         for snapshot in snapshots {
             let kept = self.store.insert(snapshot).await?;
@@ -370,8 +370,8 @@ impl<'a> Comparison<'a> {
     }
 }
 
-fn line(id: Option<String>, standing: &'static str) -> OrderLine {
-    OrderLine { order: None, id, standing, updated_at: None, kept: None, events: Vec::new(), unrecognised: false }
+fn line(id: Option<String>, standing: &'static str) -> ComparedLine {
+    ComparedLine { order: None, id, standing, updated_at: None, kept: None, events: Vec::new(), unrecognised: false }
 }
 
 fn go_on(stop: &Cell<bool>) -> Result<(), Error> {

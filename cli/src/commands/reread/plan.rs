@@ -15,7 +15,7 @@ use stack::difference::{fingerprint, fingerprint_of};
 
 /// One reading of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct PlanReading {
     /// The version of the mapping that read it.
     pub mapping: u32,
     /// The type that it read.
@@ -31,9 +31,9 @@ pub struct Correction {
     /// Its id.
     pub id: String,
     /// What was read.
-    pub old: Reading,
+    pub old: PlanReading,
     /// What this build reads.
-    pub new: Reading,
+    pub new: PlanReading,
 }
 
 /// A plan.
@@ -54,7 +54,7 @@ struct End {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum PlanLine {
     Correct(Correction),
     End(End),
 }
@@ -80,29 +80,29 @@ impl PlanFile {
     pub fn add(&mut self, event: &Event, old: &Value) -> Result<(), Error> {
         let correction = Correction {
             id: event.id.clone(),
-            old: Reading {
+            old: PlanReading {
                 mapping: mapping(old),
                 event_type: old.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(),
                 reading: fingerprint_of(old),
             },
-            new: Reading {
+            new: PlanReading {
                 mapping: event.mappingversion,
                 event_type: event.event_type.name().to_owned(),
                 reading: fingerprint(event),
             },
         };
-        self.line(&Line::Correct(correction))
+        self.line(&PlanLine::Correct(correction))
     }
 
     /// Writes the last line, without which a plan is not one.
     pub async fn finish(mut self, context: &Context, events: usize) -> Result<(), Error> {
         let table = context.deployment().await?.events_table()?.to_owned();
-        self.line(&Line::End(End { table, events }))?;
+        self.line(&PlanLine::End(End { table, events }))?;
         let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         flushed.map_err(|error| self.failed(&error))
     }
 
-    fn line(&mut self, line: &Line) -> Result<(), Error> {
+    fn line(&mut self, line: &PlanLine) -> Result<(), Error> {
         let written = serde_json::to_writer(&mut self.file, line).map_err(std::io::Error::from);
         written.and_then(|()| self.file.write_all(b"\n")).map_err(|error| self.failed(&error))
     }
@@ -118,9 +118,9 @@ impl Plan {
         let (mut corrections, mut end): (Vec<Correction>, Option<End>) = (Vec::new(), None);
         let what = "A plan is what hookmill reread --out FILE wrote.";
         for (number, line) in read_lines(path)? {
-            match serde_json::from_slice::<Line>(&line) {
-                Ok(Line::Correct(correction)) if end.is_none() => corrections.push(correction),
-                Ok(Line::End(told)) if end.is_none() => end = Some(told),
+            match serde_json::from_slice::<PlanLine>(&line) {
+                Ok(PlanLine::Correct(correction)) if end.is_none() => corrections.push(correction),
+                Ok(PlanLine::End(told)) if end.is_none() => end = Some(told),
                 Ok(_) => {
                     return Err(Error::usage(format!("line {number} of {} stands behind its end", path.display())));
                 }

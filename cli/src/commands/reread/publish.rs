@@ -16,9 +16,9 @@ use crate::terminal::output::counted;
 use crate::work::journal::{HowArgs, Journal, Run};
 use crate::work::rebuilding::{Telling, rebuild_all, totals};
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
-use crate::work::replaying::{Sender, check_queues, counts, how_to_go_on, list_counts, of_kind, run_id};
+use crate::work::replaying::{ReplaySender, check_queues, counts, how_to_go_on, list_counts, of_kind, run_id};
 use crate::work::selection::SendTo;
-use stack::deployed_reader::{self, Answer};
+use stack::deployed_reader::{self, DeployedReading};
 use stack::destination::Destination;
 use stack::difference::{fingerprint, fingerprint_of};
 use stack::history::{KeptEvent, fetch};
@@ -64,7 +64,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     }
     run.record(context, &args.how, &format!("corrections-{}", run.head.id.clone()), "reread publish")?;
     let go_on = how_to_go_on(&run.head, run.path());
-    let sent = Sender::new(context, run, args.onto.rate).send(stop).await?;
+    let sent = ReplaySender::new(context, run, args.onto.rate).send(stop).await?;
     // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
     let mut journal = Journal::planned(context, "reread publish", orders, None).await?;
     let rebuilt = rebuild_all(context, &mut journal, true, Telling::default(), stop).await;
@@ -140,8 +140,8 @@ async fn check_deployed(context: &Context, run: &Replay) -> Result<(), Error> {
 
 async fn compare(context: &Context, provider: &str, kept: &KeptEvent) -> Result<(), Error> {
     let same = match deployed_reader::read(context, &kept.key.id()).await? {
-        Answer::Event(event) => fingerprint_of(&event) == fingerprint(&kept.event),
-        Answer::Unknown | Answer::Erased => false,
+        DeployedReading::Event(event) => fingerprint_of(&event) == fingerprint(&kept.event),
+        DeployedReading::Unknown | DeployedReading::Erased => false,
     };
     if same {
         return Ok(());

@@ -15,7 +15,7 @@ use stack::sources::{SourceName, of_provider};
 
 /// Arguments of `sources list`.
 #[derive(Debug, Clone, Args)]
-pub struct ListArgs {
+pub struct SourceListArgs {
     /// Which of them.
     #[command(flatten)]
     pub sources: SourceArgs,
@@ -44,7 +44,7 @@ pub struct SourceLine {
 }
 
 /// Lists sources.
-pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: SourceListArgs) -> Result<Exit, Error> {
     let provider = args.sources.source.as_ref().map(|source| source.provider.name);
     let provider = provider.or(args.sources.provider.map(|provider| provider.0.name));
     let mut lines = Vec::new();

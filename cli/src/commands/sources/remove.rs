@@ -14,7 +14,7 @@ use stack::sources::{SourceName, of_provider};
 
 /// Arguments of `sources remove`.
 #[derive(Debug, Clone, Args)]
-pub struct RemoveArgs {
+pub struct SourceRemoveArgs {
     /// The source
     #[arg(value_name = "PROVIDER/SOURCE")]
     pub name: SourceName,
@@ -43,7 +43,7 @@ pub struct Removed {
 const PAGE: i32 = 500;
 
 /// Removes a source. Its events stay.
-pub async fn run(context: &Context, args: RemoveArgs) -> Result<Exit, Error> {
+pub async fn run(context: &Context, args: SourceRemoveArgs) -> Result<Exit, Error> {
     let name = &args.name;
     let sources = of_provider(context, name.provider).await?;
     if !sources.names().any(|known| known == name.source) {
