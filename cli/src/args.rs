@@ -16,7 +16,7 @@ pub struct Cli {
     /// Which stack, and how to talk.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: commands::Command,
 }

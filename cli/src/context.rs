@@ -41,7 +41,7 @@ pub struct Global {
 /// The surroundings of a command. What can be asked of the stack is asked of it directly.
 #[derive(Debug)]
 pub struct Context {
-    /// Where results and notes go.
+    /// The output of results and notes.
     pub output: Output,
     /// The stack.
     pub stack: Stack,

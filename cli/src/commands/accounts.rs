@@ -66,15 +66,15 @@ pub struct AccountRemoveArgs {
 pub struct AccountLine {
     /// Provider and source.
     pub account: String,
-    /// The credential by fingerprint; none where the account cannot be used.
+    /// The credential by fingerprint; `None` if the account cannot be used.
     pub credential: Option<String>,
     /// The shop.
     pub shop: Option<String>,
-    /// Where the API is.
+    /// The API's base URL.
     pub base_url: Option<String>,
-    /// Where such a credential is made, and what it must be allowed to do.
+    /// The place where such a credential is made, and the permissions that it needs.
     pub credential_from: &'static str,
-    /// Why it cannot be used.
+    /// The defect for which it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect: Option<String>,
     /// `held`; `set` or `removed` just now; `due` for removal in a dry run.
@@ -201,7 +201,7 @@ fn entries(document: &mut Map<String, Value>) -> Result<&mut Map<String, Value>,
     secret::object(document, "accounts", CALLED)
 }
 
-/// The accounts of one platform; none where the secret has no value yet.
+/// The accounts of one platform; `None` if the secret has no value yet.
 fn lines_of(platform: &'static Platform, text: &str) -> Result<Vec<AccountLine>, Error> {
     if text.trim().is_empty() {
         return Ok(Vec::new());

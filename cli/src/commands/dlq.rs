@@ -48,19 +48,19 @@ pub struct DeadLetterShowArgs {
 /// A letter on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct LetterLine {
-    /// Where it lies.
+    /// The queue that it is in.
     pub queue: DeadLetters,
     /// The queue's name for it.
     pub letter: String,
     /// When it was put there.
     pub since: Option<String>,
-    /// How long it has been there, in seconds.
+    /// Its age in seconds.
     pub age_seconds: Option<i64>,
-    /// How often it was taken.
+    /// The number of times that it was received.
     pub receives: u32,
     /// `event`, `parked`, `stretch` or `unknown`.
     pub kind: &'static str,
-    /// Why it is there, as far as it says.
+    /// The reason for which it is there, as far as it is known.
     pub reason: String,
     /// The event.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,9 +76,9 @@ pub struct ShownDeadLetter {
     /// The FIFO group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// What to do about it.
+    /// The next step.
     pub next: String,
-    /// What stands in it.
+    /// Its content.
     pub body: String,
 }
 
@@ -147,7 +147,7 @@ impl LetterLine {
     }
 }
 
-/// What to do about a letter.
+/// Returns the next step for a dead letter.
 pub fn next(letter: &Letter) -> String {
     let from = letter.from.name();
     match &letter.says {

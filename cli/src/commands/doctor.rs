@@ -46,7 +46,7 @@ pub struct DoctorArgs {
     pub source: Vec<SourceName>,
 }
 
-/// What is looked at.
+/// The checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
@@ -80,7 +80,7 @@ pub enum Check {
     SelfTest,
 }
 
-/// How good or bad a thing is.
+/// The state of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -96,20 +96,20 @@ pub enum State {
     Problem,
 }
 
-/// What was found of one thing.
+/// The finding about one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How good or bad it is.
+    /// Its state.
     pub state: State,
-    /// What it is about, where that is not all of the check.
+    /// The subject, if that is not all of the check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// What was found, in a sentence without a full stop.
+    /// The finding in a sentence without a full stop.
     pub message: String,
-    /// What to do about it.
+    /// The next step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// Why it cannot be told.
+    /// The exit code of an unknown.
     #[serde(skip)]
     pub exit: Exit,
 }
@@ -119,7 +119,7 @@ pub struct Finding {
 pub struct CheckLine {
     /// The check.
     pub check: Check,
-    /// What it found.
+    /// The finding.
     #[serde(flatten)]
     pub finding: Finding,
 }
@@ -231,7 +231,7 @@ fn lines(check: Check, found: Result<Vec<Finding>, Error>) -> Vec<CheckLine> {
     findings.into_iter().map(|finding| CheckLine { check, finding }).collect()
 }
 
-/// What is wrong decides; then what could not be looked at.
+/// Returns the exit code: problems decide; then checks that could not be made.
 fn exit(lines: &[CheckLine]) -> Exit {
     if lines.iter().any(|line| line.finding.state == State::Problem) {
         return Exit::Problems;

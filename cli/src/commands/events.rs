@@ -22,7 +22,7 @@ pub enum Events {
 }
 
 impl Events {
-    /// Whether Ctrl-C is how this command ends.
+    /// Returns whether Ctrl-C is how this command ends.
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
             Events::Tail(_) => true,

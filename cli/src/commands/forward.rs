@@ -86,7 +86,7 @@ pub struct ForwardArgs {
     pub once: bool,
 }
 
-/// What became of one event.
+/// The outcome of one event.
 #[derive(Debug, Clone, Serialize)]
 pub struct ForwardedLine {
     /// The event in short.
@@ -97,20 +97,20 @@ pub struct ForwardedLine {
     /// The target's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
-    /// How long that took.
+    /// The duration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
-    /// How often it was tried.
+    /// The number of tries.
     pub tries: u32,
     /// The body's secrets that were cut before it was kept, and so are cut in what was sent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<String>,
-    /// Why it was not forwarded.
+    /// The reason for which it was not forwarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What can become of an event.
+/// The possible outcomes of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ForwardOutcome {
@@ -122,7 +122,7 @@ pub enum ForwardOutcome {
     Unsendable,
 }
 
-/// Where a forwarding has got to.
+/// The state of a forwarding.
 struct Forwarding<'a> {
     context: &'a Context,
     args: &'a ForwardArgs,
@@ -182,13 +182,13 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
     Ok(Exit::of_problems(run.lost))
 }
 
-/// What looking costs in an hour while nothing comes: half a unit a partition and look.
+/// Returns the read units of an hour while nothing comes: half a unit a partition and look.
 fn read_units(sources: usize, every: Span) -> u128 {
     let partitions = u128::try_from(sources).unwrap_or_default() * u128::from(edge::keep::item::TIME_SHARDS);
     partitions * 3_600_000 / every.0.as_millis().max(1) / 2
 }
 
-/// Where to begin: where the command line says, else where the last run ended, else now.
+/// Returns the position to begin at: that of the command line, else the end of the last run, else now.
 async fn begin(
     context: &Context,
     args: &ForwardArgs,

@@ -22,7 +22,7 @@ pub mod sources;
 pub mod subscriptions;
 pub mod trigger;
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Sign deliveries, send them to their sources, and report what was kept
@@ -67,7 +67,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether Ctrl-C is how this command ends, so that it sees to it itself.
+    /// Returns whether Ctrl-C is how this command ends, so that it sees to it itself.
     pub fn ends_by_interrupt(&self) -> bool {
         match self {
             Command::Events(events) => events.ends_by_interrupt(),

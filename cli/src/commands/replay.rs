@@ -25,10 +25,10 @@ pub struct ReplayArgs {
     /// One event, by its id; else all that the options select
     #[arg(conflicts_with_all = ["SourceArgs", "RangeArgs", "EventFilter", "resume"])]
     pub id: Option<String>,
-    /// Where to, and how fast.
+    /// The queues, and the rate.
     #[command(flatten)]
     pub onto: SendTo,
-    /// How.
+    /// The way in which it is carried out.
     #[command(flatten)]
     pub how: HowArgs,
     /// Of which sources.
@@ -42,7 +42,7 @@ pub struct ReplayArgs {
     pub filter: EventFilter,
 }
 
-/// What was chosen, and what of it cannot be sent.
+/// The selected events, and those of them that cannot be sent.
 #[derive(Debug, Default)]
 struct ReplayPlan {
     planned: Vec<Planned>,

@@ -34,10 +34,10 @@ const QUESTIONS: usize = 8;
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct RereadArgs {
-    /// What to do with a plan.
+    /// The command about a plan.
     #[command(subcommand)]
     pub command: Option<Reread>,
-    /// What to compare.
+    /// The events to compare.
     #[command(flatten)]
     pub read: ReadArgs,
 }
@@ -72,7 +72,7 @@ pub struct ReadArgs {
     pub filter: EventFilter,
 }
 
-/// How a field of one type's events changes.
+/// The change of a field of one type's events.
 #[derive(Debug, Clone, Serialize)]
 pub struct ChangeLine {
     /// The type that this build reads.
@@ -91,13 +91,13 @@ pub struct ChangeLine {
 pub struct Example {
     /// The event.
     pub id: String,
-    /// What was read.
+    /// The older reading.
     pub old: String,
-    /// What is read now.
+    /// The newer reading.
     pub new: String,
 }
 
-/// What came of all events.
+/// The outcome of all events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RereadTotals {
     /// Events that were read by both.
@@ -123,7 +123,7 @@ pub struct RereadTotals {
 }
 
 impl RereadArgs {
-    /// Whether Ctrl-C is how this command ends.
+    /// Returns whether Ctrl-C is how this command ends.
     pub fn ends_by_interrupt(&self) -> bool {
         matches!(self.command, Some(Reread::Publish(_)))
     }
@@ -263,7 +263,7 @@ fn is_understood(event: &Value) -> bool {
 }
 
 impl RereadTotals {
-    /// What stands in the way of publishing, or makes it needless.
+    /// Returns what prevents publishing, or makes it needless.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for (provider, mappings) in &self.mappings {

@@ -44,7 +44,7 @@ pub async fn run(context: &Context, command: SourcesCommand) -> Result<Exit, Err
     }
 }
 
-/// Where a key comes from that the provider made.
+/// The origin of a key that the provider made.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyArgs {
     /// Take the key from this environment variable; a key is never given on the command line
@@ -71,7 +71,7 @@ fn called(provider: &Provider) -> String {
     format!("the secret of {}", provider.name)
 }
 
-/// Whether the receivers would load a secret and use a source in it.
+/// Returns an error unless the receivers would load a secret and use a source in it.
 fn accept(provider: &Provider, usable: Option<&str>, text: &str) -> Result<(), Error> {
     let refuse = |why: String| {
         Error::problems(why).next("Nothing was changed. Mend the secret by hand where the rest of it is at fault.")

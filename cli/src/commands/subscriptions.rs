@@ -57,13 +57,13 @@ pub struct WebhookLine {
     pub source: String,
     /// The provider's id of it.
     pub id: String,
-    /// Where it goes.
+    /// Its destination.
     pub address: Option<String>,
-    /// Whether that is the source's own URL; none where the source's URL is not known.
+    /// True if that is the source's own URL; `None` if the source's URL is not known.
     pub ours: Option<bool>,
     /// `active`, `unknown`, or the provider's word for neither.
     pub status: String,
-    /// What it is sent for.
+    /// Its topics.
     pub topics: Vec<String>,
     /// The form of its deliveries.
     #[serde(skip_serializing_if = "Option::is_none")]

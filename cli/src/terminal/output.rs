@@ -21,7 +21,7 @@ const SLOW: Duration = Duration::from_secs(10);
 
 type Sink = Mutex<Box<dyn Write + Send>>;
 
-/// Where a command's words go.
+/// The output of a command.
 pub struct Output {
     json: bool,
     paint: Paint,
@@ -30,7 +30,7 @@ pub struct Output {
     notes: Sink,
 }
 
-/// What the reader's terminal shows: colour where it wants it, its width, and times and ids as people read them. Where
+/// The style of the reader's terminal: colour where it wants it, its width, and times and ids as people read them. Where
 /// the reader is not a terminal, text is plain, whole and in UTC.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint {
@@ -223,7 +223,7 @@ impl Paint {
         self.with("1", text)
     }
 
-    /// What matters less.
+    /// Dimmed.
     pub fn dim(self, text: &str) -> String {
         self.with("2", text)
     }

@@ -88,7 +88,7 @@ fn settings(context: &Context) -> Settings {
     Settings { limits: Limits::default(), clock: Clock::of(move || time.now(), waits) }
 }
 
-/// What a failed call means.
+/// Explains a failed call.
 pub fn api_failed(error: &ApiError) -> Error {
     let next = error.next_step();
     let text = error.to_string();
@@ -124,7 +124,7 @@ pub async fn registered(context: &Context, name: &SourceName) -> Result<Source, 
     })
 }
 
-/// Where a source's webhooks are to go, its URL token included.
+/// Returns the address for a source's webhooks, its URL token included.
 pub async fn address_of(context: &Context, name: &SourceName) -> Result<WebhookAddress, Error> {
     let source = registered(context, name).await?;
     let url = context.reachable(context.deployment().await?.url(name.provider)?);

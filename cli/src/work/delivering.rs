@@ -67,7 +67,7 @@ pub struct SendArgs {
     pub blind: bool,
 }
 
-/// How a delivery proves itself, as a word.
+/// The scheme of a delivery, as a word.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum SchemeWord {
     /// The provider signs.
@@ -106,22 +106,22 @@ impl From<SchemeWord> for SchemeName {
     }
 }
 
-/// What came of one delivery.
+/// The outcome of one delivery.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveredLine {
     /// The file.
     pub case: String,
-    /// Where it went.
+    /// Its destination.
     pub source: String,
-    /// The status; none where there was no answer.
+    /// The status; `None` if there was no answer.
     pub answer: Option<u16>,
-    /// Why there was no answer.
+    /// The reason for which there was no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How long it took.
+    /// The duration.
     pub ms: u64,
     /// `new`, `repeat`, `conflict`, `revision`, `possiblyrepeated`; `refused`, `failed`; `missing` where it was
-    /// answered 200 and no row was found; none where nobody looked.
+    /// answered 200 and no row was found; `None` if nobody looked.
     pub kept: Option<String>,
     /// The event's id.
     pub id: Option<String>,

@@ -25,7 +25,7 @@ const CANDIDATES: usize = 8;
 /// Entries of the time index that one call asks for.
 const PAGE: i32 = 500;
 
-/// What an id is looked for by: how it begins, and how it ends where the middle was left out.
+/// A pattern of ids: their beginning, and their end if the middle was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pattern<'a> {
     beginning: &'a str,
@@ -75,7 +75,7 @@ pub async fn event(context: &Context, typed: &str) -> Result<KeptEvent, Error> {
     found.into_iter().next().ok_or_else(|| unknown_event(id))
 }
 
-/// Where an event stands in the index.
+/// Returns the place of an event in the time index.
 pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, IndexEntry), Error> {
     let found = event(context, id).await?;
     let received_ms = found.received().as_millisecond();

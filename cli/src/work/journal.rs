@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::terminal::error::Error;
 use crate::terminal::time::instant;
 
-/// How long work is carried out.
+/// The way in which long work is carried out.
 #[derive(Debug, Clone, Default, Args)]
 pub struct HowArgs {
     /// Do it; without it, only report what would be done
@@ -35,11 +35,11 @@ pub struct HowArgs {
 
 /// A line of one kind of run file.
 pub trait RunLine: Serialize + DeserializeOwned {
-    /// What holds for all of the work.
+    /// The properties of the work as a whole.
     type Head;
     /// A thing that is to be done.
     type Item: Clone;
-    /// What names a thing that is done.
+    /// The name of a thing that is done.
     type Done: Eq + Hash;
 
     /// Returns the first line, and one for each thing.
@@ -50,7 +50,7 @@ pub trait RunLine: Serialize + DeserializeOwned {
     fn part(self) -> LinePart<Self>;
 }
 
-/// What a line says.
+/// The meaning of a line.
 #[derive(Debug)]
 pub enum LinePart<R: RunLine> {
     /// It is the first one.
@@ -66,11 +66,11 @@ pub enum LinePart<R: RunLine> {
 /// Long work, and its file if it is recorded.
 #[derive(Debug)]
 pub struct Run<R: RunLine> {
-    /// What holds for all of it.
+    /// The properties of the work as a whole.
     pub head: R::Head,
-    /// What is to be done, in its order.
+    /// The things to be done, in order.
     pub planned: Vec<R::Item>,
-    /// What is done.
+    /// The things that are done.
     pub done: HashSet<R::Done>,
     file: Option<(File, PathBuf)>,
 }
@@ -162,7 +162,7 @@ impl<R: RunLine> Run<R> {
     }
 }
 
-/// What holds for work over many things, each of which may be done again without harm.
+/// The head of work over many things, each of which may be done again without harm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkHead {
     /// The command.
@@ -172,7 +172,7 @@ pub struct WorkHead {
     /// Only events received before this, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_ms: Option<i64>,
-    /// How much is planned; a file with less was never finished.
+    /// The number of things that are planned; a file with less was never finished.
     pub items: usize,
 }
 

@@ -28,16 +28,16 @@ const AT_ONCE: usize = 8;
 /// Entries of the time index that one call asks for.
 const PAGE: i32 = 500;
 
-/// What became of one view.
+/// The outcome of one view.
 #[derive(Debug, Clone, Serialize)]
 pub struct RebuildLine {
     /// The order.
     pub order: String,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: RebuildOutcome,
     /// Its events that were read.
     pub events: usize,
-    /// How many of them are erased.
+    /// The number of of them are erased.
     pub erased: usize,
     /// Fields of the view that change.
     pub fields: usize,
@@ -47,7 +47,7 @@ pub struct RebuildLine {
     /// Events that cannot be read, and why; what the view has of them stays.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<UnreadableLine>,
-    /// Why it was not rebuilt.
+    /// The reason for which it was not rebuilt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -57,9 +57,9 @@ pub struct RebuildLine {
 pub struct FieldLine {
     /// Its path.
     pub field: String,
-    /// What stands there.
+    /// The value in the view.
     pub old: Value,
-    /// What its events tell.
+    /// The value that its events make.
     pub new: Value,
     /// The value is the same, but it stands elsewhere: another event or mapping tells it.
     pub same: bool,
@@ -70,11 +70,11 @@ pub struct FieldLine {
 pub struct UnreadableLine {
     /// Its id.
     pub event: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What can become of a view.
+/// The possible outcomes of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RebuildOutcome {
@@ -88,7 +88,7 @@ pub enum RebuildOutcome {
     Failed,
 }
 
-/// How many views came to what.
+/// Views by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RebuildCounts {
     /// Orders that were looked at.
@@ -105,7 +105,7 @@ pub struct RebuildCounts {
     pub unreadable: usize,
 }
 
-/// What is told of each view.
+/// The details that are printed of each view.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Telling {
     /// Its fields.
@@ -236,7 +236,7 @@ impl RebuildCounts {
         }
     }
 
-    /// How the command ends.
+    /// The exit of the command.
     pub fn exit(&self) -> Exit {
         Exit::of_problems(self.failed + self.unreadable)
     }

@@ -10,14 +10,14 @@ use stack::destination::Destination;
 /// A replay, and its file if it is recorded.
 pub type Replay = Run<ReplayLine>;
 
-/// What holds for all of a replay.
+/// The head of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayHead {
     /// Its name: part of every message's deduplication id.
     pub id: String,
     /// The queues' URLs.
     pub queues: BTreeMap<Destination, String>,
-    /// How many events are planned; a file with fewer was never finished.
+    /// The number of events are planned; a file with fewer was never finished.
     pub events: usize,
     /// They go out as corrections of what an earlier mapping read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -32,7 +32,7 @@ pub struct Planned {
     /// Its type when it was planned.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Where it goes.
+    /// Its destination.
     pub queues: Vec<Destination>,
     /// The reading that was planned, where it has to be that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub enum ReplayLine {
         id: String,
         /// The queue.
         queue: Destination,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }

@@ -22,7 +22,7 @@ use stack::history::{KeptEvent, fetch};
 /// After so many batches in a row of which a queue took nothing, there is no use in going on.
 const REFUSED_BATCHES_MAX: u32 = 2;
 
-/// How many events of a type go to a queue.
+/// The number of events of a type go to a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CountLine {
     /// The queue.
@@ -30,7 +30,7 @@ pub struct CountLine {
     /// The type.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// How many.
+    /// The number of events.
     pub events: usize,
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn check_queues(context: &Context, run: &Replay) -> Result<(), 
     Ok(())
 }
 
-/// What is still to be sent.
+/// Returns the counts of events that are still to be sent.
 pub(crate) fn counts(run: &Replay) -> Vec<CountLine> {
     let mut counts: BTreeMap<(Destination, &str), usize> = BTreeMap::new();
     for event in &run.planned {
@@ -74,7 +74,7 @@ pub(crate) fn list_counts(context: &Context, lines: &[CountLine]) -> Result<(), 
     })
 }
 
-/// What became of one event at one queue.
+/// The outcome of one event at one queue.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReplayedLine {
     /// The event's id.
@@ -84,14 +84,14 @@ pub struct ReplayedLine {
     pub event_type: String,
     /// The queue.
     pub queue: Destination,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: SendOutcome,
-    /// Why it was not sent.
+    /// The reason for which it was not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What can become of an event.
+/// The possible outcomes of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SendOutcome {
@@ -268,7 +268,7 @@ impl<'a> ReplaySender<'a> {
     }
 }
 
-/// What to type to go on with a run.
+/// Returns the command that resumes a run.
 pub fn how_to_go_on(head: &ReplayHead, file: Option<&Path>) -> String {
     let file = file.unwrap_or(Path::new("FILE")).display();
     format!("To go on: hookmill {} --resume {file} --yes", command(head))

@@ -83,12 +83,12 @@ fn type_filter(text: &str) -> Result<String, String> {
 }
 
 impl EventFilter {
-    /// Whether an event is meant.
+    /// Returns whether an event is meant.
     pub fn takes(&self, kept: &KeptEvent) -> bool {
         self.takes_event(&kept.event)
     }
 
-    /// Whether an event of this reading is meant.
+    /// Returns whether an event of this reading is meant.
     pub fn takes_event(&self, event: &Event) -> bool {
         let of_type = takes(&self.types, event.event_type.name());
         let flags = [
@@ -101,7 +101,7 @@ impl EventFilter {
         of_type && flagged
     }
 
-    /// Whether every event is meant.
+    /// Returns whether every event is meant.
     pub fn is_open(&self) -> bool {
         self.types.is_empty() && !(self.conflict || self.unrecognised || self.revision || self.repeated)
     }

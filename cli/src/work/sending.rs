@@ -33,24 +33,24 @@ const NOT_SENT_PREFIXES: &[&str] = &["x-forwarded-", "x-amzn-", "x-amz-"];
 /// A delivery read from a file.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What to call it.
+    /// Its name.
     pub name: String,
-    /// Where it goes.
+    /// Its destination.
     pub source: SourceName,
-    /// What goes there.
+    /// The delivery.
     pub delivery: Delivery,
 }
 
-/// What a receiver answered, or why there was no answer.
+/// A receiver's answer, or the reason for which there was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status.
     pub status: Result<u16, String>,
-    /// How long it took.
+    /// The duration.
     pub ms: u64,
 }
 
-/// What came back of a request.
+/// The reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The status.
@@ -59,12 +59,12 @@ pub struct Reply {
     pub date: Option<String>,
 }
 
-/// How files are read.
+/// The way in which files are read.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// The files are bodies, not Lambda request events.
     pub raw: bool,
-    /// Where they go, in the place of what they say.
+    /// Their source, instead of the one that they name.
     pub source: Option<SourceName>,
     /// Whose they are, where the folder does not say it.
     pub provider: Option<ProviderName>,

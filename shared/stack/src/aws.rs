@@ -32,7 +32,7 @@ const THROTTLED: &[&str] = &[
     "TooManyRequestsException",
 ];
 
-/// What a failed call means for the operator. `operation` continues "cannot".
+/// Explains a failed call to the operator. `operation` continues "cannot".
 pub fn failed<E, R>(operation: &str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -58,7 +58,7 @@ where
     told
 }
 
-/// What a failed call means, where it is known which action the caller has to be allowed.
+/// Explains a failed call for which the caller has to be allowed an action.
 pub fn failed_for<E, R>(action: &str, operation: &str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -72,7 +72,7 @@ where
     told
 }
 
-/// What a failure of the store means for the operator.
+/// Explains a failure of the store to the operator.
 pub fn store_failed(error: &StoreError) -> Error {
     match error {
         StoreError::Service { operation, failure } => of_failure(operation, failure),
@@ -92,7 +92,7 @@ impl From<StoreError> for Error {
     }
 }
 
-/// What a failed call means, with a code or without.
+/// Explains a failed call, with a code or without.
 pub fn of_failure(operation: &str, failure: &CallFailure) -> Error {
     match &failure.code {
         Some(code) => of_code(operation, code, &failure.message),
@@ -100,7 +100,7 @@ pub fn of_failure(operation: &str, failure: &CallFailure) -> Error {
     }
 }
 
-/// What a service's code means.
+/// Explains a service's code.
 pub fn of_code(operation: &str, code: &str, message: &str) -> Error {
     let is = |codes: &[&str]| codes.contains(&code);
     let said = format!("cannot {operation}: {code}: {message}");

@@ -43,7 +43,7 @@ pub struct Stack {
     /// Time and waiting.
     pub clock: Clock,
     name: String,
-    /// Where the stack's services are, if not where AWS has them.
+    /// The endpoint of the stack's services, if it is not that of AWS.
     endpoint: Option<String>,
     sdk: SdkConfig,
     dynamodb: aws_sdk_dynamodb::Client,
@@ -54,7 +54,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Connects to a stack. Asks for credentials, so that their absence is reported once and clearly; the stack is looked up when it is first needed.
+    /// Connects to a stack. Asks for credentials, so that their absence is reported once and clearly; the stack is looked
+    /// up when it is first needed.
     pub async fn connect(access: &Access) -> Result<Self, Error> {
         if let Some(profile) = &access.profile {
             check_profile(profile).await?;
@@ -109,7 +110,7 @@ impl Stack {
             .await
     }
 
-    /// What clients of further services are made with.
+    /// Returns the configuration for clients of further services.
     pub fn sdk(&self) -> &SdkConfig {
         &self.sdk
     }
@@ -150,7 +151,7 @@ impl Stack {
         Ok(Rebuilder::new(self.tables().await?, self.dynamodb()))
     }
 
-    /// What erases bodies.
+    /// Returns the eraser of bodies.
     pub async fn eraser(&self) -> Result<Eraser, Error> {
         Ok(Eraser::new(self.tables().await?, self.dynamodb(), self.clock.clone()))
     }
@@ -164,7 +165,7 @@ impl Stack {
         })
     }
 
-    /// Where a function URL is reached from here: as it stands, or by path on a local stack, whose function URLs no
+    /// Returns the address of a function URL from here: as it stands, or by path on a local stack, whose function URLs no
     /// resolver knows. An endpoint without TLS is a local stack's; AWS has none.
     pub fn reachable(&self, function_url: &str) -> String {
         let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| endpoint.starts_with("http://")) else {

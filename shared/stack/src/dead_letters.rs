@@ -34,25 +34,25 @@ pub enum DeadLetters {
 /// A letter, hidden from others while it is held.
 #[derive(Debug, Clone)]
 pub struct Letter {
-    /// Where it lies.
+    /// The queue that it is in.
     pub from: DeadLetters,
     /// The queue's name for it.
     pub message_id: String,
-    /// What it is let go or deleted by.
+    /// The receipt by which it is released or deleted.
     pub receipt: String,
-    /// What stands in it.
+    /// Its content.
     pub body: String,
     /// The FIFO group, of those that have one.
     pub group: Option<String>,
     /// When it was put into its queue, in milliseconds since 1970.
     pub sent_ms: Option<i64>,
-    /// How often it was taken.
+    /// The number of times that it was received.
     pub receives: u32,
-    /// What it says.
+    /// Its meaning.
     pub says: Says,
 }
 
-/// What a letter says.
+/// The meaning of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Says {
     /// An event that a consumer failed at.
@@ -73,7 +73,7 @@ pub enum Says {
     },
     /// A stretch of the stream that Lambda gave up on.
     Stretch {
-        /// Why.
+        /// The reason.
         reason: String,
         /// When its first record was written.
         first: Option<String>,
@@ -97,7 +97,7 @@ impl DeadLetters {
         }
     }
 
-    /// Its URL; none where the stack was deployed without that queue.
+    /// Its URL; `None` if the stack was deployed without that queue.
     pub fn url(self, deployment: &Deployment) -> Result<Option<&str>, Error> {
         match self {
             DeadLetters::Relay => deployment.output("RelayDeadLetterQueueUrl").map(Some),

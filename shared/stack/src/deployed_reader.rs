@@ -7,7 +7,7 @@ use crate::aws::failed;
 use crate::connection::Stack;
 use crate::error::Error;
 
-/// What the deployed reader says of an event.
+/// The deployed reader's answer about an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DeployedReading {
     /// The event, as that build reads it.

@@ -22,13 +22,13 @@ pub struct Deployment {
 pub enum Queue {
     /// The user's own consumers read it; there may be none.
     Work,
-    /// What those failed at.
+    /// The messages that those failed at.
     WorkDeadLetters,
     /// Feeds the order views.
     Orders,
-    /// What did not get into a view.
+    /// The events that did not get into a view.
     OrdersDeadLetters,
-    /// What did not reach a queue.
+    /// The events that did not reach a queue.
     RelayDeadLetters,
     /// The user's own further queue; there may be none.
     Extra,
@@ -121,7 +121,7 @@ impl Deployment {
         self.output(&format!("{}Function", title(provider)))
     }
 
-    /// A queue's URL; none where the stack was deployed without that queue.
+    /// A queue's URL; `None` if the stack was deployed without that queue.
     pub fn queue(&self, queue: Queue) -> Option<&str> {
         self.find_output(match queue {
             Queue::Work => "WorkQueueUrl",
@@ -139,7 +139,7 @@ fn no_stack(stack: &str, region: &str) -> Error {
         .next("Name it with --stack and its region with --region; aws cloudformation list-stacks shows what there is.")
 }
 
-/// How the template's names begin for a provider.
+/// Returns the beginning of the template's names for a provider.
 fn title(provider: &Provider) -> String {
     let mut letters = provider.name.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()

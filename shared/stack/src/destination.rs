@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::deployment::{Deployment, Queue};
 use crate::error::Error;
 
-/// What the orders queue takes, as the template tells the relay.
+/// The types that the orders queue takes, as the template has them.
 const TYPES_OF_ORDERS: [&str; 4] = ["order.*", "payment.*", "fulfillment.*", "return.*"];
 
 /// A queue that the relay serves.
@@ -47,7 +47,7 @@ impl Destination {
         })
     }
 
-    /// Whether the relay sends events of this type there, by the stack's own type filters.
+    /// Returns whether the relay sends events of this type there, by the stack's own type filters.
     pub fn is_relayed(self, deployment: &Deployment, event_type: &str) -> bool {
         let parameter = match self {
             Destination::Work => "WorkQueueTypes",
@@ -58,7 +58,7 @@ impl Destination {
         takes(&types, event_type)
     }
 
-    /// Whether events of this type go there. What the operator chooses goes to the user's own queues whatever the
+    /// Returns whether events of this type go there. What the operator chooses goes to the user's own queues whatever the
     /// stack's parameters filter; the order views have no use for anything else.
     pub fn takes(self, event_type: &str) -> bool {
         match self {

@@ -13,9 +13,9 @@ use crate::provenance::flatten;
 pub struct FieldChange {
     /// The path.
     pub field: String,
-    /// What was read; none where nothing was.
+    /// The older value; `None` if there is none.
     pub old: Option<Value>,
-    /// What is read.
+    /// The newer value.
     pub new: Option<Value>,
 }
 
@@ -44,7 +44,7 @@ pub fn changes(old: &Value, new: &Value) -> Vec<FieldChange> {
     changes.into_values().collect()
 }
 
-/// What of a value may be printed: all of it, or that it is there.
+/// Returns the part of a value that may be printed: all of it, or that it is there.
 pub fn shown(kind: &str, field: &str, value: Option<&Value>, all: bool) -> String {
     match value {
         None => "–".to_owned(),

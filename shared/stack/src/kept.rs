@@ -28,7 +28,7 @@ pub struct KeptRow {
     mark: Option<String>,
 }
 
-/// What became of a delivery.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fate {
     /// `new`, `repeat`, or the mark on a further row: `conflict`, `revision`, `possiblyrepeated`.
@@ -63,7 +63,7 @@ pub async fn look_again(stack: &Stack, names: &HashSet<EventKey>) -> Result<Look
     Ok(looked)
 }
 
-/// What became of each delivery that was answered 200, told from the rows before and after.
+/// The outcome of each delivery that was answered 200, judged by the rows before and after.
 #[derive(Debug)]
 pub struct Fates<'a> {
     before: &'a Looked,
@@ -77,7 +77,7 @@ impl<'a> Fates<'a> {
         Fates { before, after, claimed: HashSet::new() }
     }
 
-    /// The fate of one delivery; none where no row is there. Of equal deliveries the first one asked about counts as
+    /// The fate of one delivery; `None` if no row is there. Of equal deliveries the first one asked about counts as
     /// the one that was kept.
     pub fn of(&mut self, name: &EventKey, delivery: &Delivery, signed_at: Option<&str>) -> Option<Fate> {
         let rows = self.after.get(name)?;

@@ -27,14 +27,14 @@ pub struct RefusedLine {
     pub provider: String,
     /// The source; `~` for all unknown ones.
     pub source: String,
-    /// What it called an unknown source, where that was short enough to be a name.
+    /// The name of an unknown source, if it was short enough to be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub named: Option<String>,
-    /// Why it was refused.
+    /// The reason for the refusal.
     pub reason: String,
     /// SHA-256 of its body.
     pub hash: String,
-    /// Whether its body was small enough to keep.
+    /// True if its body was small enough to keep.
     pub body: bool,
     /// Its slot: with provider and source, its name in the quarantine.
     pub slot: String,
@@ -92,7 +92,7 @@ impl std::fmt::Display for Slot {
     }
 }
 
-/// What the stack's present secrets say to a refused delivery.
+/// The verdict of the stack's present secrets on a refused delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Now {
     /// It would be kept under this name, by this key or token.
@@ -109,7 +109,7 @@ pub enum Now {
 }
 
 impl Now {
-    /// Whether it passes; none where that is not known.
+    /// Returns whether it passes; `None` if that is not known.
     pub fn passes(&self) -> Option<bool> {
         match self {
             Now::Passes { .. } => Some(true),
@@ -153,7 +153,7 @@ impl Present {
         }
     }
 
-    /// What they say to a refused delivery.
+    /// Returns their verdict on a refused delivery.
     pub fn now(&self, refused: &Refused) -> Now {
         let sources = match self.sources(refused.provider) {
             Ok(sources) => sources,
@@ -171,10 +171,10 @@ fn verdict(refused: &Refused, sources: &Sources) -> Result<Now, Fails> {
     Ok(Now::Passes { id: key.id(), fingerprint: verified.fingerprint().to_owned() })
 }
 
-/// What a part of the quarantine holds, and how much of it this build cannot read.
+/// The content of a part of the quarantine, and the amount that this build cannot read.
 #[derive(Debug)]
 pub struct Found<T> {
-    /// What could be read.
+    /// The readable part.
     pub read: Vec<T>,
     /// The numbers of those that could not, by provider and source.
     pub unreadable: Vec<(usize, String)>,
@@ -271,10 +271,10 @@ pub async fn slots(
     Ok(slots)
 }
 
-/// What the names of [`slots`] begin with, and no event's does.
+/// The beginning of the names of [`slots`], which no event's name has.
 const REFUSED: &str = "refused/";
 
-/// Whether a name is one that [`slots`] gave.
+/// Returns whether a name is one that [`slots`] gave.
 pub fn is_slot(name: &str) -> bool {
     name.starts_with(REFUSED)
 }

@@ -164,7 +164,7 @@ pub fn object<'a>(
     })
 }
 
-/// Whether every number comes out as it went in.
+/// Returns whether every number comes out as it went in.
 fn is_exact(value: &json::Value<'_>) -> bool {
     match &value.kind {
         json::Kind::Number(written) => {

@@ -17,9 +17,9 @@ pub struct Moment {
     pub late: bool,
     /// Later events have told everything that it says.
     pub superseded: bool,
-    /// How many of the view's fields are as it told them, and how many it told.
+    /// The number of the view's fields that are as it set them, and of those that it set.
     pub fields: (usize, usize),
-    /// Whether the stored view has it; none for events that say nothing of an order.
+    /// True if the stored view has it; none for events that say nothing of an order.
     pub joined: Option<bool>,
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn alarms(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
     Ok(judge(&names, &found))
 }
 
-/// What there is to say of alarms by their names in the template and in CloudWatch.
+/// Judges alarms by their names in the template and in CloudWatch.
 fn judge(names: &[(String, String)], found: &[MetricAlarm]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (mut silent, mut deaf) = (Vec::new(), Vec::new());

@@ -15,7 +15,7 @@ use stack::reader::EventReader;
 
 /// The newest events that are looked for in their views.
 const NEWEST: usize = 20;
-/// What was received more recently than this may well be on its way.
+/// Events received more recently than this may well be on their way.
 const ON_ITS_WAY_MS: i64 = 60 * 1_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// At most so many of the last day's events are read.
@@ -64,7 +64,7 @@ fn judge_lag(lag_ms: Option<f64>) -> Finding {
     }
 }
 
-/// How many of the newest events of orders were looked at, and those of them that their order's view lacks.
+/// Returns the number of events of orders that were looked at, and those that their order's view lacks.
 async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> {
     let now_ms = patient.context.clock.now_ms();
     let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: now_ms.saturating_sub(ON_ITS_WAY_MS) };

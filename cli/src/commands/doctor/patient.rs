@@ -25,7 +25,7 @@ pub(super) struct Figure {
     pub(super) name: &'static str,
     /// Which of several of that name.
     pub(super) dimension: Option<(&'static str, String)>,
-    /// How values of one minute become one.
+    /// The statistic that makes values of one minute one.
     pub(super) statistic: &'static str,
 }
 
@@ -126,7 +126,7 @@ impl<'a> Patient<'a> {
         self.sources().await.values().find_map(|sources| sources.as_ref().err().cloned())
     }
 
-    /// What each receiver answers to a request that writes nothing: anything but POST.
+    /// Returns each receiver's answer to a request that writes nothing: anything but POST.
     pub(super) async fn replies(&self) -> &[(&'static Provider, Result<Reply, Error>)] {
         self.replies
             .get_or_init(|| async {
@@ -149,7 +149,7 @@ impl<'a> Patient<'a> {
         })
     }
 
-    /// The greatest value of each figure of late, or its sum over that time; none where CloudWatch has no value.
+    /// The greatest value of each figure of late, or its sum over that time; `None` if CloudWatch has no value.
     pub(super) async fn figures(&self, figures: &[Figure], since: Duration) -> Result<Vec<Option<f64>>, Error> {
         let now_ms = self.context.clock.now_ms();
         let from_ms = now_ms.saturating_sub(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));

@@ -55,7 +55,8 @@ pub(super) async fn queues(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
     Ok(findings)
 }
 
-/// How often a queue was asked for messages within the last hour; `None` if CloudWatch has no value.
+/// Returns the number of times that a queue was asked for messages within the last hour; `None` if CloudWatch has no
+/// value.
 async fn reads(patient: &Patient<'_>, url: Option<&str>) -> Option<i64> {
     let name = url?.rsplit('/').next()?.to_owned();
     let figure = |figure: &'static str| Figure {
@@ -104,7 +105,7 @@ fn seconds(value: f64) -> i64 {
     i64::try_from(Duration::try_from_secs_f64(value.max(0.0)).unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
 }
 
-/// How many messages a queue holds, those that somebody has taken included.
+/// Returns the number of messages in a queue, those that somebody has received included.
 pub(super) async fn depth(context: &Context, url: &str) -> Result<u64, Error> {
     let names = [
         QueueAttributeName::ApproximateNumberOfMessages,

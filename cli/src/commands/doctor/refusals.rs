@@ -59,7 +59,7 @@ async fn latest(context: &Context, source: &SourceName) -> Result<Option<String>
     Ok(walk.next().await?.map(|entry| entry.received_at))
 }
 
-/// What a source's refusals tell, beside when its latest event was kept.
+/// Judges a source's refusals by the time at which its latest event was kept.
 pub fn judge(source: &SourceName, lines: &[&RefusedLine], latest: Option<&str>) -> Vec<Finding> {
     let mut by_reason: BTreeMap<&str, Vec<&RefusedLine>> = BTreeMap::new();
     lines.iter().for_each(|line| by_reason.entry(line.reason.as_str()).or_default().push(line));

@@ -49,9 +49,9 @@ pub struct EventListArgs {
 pub struct EventPage {
     /// The events.
     pub events: Vec<KeptEvent>,
-    /// Whether others follow.
+    /// True if others follow.
     pub more: bool,
-    /// How the command ends.
+    /// The exit of the command.
     pub exit: Exit,
 }
 

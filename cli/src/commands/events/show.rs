@@ -38,23 +38,23 @@ pub struct ShownEvent {
     /// The event in short.
     #[serde(flatten)]
     pub line: EventLine,
-    /// What came.
+    /// The delivery.
     pub delivery: Option<ShownDelivery>,
-    /// What this build reads in it.
+    /// The reading of this build.
     pub event: Event,
-    /// Where each field comes from, where that was asked for.
+    /// The origin of each field, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<Origin>>,
     /// Its neighbours in the order.
     pub order: Neighbours,
 }
 
-/// What came, as its row has it.
+/// A delivery as its row has it.
 #[derive(Debug, Serialize)]
 pub struct ShownDelivery {
     /// SHA-256 of the body as received.
     pub hash: String,
-    /// The kept body's length in bytes; none where it was stripped.
+    /// The kept body's length in bytes; `None` if it was stripped.
     pub body_bytes: Option<usize>,
     /// When the body was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,12 +80,12 @@ pub struct ShownDelivery {
     pub claim: u32,
 }
 
-/// What stands next to an event in its order.
+/// The neighbours of an event in its order.
 #[derive(Debug, Serialize)]
 pub struct Neighbours {
     /// Its place, from 1.
     pub place: usize,
-    /// How many events the order has.
+    /// The number of events the order has.
     pub of: usize,
     /// The event before.
     pub before: Option<EventLine>,

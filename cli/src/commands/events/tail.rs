@@ -95,7 +95,7 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
     }
 }
 
-/// What was printed so far.
+/// The lines that were printed so far.
 #[derive(Debug, Default)]
 struct Told {
     lines: usize,

@@ -31,7 +31,7 @@ pub struct UnkeptLine {
     pub outcome: &'static str,
     /// The source, as far as it is known.
     pub source: String,
-    /// Why it was refused.
+    /// The reason for the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The event that it repeats, or the refused delivery's name in quarantine.

@@ -16,17 +16,17 @@ use crate::terminal::time::{Instant, instant};
 use crate::work::selection::SourceArgs;
 use stack::following::Following;
 
-/// What stands in the file.
+/// The content of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PositionDocument {
     /// The events table that is read from.
     table: String,
-    /// Where it goes.
+    /// Its destination.
     target: String,
     /// Everything received before is through.
     from: String,
-    /// What is through of what was received since: time of receipt and id.
+    /// The events received since that are through: time of receipt and id.
     through: Vec<(String, String)>,
 }
 
@@ -61,7 +61,7 @@ impl PositionFile {
         Ok(PositionFile { path: path.to_owned(), table: table.to_owned(), target: target.to_owned(), _held: held })
     }
 
-    /// Where the last run ended; none where there was none.
+    /// Returns the position at the end of the last run; `None` if there was none.
     pub fn read(&self, overlap_ms: i64) -> Result<Option<Following>, Error> {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,

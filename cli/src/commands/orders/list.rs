@@ -35,17 +35,17 @@ pub struct OrderListArgs {
 pub struct OrderLine {
     /// The order's id.
     pub order: String,
-    /// Where the order stands.
+    /// The order's state.
     pub order_state: Option<String>,
-    /// Where its payments stand.
+    /// Its payments' state.
     pub payment_state: Option<String>,
-    /// Where its fulfilments stand.
+    /// Its fulfilments' state.
     pub fulfillment_state: Option<String>,
-    /// What the buyer pays.
+    /// The total.
     pub total: Option<String>,
     /// In which currency.
     pub currency: Option<String>,
-    /// What was refunded: an amount or `unknown`.
+    /// The refunded amount, or `unknown`.
     pub refunded: Option<String>,
 }
 

@@ -32,7 +32,7 @@ pub struct RebuildArgs {
     /// Also the values of names, addresses and whatever else may be personal
     #[arg(long, requires = "diff")]
     pub show_values: bool,
-    /// How.
+    /// The way in which it is carried out.
     #[command(flatten)]
     pub how: HowArgs,
     /// Of which sources.

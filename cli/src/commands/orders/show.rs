@@ -33,9 +33,9 @@ pub struct OrderShowArgs {
 pub struct ShownOrder {
     /// The order's id.
     pub order: String,
-    /// The axes and the money; none where no view is stored.
+    /// The axes and the money; `None` if no view is stored.
     pub summary: Option<Summary>,
-    /// Whether the stored view is what its events tell.
+    /// True if the stored view is what its events tell.
     pub current: bool,
     /// Names of the same order elsewhere.
     pub links: Vec<Link>,
@@ -49,7 +49,7 @@ pub struct ShownOrder {
 /// Another name that an order goes by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Link {
-    /// What the name is: `alias`, `merchant_reference` …
+    /// The kind of name: `alias`, `merchant_reference` …
     pub kind: String,
     /// The name.
     pub name: String,

@@ -36,7 +36,7 @@ pub struct AdmitArgs {
     pub yes: bool,
 }
 
-/// What became of a refused delivery, or would.
+/// The outcome of a refused delivery, or would.
 #[derive(Debug, Clone, Serialize)]
 pub struct AdmittedLine {
     /// Its name in the quarantine.
@@ -49,10 +49,10 @@ pub struct AdmittedLine {
     /// The event's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Why it does not pass, or why it still lies in its slot.
+    /// The reason for which it does not pass, or is still in its slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Whether its slot is free; none where nothing was to be freed.
+    /// True if its slot is free; `None` if nothing was to be freed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freed: Option<bool>,
 }
@@ -124,7 +124,7 @@ async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: boo
     Ok(AdmittedLine { freed: Some(freed), reason, ..line })
 }
 
-/// Why a refused delivery is not kept.
+/// The reason for which a refused delivery is not kept.
 enum NotKept {
     Refused(Fails),
     Store(StoreError),

@@ -32,11 +32,11 @@ pub struct CheckedLine {
     pub line: RefusedLine,
     /// When its slot is free again.
     pub expires: String,
-    /// What is kept of the body: `whole`, `sealed`, `cut` or `nothing`.
+    /// The part of the body that is kept: `whole`, `sealed`, `cut` or `nothing`.
     pub kept: &'static str,
-    /// Whether it would pass now; none where that is not known.
+    /// True if it would pass now; `None` if that is not known.
     pub passes: Option<bool>,
-    /// Why, or why not.
+    /// The reason.
     pub now: String,
     /// The event's first name, where it would pass.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ impl CheckedLine {
     }
 }
 
-/// What is kept of a refused body, in a word.
+/// Returns the part of a refused body that is kept, in a word.
 pub fn kept(refused: &Refused) -> &'static str {
     match (&refused.body, &refused.sealed) {
         (RefusedBody::Whole(_), _) => "whole",

@@ -37,7 +37,7 @@ pub struct ShownRefused {
     pub headers: BTreeMap<String, String>,
     /// The query, where it had one that was short enough to keep.
     pub query: Option<String>,
-    /// Whether it came with a URL token.
+    /// True if it came with a URL token.
     pub url_token: bool,
     /// The fingerprint of the key or token that matches now.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,7 +33,7 @@ const PAGE: i32 = 40;
 /// An order on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct ComparedLine {
-    /// The order as events and views name it; none where the answer does not tell enough.
+    /// The order as events and views name it; `None` if the answer does not tell enough.
     pub order: Option<String>,
     /// The provider's id of it.
     pub id: Option<String>,
@@ -47,12 +47,12 @@ pub struct ComparedLine {
     /// The events that it was kept as: the order, and each refund that is accounted for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
-    /// Whether it cannot be read as the provider documents it. It is kept all the same.
+    /// True if it cannot be read as the provider documents it. It is kept all the same.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unrecognised: bool,
 }
 
-/// What a comparison came to.
+/// The outcome of a comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ComparisonSummary {
     /// Orders that were compared.
@@ -77,7 +77,7 @@ pub struct ComparisonSummary {
     pub repeats: usize,
     /// Orders that cannot be read as the provider documents them.
     pub unrecognised: usize,
-    /// Whether everything that was asked for was compared.
+    /// True if everything that was asked for was compared.
     pub complete: bool,
 }
 
@@ -89,7 +89,7 @@ pub struct Comparison<'a> {
     source: &'a Source,
     store: Store,
     keeps: bool,
-    /// Whether the source's webhooks tell no times; asked when it first matters.
+    /// True if the source's webhooks tell no times; asked when it first matters.
     timeless: Option<bool>,
     accounted: Vec<RefundRow>,
     /// Something could not be asked for.
@@ -136,7 +136,7 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// What came of it, as far as it came.
+    /// Returns the outcome so far.
     pub fn told(&mut self) -> (Vec<ComparedLine>, ComparisonSummary) {
         (std::mem::take(&mut self.lines), self.summary.clone())
     }
@@ -272,7 +272,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// An order under its name here; none where it has been told as new before, or tells no name.
+    /// An order under its name here; `None` if it has been told as new before, or tells no name.
     fn tell(&mut self, order: FetchedOrder, kind: Option<&str>, asked: bool) -> Option<Told> {
         let Some(subject) = theirs::subject(self.api, self.source, &order, kind) else {
             self.summary.unnamed += 1;

@@ -20,7 +20,7 @@ use stack::sources::SourceName;
 /// So many of a source's latest events tell whether its webhooks tell times.
 const EVENTS_LOOKED_AT: usize = 200;
 
-/// What is held of an order; none where no event says anything of it.
+/// Returns what is known of an order; `None` if no event concerns it.
 pub fn held(events: &[KeptEvent]) -> Option<Held> {
     let mut told = concerning(events).peekable();
     told.peek()?;
@@ -35,12 +35,12 @@ pub fn held(events: &[KeptEvent]) -> Option<Held> {
     Some(Held { updated_at, refunds: refunds(&view) })
 }
 
-/// Whether any event says something of an order.
+/// Returns whether any event concerns an order.
 pub fn concerns_an_order(events: &[KeptEvent]) -> bool {
     concerning(events).next().is_some()
 }
 
-/// Whether everything that was said of an order has been erased: it was forgotten, and stays so.
+/// Returns whether everything that was said of an order has been erased: it was forgotten, and stays so.
 pub fn is_forgotten(events: &[KeptEvent]) -> bool {
     concerns_an_order(events) && concerning(events).all(KeptEvent::is_erased)
 }
@@ -91,7 +91,7 @@ pub async fn timeless(
     Ok(any || of_shops)
 }
 
-/// Whether the webhooks among some events tell no times; none where no webhook is about an order.
+/// Returns whether the webhooks among some events tell no times; `None` if no webhook is about an order.
 pub fn of_webhooks(events: &[KeptEvent]) -> Option<bool> {
     let mut webhooks = concerning(events).filter(|kept| !kept.key.is_snapshot()).peekable();
     webhooks.peek()?;

@@ -30,9 +30,9 @@ pub struct PlanReading {
 pub struct Correction {
     /// Its id.
     pub id: String,
-    /// What was read.
+    /// The older reading.
     pub old: PlanReading,
-    /// What this build reads.
+    /// The reading of this build.
     pub new: PlanReading,
 }
 
@@ -48,7 +48,7 @@ pub struct Plan {
 struct End {
     /// The events table that it was made from: another stack has another.
     table: String,
-    /// How many events are planned.
+    /// The number of events are planned.
     events: usize,
 }
 

@@ -29,10 +29,10 @@ pub struct PublishArgs {
     /// The plan that hookmill reread --out wrote
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub plan: Option<PathBuf>,
-    /// Where to, and how fast.
+    /// The queues, and the rate.
     #[command(flatten)]
     pub onto: SendTo,
-    /// How.
+    /// The way in which it is carried out.
     #[command(flatten)]
     pub how: HowArgs,
 }
@@ -73,7 +73,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     Ok(sent.or(rebuilt.exit()))
 }
 
-/// What a plan comes to, if it can be carried out by this build.
+/// Returns the run of a plan, if this build can carry it out.
 async fn planned(context: &Context, plan: &Plan, onto: &SendTo) -> Result<Replay, Error> {
     plan.corrections.iter().try_for_each(check_versions)?;
     let deployment = context.deployment().await?;

@@ -44,13 +44,13 @@ pub struct AddArgs {
 pub struct Added {
     /// Provider and source.
     pub source: String,
-    /// How its deliveries prove themselves.
+    /// The scheme of its deliveries.
     pub scheme: &'static str,
     /// Its key or URL token by fingerprint.
     pub fingerprint: String,
     /// The URL to enter at the provider, with its token where it has one: told this once.
     pub url: String,
-    /// What to do now, in this order.
+    /// The next steps, in order.
     pub steps: Vec<String>,
 }
 

@@ -26,20 +26,20 @@ pub struct SourceListArgs {
 pub struct SourceLine {
     /// Provider and source.
     pub source: String,
-    /// How its deliveries prove themselves; none where it cannot be used.
+    /// The scheme of its deliveries; `None` if it cannot be used.
     pub scheme: Option<&'static str>,
     /// Its keys or URL tokens by fingerprint, the newest first.
     pub keys: Vec<String>,
     /// Whose deliveries are accepted; empty for anybody's.
     pub merchants: Vec<String>,
-    /// Whether the URL belongs to an app of several merchants.
+    /// True if the URL belongs to an app of several merchants.
     pub several_merchants: bool,
     /// The URL that the provider calls, without its token.
     pub url: String,
-    /// Why it cannot be used.
+    /// The defect for which it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect: Option<String>,
-    /// Whether the bodies of refused deliveries can be verified again where secrets are cut out of them.
+    /// True if the bodies of refused deliveries can be verified again where secrets are cut out of them.
     pub seals: bool,
 }
 

@@ -31,7 +31,7 @@ pub struct SourceRemoveArgs {
 pub struct Removed {
     /// Provider and source.
     pub source: String,
-    /// How many events it received within the horizon.
+    /// The number of events it received within the horizon.
     pub events: usize,
     /// When it received the latest of them.
     pub last: Option<String>,

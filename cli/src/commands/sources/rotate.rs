@@ -57,7 +57,7 @@ pub struct Begun {
     pub keys: Vec<String>,
     /// The URL to enter, with its new token where it has one: told this once.
     pub url: String,
-    /// What to do now, in this order.
+    /// The next steps, in order.
     pub steps: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub struct KeyLine {
     pub key: String,
     /// `newest` or `old`.
     pub place: &'static str,
-    /// How many events came by it within the horizon.
+    /// The number of events came by it within the horizon.
     pub events: usize,
     /// When the latest of them came.
     pub last: Option<String>,
@@ -171,7 +171,7 @@ fn list<'a>(
     list.ok_or_else(|| Error::not_found(format!("the stack has no source {name} with {member} any more")))
 }
 
-/// What came by each key within the horizon.
+/// Returns the use of each key within the horizon.
 async fn used(context: &Context, args: &RotateArgs, source: &Source) -> Result<Vec<KeyLine>, Error> {
     let name = &args.name;
     let horizon_ms = args.horizon.map_or(name.provider.horizon_ms, Span::ms);

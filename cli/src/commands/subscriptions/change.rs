@@ -61,11 +61,11 @@ pub struct DeleteArgs {
 /// A change of one webhook.
 #[derive(Debug, Serialize)]
 struct Change {
-    /// Whether it was made.
+    /// True if it was made.
     done: bool,
     /// The webhook as it is, or was.
     before: WebhookLine,
-    /// As it becomes; none where it is removed.
+    /// As it becomes; `None` if it is removed.
     after: Option<WebhookLine>,
 }
 
@@ -159,7 +159,7 @@ fn wanted(context: &Context, platform: &Platform, topics: &[String], unknown: bo
     Ok(wanted)
 }
 
-/// What was made stays; what follows was not tried.
+/// Explains a failure after some webhooks were made: they stay, and the rest was not tried.
 fn half_done(source: &SourceName, made: usize, topic: &str, error: &platforms::ApiError) -> Error {
     let told = api_failed(error);
     let so_far = if made == 0 { String::new() } else { format!(" ({made} were created before it)") };

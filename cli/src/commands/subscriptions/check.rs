@@ -28,13 +28,13 @@ pub struct FindingLine {
     pub severity: &'static str,
     /// A name for it.
     pub finding: &'static str,
-    /// What it is.
+    /// The finding.
     pub message: String,
-    /// What to do about it.
+    /// The next step.
     pub next: String,
 }
 
-/// What a check came to.
+/// The outcome of a check.
 #[derive(Debug, Default)]
 struct Checked {
     findings: Vec<FindingLine>,
