@@ -267,6 +267,18 @@ fn rooms_import_downwards() {
 }
 
 #[test]
+fn commands_of_the_tool_share_through_work() {
+    let imports = crates()["cli"].imports();
+    let group = |name: &Name| (name.first()? == "commands").then(|| name.get(1).cloned()).flatten();
+    let groups: BTreeSet<String> = imports.keys().filter_map(group).collect();
+    assert!(groups.len() > 10, "{groups:?}");
+    for (from, to) in imports.iter().filter_map(|(from, to)| Some((group(from)?, to))) {
+        let others: Vec<String> = to.iter().filter_map(group).filter(|other| *other != from).collect();
+        assert_eq!(others, Vec::<String>::new(), "the command {from} imports other commands");
+    }
+}
+
+#[test]
 fn a_planted_circle_is_found_however_it_is_written() {
     let found = |files: &[(&str, &str)]| {
         let files: Vec<_> = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
