@@ -37,8 +37,11 @@ pub fn redact(body: &[u8], document: &Result<Document<'_>, JsonError>, secrets: 
             }
         }
         Err(_) => {
-            for name in secrets.iter().filter_map(|path| path.last()) {
-                find_text(body, name, &mut found);
+            for path in secrets {
+                let Some(name) = path.last() else { continue };
+                if let Some(from) = text_begin(body, path) {
+                    find_text(body, from, name, &mut found);
+                }
             }
         }
     }
@@ -121,9 +124,22 @@ fn find_copies(value: &Value<'_>, path: &mut String, secrets: &[String], found: 
     }
 }
 
-fn find_text(body: &[u8], name: &str, found: &mut Vec<(Range<usize>, String)>) {
+/// Paths of more names than this are of a part deep inside, whose names may well be others' names too.
+const NAMES_ALONE_MAX: usize = 3;
+
+/// Returns where a path's last name begins to count in a body that is not JSON: everywhere, unless it is of a part deep
+/// inside, such as `data`; then behind that part's name. `None` if there is no such part.
+fn text_begin(body: &[u8], path: SecretPath) -> Option<usize> {
+    let names: Vec<&&str> = path.iter().filter(|name| **name != "*").collect();
+    match names.as_slice() {
+        [.., part, _] if names.len() > NAMES_ALONE_MAX => position(body, format!("\"{part}\"").as_bytes()),
+        _ => Some(0),
+    }
+}
+
+fn find_text(body: &[u8], begin: usize, name: &str, found: &mut Vec<(Range<usize>, String)>) {
     let quoted = format!("\"{name}\"");
-    let mut from = 0;
+    let mut from = begin;
     while let Some(offset) = body.get(from..).and_then(|rest| position(rest, quoted.as_bytes())) {
         let after_name = from + offset + quoted.len();
         from = after_name;
@@ -170,7 +186,8 @@ fn string_length(text: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    const SECRETS: &[SecretPath] = &[&["resource", "token"], &["tokens", "*", "code"]];
+    const SECRETS: &[SecretPath] =
+        &[&["resource", "token"], &["tokens", "*", "code"], &["order", "items", "*", "licences", "*", "data"]];
 
     fn check(body: &str, expected: &str, paths: &[&str]) {
         let document = crate::json::parse(body.as_bytes());
@@ -218,5 +235,15 @@ mod tests {
         check(r#"{"token":0ull,"a":1}"#, r#"{"token":~cut,"a":1}"#, &["token"]);
         check(r#"{"token":"#, r#"{"token":"#, &[]);
         check(r#"{"token""#, r#"{"token""#, &[]);
+    }
+
+    #[test]
+    fn a_common_name_counts_behind_the_name_of_its_part() {
+        check(r#"{"data":{"a":"1"#, r#"{"data":{"a":"1"#, &[]);
+        check(
+            r#"{"data":1,"licences":[{"data":"x"},{"data":"y"#,
+            r#"{"data":1,"licences":[{"data":~cut},{"data":~cut"#,
+            &["data"],
+        );
     }
 }
