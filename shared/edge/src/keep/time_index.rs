@@ -77,7 +77,8 @@ struct Pages {
     table: String,
     range_ms: Range<i64>,
     order: Order,
-    entries: i32,
+    /// Most entries of a page.
+    entries: Option<i32>,
 }
 
 /// One partition of a walk.
@@ -114,13 +115,19 @@ impl TimeIndex {
         let partitions: Vec<Partition> = sources.iter().flat_map(of_source).map(Partition::new).collect();
         let entries = (HELD_MAX / partitions.len().max(1)).clamp(1, PAGE_MAX);
         let entries = i32::try_from(entries).unwrap_or(1);
-        let pages = Pages { client: self.client.clone(), table: self.table.clone(), range_ms, order, entries };
-        Walk { pages, partitions }
+        Walk { pages: Pages { entries: Some(entries), ..self.pages(range_ms, order) }, partitions }
+    }
+
+    /// The queries of a range, with pages as long as the table gives them.
+    fn pages(&self, range_ms: Range<i64>, order: Order) -> Pages {
+        Pages { client: self.client.clone(), table: self.table.clone(), range_ms, order, entries: None }
     }
 
     /// Returns the events that a source received from one millisecond up to, but without, another, in order.
     pub async fn received(&self, source: &SourceId, from_ms: i64, to_ms: i64) -> Result<Vec<IndexEntry>, StoreError> {
-        let buckets = (0..TIME_SHARDS).map(|shard| self.of_bucket(source, shard, from_ms, to_ms));
+        let pages = self.pages(from_ms..to_ms, Order::OldestFirst);
+        let bucket = |shard| time_bucket(&source.provider, &source.source, shard);
+        let buckets = (0..TIME_SHARDS).map(|shard| pages.read_all(bucket(shard)));
         let mut entries = try_join_all(buckets).await?.concat();
         entries.sort_unstable();
         Ok(entries)
@@ -159,28 +166,6 @@ impl TimeIndex {
         Ok(if first { times.min() } else { times.max() })
     }
 
-    async fn of_bucket(
-        &self,
-        source: &SourceId,
-        shard: u8,
-        from_ms: i64,
-        to_ms: i64,
-    ) -> Result<Vec<IndexEntry>, StoreError> {
-        let query = self.client.query().table_name(&self.table).index_name(TIME_INDEX);
-        let query = query
-            .key_condition_expression("#bucket = :bucket AND received_at BETWEEN :from AND :to")
-            .expression_attribute_names("#bucket", "bucket")
-            .expression_attribute_values(":bucket", text(&time_bucket(&source.provider, &source.source, shard)))
-            .expression_attribute_values(":from", text(&instant(from_ms)))
-            .expression_attribute_values(":to", text(&instant(to_ms - 1)));
-        let mut entries = Vec::new();
-        let mut pages = query.into_paginator().items().send();
-        while let Some(item) = pages.next().await {
-            entries.extend(entry(&item.map_err(|error| StoreError::service("read the time index", &error))?));
-        }
-        Ok(entries)
-    }
-
     async fn edge_of_bucket(
         &self,
         source: &SourceId,
@@ -207,7 +192,7 @@ impl Walk {
     /// The same walk with at most this number of entries a page, for a walk that ends early.
     #[must_use]
     pub fn with_page(mut self, entries: i32) -> Self {
-        self.pages.entries = entries.clamp(1, self.pages.entries);
+        self.pages.entries = self.pages.entries.map(|most| entries.clamp(1, most));
         self
     }
 
@@ -310,13 +295,23 @@ impl Pages {
             .expression_attribute_values(":from", text(&instant(self.range_ms.start)))
             .expression_attribute_values(":to", text(&instant(self.range_ms.end - 1)))
             .scan_index_forward(self.order == Order::OldestFirst)
-            .limit(self.entries)
+            .set_limit(self.entries)
             .set_exclusive_start_key(start)
             .send()
             .await;
         let output = sent.map_err(|error| StoreError::service("read the time index", &error))?;
         let entries = output.items().iter().filter_map(entry).collect();
         Ok((entries, output.last_evaluated_key))
+    }
+
+    async fn read_all(&self, bucket: String) -> Result<Vec<IndexEntry>, StoreError> {
+        let (mut all, mut resume) = self.read(&bucket, None).await?;
+        while resume.is_some() {
+            let (entries, next) = self.read(&bucket, resume).await?;
+            all.extend(entries);
+            resume = next;
+        }
+        Ok(all)
     }
 }
 
