@@ -55,8 +55,11 @@ pub struct Unsent {
 impl QueueMessage {
     /// Makes the message of an event under a partition key: whole, or by reference if it is too long for a queue.
     pub fn of(event: &Event, pk: &str) -> Self {
+        QueueMessage::new(event, pk, text_within(event, BYTES_MAX))
+    }
+
+    fn new(event: &Event, pk: &str, whole: Option<String>) -> Self {
         let bare_body = event.without_data().to_json().unwrap_or_default();
-        let whole = event.to_json().ok().filter(|body| body.len() <= BYTES_MAX);
         QueueMessage {
             name: event.id.clone(),
             group: group_of(pk),
@@ -70,11 +73,16 @@ impl QueueMessage {
     /// are too long.
     pub fn with_body(event: &Event, body: &[u8], pk: &str) -> Self {
         let with_body = event.clone().with_body(body);
-        if with_body.to_json().is_ok_and(|text| text.len() <= BYTES_WITH_BODY_MAX) {
-            return QueueMessage::of(&with_body, pk);
+        match text_within(&with_body, BYTES_WITH_BODY_MAX) {
+            Some(whole) => QueueMessage::new(&with_body, pk, Some(whole)),
+            None => QueueMessage::of(&event.with_bodyref(), pk),
         }
-        QueueMessage::of(&event.with_bodyref(), pk)
     }
+}
+
+/// Returns an event's text, unless it is longer than a number of bytes.
+fn text_within(event: &Event, bytes_max: usize) -> Option<String> {
+    event.to_json().ok().filter(|text| text.len() <= bytes_max)
 }
 
 /// Returns the group of everything under a partition key.
