@@ -100,13 +100,15 @@ fn to_map<T: Serialize>(data: &T) -> Map<String, Value> {
     }
 }
 
-/// An entity's place among the events of its order, as far as the entity says it itself.
+/// An entity's place among the events of its order.
 #[derive(Debug, Clone, Default)]
 struct Place {
-    /// When it last changed.
+    /// When it last changed, as far as it says it itself.
     changed: Option<Timestamp>,
     /// The step of its status, from 1; 0 if it has none.
     step: usize,
+    /// The sequence of its registers.
+    sequence: String,
 }
 
 struct Writer<'a> {
@@ -117,7 +119,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn order(&mut self, order: &Map<String, Value>) {
-        self.place = Place { changed: None, step: step_of("order", order).unwrap_or(0) };
+        self.place = Place::of(self.event, None, step_of("order", order).unwrap_or(0));
         for (name, value) in order {
             match (name.as_str(), value) {
                 ("payments" | "fulfillments" | "returns", Value::Array(entities)) => {
@@ -130,13 +132,12 @@ impl Writer<'_> {
 
     fn entity(&mut self, parent: &str, entity: &Map<String, Value>) {
         let path = format!("{parent}/{}", Part::of(&[entity.get("id").and_then(Value::as_str)]));
-        let outer = self.place.clone();
         let changed = entity.get("updated_at").and_then(Value::as_str).and_then(|time| time.parse().ok());
-        self.place = Place {
-            changed: changed.or(outer.changed),
-            // A refund has no status: its payment's is its own.
-            step: step_of(parent, entity).unwrap_or(if parent.ends_with("/refunds") { outer.step } else { 0 }),
-        };
+        // A refund has no status: its payment's is its own.
+        let outer_step = if parent.ends_with("/refunds") { self.place.step } else { 0 };
+        let step = step_of(parent, entity).unwrap_or(outer_step);
+        let place = Place::of(self.event, changed.or(self.place.changed), step);
+        let outer = std::mem::replace(&mut self.place, place);
         for (name, value) in entity {
             match (name.as_str(), value) {
                 ("refunds", Value::Array(refunds)) => {
@@ -177,24 +178,29 @@ impl Writer<'_> {
         let id = self.event.correctionof.as_ref().unwrap_or(&self.event.id);
         let too_large = value.to_string().len() > REGISTER_BYTES_MAX;
         let value = if too_large { serde_json::json!({"dataref": id}) } else { value.clone() };
-        let register = Register { value, sequence: self.sequence(), event: id.clone() };
+        let register = Register { value, sequence: self.place.sequence.clone(), event: id.clone() };
         self.view.registers.insert(format!("{parent}/{name}"), register);
     }
+}
 
-    /// The event's sequence, at the entity's own time and with its status's own step.
-    fn sequence(&self) -> String {
-        let of_event = &self.event.sequence;
-        let fields: Vec<&str> = of_event.split('.').collect();
-        let &[TIMED, version, event, rank, mapping, hash] = fields.as_slice() else { return of_event.clone() };
-        let own = self.place.changed.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
-        // Of one state of an entity the event that came last is the one with the most to say of it.
-        let (version, event) = match own {
-            Some(own) => (format!("{own:020}"), version),
-            None => (version.to_owned(), event),
-        };
-        let rank = self.place.step * RANKS_A_STEP + rank.parse::<usize>().unwrap_or(0).min(RANKS_A_STEP - 1);
-        format!("{TIMED}.{version}.{event}.{rank:05}.{mapping}.{hash}")
+impl Place {
+    fn of(event: &Event, changed: Option<Timestamp>, step: usize) -> Self {
+        Place { changed, step, sequence: sequence(&event.sequence, changed, step) }
     }
+}
+
+/// Returns an event's sequence at an entity's own time and with its status's own step.
+fn sequence(of_event: &str, changed: Option<Timestamp>, step: usize) -> String {
+    let fields: Vec<&str> = of_event.split('.').collect();
+    let &[TIMED, version, event, rank, mapping, hash] = fields.as_slice() else { return of_event.to_owned() };
+    let own = changed.and_then(|time| u64::try_from(time.as_nanosecond()).ok());
+    // Of one state of an entity the event that came last is the one with the most to say of it.
+    let (version, event) = match own {
+        Some(own) => (format!("{own:020}"), version),
+        None => (version.to_owned(), event),
+    };
+    let rank = step * RANKS_A_STEP + rank.parse::<usize>().unwrap_or(0).min(RANKS_A_STEP - 1);
+    format!("{TIMED}.{version}.{event}.{rank:05}.{mapping}.{hash}")
 }
 
 /// The events' own ranks, which are the order within one step.
