@@ -19,6 +19,9 @@ use crate::context::Context;
 use crate::terminal::error::Error;
 use crate::terminal::time::instant;
 
+/// Advice on a run file that another run has.
+const WAIT: &str = "Wait until that one has ended.";
+
 /// The way in which long work is carried out.
 #[derive(Debug, Clone, Default, Args)]
 pub struct HowArgs {
@@ -84,7 +87,7 @@ impl<R: RunLine> Run<R> {
     /// Goes on with recorded work. The file is locked, read once, and loses a torn last line.
     pub fn resume(path: &Path) -> Result<Self, Error> {
         let opened = OpenOptions::new().read(true).append(true).open(path);
-        let mut file = locked(opened.map_err(|error| cannot("be read", path, &error))?, path)?;
+        let mut file = locked(opened.map_err(|error| cannot("be read", path, &error))?, path, WAIT)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| cannot("be read", path, &error))?;
         let whole = whole(&bytes);
@@ -119,7 +122,7 @@ impl<R: RunLine> Run<R> {
     /// Begins to record the work. An older file stays as it is.
     pub fn begin(&mut self, path: &Path) -> Result<(), Error> {
         let file = OpenOptions::new().append(true).create_new(true).open(path);
-        let file = locked(file.map_err(|error| cannot("be made", path, &error))?, path)?;
+        let file = locked(file.map_err(|error| cannot("be made", path, &error))?, path, WAIT)?;
         self.file = Some((file, path.to_owned()));
         self.write(&R::plan(&self.head, &self.planned))?;
         // The name has to be as durable as what is under it; not every system can be asked for that.
@@ -303,12 +306,14 @@ pub fn read_lines(path: &Path) -> Result<Vec<(usize, Vec<u8>)>, Error> {
     Ok(numbered_lines(whole(&bytes)).map(|(number, line)| (number, line.to_vec())).collect())
 }
 
-fn locked(file: File, path: &Path) -> Result<File, Error> {
+/// Locks a file against other runs. `next` is the advice if one has it.
+pub fn locked(file: File, path: &Path, next: &str) -> Result<File, Error> {
     match file.try_lock() {
         // A file system without locks is no reason not to go on.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::usage(format!("{} is in use by another hookmill", path.display()))
-            .next("Wait until that one has ended.")),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::usage(format!("{} is in use by another hookmill", path.display())).next(next))
+        }
     }
 }
 

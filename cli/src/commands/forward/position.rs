@@ -1,6 +1,6 @@
 //! How far a forwarding has got, in a file that is replaced as a whole.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use super::target::Target;
 use crate::context::Context;
 use crate::terminal::error::Error;
 use crate::terminal::time::{Instant, instant};
+use crate::work::journal::locked;
 use crate::work::selection::SourceArgs;
 use stack::following::Following;
 
@@ -36,7 +37,7 @@ pub struct PositionFile {
     path: PathBuf,
     table: String,
     target: String,
-    _held: Option<File>,
+    _held: File,
 }
 
 impl PositionFile {
@@ -49,15 +50,7 @@ impl PositionFile {
         let beside = beside(path, ".lock");
         let lock = OpenOptions::new().create(true).append(true).open(&beside);
         let lock = lock.map_err(|error| cannot("be made", &beside, &error))?;
-        let held = match lock.try_lock() {
-            Ok(()) => Some(lock),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::usage(format!("{} is in use by another hookmill", path.display()))
-                    .next("Wait until that one has ended, or name another with --position."));
-            }
-            // A file system without locks is no reason not to go on.
-            Err(TryLockError::Error(_)) => None,
-        };
+        let held = locked(lock, path, "Wait until that one has ended, or name another with --position.")?;
         Ok(PositionFile { path: path.to_owned(), table: table.to_owned(), target: target.to_owned(), _held: held })
     }
 
