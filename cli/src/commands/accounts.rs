@@ -201,7 +201,7 @@ fn entries(document: &mut Map<String, Value>) -> Result<&mut Map<String, Value>,
     secret::object(document, "accounts", CALLED)
 }
 
-/// The accounts of one platform; `None` if the secret has no value yet.
+/// The accounts of one platform; empty if the secret has no value yet.
 fn lines_of(platform: &'static Platform, text: &str) -> Result<Vec<AccountLine>, Error> {
     if text.trim().is_empty() {
         return Ok(Vec::new());

@@ -17,7 +17,7 @@ pub struct ReplayHead {
     pub id: String,
     /// The queues' URLs.
     pub queues: BTreeMap<Destination, String>,
-    /// The number of events are planned; a file with fewer was never finished.
+    /// The number of events that are planned; a file with fewer was never finished.
     pub events: usize,
     /// They go out as corrections of what an earlier mapping read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

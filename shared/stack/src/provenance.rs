@@ -26,7 +26,7 @@ pub struct Origin {
 const OF_THE_ROW: &[&str] =
     &["specversion", "id", "source", "subject", "datacontenttype", "dataschema", "mappingversion", "receivedtime"];
 
-/// The origin of every field of a row's event; `None` if the body cannot be taken apart.
+/// The origin of every field of a row's event; empty if the body cannot be taken apart.
 pub fn origins(row: &Row) -> Vec<Origin> {
     let Some(provider) = Provider::of(&row.key) else { return Vec::new() };
     let Ok(document) = json::parse(&row.body) else { return Vec::new() };

@@ -52,7 +52,7 @@ impl std::fmt::Display for SourceName {
     }
 }
 
-/// A provider's sources, as its secret has them; `None` if the secret has no value yet.
+/// A provider's sources, as its secret has them; none if the secret has no value yet.
 pub async fn of_provider(stack: &Stack, provider: &'static Provider) -> Result<Sources, Error> {
     let id = stack.deployment().await?.secret(provider)?;
     let called = format!("the secret of {}", provider.name);

@@ -301,7 +301,7 @@ fn named_without_body(sending: &Sending) -> bool {
         "scalev" => true,
         "scalapay" => ["created", "authorized", "expired"].iter().any(|word| case.starts_with(word)),
         "shopline" => sending.template.strength == Strength::Strong,
-        // An order that lost its id is named by its body: nothing else tells two of them apart.
+        // An order that lost its id is named by its body: nothing else distinguishes two of them.
         "selldone" => ["CheckoutOrder", "PaymentOrder"].iter().any(|word| case.contains(word)) && has_order_id(sending),
         other => panic!("say which names of {other} are made of ids alone"),
     }

@@ -48,7 +48,7 @@ pub struct Plan {
 struct End {
     /// The events table that it was made from: another stack has another.
     table: String,
-    /// The number of events are planned.
+    /// The number of events that are planned.
     events: usize,
 }
 
