@@ -131,7 +131,13 @@ SECRET_PATHS = {
         ("resource", "payment_data", "*"),
         ("resource", "order_payment", "payment_data", "*"),
     ),
-    "selldone": (("basket", "code"), ("basket", "hash"), ("basket", "session")),
+    "selldone": (
+        ("basket", "code"),
+        ("basket", "hash"),
+        ("basket", "session"),
+        ("basket", "items", "*", "virtual_items", "*", "data"),
+        ("basket", "items", "*", "virtualItems", "*", "data"),
+    ),
 }
 DECODER = json.JSONDecoder(strict=False)
 SPACE = re.compile(r"[ \t\r\n]*")
@@ -158,17 +164,19 @@ def without_secrets(provider: str, body: bytes) -> tuple[bytes, list[str]]:
 
 
 def spans(text: str, at: int, path: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Yields the places of the values at a path of member names; `*` is every name."""
+    """Yields the places of the values at a path of member names; `*` is every name and every item of a list."""
     at = SPACE.match(text, at).end()
     if not path:
         yield at, DECODER.raw_decode(text, at)[1]
         return
-    if text[at] != "{":
+    if text[at] not in ("{" if path[0] != "*" else "{["):
         return
-    at = SPACE.match(text, at + 1).end()
-    while text[at] != "}":
-        name, at = DECODER.raw_decode(text, at)
-        at = SPACE.match(text, text.index(":", at) + 1).end()
+    is_list, at = text[at] == "[", SPACE.match(text, at + 1).end()
+    while text[at] not in "}]":
+        name = "*"
+        if not is_list:
+            name, at = DECODER.raw_decode(text, at)
+            at = SPACE.match(text, text.index(":", at) + 1).end()
         if path[0] in (name, "*"):
             yield from spans(text, at, path[1:])
         at = SPACE.match(text, DECODER.raw_decode(text, at)[1]).end()

@@ -233,7 +233,7 @@ def test_what_was_erased_or_read_back_is_passed_and_told(
     ("arguments", "told"),
     [
         (("--to", "http://example.com/hook"), "--allow-http"),
-        (("--to", "example.com"), "no URL"),
+        (("--to", "example.com"), "not a URL to forward to"),
         ((), "--to"),
     ],
 )

@@ -219,7 +219,7 @@ class Providers:
             if body["basket"]["payment_id"] is not None:
                 body["basket"]["payment_id"] = payment
             axes = ("order_state", "payment_state", "fulfillment_state")
-            states = dict(zip(axes, SELLDONE_STEPS[action], strict=True))
+            states = dict(zip(axes, SELLDONE_STEPS[action], strict=True)) | {"currency": body["basket"]["currency"]}
             events.append(self.event(source, sample, dump(body), (moment,), states))
         return events
 
