@@ -288,7 +288,7 @@ SCALEV_STATUSES = {
     "ready": ("ready", "ready"),
     "shipped": ("shipped", "shipped"),
     "completed": ("completed", "delivered"),
-    "shipped_rts": ("returned", "returning"),
+    "shipped_rts": ("returning", "returning"),
     "rts": ("returned", "returned"),
     "canceled": ("cancelled", "cancelled"),
 }
