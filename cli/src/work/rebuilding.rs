@@ -37,7 +37,7 @@ pub struct RebuildLine {
     pub outcome: RebuildOutcome,
     /// Its events that were read.
     pub events: usize,
-    /// The number of of them are erased.
+    /// The number of those that are erased.
     pub erased: usize,
     /// Fields of the view that change.
     pub fields: usize,

@@ -22,7 +22,7 @@ use stack::history::{KeptEvent, fetch};
 /// After so many batches in a row of which a queue took nothing, there is no use in going on.
 const REFUSED_BATCHES_MAX: u32 = 2;
 
-/// The number of events of a type go to a queue.
+/// The number of events of a type that go to a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CountLine {
     /// The queue.
