@@ -86,7 +86,12 @@ sign: $(MINISTACK)/.done ## print a sample signed for the local stack's sources:
 	@test -f .local/stack-$(PORT)/sources.json || { echo "Start the local stack first: make run" >&2; exit 1; }
 	@$(RUN_STACK) tests.local.signing events/$(CASE).json --sources .local/stack-$(PORT)/sources.json
 
-test: test-rust test-python ## unit, property, template and end-to-end tests
+# An end-to-end test is mostly waiting, so Rust's tests run beside them, after them in line for a core.
+test: test-tools proxy binaries ## unit, property, template and end-to-end tests
+	cargo test --workspace --locked --no-run
+	@echo "Rust's tests run beside the end-to-end tests; what they print follows at the end."
+	@log=$$(mktemp); nice $(MAKE) --no-print-directory test-rust >$$log 2>&1 & rust=$$!; trap 'kill $$rust; rm -f $$log' INT TERM; \
+	$(MAKE) --no-print-directory test-python; python=$$?; wait $$rust; rust=$$?; cat $$log; rm -f $$log; exit $$((python || rust))
 
 # Enough to show on every change that the simulator can fail.
 SHOWN := last_writer_wins refused_answered_200
