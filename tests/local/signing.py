@@ -358,21 +358,42 @@ def provider_of(file: Path) -> str:
     return name
 
 
+def new_sample(like: dict, body: bytes) -> dict:
+    """Returns the request of another sample with another body, as text wherever it is text."""
+    event = copy.deepcopy(like)
+    try:
+        event["body"], event["isBase64Encoded"] = body.decode("utf-8"), False
+    except UnicodeDecodeError:
+        event["body"], event["isBase64Encoded"] = base64.b64encode(body).decode("ascii"), True
+    return event
+
+
+def signed_sample(file: Path, event: dict, sources: dict) -> dict:
+    """Returns the event, signed for the source that its path names."""
+    provider, name = provider_of(file), source_name(event)
+    if name not in sources[provider]["sources"]:
+        raise ValueError(f"{provider} has no source {name}")
+    return sign(provider, event, sources[provider]["sources"][name])
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Prints one sample, signed for its source."""
+    """Prints one sample, signed for its source, or writes it."""
     parser = argparse.ArgumentParser(description="Sign a sample delivery.")
     parser.add_argument("file", type=Path, help="events/<provider>/<case>.json")
     parser.add_argument("--sources", type=Path, default=Path("events/sources.json"))
+    parser.add_argument("--write", action="store_true", help="write the file instead of printing it")
+    parser.add_argument("--like", type=Path, metavar="CASE", help="a new sample: take the request of this one")
+    parser.add_argument("--body", type=Path, metavar="FILE", help="take the body from this file, byte for byte")
     options = parser.parse_args(arguments)
-    event = json.loads(options.file.read_text(encoding="utf-8"))
+    event = json.loads((options.like or options.file).read_text(encoding="utf-8"))
+    if options.body:
+        event = new_sample(event, options.body.read_bytes())
     sources = json.loads(options.sources.read_text(encoding="utf-8"))
-    provider = provider_of(options.file)
-    name = source_name(event)
-    if name not in sources[provider]["sources"]:
-        raise ValueError(f"{provider} has no source {name}")
-    signed = sign(provider, event, sources[provider]["sources"][name])
-    json.dump(signed, sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")
+    text = json.dumps(signed_sample(options.file, event, sources), ensure_ascii=False, indent=2) + "\n"
+    if options.write:
+        options.file.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
 
 
 if __name__ == "__main__":
