@@ -12,7 +12,7 @@ pub struct Status<T> {
     pub word: String,
 }
 
-/// A table from a provider's words to ours.
+/// A table from a provider's words to ours. Where statuses are compared (`step`), a later row is the later status.
 pub type Table<T> = &'static [(&'static str, T)];
 
 /// Looks a provider's word up, letter case aside.

@@ -26,6 +26,44 @@ pub(crate) fn updating() -> bool {
     std::env::var_os("UPDATE_READINGS").is_some()
 }
 
+/// `UPDATE_READINGS=unreleased` also rewrites readings under a mapping version that no stack has yet.
+#[expect(clippy::disallowed_methods, reason = "the crate has no environment, its tests have")]
+pub(crate) fn update_unreleased() -> bool {
+    std::env::var_os("UPDATE_READINGS").is_some_and(|value| value == "unreleased")
+}
+
+/// The first line in which two texts differ, if any: a failure shows that line, not two whole files.
+pub(crate) fn first_difference(recorded: &str, now: &str) -> Option<String> {
+    if recorded == now {
+        return None;
+    }
+    let mut pairs = recorded.lines().zip(now.lines()).enumerate();
+    let shorter = recorded.lines().count().min(now.lines().count());
+    Some(match pairs.find(|(_, (old, new))| old != new) {
+        Some((at, (old, new))) => format!("line {}: {} -> {}", at + 1, shortened(old), shortened(new)),
+        None => format!("line {}: one text is longer", shorter + 1),
+    })
+}
+
+/// The first lines of a long list, and the number of the others.
+pub(crate) fn first_lines(lines: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text: String = lines.iter().take(SHOWN).map(|line| format!("  {line}\n")).collect();
+    if lines.len() > SHOWN {
+        text += &format!("  and {} more\n", lines.len() - SHOWN);
+    }
+    text
+}
+
+fn shortened(line: &str) -> String {
+    let line = line.trim();
+    let mut text: String = line.chars().take(120).collect();
+    if text.len() < line.len() {
+        text.push('…');
+    }
+    text
+}
+
 /// One file of `events/`.
 pub(crate) struct Case {
     pub(crate) provider: &'static Provider,

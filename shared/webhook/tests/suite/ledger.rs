@@ -45,8 +45,13 @@ fn every_path_of_every_sample_is_in_the_ledger() {
         if cases::updating() {
             fs::write(&file, print(&computed)).unwrap();
         }
-        let written = parse(&fs::read_to_string(&file).unwrap_or_default());
-        assert_eq!(written, computed, "{}: UPDATE_READINGS=1 rewrites the ledger", provider.name);
+        let difference = cases::first_difference(&fs::read_to_string(&file).unwrap_or_default(), &print(&computed));
+        assert!(
+            difference.is_none(),
+            "the ledger of {} differs in {}; UPDATE_READINGS=1 rewrites it",
+            provider.name,
+            difference.unwrap_or_default()
+        );
         undecided.extend(
             computed
                 .iter()
@@ -54,7 +59,11 @@ fn every_path_of_every_sample_is_in_the_ledger() {
                 .map(|(path, _)| format!("{} {path}", provider.name)),
         );
     }
-    assert!(undecided.is_empty(), "give each a destination in the mapping or a note in the ledger: {undecided:#?}");
+    assert!(
+        undecided.is_empty(),
+        "give each a destination in the mapping or a note in the ledger:\n{}",
+        cases::first_lines(&undecided)
+    );
 }
 
 fn file_of(provider: &Provider) -> PathBuf {

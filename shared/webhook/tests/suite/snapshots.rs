@@ -373,7 +373,7 @@ fn refunds_that_are_accounted_for_and_mentioned_are_not_added() {
         (vec![exact("m1", "10"), report("r1", "10"), report("r2", "5")], amount("15")),
         (vec![report("r1", "10"), report("r1", "10"), report("r2", "0.5")], amount("10.5")),
     ] {
-        assert_eq!(joined(&events).summary().refunded, refunded, "{events:#?}");
+        assert_eq!(joined(&events).summary().refunded, refunded, "{:?}", ids(&events));
         assert_eq!(joined(events.iter().rev()).summary().refunded, refunded);
     }
 }
@@ -400,6 +400,10 @@ fn an_order_read_back_tells_of_its_payments_until_one_tells_more() {
         (vec![order(read_back, "pending")], "pending"),
     ] {
         let summary = serde_json::to_value(joined(&events).summary()).unwrap();
-        assert_eq!(summary["payment_state"], state, "{events:#?}");
+        assert_eq!(summary["payment_state"], state, "{:?}", ids(&events));
     }
+}
+
+fn ids(events: &[Event]) -> Vec<&str> {
+    events.iter().map(|event| event.id.as_str()).collect()
 }

@@ -59,7 +59,7 @@ pub(super) const PAYMENT_EVENTS: Table<EventType> = &[
     ("conflict", EventType::PaymentConflict),
 ];
 
-/// An order's statuses.
+/// An order's statuses, the earlier before the later: of two events of one time the later status wins.
 pub(super) const ORDER_STATES: Table<OrderState> = &[
     ("draft", OrderState::Draft),
     ("pending", OrderState::Pending),
@@ -87,7 +87,7 @@ pub(super) const FULFILLMENT_STATES: Table<FulfillmentState> = &[
     ("canceled", FulfillmentState::Cancelled),
 ];
 
-/// A payment's statuses.
+/// A payment's statuses, the earlier before the later, as above.
 pub(super) const PAYMENT_STATES: Table<PaymentState> = &[
     ("unpaid", PaymentState::Pending),
     ("paid", PaymentState::Paid),

@@ -150,3 +150,14 @@ fn the_order_counts_before_the_event() {
     assert!(sequences.is_sorted(), "{sequences:#?}");
     assert!(sequences[3].contains(".65535."), "{}", sequences[3]);
 }
+
+#[test]
+fn a_status_is_in_every_table_that_says_something_of_it() {
+    let words = |known: Vec<&'static str>| known.into_iter().collect::<std::collections::BTreeSet<_>>();
+    let states = words(ORDER_STATES.iter().map(|(word, _)| *word).collect());
+    assert_eq!(words(STATUS_EVENTS.iter().map(|(word, _)| *word).collect()), states, "a type for each status");
+    let parcels = words(FULFILLMENT_STATES.iter().map(|(word, _)| *word).chain(["draft", "closed"]).collect());
+    assert_eq!(parcels, states, "the state of the parcel for each status, but for those that say nothing of it");
+    let payments = words(PAYMENT_STATES.iter().map(|(word, _)| *word).collect());
+    assert_eq!(words(PAYMENT_EVENTS.iter().map(|(word, _)| *word).collect()), payments);
+}
