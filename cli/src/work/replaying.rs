@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
-use edge::relay::queue::{ENTRIES_MAX, QueueMessage, Unsent, deduplication_of, send_all};
+use edge::aws::queue::{ENTRIES_MAX, QueueMessage, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
 

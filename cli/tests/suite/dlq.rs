@@ -2,8 +2,8 @@
 
 use crate::harness::{START_MS, World, world};
 use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, RELAY_DEAD_LETTERS, WORK, WORK_DEAD_LETTERS};
+use edge::aws::queue::{deduplication_of, group_of};
 use edge::keep::item::text;
-use edge::relay::queue::{deduplication_of, group_of};
 use hookmill::Exit;
 use serde_json::{Value, json};
 use webhook::claim::EventKey;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::harness::{START_MS, Scratch, World, world, world_in_text};
 use crate::queues::{ORDERS, WORK};
-use edge::relay::queue::{deduplication_of, group_of};
+use edge::aws::queue::{deduplication_of, group_of};
 use hookmill::Exit;
 use hookmill::commands::Command;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Readings compared, corrections published.
 
-use edge::relay::queue::{deduplication_of, group_of};
+use edge::aws::queue::{deduplication_of, group_of};
 use hookmill::Exit;
 use serde_json::{Value, json};
 use webhook::claim::EventKey;

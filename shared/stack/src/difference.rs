@@ -28,7 +28,7 @@ pub fn fingerprint(event: &Event) -> String {
 pub fn fingerprint_of(event: &Value) -> String {
     let lines: Vec<String> = fields(event).iter().map(|(path, value)| format!("{path}={value}\n")).collect();
     // The same function as message groups have: a SHA-256 in hex.
-    edge::relay::queue::group_of(&lines.concat())
+    edge::aws::queue::group_of(&lines.concat())
 }
 
 /// The fields in which two readings differ, apart from which mapping made them.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use clap::Args;
-use edge::relay::queue::{QueueMessage, Unsent, deduplication_of, send_all};
+use edge::aws::queue::{QueueMessage, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
@@ -220,7 +220,7 @@ impl Redrive<'_> {
         let (to, message) = match (&letter.says, self.args.queue.comes_from()) {
             (Says::Event { id, .. }, Some(to)) => {
                 let key = EventKey::from_id(id);
-                let group = letter.group.clone().or(key.map(|key| edge::relay::queue::group_of(&key.pk)));
+                let group = letter.group.clone().or(key.map(|key| edge::aws::queue::group_of(&key.pk)));
                 let Some(group) = group else { return Ok(Err("it has no group".to_owned())) };
                 let (body, bare_body) = (letter.body.clone(), letter.body.clone());
                 (to, QueueMessage { name: String::new(), group, deduplication: String::new(), body, bare_body })

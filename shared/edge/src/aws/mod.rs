@@ -1,7 +1,8 @@
-//! What every function needs of its surroundings: settings, SDK clients, time, the log.
+//! What every function needs of its surroundings: settings, SDK clients, time, queues to send to, the log.
 
 pub mod config;
 pub mod client;
 pub mod clock;
+pub mod queue;
 pub mod log;
 pub mod serve;

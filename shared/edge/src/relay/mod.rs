@@ -3,6 +3,5 @@
 pub mod stream;
 #[expect(clippy::module_inception, reason = "the room is named after its main part")]
 pub mod relay;
-pub mod queue;
 pub mod relay_log;
 pub mod sweep;

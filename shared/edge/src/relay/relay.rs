@@ -13,11 +13,11 @@ use crate::aws::client::{BACKGROUND, CallFailure, sdk_config};
 use crate::aws::clock::Clock;
 use crate::aws::config::RelayConfig;
 use crate::aws::log::LogLine;
+use crate::aws::queue::{QueueMessage, Unsent, send_all};
 use crate::aws::serve::Handler;
 use crate::keep::error::StoreError;
 use crate::keep::item::{self, Item, StoredRow};
 use crate::keep::store::Store;
-use crate::relay::queue::{QueueMessage, Unsent, send_all};
 use crate::relay::relay_log::{RelayLog, RelayLogEntry};
 use crate::relay::stream::StreamBatch;
 
