@@ -11,7 +11,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{Paint, dash};
 use stack::known::check_known;
-use stack::secret::{self, Place};
+use stack::secret::{self, SecretName};
 use stack::sources::SourceName;
 
 /// Commands about accounts.
@@ -187,8 +187,8 @@ async fn remove(context: &Context, args: AccountRemoveArgs) -> Result<Exit, Erro
     Ok(Exit::Ok)
 }
 
-async fn place(context: &Context) -> Result<Place<'_>, Error> {
-    Ok(Place { id: context.deployment().await?.accounts_secret()?, called: CALLED })
+async fn place(context: &Context) -> Result<SecretName<'_>, Error> {
+    Ok(SecretName { id: context.deployment().await?.accounts_secret()?, called: CALLED })
 }
 
 fn platform(name: &SourceName) -> Result<&'static Platform, Error> {

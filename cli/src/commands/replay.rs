@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use clap::Args;
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
@@ -134,7 +134,7 @@ async fn many(
     }
     let range = range.range(context.clock.now_ms())?;
     let sources = chosen(context, &args.sources).await?;
-    let mut batches = EventBatches::of(context, &sources, range, Order::OldestFirst, usize::MAX).await?;
+    let mut batches = EventBatches::of(context, &sources, range, WalkOrder::OldestFirst, usize::MAX).await?;
     let mut plan = ReplayPlan::default();
     while let Some(events) = batches.next().await? {
         if stop.get() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
@@ -141,7 +141,7 @@ pub async fn run(context: &Context, args: RereadArgs) -> Result<Exit, Error> {
 async fn readings<'a>(context: &'a Context, args: &ReadArgs) -> Result<EventBatches<'a>, Error> {
     let range = args.range.range(context.clock.now_ms())?;
     let sources = chosen(context, &args.sources).await?;
-    EventBatches::of(context, &sources, range, Order::OldestFirst, usize::MAX).await
+    EventBatches::of(context, &sources, range, WalkOrder::OldestFirst, usize::MAX).await
 }
 
 async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {

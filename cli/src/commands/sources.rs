@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::{given, new_token};
 use crate::terminal::output::Paint;
-use stack::secret::{self, Place};
+use stack::secret::{self, SecretName};
 use stack::sources::SourceName;
 use webhook::signing;
 
@@ -63,7 +63,7 @@ async fn edit<T>(
     change: impl Fn(&mut Map<String, Value>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let called = called(provider);
-    let place = Place { id: context.deployment().await?.secret(provider)?, called: &called };
+    let place = SecretName { id: context.deployment().await?.secret(provider)?, called: &called };
     secret::edit(context, place, change, |text| accept(provider, usable, text)).await
 }
 

@@ -1,7 +1,7 @@
 //! The providers' own APIs: whose account is called, and what a failed call means for the operator.
 
 use platforms::address::WebhookAddress;
-use platforms::{Account, Accounts, ApiError, Cause, Client, Clock, Limits, Platform, Settings};
+use platforms::{Account, Accounts, ApiError, Cause, Client, Limits, Platform, RetryTimer, Settings};
 use webhook::providers::Provider;
 use webhook::scheme::SchemeName;
 use webhook::signing;
@@ -9,7 +9,7 @@ use webhook::source::Source;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use stack::secret::{self, Place};
+use stack::secret::{self, SecretName};
 use stack::sources::{SourceName, of_provider};
 
 /// One source's account with its provider.
@@ -61,7 +61,7 @@ pub fn platform(provider: &Provider) -> Result<&'static Platform, Error> {
 
 /// Whatever the accounts' secret holds for a provider; nothing where it has no value yet.
 async fn accounts(context: &Context, platform: &'static Platform) -> Result<Accounts, Error> {
-    let place = Place { id: context.deployment().await?.accounts_secret()?, called: "the secret of the accounts" };
+    let place = SecretName { id: context.deployment().await?.accounts_secret()?, called: "the secret of the accounts" };
     let text = secret::read(context, place).await?.text;
     if text.trim().is_empty() {
         return Ok(Accounts::default());
@@ -85,7 +85,7 @@ fn settings(context: &Context) -> Settings {
         let clock = sleep.clone();
         async move { clock.sleep(duration).await }
     };
-    Settings { limits: Limits::default(), clock: Clock::of(move || time.now(), waits) }
+    Settings { limits: Limits::default(), timer: RetryTimer::of(move || time.now(), waits) }
 }
 
 /// Explains a failed call.

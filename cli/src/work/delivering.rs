@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::given;
 use crate::terminal::output::{self, Paint, table};
-use crate::work::sending::{Case, Response, Sender};
+use crate::work::sending::{Case, Sender, TimedStatus};
 use stack::kept::{Fates, look, look_again};
 use stack::known::unknown;
 use stack::sources::{ProviderName, SourceName, of_provider};
@@ -153,9 +153,9 @@ pub async fn deliver(context: &Context, args: &SendArgs, cases: Vec<Case>) -> Re
         (ready, sender.post(&ready.url, &delivery.headers, delivery.body.clone()).await)
     });
     let posts = stream::iter(posts).buffered(at_once).inspect(|_| progress.step());
-    let answers: Vec<(&Ready, Response)> = posts.collect().await;
+    let answers: Vec<(&Ready, TimedStatus)> = posts.collect().await;
     drop(progress);
-    let answered = |ready: &Ready, answer: &Response| {
+    let answered = |ready: &Ready, answer: &TimedStatus| {
         let name = ready.name.as_ref().filter(|_| answer.status == Ok(200))?;
         names.contains(&name.0).then(|| name.0.clone())
     };
@@ -271,7 +271,7 @@ fn order(count: usize, args: &SendArgs, context: &Context) -> Vec<usize> {
     order
 }
 
-fn line(ready: &Ready, answer: &Response, fates: &mut Fates<'_>, blind: bool) -> DeliveredLine {
+fn line(ready: &Ready, answer: &TimedStatus, fates: &mut Fates<'_>, blind: bool) -> DeliveredLine {
     let (kept, id) = match (&answer.status, &ready.name) {
         (Ok(200), _) if blind => (None, None),
         (Ok(200), Some((name, signed_at))) => match fates.of(name, &ready.case.delivery, signed_at.as_deref()) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use edge::keep::item::{Item, is_event, key_of, text};
-use edge::keep::time_index::{IndexEntry, Order};
+use edge::keep::time_index::{IndexEntry, WalkOrder};
 use webhook::claim::EventKey;
 use webhook::event::corrected;
 use webhook::providers::Provider;
@@ -167,7 +167,7 @@ async fn candidates(
         return Ok(found);
     }
     let sources = std::slice::from_ref(&source);
-    let mut walk = walk(context, sources, Range::ALL, Order::NewestFirst, PAGE).await?;
+    let mut walk = walk(context, sources, Range::ALL, WalkOrder::NewestFirst, PAGE).await?;
     let mut progress = context.output.progress("ids looked at", 0);
     while found.len() <= CANDIDATES
         && let Some(entry) = walk.next().await?

@@ -1,6 +1,6 @@
 //! What is read of a stack goes on behind what cannot be read, which is noted.
 
-use edge::keep::time_index::{IndexEntry, Order};
+use edge::keep::time_index::{IndexEntry, WalkOrder};
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
@@ -27,7 +27,7 @@ impl<'a> EventBatches<'a> {
         context: &'a Context,
         sources: &[SourceName],
         range: Range,
-        order: Order,
+        order: WalkOrder,
         wanted: usize,
     ) -> Result<Self, Error> {
         let reader = EventReader::new(context, sources, range, order, wanted).await?;

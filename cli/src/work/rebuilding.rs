@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use edge::Rebuilder;
 use edge::keep::error::StoreError;
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use edge::orders::rebuild::Rebuild;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -147,7 +147,7 @@ pub async fn rebuild_all(
 pub async fn orders_in(context: &Context, sources: &SourceArgs, range: &RangeArgs) -> Result<Vec<String>, Error> {
     let range = range.range(context.clock.now_ms())?;
     let sources = chosen(context, sources).await?;
-    let mut walk = walk(context, &sources, range, Order::OldestFirst, PAGE).await?;
+    let mut walk = walk(context, &sources, range, WalkOrder::OldestFirst, PAGE).await?;
     let mut progress = context.output.progress("events looked at", 0);
     let (mut seen, mut orders) = (HashSet::new(), Vec::new());
     while let Some(entry) = walk.next().await? {

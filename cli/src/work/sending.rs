@@ -43,7 +43,7 @@ pub struct Case {
 
 /// A receiver's answer, or the reason for which there was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
+pub struct TimedStatus {
     /// The status.
     pub status: Result<u16, String>,
     /// The duration.
@@ -182,10 +182,10 @@ impl Default for Sender {
 
 impl Sender {
     /// Posts a body.
-    pub async fn post(&self, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Response {
+    pub async fn post(&self, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> TimedStatus {
         let began = Instant::now();
         let status = self.ask("POST", url, headers, body).await.map(|reply| reply.status);
-        Response { status, ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
+        TimedStatus { status, ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
     }
 
     /// Sends a request by any method.

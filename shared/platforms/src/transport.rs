@@ -18,11 +18,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::account::Account;
 use crate::address::BaseUrl;
-use crate::clock::Clock;
 use crate::error::{ApiError, Cause};
 use crate::pace::Pace;
 use crate::platform::Platform;
 use crate::raw::Raw;
+use crate::retry_timer::RetryTimer;
 use crate::token::Token;
 
 mod answer;
@@ -73,12 +73,12 @@ pub struct Settings {
     /// Limits on time, attempts and size.
     pub limits: Limits,
     /// Time, waiting and chance.
-    pub clock: Clock,
+    pub timer: RetryTimer,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { limits: Limits::default(), clock: Clock::system() }
+        Settings { limits: Limits::default(), timer: RetryTimer::system() }
     }
 }
 
@@ -162,17 +162,17 @@ impl Http {
                 let (provider, operation) = (self.platform.name, call.operation);
                 return Err(ApiError { provider, operation, attempts, may_have_happened: uncertain, cause, said });
             }
-            let jittered = self.settings.clock.jitter(wait.min(self.limits().wait_max));
-            self.settings.clock.sleep(asked.unwrap_or_default().max(jittered)).await;
+            let jittered = self.settings.timer.jitter(wait.min(self.limits().wait_max));
+            self.settings.timer.sleep(asked.unwrap_or_default().max(jittered)).await;
             wait = wait.saturating_mul(2);
         }
     }
 
     async fn keep_pace(&self) {
-        let now = self.settings.clock.now();
+        let now = self.settings.timer.now();
         let wait = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(now);
         if !wait.is_zero() {
-            self.settings.clock.sleep(wait).await;
+            self.settings.timer.sleep(wait).await;
         }
     }
 
@@ -207,7 +207,7 @@ impl Http {
 
     /// Returns the wait that the provider asks for; if nothing is left of its allowance, the next call waits as well.
     fn asked_wait(&self, attempt: &Attempt) -> Option<Duration> {
-        let now = self.settings.clock.now();
+        let now = self.settings.timer.now();
         let wait = answer::asked_wait(&attempt.headers, attempt.status, now)?;
         let held = now + wait.min(self.limits().wait_max);
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).hold(held);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use edge::keep::time_index::{IndexEntry, Order, ms_of};
+use edge::keep::time_index::{IndexEntry, WalkOrder, ms_of};
 
 use crate::connection::Stack;
 use crate::error::Error;
@@ -55,7 +55,7 @@ impl Following {
     /// Looks once: what is not through, at most this many, by time of receipt. All of it is waited for.
     pub async fn look(&mut self, stack: &Stack, sources: &[SourceName], most: usize) -> Result<Vec<IndexEntry>, Error> {
         let range = Range { from_ms: self.from_ms, to_ms: LATEST_MS };
-        let mut walk = walk(stack, sources, range, Order::OldestFirst, PAGE).await?;
+        let mut walk = walk(stack, sources, range, WalkOrder::OldestFirst, PAGE).await?;
         let mut found = Vec::new();
         while found.len() < most
             && let Some(entry) = walk.next().await?

@@ -1,6 +1,6 @@
 //! The sources that a stack knows: which are selected, and whether one was ever there.
 
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use webhook::providers::PROVIDERS;
 use webhook::source::Sources;
 
@@ -56,6 +56,6 @@ pub fn unknown(known: &Sources, name: &SourceName) -> Error {
 
 /// Returns whether anything is kept of a source, which may have been removed since.
 async fn has_events(stack: &Stack, name: &SourceName) -> Result<bool, Error> {
-    let mut walk = walk(stack, std::slice::from_ref(name), Range::ALL, Order::NewestFirst, 1).await?;
+    let mut walk = walk(stack, std::slice::from_ref(name), Range::ALL, WalkOrder::NewestFirst, 1).await?;
     Ok(walk.next().await?.is_some())
 }

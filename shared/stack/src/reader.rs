@@ -1,6 +1,6 @@
 //! Kept events by time of receipt. A row that cannot be read is an event that says so, and the others come anyway.
 
-use edge::keep::time_index::{IndexEntry, Order, SourceId, TimeIndex, Walk};
+use edge::keep::time_index::{IndexEntry, SourceId, TimeIndex, Walk, WalkOrder};
 
 use crate::connection::Stack;
 use crate::error::Error;
@@ -22,7 +22,7 @@ impl<'a> EventReader<'a> {
         stack: &'a Stack,
         sources: &[SourceName],
         range: Range,
-        order: Order,
+        order: WalkOrder,
         wanted: usize,
     ) -> Result<Self, Error> {
         let rows = wanted.clamp(1, ROWS_A_CALL);
@@ -44,7 +44,13 @@ impl<'a> EventReader<'a> {
 
 /// Walks the time index alone: the names of the events of some sources. `page` of them are fetched at a time from each
 /// of a source's partitions.
-pub async fn walk(stack: &Stack, sources: &[SourceName], range: Range, order: Order, page: i32) -> Result<Walk, Error> {
+pub async fn walk(
+    stack: &Stack,
+    sources: &[SourceName],
+    range: Range,
+    order: WalkOrder,
+    page: i32,
+) -> Result<Walk, Error> {
     let table = stack.deployment().await?.events_table()?.to_owned();
     let id = |name: &SourceName| SourceId { provider: name.provider.name.to_owned(), source: name.source.clone() };
     let sources: Vec<SourceId> = sources.iter().map(id).collect();

@@ -37,7 +37,7 @@ pub struct SecretValue {
 
 /// A secret and what to call it.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct SecretName<'a> {
     /// Its ARN or name.
     pub id: &'a str,
     /// Its name in messages, such as "the secret of" and a provider.
@@ -45,7 +45,7 @@ pub struct Place<'a> {
 }
 
 /// Reads a secret.
-pub async fn read(stack: &Stack, place: Place<'_>) -> Result<SecretValue, Error> {
+pub async fn read(stack: &Stack, place: SecretName<'_>) -> Result<SecretValue, Error> {
     let read = secret_value(&stack.secrets_manager(), place.id).await;
     let output = read.map_err(|failure| of_failure(&format!("read {}", place.called), &failure))?;
     let (text, version) = output.map(|output| (output.secret_string, output.version_id)).unwrap_or_default();
@@ -56,7 +56,7 @@ pub async fn read(stack: &Stack, place: Place<'_>) -> Result<SecretValue, Error>
 /// whether those who read the secret will take what came of it. Members that `change` leaves alone stay as they are.
 pub async fn edit<T>(
     stack: &Stack,
-    place: Place<'_>,
+    place: SecretName<'_>,
     change: impl Fn(&mut Map<String, Value>) -> Result<T, Error>,
     accept: impl Fn(&str) -> Result<(), Error>,
 ) -> Result<T, Error> {
@@ -85,7 +85,7 @@ pub async fn edit<T>(
 }
 
 /// Makes a new value current if the one that was read still is. Gives whether it was.
-async fn replace(stack: &Stack, place: Place<'_>, held: &SecretValue, text: String) -> Result<bool, Error> {
+async fn replace(stack: &Stack, place: SecretName<'_>, held: &SecretValue, text: String) -> Result<bool, Error> {
     let client = stack.secrets_manager();
     let changing = format!("change {}", place.called);
     let put = client.put_secret_value().secret_id(place.id).secret_string(text).version_stages(STAGE).send().await;
@@ -105,7 +105,7 @@ async fn replace(stack: &Stack, place: Place<'_>, held: &SecretValue, text: Stri
     outcome
 }
 
-async fn swing(stack: &Stack, place: Place<'_>, held: &SecretValue, new: &str) -> Result<bool, Error> {
+async fn swing(stack: &Stack, place: SecretName<'_>, held: &SecretValue, new: &str) -> Result<bool, Error> {
     let moved = stack
         .secrets_manager()
         .update_secret_version_stage()
@@ -129,7 +129,7 @@ async fn swing(stack: &Stack, place: Place<'_>, held: &SecretValue, new: &str) -
 }
 
 /// The secret's object; an empty one where it was never filled. What could not be written back as it was is refused.
-fn document(text: &str, place: Place<'_>) -> Result<Map<String, Value>, Error> {
+fn document(text: &str, place: SecretName<'_>) -> Result<Map<String, Value>, Error> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
@@ -194,7 +194,7 @@ mod tests {
             ("{", Some("not JSON")),
             (r#"{"a": "\ud800"}"#, Some("not JSON")),
         ] {
-            let found = document(text, Place { id: "s", called: "the secret" });
+            let found = document(text, SecretName { id: "s", called: "the secret" });
             let told = found.err().map(|error| error.message);
             assert_eq!(told.is_some(), why.is_some(), "{text}: {told:?}");
             assert!(why.is_none_or(|why| told.unwrap().contains(why)), "{text}");

@@ -7,7 +7,7 @@ use webhook::source::{Sources, is_source_name};
 
 use crate::connection::Stack;
 use crate::error::Error;
-use crate::secret::{self, Place};
+use crate::secret::{self, SecretName};
 
 /// One source of one provider: `<provider>/<source>`.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl std::fmt::Display for SourceName {
 pub async fn of_provider(stack: &Stack, provider: &'static Provider) -> Result<Sources, Error> {
     let id = stack.deployment().await?.secret(provider)?;
     let called = format!("the secret of {}", provider.name);
-    let text = secret::read(stack, Place { id, called: &called }).await?.text;
+    let text = secret::read(stack, SecretName { id, called: &called }).await?.text;
     if text.is_empty() {
         return Ok(Sources::default());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use webhook::view::{View, concerns_orders};
 
 use super::patient::Figure;
@@ -111,7 +111,7 @@ async fn newest(patient: &Patient<'_>, range: Range, most: usize) -> Result<(Vec
     {
         return Err(error);
     }
-    let mut reader = EventReader::new(patient.context, &sources, range, Order::NewestFirst, most + 1).await?;
+    let mut reader = EventReader::new(patient.context, &sources, range, WalkOrder::NewestFirst, most + 1).await?;
     let mut events = Vec::new();
     while events.len() <= most
         && let Some(some) = reader.next().await?

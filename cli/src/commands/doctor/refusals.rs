@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use edge::receive::quarantine::{LIFE_MS, UNKNOWN};
 use webhook::signature::Refusal;
 
@@ -55,7 +55,7 @@ fn is_of(line: &RefusedLine, source: &SourceName) -> bool {
 
 /// When a source's latest event was received.
 async fn latest(context: &Context, source: &SourceName) -> Result<Option<String>, Error> {
-    let mut walk = walk(context, std::slice::from_ref(source), Range::ALL, Order::NewestFirst, 1).await?;
+    let mut walk = walk(context, std::slice::from_ref(source), Range::ALL, WalkOrder::NewestFirst, 1).await?;
     Ok(walk.next().await?.map(|entry| entry.received_at))
 }
 

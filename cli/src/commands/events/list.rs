@@ -1,7 +1,7 @@
 //! `hookmill events list`.
 
 use clap::Args;
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
@@ -84,7 +84,7 @@ pub async fn page(
     sources: &[SourceName],
     range: Range,
 ) -> Result<EventPage, Error> {
-    let order = if args.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
+    let order = if args.oldest_first { WalkOrder::OldestFirst } else { WalkOrder::NewestFirst };
     let mut range = range;
     let last = match &args.after {
         Some(id) => Some(entry_of(context, id).await?),
@@ -92,8 +92,8 @@ pub async fn page(
     };
     if let Some((last_ms, _)) = &last {
         match order {
-            Order::OldestFirst => range.from_ms = range.from_ms.max(*last_ms),
-            Order::NewestFirst => range.to_ms = range.to_ms.min(last_ms + 1),
+            WalkOrder::OldestFirst => range.from_ms = range.from_ms.max(*last_ms),
+            WalkOrder::NewestFirst => range.to_ms = range.to_ms.min(last_ms + 1),
         }
     }
     let mut page = EventPage { events: Vec::new(), more: false, exit: Exit::Ok };

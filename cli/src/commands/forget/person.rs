@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use clap::Args;
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -97,7 +97,7 @@ async fn search(
     person: &Person,
 ) -> Result<(usize, Vec<FoundLine>, Exit), Error> {
     let sources = std::slice::from_ref(source);
-    let mut batches = EventBatches::of(context, sources, Range::ALL, Order::OldestFirst, usize::MAX).await?;
+    let mut batches = EventBatches::of(context, sources, Range::ALL, WalkOrder::OldestFirst, usize::MAX).await?;
     let (mut searched, mut found): (usize, BTreeMap<String, FoundLine>) = Default::default();
     while let Some(events) = batches.next().await? {
         for kept in events.into_iter().filter(|kept| kept.damage.is_none()) {

@@ -7,7 +7,7 @@ use webhook::providers::PROVIDERS;
 
 use crate::context::Context;
 use crate::terminal::error::Error;
-use crate::work::sending::{Response, Sender};
+use crate::work::sending::{Sender, TimedStatus};
 use stack::history::KeptEvent;
 
 /// A URL that takes canonical events.
@@ -32,7 +32,7 @@ impl Target {
     }
 
     /// Posts an event's body.
-    pub async fn post(&self, body: Vec<u8>) -> Response {
+    pub async fn post(&self, body: Vec<u8>) -> TimedStatus {
         let kind = "application/cloudevents+json; charset=utf-8".to_owned();
         let headers = BTreeMap::from([("content-type".to_owned(), kind)]);
         self.sender.post(&self.url, &headers, body).await

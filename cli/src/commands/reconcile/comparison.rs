@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use edge::keep::store::{Kept, Store};
-use edge::keep::time_index::{IndexEntry, Order};
+use edge::keep::time_index::{IndexEntry, WalkOrder};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use platforms::Cause;
@@ -223,7 +223,7 @@ impl<'a> Comparison<'a> {
     /// Orders whose events were received in a range, each read by itself.
     async fn received(&mut self, range: Range, stop: &Cell<bool>) -> Result<(), Error> {
         let sources = std::slice::from_ref(&self.api.name);
-        let mut walk = walk(self.context, sources, range, Order::OldestFirst, PAGE).await?;
+        let mut walk = walk(self.context, sources, range, WalkOrder::OldestFirst, PAGE).await?;
         let mut looked_at: HashSet<String> = HashSet::new();
         let mut progress = self.context.output.progress("orders read", 0);
         while let Some(IndexEntry { key, .. }) = walk.next().await? {

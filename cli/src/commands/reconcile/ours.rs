@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use jiff::Timestamp;
 use platforms::Platform;
 use platforms::reconcile::Held;
@@ -76,7 +76,7 @@ pub async fn timeless(
 ) -> Result<bool, Error> {
     let of_shops = platform.timeless_scheme == Some(scheme);
     let sources = std::slice::from_ref(name);
-    let mut reader = EventReader::new(context, sources, Range::ALL, Order::NewestFirst, EVENTS_LOOKED_AT).await?;
+    let mut reader = EventReader::new(context, sources, Range::ALL, WalkOrder::NewestFirst, EVENTS_LOOKED_AT).await?;
     let (mut any, mut looked_at) = (false, 0);
     while looked_at < EVENTS_LOOKED_AT
         && let Some(events) = reader.next().await?

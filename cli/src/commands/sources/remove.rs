@@ -1,7 +1,7 @@
 //! `hookmill sources remove`.
 
 use clap::Args;
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use serde::Serialize;
 
 use super::{edit, entries, unknown};
@@ -51,7 +51,7 @@ pub async fn run(context: &Context, args: SourceRemoveArgs) -> Result<Exit, Erro
     }
     let horizon_ms = args.horizon.map_or(name.provider.horizon_ms, Span::ms);
     let range = Range { from_ms: context.clock.now_ms().saturating_sub(horizon_ms), to_ms: LATEST_MS };
-    let mut walk = walk(context, std::slice::from_ref(name), range, Order::NewestFirst, PAGE).await?;
+    let mut walk = walk(context, std::slice::from_ref(name), range, WalkOrder::NewestFirst, PAGE).await?;
     let (mut events, mut last) = (0, None);
     let mut progress = context.output.progress("events counted", 0);
     while let Some(entry) = walk.next().await? {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use edge::keep::time_index::Order;
+use edge::keep::time_index::WalkOrder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use webhook::claim::EventKey;
@@ -176,7 +176,7 @@ async fn used(context: &Context, args: &RotateArgs, source: &Source) -> Result<V
     let name = &args.name;
     let horizon_ms = args.horizon.map_or(name.provider.horizon_ms, Span::ms);
     let range = Range { from_ms: context.clock.now_ms().saturating_sub(horizon_ms), to_ms: LATEST_MS };
-    let mut walk = walk(context, std::slice::from_ref(name), range, Order::NewestFirst, PAGE).await?;
+    let mut walk = walk(context, std::slice::from_ref(name), range, WalkOrder::NewestFirst, PAGE).await?;
     let mut counts: BTreeMap<String, (usize, String)> = BTreeMap::new();
     let mut progress = context.output.progress("events looked at", 0);
     loop {

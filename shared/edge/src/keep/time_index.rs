@@ -56,7 +56,7 @@ pub struct IndexEntry {
 
 /// The end of a range that a walk begins at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum WalkOrder {
     /// The latest event first.
     NewestFirst,
     /// The earliest event first.
@@ -76,7 +76,7 @@ struct Pages {
     client: Client,
     table: String,
     range_ms: Range<i64>,
-    order: Order,
+    order: WalkOrder,
     /// Most entries of a page.
     entries: Option<i32>,
 }
@@ -107,7 +107,7 @@ impl TimeIndex {
 
     /// A walk over the events that some sources received in a range of milliseconds since 1970, in the order of time
     /// and, within a millisecond, of ids. Nothing is read before the first entry is asked for.
-    pub fn walk(&self, sources: &[SourceId], range_ms: Range<i64>, order: Order) -> Walk {
+    pub fn walk(&self, sources: &[SourceId], range_ms: Range<i64>, order: WalkOrder) -> Walk {
         let of_source = |source: &SourceId| {
             let SourceId { provider, source } = source.clone();
             (0..TIME_SHARDS).map(move |shard| time_bucket(&provider, &source, shard))
@@ -119,13 +119,13 @@ impl TimeIndex {
     }
 
     /// The queries of a range, with pages as long as the table gives them.
-    fn pages(&self, range_ms: Range<i64>, order: Order) -> Pages {
+    fn pages(&self, range_ms: Range<i64>, order: WalkOrder) -> Pages {
         Pages { client: self.client.clone(), table: self.table.clone(), range_ms, order, entries: None }
     }
 
     /// Returns the events that a source received from one millisecond up to, but without, another, in order.
     pub async fn received(&self, source: &SourceId, from_ms: i64, to_ms: i64) -> Result<Vec<IndexEntry>, StoreError> {
-        let pages = self.pages(from_ms..to_ms, Order::OldestFirst);
+        let pages = self.pages(from_ms..to_ms, WalkOrder::OldestFirst);
         let bucket = |shard| time_bucket(&source.provider, &source.source, shard);
         let buckets = (0..TIME_SHARDS).map(|shard| pages.read_all(bucket(shard)));
         let mut entries = try_join_all(buckets).await?.concat();
@@ -202,8 +202,8 @@ impl Walk {
         let order = self.pages.order;
         let heads = self.partitions.iter_mut().filter(|partition| !partition.ready.is_empty());
         let first = heads.min_by(|a, b| match order {
-            Order::OldestFirst => a.ready.front().cmp(&b.ready.front()),
-            Order::NewestFirst => b.ready.front().cmp(&a.ready.front()),
+            WalkOrder::OldestFirst => a.ready.front().cmp(&b.ready.front()),
+            WalkOrder::NewestFirst => b.ready.front().cmp(&a.ready.front()),
         });
         Ok(first.and_then(|partition| partition.ready.pop_front()))
     }
@@ -223,8 +223,8 @@ impl Walk {
     /// Skips everything up to an entry, and that entry itself.
     pub async fn skip_to(&mut self, last: &IndexEntry) -> Result<(), StoreError> {
         let passed = match self.pages.order {
-            Order::OldestFirst => Ordering::Greater,
-            Order::NewestFirst => Ordering::Less,
+            WalkOrder::OldestFirst => Ordering::Greater,
+            WalkOrder::NewestFirst => Ordering::Less,
         };
         loop {
             self.fill().await?;
@@ -271,7 +271,7 @@ impl Partition {
             let before = self.pending.iter().rposition(|entry| Some(entry.received_at.as_str()) != last);
             let mut whole: Vec<IndexEntry> = self.pending.drain(..before.map_or(0, |at| at + 1)).collect();
             whole.sort_unstable();
-            if pages.order == Order::NewestFirst {
+            if pages.order == WalkOrder::NewestFirst {
                 whole.reverse();
             }
             self.ready = whole.into();
@@ -294,7 +294,7 @@ impl Pages {
             .expression_attribute_values(":bucket", text(bucket))
             .expression_attribute_values(":from", text(&instant(self.range_ms.start)))
             .expression_attribute_values(":to", text(&instant(self.range_ms.end - 1)))
-            .scan_index_forward(self.order == Order::OldestFirst)
+            .scan_index_forward(self.order == WalkOrder::OldestFirst)
             .set_limit(self.entries)
             .set_exclusive_start_key(start)
             .send()

@@ -28,7 +28,7 @@ pub struct Reader {
 pub struct Question {
     /// Its name.
     #[serde(flatten)]
-    pub name: Name,
+    pub name: ReadKey,
     /// With the bodies that were received, secrets redacted.
     #[serde(default)]
     pub body: bool,
@@ -37,7 +37,7 @@ pub struct Question {
 /// The name of what is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Name {
+pub enum ReadKey {
     /// An event, by its id.
     Id(String),
     /// An order's view, by its partition key.
@@ -105,8 +105,8 @@ impl Reader {
     /// Answers one question.
     pub async fn answer(&self, question: Question) -> Result<Value, ReadError> {
         match question.name {
-            Name::Id(id) => self.event(&id, question.body).await,
-            Name::Order(pk) => self.order(&pk, question.body).await,
+            ReadKey::Id(id) => self.event(&id, question.body).await,
+            ReadKey::Order(pk) => self.order(&pk, question.body).await,
         }
     }
 

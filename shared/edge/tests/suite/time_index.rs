@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use edge::keep::item::{TIME_SHARDS, instant, text, time_bucket};
-use edge::keep::time_index::{HELD_MAX, IndexEntry, Order, SourceId, TimeIndex, Walk};
+use edge::keep::time_index::{HELD_MAX, IndexEntry, SourceId, TimeIndex, Walk, WalkOrder};
 
 use crate::harness::*;
 
@@ -38,22 +38,22 @@ async fn all(mut walk: Walk) -> Vec<IndexEntry> {
 async fn a_walk_is_whole_and_in_order_whatever_its_pages_split() {
     let (_world, index) = index().await;
     let range = START_MS..START_MS + 6;
-    let whole = all(index.walk(&sources(), range.clone(), Order::OldestFirst)).await;
+    let whole = all(index.walk(&sources(), range.clone(), WalkOrder::OldestFirst)).await;
     assert_eq!(whole.len(), 120);
     assert!(whole.windows(2).all(|pair| pair[0] < pair[1]));
     for page in [1, 2, 3, 7] {
         assert_eq!(
-            all(index.walk(&sources(), range.clone(), Order::OldestFirst).with_page(page)).await,
+            all(index.walk(&sources(), range.clone(), WalkOrder::OldestFirst).with_page(page)).await,
             whole,
             "{page}"
         );
-        let mut newest = all(index.walk(&sources(), range.clone(), Order::NewestFirst).with_page(page)).await;
+        let mut newest = all(index.walk(&sources(), range.clone(), WalkOrder::NewestFirst).with_page(page)).await;
         newest.reverse();
         assert_eq!(newest, whole, "{page}");
     }
-    let inner = all(index.walk(&sources(), START_MS + 1..START_MS + 3, Order::OldestFirst)).await;
+    let inner = all(index.walk(&sources(), START_MS + 1..START_MS + 3, WalkOrder::OldestFirst)).await;
     assert_eq!(inner, whole[20..60]);
-    assert!(all(index.walk(&[], range, Order::OldestFirst)).await.is_empty());
+    assert!(all(index.walk(&[], range, WalkOrder::OldestFirst)).await.is_empty());
 }
 
 /// Whoever stopped at any entry continues with the next one: none twice, none left out.
@@ -61,13 +61,13 @@ async fn a_walk_is_whole_and_in_order_whatever_its_pages_split() {
 async fn a_walk_continues_behind_any_entry() {
     let (_world, index) = index().await;
     let range = START_MS..START_MS + 6;
-    let whole = all(index.walk(&sources(), range.clone(), Order::OldestFirst)).await;
+    let whole = all(index.walk(&sources(), range.clone(), WalkOrder::OldestFirst)).await;
     for page in [1, 4] {
         for (at, last) in whole.iter().enumerate().step_by(7) {
-            let mut walk = index.walk(&sources(), range.clone(), Order::OldestFirst).with_page(page);
+            let mut walk = index.walk(&sources(), range.clone(), WalkOrder::OldestFirst).with_page(page);
             walk.skip_to(last).await.unwrap();
             assert_eq!(all(walk).await, whole[at + 1..], "{page} {at}");
-            let mut walk = index.walk(&sources(), range.clone(), Order::NewestFirst).with_page(page);
+            let mut walk = index.walk(&sources(), range.clone(), WalkOrder::NewestFirst).with_page(page);
             walk.skip_to(last).await.unwrap();
             let mut earlier = all(walk).await;
             earlier.reverse();
@@ -79,7 +79,7 @@ async fn a_walk_continues_behind_any_entry() {
 #[tokio::test]
 async fn a_walk_holds_no_more_than_its_pages() {
     let (_world, index) = index().await;
-    let mut walk = index.walk(&sources(), START_MS..START_MS + 6, Order::OldestFirst).with_page(2);
+    let mut walk = index.walk(&sources(), START_MS..START_MS + 6, WalkOrder::OldestFirst).with_page(2);
     let mut most = 0;
     while walk.next().await.unwrap().is_some() {
         most = most.max(walk.held());
@@ -88,6 +88,6 @@ async fn a_walk_holds_no_more_than_its_pages() {
     assert!(most > 0 && most < 120, "{most}");
     let many: Vec<SourceId> =
         (0..10_000).map(|n| SourceId { provider: "scalev".into(), source: n.to_string() }).collect();
-    assert_eq!(index.walk(&many, 0..1, Order::OldestFirst).held(), 0);
+    assert_eq!(index.walk(&many, 0..1, WalkOrder::OldestFirst).held(), 0);
     const { assert!(HELD_MAX < 20_000) };
 }

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use platforms::{Account, Accounts, Clock, Limits, Platform, Settings};
+use platforms::{Account, Accounts, Limits, Platform, RetryTimer, Settings};
 
 /// The credential of all tests; no text may show it.
 pub(crate) const CREDENTIAL: &str = "q8Vq2b7xGkP4mZ1sW0";
@@ -91,7 +91,7 @@ impl Server {
         let limits =
             Limits { attempt_time: Duration::from_millis(400), answer_bytes_max: 64 * 1024, ..Limits::default() };
         let (clock, waited) = (Arc::clone(&self.waited), Arc::clone(&self.waited));
-        let clock = Clock::new(
+        let timer = RetryTimer::new(
             move || UNIX_EPOCH + Duration::from_secs(1_700_000_000) + clock.lock().unwrap().0,
             move |time| {
                 let mut waited = waited.lock().unwrap();
@@ -101,7 +101,7 @@ impl Server {
             },
             |most| most,
         );
-        Settings { limits, clock }
+        Settings { limits, timer }
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {

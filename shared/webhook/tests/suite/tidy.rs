@@ -1,6 +1,6 @@
 //! Rules that no compiler holds: the purpose of each is in ARCHITECTURE.md.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,44 @@ fn nothing(found: Vec<String>) {
 fn files_stay_readable() {
     let long = |(name, text): &(String, String)| (text.lines().count() > 500).then(|| name.clone());
     nothing(rust_files(&["shared", "functions", "cli"]).iter().filter_map(long).collect());
+}
+
+/// A type of a file's own may have any name; one that others see has a name that no other file gives.
+#[test]
+fn a_type_name_is_given_once() {
+    let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut seen_by_others = BTreeSet::new();
+    for (file, text) in rust_files(&["shared", "functions", "cli"]) {
+        if file.contains("/tests/") || file.ends_with("/tests.rs") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        for (is_public, name) in code.lines().filter_map(type_name) {
+            places.entry(name.to_owned()).or_default().insert(file.clone());
+            if is_public {
+                seen_by_others.insert(name.to_owned());
+            }
+        }
+    }
+    assert!(places.len() > 300, "{}", places.len());
+    let several = |(name, files): &(&String, &BTreeSet<String>)| files.len() > 1 && seen_by_others.contains(*name);
+    nothing(places.iter().filter(several).map(|(name, files)| format!("{name}: {files:?}")).collect());
+}
+
+/// The type that a line declares, also inside a macro, and whether other files see it.
+fn type_name(line: &str) -> Option<(bool, &str)> {
+    let is_indented = line.starts_with(' ');
+    let mut line = line.trim_start();
+    let is_public = line.starts_with("pub");
+    if is_public {
+        line = line.split_once(' ')?.1;
+    }
+    let keywords: &[&str] = if is_indented { &["struct ", "enum "] } else { &["struct ", "enum ", "trait ", "type "] };
+    let rest = keywords.iter().find_map(|keyword| line.strip_prefix(keyword))?;
+    rest.split(|character: char| !character.is_alphanumeric() && character != '_')
+        .next()
+        .filter(|name| !name.is_empty())
+        .map(|name| (is_public, name))
 }
 
 #[test]

@@ -10,16 +10,16 @@ type Sleep = dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send
 
 /// A source of time, a way to wait, and a way to pick.
 #[derive(Clone)]
-pub struct Clock {
+pub struct RetryTimer {
     now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     sleep: Arc<Sleep>,
     pick: Arc<dyn Fn(u64) -> u64 + Send + Sync>,
 }
 
-impl Clock {
+impl RetryTimer {
     /// The machine's clock, the runtime's timer, random jitter.
     pub fn system() -> Self {
-        Clock::of(SystemTime::now, tokio::time::sleep)
+        RetryTimer::of(SystemTime::now, tokio::time::sleep)
     }
 
     /// A time and a way to wait of one's own, random jitter.
@@ -30,7 +30,7 @@ impl Clock {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Clock::new(now, sleep, |most| fastrand::u64(0..=most))
+        RetryTimer::new(now, sleep, |most| fastrand::u64(0..=most))
     }
 
     /// A clock of one's own; `pick(most)` is a number from 0 to `most`.
@@ -42,7 +42,7 @@ impl Clock {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Clock { now: Arc::new(now), sleep: Arc::new(move |time| Box::pin(sleep(time))), pick: Arc::new(pick) }
+        RetryTimer { now: Arc::new(now), sleep: Arc::new(move |time| Box::pin(sleep(time))), pick: Arc::new(pick) }
     }
 
     /// Time since 1970.
@@ -63,8 +63,8 @@ impl Clock {
     }
 }
 
-impl fmt::Debug for Clock {
+impl fmt::Debug for RetryTimer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Clock")
+        formatter.write_str("RetryTimer")
     }
 }
