@@ -119,6 +119,69 @@ def test_a_line_is_a_sentence(page: Path) -> None:
     assert two == []
 
 
+# --- Event types -----------------------------------------------------------
+
+# What a reader may copy: pages, help, the template, and the examples. The changelog names types that may be gone.
+COPIED = [
+    *(page for page in PAGES if page.name != "CHANGELOG.md"),
+    documents.REFERENCE,
+    ROOT / "template.yaml",
+    ROOT / "cli/examples.txt",
+    *sorted(path for path in (ROOT / "examples").rglob("*") if path.suffix in (".py", ".mts", ".rs", ".yaml", ".md") and not {"node_modules", "target"} & set(path.parts)),
+]
+
+
+@functools.cache
+def event_types() -> set[str]:
+    """Returns the vocabulary, from the schema of the contract."""
+    schema = json.loads((ROOT / "shared/webhook/event.schema.json").read_text(encoding="utf-8"))
+    return {each["const"] for each in schema["$defs"]["EventType"]["oneOf"]}
+
+
+@functools.cache
+def words_of_providers() -> set[str]:
+    """Returns the providers' own names of events, as the samples have them."""
+    readings = (ROOT / "events").rglob("*.event.json")
+    return {json.loads(file.read_text(encoding="utf-8")).get("providerevent") for file in readings}
+
+
+def unknown_types(text: str) -> set[str]:
+    """Returns the words in a text that have the form of an event type and are not in the vocabulary.
+
+    The first part is a type's, and the word is neither a part of a longer name nor a file.
+    """
+    families = {name.split(".")[0] for name in event_types() if "." in name}
+    words = re.findall(rf"(?<![\w./\-])({'|'.join(sorted(families))})\.([a-z_]+)(?![\w(/]|\.\w)", text)
+    named = {f"{family}.{rest}" for family, rest in words if rest not in ("rs", "py", "json", "md")}
+    return named - event_types()
+
+
+@pytest.mark.parametrize("file", COPIED, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_event_type_that_is_named_exists(file: Path) -> None:
+    assert unknown_types(file.read_text(encoding="utf-8")) - words_of_providers() == set()
+
+
+def test_the_page_of_events_lists_every_type() -> None:
+    section = (ROOT / "docs/events.md").read_text(encoding="utf-8").split("\n## Types\n")[1].split("\nMoney that")[0]
+    listed = set(re.findall(r"`([a-z]+)`", section))
+    for family, rest in re.findall(r"`([a-z]+)\.` ([a-z_, ]+);", section):
+        listed |= {f"{family}.{word}" for word in rest.split(", ")}
+    assert listed == event_types()
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("such as `order.paid,payment.*`", {"order.paid"}),
+        ("order.created, payment.captured and refund.made", set()),
+        ("`payment.payed`", {"payment.payed"}),
+        ("order.rs, order.id() and shop.order.paid", set()),
+    ],
+)
+def test_an_event_type_that_does_not_exist_is_noticed(text: str, unknown: set[str]) -> None:
+    assert unknown_types(text) == unknown
+
+
 # --- Commands --------------------------------------------------------------
 
 

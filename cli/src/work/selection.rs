@@ -66,7 +66,7 @@ pub struct EventFilter {
 }
 
 /// Reads a type or a family of types. The vocabulary is closed, so a word that no event can have is a mistake.
-fn type_filter(text: &str) -> Result<String, String> {
+pub fn type_filter(text: &str) -> Result<String, String> {
     let fits = |name: &&&str| takes(&[text], name);
     if EventType::NAMES.iter().any(|name| fits(&name)) {
         return Ok(text.to_owned());

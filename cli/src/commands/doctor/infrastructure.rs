@@ -9,6 +9,7 @@ use webhook::providers::PROVIDERS;
 
 use super::{Finding, Patient};
 use crate::terminal::error::Error;
+use crate::work::selection::type_filter;
 use stack::aws::failed_for;
 use stack::deployment::Queue;
 
@@ -28,6 +29,9 @@ const OUTPUTS: &[&str] = &[
     "RelayFunction",
     "WatchFunction",
 ];
+
+/// Parameters that name event types, separated by commas.
+const TYPE_PARAMETERS: &[&str] = &["WorkQueueTypes", "ExtraQueueTypes"];
 
 pub(super) async fn stack(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
     let deployment = patient.deployment().await?;
@@ -55,7 +59,20 @@ pub(super) async fn stack(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> 
         findings.push(Finding::problem("only one of WorkQueue and its dead letter queue is there").next(REDEPLOY));
     }
     findings.push(judge_version(deployment.find_output("Version")));
+    findings.extend(TYPE_PARAMETERS.iter().flat_map(|name| judge_types(name, deployment.parameter(name))));
     Ok(findings)
+}
+
+/// Returns a problem for each event type in a parameter that no event can have: its queue would wait for it in vain.
+fn judge_types(parameter: &str, types: &str) -> Vec<Finding> {
+    let unknown = |name: &str| type_filter(name).err().map(|why| (name.to_owned(), why));
+    let finding = |(name, why)| {
+        Finding::problem(format!("the parameter {parameter} names {name}, and {why}")).next(format!(
+            "Nothing is sent for it: deploy the stack again with another value (sam deploy --parameter-overrides \
+             {parameter}=…)."
+        ))
+    };
+    types.split(',').filter(|name| !name.is_empty()).filter_map(unknown).map(finding).collect()
 }
 
 fn judge_status(status: &StackStatus, reason: &str) -> Finding {

@@ -24,6 +24,29 @@ fn versions_that_differ_are_told() {
 }
 
 #[test]
+fn a_type_that_no_event_has_is_a_problem() {
+    for (types, unknown) in [
+        ("", vec![]),
+        ("order.created,payment.*,ping", vec![]),
+        ("order.paid", vec!["order.paid"]),
+        ("order.paid,payment.paid,refund.*", vec!["order.paid", "refund.*"]),
+    ] {
+        let found = judge_types("WorkQueueTypes", types);
+        assert_eq!(found.len(), unknown.len(), "{types}: {found:?}");
+        for (finding, name) in found.iter().zip(unknown) {
+            assert_eq!(finding.state, State::Problem);
+            assert!(finding.message.contains(&format!("WorkQueueTypes names {name}, and no event has this type")));
+            assert!(finding.next.as_ref().unwrap().contains("WorkQueueTypes="), "{finding:?}");
+        }
+    }
+    let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
+    for name in template.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix("Types:")) {
+        let name = format!("{name}Types");
+        assert!(name.contains(' ') || TYPE_PARAMETERS.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
 fn a_stacks_status_decides() {
     for (status, state) in [
         (StackStatus::UpdateComplete, State::Ok),
