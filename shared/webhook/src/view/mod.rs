@@ -55,7 +55,7 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
 ];
 
 /// The id of an entity that has none.
-const UNNAMED: &str = "~";
+pub(crate) const UNNAMED: &str = "~";
 
 /// The current state of one order, or of a payment without an order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -206,16 +206,17 @@ impl View {
     }
 
     fn refunded(&self) -> Refunded {
-        let mut refunds: BTreeMap<&str, Option<Amount>> = BTreeMap::new();
+        let mut refunds: BTreeMap<&str, Option<RefundedAmount<'_>>> = BTreeMap::new();
         for (path, register) in &self.registers {
             let Some((refund, field)) = path.rsplit_once('/').filter(|(refund, _)| refund.contains("/refunds/")) else {
                 continue;
             };
-            let amount = register.value.get("amount").and_then(Value::as_str).and_then(|text| text.parse().ok());
+            let text = |name: &str| register.value.get(name).and_then(Value::as_str);
+            let amount = text("amount").and_then(|text| text.parse().ok());
             let known = refunds.entry(refund).or_default();
             // Refunds without a name cannot be distinguished, so their sum is not known.
             if field == "amount" && !refund.ends_with("/~") {
-                *known = amount;
+                *known = amount.map(|amount| (amount, text("currency")));
             }
         }
         let refunded = [PaymentState::Refunded, PaymentState::PartiallyRefunded, PaymentState::Refunding];
@@ -227,43 +228,48 @@ impl View {
         // ids: each kind is a set of its own, and whichever has more refunds is the nearer to all of them.
         let reported = |refund: &str| self.value(&format!("{refund}/reported")) == Some(&Value::Bool(true));
         let (reported, mentioned): (Vec<_>, Vec<_>) = refunds.into_iter().partition(|(refund, _)| reported(refund));
-        let sum = |refunds: &[(&str, Option<Amount>)]| {
-            refunds.iter().try_fold(Amount::ZERO, |sum, (_, amount)| sum.checked_add((*amount)?))
-        };
-        let nearer = if reported.len() >= mentioned.len() { &reported } else { &mentioned };
-        sum(nearer).map_or(Refunded::Unknown, Refunded::Amount)
+        let nearer = if reported.len() >= mentioned.len() { reported } else { mentioned };
+        sum(nearer.into_iter().map(|(_, amount)| amount)).map_or(Refunded::Unknown, Refunded::Amount)
     }
 
-    fn value(&self, path: &str) -> Option<&Value> {
+    /// Returns a register's value, unless it is null.
+    pub(crate) fn value(&self, path: &str) -> Option<&Value> {
         self.registers.get(path).map(|register| &register.value).filter(|value| !value.is_null())
     }
 
-    fn state<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Option<T> {
+    /// Returns the state in a status.
+    pub(crate) fn state<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Option<T> {
         T::deserialize(self.value(path)?.get("state")?).ok()
     }
 
-    /// The values of one field over all entities of a kind.
+    /// Returns the ids of a kind's entities that have a value for a field, with its register.
+    fn entities<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = (&'a str, &'a Register)> {
+        self.registers.iter().filter(|(_, register)| !register.value.is_null()).filter_map(move |(path, register)| {
+            let mut parts = path.split('/');
+            let id = (parts.next() == Some(kind)).then(|| parts.next()).flatten()?;
+            (parts.next() == Some(field) && parts.next().is_none()).then_some((id, register))
+        })
+    }
+
+    /// Returns the statuses of all entities of a kind, by the entity's id.
     /// An order's statement of its payment without naming it counts only until a payment is named, for it is the same
     /// money, and again if a snapshot of the order says it later than any named one.
-    fn entity_values<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = &'a Value> {
-        let told = self.registers.iter().filter(|(_, register)| !register.value.is_null()).filter_map(
-            move |(path, register)| {
-                let mut parts = path.split('/');
-                let id = (parts.next() == Some(kind)).then(|| parts.next()).flatten()?;
-                (parts.next() == Some(field) && parts.next().is_none()).then_some((id, register))
-            },
-        );
-        let (unnamed, named): (Vec<_>, Vec<_>) = told.partition(|(id, _)| *id == UNNAMED);
+    pub(crate) fn statuses<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let (unnamed, named): (Vec<_>, Vec<_>) = self.entities(kind, "status").partition(|(id, _)| *id == UNNAMED);
         // A snapshot of an order has all its payments together, and it is the truth until one of them says more.
         let is_last =
             |unnamed: &Register| unnamed.is_snapshot() && named.iter().all(|(_, named)| named.before(unnamed));
         let is_truth = named.is_empty() || unnamed.iter().any(|(_, register)| is_last(register));
         let counted = if is_truth { unnamed } else { named };
-        counted.into_iter().map(|(_, register)| &register.value)
+        counted.into_iter().map(|(id, register)| (id, &register.value))
     }
 
-    fn entity_states<'a, T: for<'de> Deserialize<'de>>(&'a self, kind: &'a str) -> impl Iterator<Item = T> + 'a {
-        self.entity_values(kind, "status").filter_map(|status| T::deserialize(status.get("state")?).ok())
+    /// Returns the states of all entities of a kind.
+    pub(crate) fn entity_states<'a, T: for<'de> Deserialize<'de>>(
+        &'a self,
+        kind: &'a str,
+    ) -> impl Iterator<Item = T> + 'a {
+        self.statuses(kind).filter_map(|(_, status)| T::deserialize(status.get("state")?).ok())
     }
 }
 
@@ -283,13 +289,31 @@ impl Register {
     }
 }
 
+/// An amount and its currency, where the provider names one.
+type RefundedAmount<'v> = (Amount, Option<&'v str>);
+
+/// The sum of amounts; `None` if one is not known, or if two are in different currencies.
+fn sum<'v>(amounts: impl Iterator<Item = Option<RefundedAmount<'v>>>) -> Option<Amount> {
+    let mut common = None;
+    let mut sum = Amount::ZERO;
+    for amount in amounts {
+        let (amount, currency) = amount?;
+        if currency.is_some_and(|currency| *common.get_or_insert(currency) != currency) {
+            return None;
+        }
+        sum = sum.checked_add(amount)?;
+    }
+    Some(sum)
+}
+
 /// Returns whether events of a type have an order's state.
 pub fn concerns_orders(event_type: EventType) -> bool {
     let family = event_type.name().split('.').next().unwrap_or_default();
     matches!(family, "order" | "payment" | "fulfillment" | "return")
 }
 
-fn fold<T: Copy + PartialEq>(table: &[T], states: impl Iterator<Item = T>) -> Option<T> {
+/// Returns the state that is first in a table of those that are found.
+pub(crate) fn fold<T: Copy + PartialEq>(table: &[T], states: impl Iterator<Item = T>) -> Option<T> {
     let found: Vec<T> = states.collect();
     table.iter().find(|state| found.contains(state)).copied()
 }
@@ -381,6 +405,10 @@ mod tests {
         assert_eq!(view(&twice).summary().refunded, Refunded::Amount("21".parse().unwrap()));
         let unknown = [refund("a", "1", ten("r1")), refund("b", "2", serde_json::json!({"id": "r2"}))];
         assert_eq!(view(&unknown).summary().refunded, Refunded::Unknown);
+        let other = |currency: &str| serde_json::json!({"id": "r3", "amount": {"amount": "1", "currency": currency}});
+        let in_two = |currency| [refund("a", "1", ten("r1")), refund("b", "2", other(currency))];
+        assert_eq!(view(&in_two("EUR")).summary().refunded, Refunded::Amount("11.5".parse().unwrap()));
+        assert_eq!(view(&in_two("CHF")).summary().refunded, Refunded::Unknown);
         assert_eq!(view(&[payment("a", "1", "p", "refunded")]).summary().refunded, Refunded::Unknown);
         assert_eq!(view(&[payment("a", "1", "p", "paid")]).summary().refunded, Refunded::Nothing);
     }
