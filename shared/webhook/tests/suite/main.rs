@@ -6,6 +6,7 @@ mod cases;
 mod deliveries;
 mod snapshots;
 mod view_properties;
+mod facts;
 mod situations;
 mod ledger;
 mod schema;

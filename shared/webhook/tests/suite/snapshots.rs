@@ -37,7 +37,7 @@ impl ApiAnswer {
         self.provider.snapshot(&self.source, self.subject.clone(), bytes, self.timeless, RECEIVED_MS)
     }
 
-    fn event(&self) -> Event {
+    pub(crate) fn event(&self) -> Event {
         self.provider.read(&self.row())
     }
 }

@@ -11,7 +11,7 @@ use webhook::row::Mark;
 use webhook::view::{Refunded, View};
 
 /// Every order of the samples with its events: real histories, of all providers.
-static HISTORIES: LazyLock<Vec<Vec<Event>>> = LazyLock::new(|| {
+pub(crate) static HISTORIES: LazyLock<Vec<Vec<Event>>> = LazyLock::new(|| {
     let mut histories: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     for case in cases::all() {
         let row = case.row();
@@ -25,7 +25,7 @@ static HISTORIES: LazyLock<Vec<Vec<Event>>> = LazyLock::new(|| {
     histories.into_values().filter(|events| events.iter().any(|event| !View::of(event).is_empty())).collect()
 });
 
-fn joined<'a>(events: impl IntoIterator<Item = &'a Event>) -> View {
+pub(crate) fn joined<'a>(events: impl IntoIterator<Item = &'a Event>) -> View {
     let mut view = View::default();
     for event in events {
         view.merge(View::of(event));
@@ -41,7 +41,7 @@ fn difference(one: &View, other: &View) -> Option<String> {
 }
 
 /// A history and its events picked in any order, any number of times, each at least once.
-fn shuffled() -> impl Strategy<Value = (usize, Vec<Event>)> {
+pub(crate) fn shuffled() -> impl Strategy<Value = (usize, Vec<Event>)> {
     (any::<Index>(), 0..6_usize).prop_flat_map(|(which, repeats)| {
         let number = which.index(HISTORIES.len());
         let history = HISTORIES[number].clone();

@@ -1,0 +1,120 @@
+//! Facts' names and values.
+
+use serde::{Deserialize, Serialize};
+
+use crate::read::money::Amount;
+
+macro_rules! fact_names {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
+        /// A fact's name. The list only grows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum FactName {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl FactName {
+            /// All names; what implies another comes after it.
+            pub const ALL: &[FactName] = &[$(FactName::$variant,)*];
+
+            /// The name in messages.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(FactName::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+fact_names! {
+    /// The order is known and neither a draft nor held.
+    Placed = "placed",
+    /// It is held as spam or for review.
+    Flagged = "flagged",
+    /// A payment is promised or made.
+    Authorized = "authorized",
+    /// Money was received, whatever became of it later.
+    Paid = "paid",
+    /// Every attempt to pay failed, expired or was voided.
+    PaymentFailed = "payment_failed",
+    /// It was called off, or removed before anything of it was sent.
+    Cancelled = "cancelled",
+    /// Something of it is with the carrier, or further.
+    Shipped = "shipped",
+    /// Everything of it is with the buyer.
+    Delivered = "delivered",
+    /// Goods are to come back: asked for, agreed to, under way, or back already.
+    ReturnRequested = "return_requested",
+    /// Goods are back.
+    Returned = "returned",
+    /// Money was given back: its value is the sum.
+    Refunded = "refunded",
+    /// The provider calls the order done.
+    Completed = "completed",
+}
+
+impl FactName {
+    /// The fact of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        FactName::ALL.iter().copied().find(|fact| fact.name() == name)
+    }
+}
+
+/// The value of a fact: in JSON `false`, `true`, or the refunded sum as text, `unknown` if an amount of it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "serde_json::Value", try_from = "serde_json::Value")]
+pub enum FactValue {
+    /// It does not hold.
+    #[default]
+    No,
+    /// It holds.
+    Yes,
+    /// It holds, with a sum that is not known.
+    UnknownSum,
+    /// It holds, with this sum.
+    Sum(Amount),
+}
+
+/// The word for a sum that is not known.
+const UNKNOWN: &str = "unknown";
+
+impl FactValue {
+    /// Returns whether the fact holds.
+    pub fn holds(self) -> bool {
+        self != FactValue::No
+    }
+
+    /// Returns the sum as text, for a fact that has one and holds.
+    pub fn sum(self) -> Option<String> {
+        match self {
+            FactValue::No | FactValue::Yes => None,
+            FactValue::UnknownSum => Some(UNKNOWN.to_owned()),
+            FactValue::Sum(amount) => Some(amount.to_string()),
+        }
+    }
+}
+
+impl From<FactValue> for serde_json::Value {
+    fn from(value: FactValue) -> Self {
+        value.sum().map_or(serde_json::Value::Bool(value.holds()), serde_json::Value::String)
+    }
+}
+
+impl TryFrom<serde_json::Value> for FactValue {
+    type Error = &'static str;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, &'static str> {
+        match value {
+            serde_json::Value::Bool(holds) => Ok(FactValue::from(holds)),
+            // A later build may have more words: what it says of the sum is not known here.
+            serde_json::Value::String(text) => Ok(text.parse().map_or(FactValue::UnknownSum, FactValue::Sum)),
+            _ => Err("a fact's value is a flag or a sum"),
+        }
+    }
+}
+
+impl From<bool> for FactValue {
+    fn from(holds: bool) -> Self {
+        if holds { FactValue::Yes } else { FactValue::No }
+    }
+}
