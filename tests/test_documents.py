@@ -135,7 +135,7 @@ COPIED = [
 def event_types() -> set[str]:
     """Returns the vocabulary, from the schema of the contract."""
     schema = json.loads((ROOT / "shared/webhook/event.schema.json").read_text(encoding="utf-8"))
-    return {each["const"] for each in schema["$defs"]["EventType"]["oneOf"]}
+    return {each["const"] for each in schema["$defs"]["EventType"]["oneOf"] if "const" in each}
 
 
 @functools.cache

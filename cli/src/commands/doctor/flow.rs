@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use edge::keep::time_index::WalkOrder;
-use webhook::view::{View, concerns_orders};
+use webhook::view::View;
 
 use super::patient::Figure;
 use super::{Finding, Patient, span};
@@ -72,7 +72,7 @@ async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> 
     let table = patient.context.views().await?;
     let mut views: BTreeMap<String, View> = BTreeMap::new();
     let (mut looked, mut missing) = (0, Vec::new());
-    let tells = |kept: &&KeptEvent| concerns_orders(kept.event.event_type) && !kept.view.is_empty();
+    let tells = |kept: &&KeptEvent| kept.event.event_type.concerns_orders() && !kept.view.is_empty();
     for kept in newest.iter().filter(tells) {
         looked += 1;
         if !views.contains_key(&kept.key.pk) {

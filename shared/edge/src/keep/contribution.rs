@@ -51,7 +51,10 @@ impl Contribution {
     /// Returns what remains when the body is erased, compressed.
     pub fn remainder(self) -> Result<Vec<u8>, StoreError> {
         let id = self.event.id.clone();
-        let rest = Contribution { event: Event { data: None, ..self.event }, view: without_personal(self.view) };
+        let rest = Contribution {
+            event: Event { data: None, reference: None, ..self.event },
+            view: without_personal(self.view),
+        };
         let json = serde_json::to_vec(&rest).map_err(|error| StoreError::row(id, error))?;
         compression::compress(&json).map_err(StoreError::Compression)
     }

@@ -42,7 +42,7 @@ enum StoredAnnouncement {
 
 /// An announced change of a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct FactChange {
     /// The fact.
     pub fact: FactName,
     /// Its announcement.
@@ -68,7 +68,7 @@ pub struct Joined {
     /// What is announced of it.
     pub announced: Announced,
     /// The changes between the record of before and this one.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FactChange>,
     /// Whether the view or the record differs from the one before.
     pub is_change: bool,
 }
@@ -93,20 +93,20 @@ impl Announced {
 
     /// The changes that one of these events caused: if such an event comes again, nobody knows that they were sent.
     /// An event that the operator sends again repeats only what it caused as such.
-    pub fn caused_by(&self, events: &[Joining]) -> Vec<Change> {
+    pub fn caused_by(&self, events: &[Joining]) -> Vec<FactChange> {
         let is_cause = |announcement: &Announcement, event: &Joining| {
             announcement.cause == event.id && (announcement.by_replay || !event.is_replay)
         };
         let of_fact = |fact: &FactName| {
             let announcement = self.of(*fact).filter(|announcement| announcement.number > 0)?;
             let caused = events.iter().any(|event| is_cause(announcement, event));
-            caused.then(|| Change { fact: *fact, announcement: announcement.clone() })
+            caused.then(|| FactChange { fact: *fact, announcement: announcement.clone() })
         };
         FactName::ALL.iter().filter_map(of_fact).collect()
     }
 
     /// Brings the record to these facts. Returns what has to be announced.
-    fn bring_to(&mut self, facts: &Facts, cause: impl Fn(FactName) -> Option<(String, bool)>) -> Vec<Change> {
+    fn bring_to(&mut self, facts: &Facts, cause: impl Fn(FactName) -> Option<(String, bool)>) -> Vec<FactChange> {
         let known = self.facts();
         let mut changes = Vec::new();
         for (fact, value) in facts.iter().filter(|(fact, value)| known.value(*fact) != *value) {
@@ -114,7 +114,7 @@ impl Announced {
             let number = self.of(fact).map_or(0, |announcement| announcement.number) + 1;
             let announcement = Announcement { value, former: known.value(fact), number, cause, by_replay };
             self.0.insert(fact.name().to_owned(), announcement.clone());
-            changes.push(Change { fact, announcement });
+            changes.push(FactChange { fact, announcement });
         }
         changes
     }
@@ -126,7 +126,7 @@ impl Announcement {
     }
 }
 
-impl Change {
+impl FactChange {
     /// The id of the change: `<order>;<fact>;<number>`.
     pub fn id(&self, order: &str) -> String {
         format!("{order};{};{}", self.fact.name(), self.announcement.number)

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::facts::name::FactValue;
+use crate::read::event::UNNAMED;
 use crate::read::money::Amount;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState};
-use crate::view::{FULFILLMENT_FOLD, Refunded, UNNAMED, View, fold};
+use crate::view::{FULFILLMENT_FOLD, Refunded, View, fold};
 
 /// Everything in a view that says something of a fact.
 pub(super) struct Evidence {

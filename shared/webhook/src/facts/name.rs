@@ -1,15 +1,19 @@
 //! Facts' names and values.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::read::money::Amount;
 
 macro_rules! fact_names {
-    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
+    ($(#[doc = $doc:literal] $variant:ident = $name:literal,)*) => {
         /// A fact's name. The list only grows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FactName {
-            $($(#[doc = $doc])* $variant,)*
+            $(#[doc = $doc] $variant,)*
         }
 
         impl FactName {
@@ -20,6 +24,13 @@ macro_rules! fact_names {
             pub fn name(self) -> &'static str {
                 match self {
                     $(FactName::$variant => $name,)*
+                }
+            }
+
+            /// Its meaning, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(FactName::$variant => $doc.trim_ascii(),)*
                 }
             }
         }
@@ -60,6 +71,39 @@ impl FactName {
     }
 }
 
+impl JsonSchema for FactName {
+    fn schema_name() -> Cow<'static, str> {
+        "FactName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words("A fact's name. The list only grows.", "")
+    }
+}
+
+/// The type of a fact's message: `fact.` and its name.
+#[derive(Debug)]
+pub(super) struct FactType;
+
+impl JsonSchema for FactType {
+    fn schema_name() -> Cow<'static, str> {
+        "FactType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words("The fact whose change is announced. The list only grows.", FACT)
+    }
+}
+
+/// What a fact's name has before it in the type of its message.
+pub(super) const FACT: &str = "fact.";
+
+fn words(description: &str, family: &str) -> Schema {
+    let word = |fact: &FactName| json!({"const": format!("{family}{}", fact.name()), "description": fact.meaning()});
+    let words: Vec<Value> = FactName::ALL.iter().map(word).collect();
+    schemars::json_schema!({"description": description, "oneOf": words})
+}
+
 /// The value of a fact: in JSON `false`, `true`, or the refunded sum as text, `unknown` if an amount of it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "serde_json::Value", try_from = "serde_json::Value")]
@@ -94,20 +138,20 @@ impl FactValue {
     }
 }
 
-impl From<FactValue> for serde_json::Value {
+impl From<FactValue> for Value {
     fn from(value: FactValue) -> Self {
-        value.sum().map_or(serde_json::Value::Bool(value.holds()), serde_json::Value::String)
+        value.sum().map_or(Value::Bool(value.holds()), Value::String)
     }
 }
 
-impl TryFrom<serde_json::Value> for FactValue {
+impl TryFrom<Value> for FactValue {
     type Error = &'static str;
 
-    fn try_from(value: serde_json::Value) -> Result<Self, &'static str> {
+    fn try_from(value: Value) -> Result<Self, &'static str> {
         match value {
-            serde_json::Value::Bool(holds) => Ok(FactValue::from(holds)),
+            Value::Bool(holds) => Ok(FactValue::from(holds)),
             // A later build may have more words: what it says of the sum is not known here.
-            serde_json::Value::String(text) => Ok(text.parse().map_or(FactValue::UnknownSum, FactValue::Sum)),
+            Value::String(text) => Ok(text.parse().map_or(FactValue::UnknownSum, FactValue::Sum)),
             _ => Err("a fact's value is a flag or a sum"),
         }
     }

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::announced::{self, Announced, Joining, join};
+use super::message::{CauseTimes, FactMessage};
 use super::table::RULES;
 use super::{FactName, FactValue, Facts, times};
 use crate::read::event::Event;
@@ -160,7 +161,7 @@ fn joining(id: &str, sequence: &str, state: &str) -> Joining {
     Joining { id: id.to_owned(), is_replay: false, view: View::of(&event) }
 }
 
-fn ids(changes: &[announced::Change]) -> Vec<String> {
+fn ids(changes: &[announced::FactChange]) -> Vec<String> {
     changes.iter().map(|change| format!("{} by {}", change.id("o"), change.announcement.cause)).collect()
 }
 
@@ -262,4 +263,62 @@ fn times_are_the_providers() {
     ] {
         assert_eq!(times::time_of(&view, fact), time.map(|time| time.parse().unwrap()), "{}", fact.name());
     }
+}
+
+fn change(view: &View, fact: FactName) -> announced::FactChange {
+    let joined = join(View::default(), None, &[Joining { id: "e".to_owned(), is_replay: false, view: view.clone() }]);
+    joined.changes.into_iter().find(|change| change.fact == fact).unwrap()
+}
+
+#[test]
+fn a_message_has_the_order_as_it_is_now() {
+    let order = json!({
+        "kind": "order", "number": "A-1", "status": status("confirmed"), "customer": {"name": "Example Person"},
+        "totals": {"total": {"amount": "40.7", "currency": "EUR"}}, "lines": [{"sku": "S", "quantity": 2}],
+        "payments": [{"status": status("pending")}, {"id": "p", "status": status("refunded"),
+            "refunds": [{"id": "r", "amount": {"amount": "40.7", "currency": "EUR"}}]}],
+        "fulfillments": [{"status": status("pending"), "tracking_number": "T"}],
+        "returns": [{"id": "b", "status": status("accepted"), "fulfillments": [{"id": "f", "return_id": "b"}]}],
+    });
+    let view = View::of(&event("shopline/tw/o/c/d", "1", "order.updated", order.clone()));
+    let message = FactMessage::of("shopline/tw/o", &view, &change(&view, FactName::Refunded), CauseTimes::default());
+    let sent: Value = serde_json::from_str(&message.to_json().unwrap()).unwrap();
+    let attributes = ["id", "type", "subject", "order", "reference", "because", "value", "currency"];
+    let expected =
+        ["shopline/tw/o;refunded;1", "fact.refunded", "o", "shopline/tw/o", "A-1", "e", "40.7", "EUR"].map(Value::from);
+    assert_eq!(attributes.map(|name| sent[name].clone()), expected);
+    assert_eq!((&sent["holds"], &sent["number"], sent.get("dataref")), (&json!(true), &json!(1), None));
+    let facts = json!(["placed", "authorized", "paid", "return_requested", "refunded"]);
+    assert_eq!(sent["data"]["facts"], facts);
+    assert_eq!(sent["data"]["summary"]["refunded"], "40.7");
+    let current = &sent["data"]["order"];
+    for part in ["number", "status", "customer", "totals", "lines", "fulfillments", "returns"] {
+        assert_eq!(current[part], order[part], "{part}");
+    }
+    assert_eq!(current["payments"], json!([order["payments"][1]]), "the unnamed one is the same money");
+    assert_eq!(serde_json::from_value::<FactMessage>(sent).unwrap(), message);
+}
+
+#[test]
+fn what_a_message_cannot_carry_is_referred_to() {
+    let notes = "x".repeat(crate::view::REGISTER_BYTES_MAX);
+    let order = json!({"kind": "order", "status": status("pending"), "notes": notes, "tags": ["a"]});
+    let view = View::of(&event("shopline/tw/o/c/d", "1", "order.updated", order));
+    let message = FactMessage::of("shopline/tw/o", &view, &change(&view, FactName::Placed), CauseTimes::default());
+    assert_eq!(message.dataref.as_deref(), Some("shopline/tw/o"));
+    let order = message.data.clone().unwrap().order;
+    assert!(order.notes.is_absent() && order.tags.value().is_some() && order.status.value().is_some());
+    let bare = message.without_data();
+    assert_eq!((bare.data, bare.dataref.as_deref()), (None, Some("shopline/tw/o")));
+}
+
+#[test]
+fn a_fact_that_ceased_has_its_events_time() {
+    let joined = join(View::default(), None, &[joining("a", "1", "paid")]);
+    let joined = join(joined.view, Some(joined.announced), &[joining("b", "2", "voided")]);
+    let time = Some("2026-01-02T00:00:00Z".parse().unwrap());
+    let cause = CauseTimes { time, is_test: true, ..CauseTimes::default() };
+    let paid = joined.changes.iter().find(|change| change.fact == FactName::Paid).unwrap();
+    let message = FactMessage::of("a/b/c", &joined.view, paid, cause);
+    assert_eq!((message.holds, message.time, message.test, message.value), (false, time, true, None));
 }

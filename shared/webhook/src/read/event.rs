@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keep::claim::EventKey;
 use crate::keep::claim::ORIGIN;
+use crate::read::attribute::attribute;
 use crate::read::checkout::Checkout;
 use crate::read::order::{Fulfillment, Order, Payment, Return};
 use crate::read::party::{App, Customer, Product};
@@ -44,6 +45,12 @@ pub struct Event {
     pub receivedtime: Timestamp,
     /// Its place among its subject's events: compare as text, the greater one is the later truth.
     pub sequence: String,
+    /// The key of its order, by which the read function has the order's view; only of events about orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// The number of that order that people use, where the body has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// The shop, by the provider's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merchant: Option<String>,
@@ -123,17 +130,27 @@ pub enum Data {
     Other {},
 }
 
+impl Data {
+    /// Returns the number that people use for the order, or the merchant's own name for its payment.
+    pub(crate) fn reference(&self) -> Option<String> {
+        match self {
+            Data::Order(order) => order.reference(),
+            Data::Payment(payment) => payment.merchant_reference.value().cloned().map(attribute),
+            Data::Return(returned) => returned.order_number.value().cloned().map(attribute),
+            Data::Fulfillment(_)
+            | Data::Customer(_)
+            | Data::Product(_)
+            | Data::Checkout(_)
+            | Data::App(_)
+            | Data::Other {} => None,
+        }
+    }
+}
+
 impl Event {
     /// The JSON that travels on queues.
-    ///
-    /// U+FFFE and U+FFFF are escaped, which SQS refuses literally; every other character is either legal there or
-    /// already escaped by JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        let text = serde_json::to_string(self)?;
-        if text.contains(['\u{fffe}', '\u{ffff}']) {
-            return Ok(text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"));
-        }
-        Ok(text)
+        serde_json::to_string(self).map(escaped)
     }
 
     /// Makes the event of a row of which only the name can be read.
@@ -152,6 +169,8 @@ impl Event {
             mappingversion: 0,
             receivedtime: Timestamp::from_millisecond(now_ms).unwrap_or_default(),
             sequence: String::new(),
+            order: None,
+            reference: None,
             merchant: None,
             app: None,
             unreadfields: None,
@@ -197,6 +216,15 @@ impl Event {
     }
 }
 
+/// Escapes U+FFFE and U+FFFF in JSON, which SQS refuses literally; every other character is either legal there or
+/// already escaped.
+pub(crate) fn escaped(json: String) -> String {
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        return json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
+    }
+    json
+}
+
 /// Separates an event's id from the mapping's version in a correction's id; no part of an event's own id has it.
 const CORRECTION: &str = ";v";
 
@@ -208,6 +236,14 @@ pub fn corrected(id: &str) -> Option<(&str, u32)> {
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+/// The id of a subject, or of a part of it, that has none.
+pub(crate) const UNNAMED: &str = "~";
+
+/// Returns whether a subject, as it is in an event's id, has no id. What happens to it must not be joined.
+pub(crate) fn is_nameless(subject: &str) -> bool {
+    subject == UNNAMED || subject.ends_with(":~")
 }
 
 macro_rules! event_types {
@@ -226,6 +262,12 @@ macro_rules! event_types {
         }
 
         impl EventType {
+            /// Returns whether events of this type have an order's state.
+            pub fn concerns_orders(self) -> bool {
+                let family = self.name().split('.').next().unwrap_or_default();
+                matches!(family, "order" | "payment" | "fulfillment" | "return")
+            }
+
             /// The names of all types.
             pub const NAMES: &[&str] = &[$($name,)* $other_name];
 

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use crate::json::{self, Value};
 use crate::keep::claim::ORIGIN;
 use crate::keep::row::{Mark, Row};
+use crate::read::attribute::attribute;
 use crate::read::body_reader::BodyReader;
-use crate::read::event::{DATA_SCHEMA, Data, Event, EventType};
+use crate::read::event::{DATA_SCHEMA, Data, Event, EventType, is_nameless};
 use crate::read::position::{Position, TieBreak};
 
 /// The result of a provider's mapping.
@@ -67,10 +68,12 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
     let (name, source, subject) = row.key.parts().unwrap_or_default();
     let id = row.key.id();
     let place = TieBreak { received_ms: row.received_ms, mapping: version, hash: &row.hash };
+    let event_type = mapped.event_type.unwrap_or(EventType::Other);
+    let has_order = event_type.concerns_orders() && !is_nameless(subject);
     Event {
         specversion: "1.0".to_owned(),
         source: format!("/hookmill/{name}/{source}"),
-        event_type: mapped.event_type.unwrap_or(EventType::Other),
+        event_type,
         subject: subject.to_owned(),
         time: mapped.time,
         datacontenttype: "application/json".to_owned(),
@@ -79,6 +82,8 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
         mappingversion: version,
         receivedtime: Timestamp::from_millisecond(row.received_ms).unwrap_or_default(),
         sequence: mapped.position.sequence(&place),
+        order: has_order.then(|| row.key.pk.clone()),
+        reference: mapped.data.reference().filter(|_| has_order),
         merchant: mapped.merchant.map(attribute),
         app: mapped.app.map(attribute),
         unreadfields: reader.unread(),
@@ -98,36 +103,5 @@ pub(crate) fn event(row: &Row, mapping: Mapping, version: u32) -> Event {
         body: None,
         bodyref: None,
         id,
-    }
-}
-
-/// A longer attribute is shortened: a queue must be able to take an event's envelope whatever a body says.
-const ATTRIBUTE_CHARACTERS_MAX: usize = 200;
-
-/// A text as a CloudEvents attribute may hold it: no control characters, no non-characters, not without end.
-/// The kept body has the whole text.
-fn attribute(text: String) -> String {
-    let text: String = text.chars().take(ATTRIBUTE_CHARACTERS_MAX).collect();
-    let forbidden = |character: char| {
-        let code = u32::from(character);
-        character.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
-    };
-    if text.contains(forbidden) { text.replace(forbidden, "\u{fffd}") } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attributes_hold_what_cloudevents_allows() {
-        for (text, expected) in [
-            ("order.created", "order.created"),
-            ("a\0b\u{7f}\u{9f}", "a\u{fffd}b\u{fffd}\u{fffd}"),
-            (&"x".repeat(300), &"x".repeat(200)),
-            ("\u{fffe}\u{fdd0}\u{1ffff}é😀", "\u{fffd}\u{fffd}\u{fffd}é😀"),
-        ] {
-            assert_eq!(attribute(text.to_owned()), expected);
-        }
     }
 }

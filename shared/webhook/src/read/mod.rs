@@ -1,6 +1,7 @@
 //! The reading of a row: from a provider's body to the canonical event.
 
 pub mod presence;
+mod attribute;
 mod contract;
 pub mod money;
 pub mod status;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::read::attribute::attribute;
 use crate::read::contract::{Silent, record};
 use crate::read::line::Line;
 use crate::read::money::{Amount, Money};
@@ -361,6 +362,14 @@ record! {
         pub created_at: Presence<Timestamp>,
         /// When it last changed.
         pub updated_at: Presence<Timestamp>,
+    }
+}
+
+impl Order {
+    /// Returns the number that people use for it, or the merchant's own name for its payment.
+    pub(crate) fn reference(&self) -> Option<String> {
+        let mut of_payments = self.payments.iter().filter_map(|payment| payment.merchant_reference.value());
+        self.number.value().or_else(|| of_payments.next()).cloned().map(attribute)
     }
 }
 

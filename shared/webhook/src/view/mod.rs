@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::keep::claim::EventKey;
-use crate::read::event::EventType;
+use crate::read::event::UNNAMED;
 use crate::read::money::Amount;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState};
 
@@ -53,9 +53,6 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
     FulfillmentState::Cancelled,
     FulfillmentState::Unknown,
 ];
-
-/// The id of an entity that has none.
-pub(crate) const UNNAMED: &str = "~";
 
 /// The current state of one order, or of a payment without an order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -304,12 +301,6 @@ fn sum<'v>(amounts: impl Iterator<Item = Option<RefundedAmount<'v>>>) -> Option<
         sum = sum.checked_add(amount)?;
     }
     Some(sum)
-}
-
-/// Returns whether events of a type have an order's state.
-pub fn concerns_orders(event_type: EventType) -> bool {
-    let family = event_type.name().split('.').next().unwrap_or_default();
-    matches!(family, "order" | "payment" | "fulfillment" | "return")
 }
 
 /// Returns the state that is first in a table of those that are found.

@@ -155,7 +155,9 @@ pub fn without_personal(mut view: View) -> View {
 /// Returns whether a canonical event's field may be shown to a reader of differences. `kind` is the event's
 /// `data.kind`, and `[]` is any place in a list.
 pub fn is_shown(kind: &str, field: &str) -> bool {
-    let Some(field) = field.strip_prefix("data.") else { return !matches!(field, "subject" | "merchant") };
+    let Some(field) = field.strip_prefix("data.") else {
+        return !matches!(field, "subject" | "merchant" | "order" | "reference");
+    };
     let path = field.replace("[]", ".*").replace('.', "/");
     match kind {
         _ if path == "kind" => true,
@@ -197,6 +199,7 @@ mod tests {
             ("order", "type", true),
             ("order", "sequence", true),
             ("order", "subject", false),
+            ("order", "reference", false),
             ("order", "data.kind", true),
             ("order", "data.totals.total.amount", true),
             ("order", "data.payments[].refunds[].amount.amount", true),

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::keep::claim::Part;
-use crate::read::event::{Data, Event};
+use crate::read::event::{Data, Event, is_nameless};
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState};
-use crate::view::{REGISTER_BYTES_MAX, Register, UNNAMED, View, concerns_orders};
+use crate::view::{REGISTER_BYTES_MAX, Register, View};
 
 /// The parcels in which goods come back, which are not the order's.
 const RETURNED: &str = "return_fulfillments";
@@ -73,8 +73,7 @@ impl View {
     pub fn of(event: &Event) -> Self {
         let mut view = View::default();
         // An event that names no order would join unrelated ones.
-        let nameless = event.subject == UNNAMED || event.subject.ends_with(":~");
-        if nameless || !concerns_orders(event.event_type) {
+        if is_nameless(&event.subject) || !event.event_type.concerns_orders() {
             return view;
         }
         let mut writer = Writer { view: &mut view, event, place: Place::default() };

@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use webhook::event::Event;
-use webhook::facts::announced::{Announced, Change, Joining, join};
+use webhook::facts::announced::{Announced, FactChange, Joining, join};
 use webhook::facts::{FactName, FactValue, Facts};
 use webhook::personal::without_personal;
 use webhook::view::View;
@@ -43,7 +43,7 @@ fn joining(event: &Event) -> Joining {
 }
 
 /// Joins events in batches, and returns the end and all changes in their order.
-fn announce(events: &[Event], batch: usize) -> (View, Announced, Vec<Change>) {
+fn announce(events: &[Event], batch: usize) -> (View, Announced, Vec<FactChange>) {
     let (mut view, mut announced, mut changes) = (View::default(), Announced::default(), Vec::new());
     for batch in events.chunks(batch) {
         let batch: Vec<Joining> = batch.iter().map(joining).collect();

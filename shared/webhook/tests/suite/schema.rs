@@ -9,10 +9,71 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
+/// The schema of WorkQueue's messages, and in its definitions that of FactsQueue's.
 fn current() -> Value {
     let mut schema = schemars::schema_for!(webhook::event::Event).to_value();
     schema["$id"] = json!(webhook::event::DATA_SCHEMA);
+    let mut fact = schemars::schema_for!(webhook::facts::message::FactMessage).to_value();
+    let members = fact.as_object_mut().unwrap();
+    members.remove("$schema");
+    let definitions = members.remove("$defs").unwrap();
+    let all = schema["$defs"].as_object_mut().unwrap();
+    for (name, definition) in definitions.as_object().unwrap() {
+        let known = all.entry(name).or_insert_with(|| definition.clone());
+        assert_eq!(known, definition, "{name} is a name of two definitions");
+    }
+    all.insert("FactMessage".to_owned(), fact);
+    for (name, definition) in all {
+        definition["title"] = json!(title(name, definition));
+        open_words(definition);
+    }
     schema
+}
+
+/// Returns the name that a generated type is to have.
+fn title(name: &str, definition: &Value) -> String {
+    let of_state = definition["properties"]["state"]["$ref"].as_str().and_then(|state| state.strip_prefix("#/$defs/"));
+    match of_state.and_then(|state| state.strip_suffix("State")) {
+        Some(axis) if name.starts_with("Status") => format!("{axis}Status"),
+        _ => name.to_owned(),
+    }
+}
+
+/// Lets a list of words have one more: a consumer must not reject the next version's.
+fn open_words(definition: &mut Value) {
+    let Some(alternatives) = definition["oneOf"].as_array_mut() else { return };
+    let words: Vec<&Value> = alternatives.iter().filter_map(|each| each.get("const")).collect();
+    let kinds: Vec<&Value> = alternatives.iter().filter_map(|each| each["properties"]["kind"].get("const")).collect();
+    let later = "Of a later version.";
+    let open = if words.len() == alternatives.len() {
+        json!({"description": later, "type": "string", "not": {"enum": words}})
+    } else if kinds.len() == alternatives.len() {
+        let kind = json!({"type": "string", "not": {"enum": kinds}});
+        json!({"description": later, "type": "object", "properties": {"kind": kind}, "required": ["kind"]})
+    } else {
+        panic!("words and others: {alternatives:#?}")
+    };
+    alternatives.push(open);
+}
+
+#[test]
+fn every_definition_has_a_title_of_its_own() {
+    let schema = current();
+    let titles: Vec<&str> =
+        schema["$defs"].as_object().unwrap().values().map(|definition| definition["title"].as_str().unwrap()).collect();
+    let distinct: std::collections::BTreeSet<_> = titles.iter().collect();
+    assert_eq!(distinct.len(), titles.len(), "{titles:?}");
+    assert!(titles.contains(&"OrderStatus") && titles.contains(&"FactMessage"), "{titles:?}");
+}
+
+#[test]
+fn a_list_of_words_takes_later_ones() {
+    let schema = current();
+    for name in ["EventType", "OrderState", "PaymentState", "ReturnState", "FactName", "FactType", "Data"] {
+        let last = schema["$defs"][name]["oneOf"].as_array().unwrap().last().unwrap().clone();
+        let words = last.pointer("/not/enum").or(last.pointer("/properties/kind/not/enum"));
+        assert!(words.is_some_and(|words| words.as_array().is_some_and(|words| words.len() > 4)), "{name}: {last}");
+    }
 }
 
 #[test]
