@@ -11,7 +11,7 @@ use crate::facts::name::{FactName, FactValue};
 use crate::facts::table::Facts;
 use crate::view::View;
 
-/// What was announced, by the fact's name. A name that this build does not know is from a later one and stays.
+/// The announcements, by the fact's name. A name that this build does not know is from a later one and stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Announced(BTreeMap<String, Announcement>);
@@ -65,11 +65,11 @@ pub struct Joining {
 pub struct Joined {
     /// The view.
     pub view: View,
-    /// What is announced of it.
+    /// The announcements of it.
     pub announced: Announced,
     /// The changes between the record of before and this one.
     pub changes: Vec<FactChange>,
-    /// Whether the view or the record differs from the one before.
+    /// True if the view or the record differs from the one before.
     pub is_change: bool,
 }
 

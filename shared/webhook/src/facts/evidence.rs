@@ -84,7 +84,7 @@ impl Evidence {
         !self.payments.is_empty() && !self.has_open_attempt && self.payments.iter().all(failed)
     }
 
-    /// Shops remove finished orders for tidiness, and others to be rid of them: the parcels tell which.
+    /// Shops remove finished orders for tidiness, and others to be rid of them: the parcels show which.
     pub(super) fn is_cancelled(&self) -> bool {
         match self.order {
             Some(OrderState::Cancelled) => true,

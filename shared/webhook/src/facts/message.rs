@@ -40,7 +40,7 @@ pub struct FactMessage {
     /// The number of the order that people use, where the provider has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Whether the fact holds: false if it ceased to.
+    /// True if the fact holds, false if it ceased to.
     pub holds: bool,
     /// The number of this change among those of the fact, from 1: of two the greater one is the later truth.
     pub number: u64,

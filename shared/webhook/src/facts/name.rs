@@ -95,7 +95,7 @@ impl JsonSchema for FactType {
     }
 }
 
-/// What a fact's name has before it in the type of its message.
+/// The beginning of the type of a fact's message, before its name.
 pub(super) const FACT: &str = "fact.";
 
 fn words(description: &str, family: &str) -> Schema {

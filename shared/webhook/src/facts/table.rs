@@ -20,7 +20,7 @@ impl Facts {
             let value = if value.holds() { value } else { implied() };
             facts.set(rule.fact, value);
         }
-        // Money that came by an attempt which was voided later is no failure to pay.
+        // Money that came by an attempt which was voided later does not mean a failure to pay.
         if facts.holds(FactName::Paid) {
             facts.set(FactName::PaymentFailed, FactValue::No);
         }

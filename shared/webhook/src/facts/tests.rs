@@ -123,7 +123,7 @@ fn parcels_make_facts_together() {
     ] {
         assert_eq!(facts_of(json!({"fulfillments": parcels})), expected, "{parcels:?}");
     }
-    // What was sent and then removed was no order to be called off.
+    // What was sent and then removed was not called off.
     let removed = json!({"status": status("deleted"), "fulfillments": [parcel("1", "delivered")]});
     assert_eq!(facts_of(removed), ["placed", "shipped", "delivered"]);
 }

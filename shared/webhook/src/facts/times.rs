@@ -19,8 +19,8 @@ pub fn time_of(view: &View, fact: FactName) -> Option<Timestamp> {
             let received = [PaymentState::Paid, PaymentState::Settled, PaymentState::PartiallyRefunded];
             let refunded = [PaymentState::Refunding, PaymentState::Refunded];
             let states = [&received[..], &refunded[..]].concat();
-            let told = of_entities(view, "payments", &states, "paid_at").min();
-            told.or_else(|| of_entities(view, "payments", &states, "processed_at").min())
+            let paid = of_entities(view, "payments", &states, "paid_at").min();
+            paid.or_else(|| of_entities(view, "payments", &states, "processed_at").min())
                 .or_else(|| entered(view, "payments", &[PaymentState::Paid]).min())
         }
         FactName::Cancelled => time(view, "order/cancelled_at")

@@ -1,6 +1,5 @@
 //! Reads typed fields out of a body, noting what was there but could not be read.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use jiff::Timestamp;
@@ -124,7 +123,7 @@ impl<'a> Node<'a> {
 
     /// Returns a member's text, if missing and blank are the same.
     pub fn text_or_none(&self, name: &str) -> Option<String> {
-        self.get(name).value?.text().map(Cow::into_owned)
+        self.text(name).value().cloned()
     }
 
     /// A member's whole number, written as a number or as text.

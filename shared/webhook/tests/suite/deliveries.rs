@@ -72,10 +72,10 @@ fn every_reading_has_its_sample() {
 #[test]
 fn every_sample_has_its_origin() {
     let origins = cases::read_json(&events_folder().join("origins.json"));
-    let told: BTreeSet<_> = origins.as_object().unwrap().keys().cloned().collect();
+    let recorded: BTreeSet<_> = origins.as_object().unwrap().keys().cloned().collect();
     let deliveries = all().into_iter().map(|case| format!("{}/{}", case.provider.name, case.name));
     let there: BTreeSet<_> = deliveries.chain(crate::snapshots::all().into_iter().map(|answer| answer.label)).collect();
-    assert_eq!(told, there);
+    assert_eq!(recorded, there);
 }
 
 #[test]

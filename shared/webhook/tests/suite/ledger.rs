@@ -21,12 +21,12 @@ const NOT_A_DESTINATION: &[&str] = &["id", "sequence", "receivedtime", "unreadfi
 
 /// A path's line.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Entry {
-    goes_to: BTreeSet<String>,
+pub(crate) struct Entry {
+    pub(crate) goes_to: BTreeSet<String>,
     note: String,
 }
 
-type Ledger = BTreeMap<String, Entry>;
+pub(crate) type Ledger = BTreeMap<String, Entry>;
 
 #[test]
 fn every_path_of_every_sample_is_in_the_ledger() {
@@ -70,8 +70,13 @@ fn file_of(provider: &Provider) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("ledger/{}.tsv", provider.name))
 }
 
+/// The ledger of a provider as it is written.
+pub(crate) fn ledger_of(provider: &Provider) -> Ledger {
+    parse(&fs::read_to_string(file_of(provider)).unwrap())
+}
+
 /// Every sample's row: deliveries, and answers of the provider's API.
-fn rows(provider: &'static Provider) -> Vec<Row> {
+pub(crate) fn rows(provider: &'static Provider) -> Vec<Row> {
     let deliveries = all().into_iter().filter(|case| case.provider.name == provider.name).map(|case| case.row());
     let answers = crate::snapshots::all().into_iter().filter(|answer| answer.provider.name == provider.name);
     deliveries.chain(answers.map(|answer| answer.row())).collect()
@@ -86,20 +91,23 @@ fn trace(provider: &'static Provider, row: &Row, ledger: &mut Ledger) {
     collect(&document.root, String::new(), &mut leaves);
     for (path, value) in leaves {
         let span = value.span();
-        let substitute: &[u8] = match value.kind {
-            Kind::Null => b"\"~\"",
-            Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Array(_) | Kind::Object(_) => b"null",
-        };
-        let body = [&row.body[..span.start], substitute, &row.body[span.end..]].concat();
-        let without = fields(provider, &Row { body, ..row.clone() });
         let entry = ledger.entry(format!("{prefix}{path}")).or_default();
-        for (field, value) in &whole {
-            if without.get(field) != Some(value) {
-                entry.goes_to.insert(field.clone());
+        // A value that says what another field says too is seen by another value, and so is a null, which may stand for
+        // a text or for an object.
+        let substitutes: [&[u8]; 2] = match value.kind {
+            Kind::Null => [b"\"~\"", b"{\"~\":\"~\"}"],
+            _ => [b"\"~\"", b"null"],
+        };
+        for substitute in substitutes {
+            let body = [&row.body[..span.start], substitute, &row.body[span.end..]].concat();
+            let without = fields(provider, &Row { body, ..row.clone() });
+            for (field, value) in &whole {
+                if without.get(field) != Some(value) {
+                    entry.goes_to.insert(field.clone());
+                }
             }
+            entry.goes_to.extend(without.keys().filter(|field| !whole.contains_key(*field)).cloned());
         }
-        // A null that says something is seen by what appears when it does not.
-        entry.goes_to.extend(without.keys().filter(|field| !whole.contains_key(*field)).cloned());
         // Whatever decides the kind of an event moves everything: that is said once.
         if entry.goes_to.contains("type") || entry.goes_to.contains("data.kind") {
             entry.goes_to.retain(|field| !field.starts_with("data.") || field == "data.kind");
@@ -127,7 +135,7 @@ fn collect<'v, 'a>(value: &'v Value<'a>, path: String, leaves: &mut Vec<(String,
 }
 
 /// An event's fields by path, lists' places as `[]`.
-fn fields(provider: &Provider, row: &Row) -> BTreeMap<String, Vec<Json>> {
+pub(crate) fn fields(provider: &Provider, row: &Row) -> BTreeMap<String, Vec<Json>> {
     fn walk(value: &Json, path: String, found: &mut BTreeMap<String, Vec<Json>>) {
         match value {
             Json::Object(members) if !members.is_empty() => {

@@ -168,7 +168,7 @@ fn a_providers_words_stay_in_its_file() {
     nothing(rust_files(&["shared"]).iter().filter_map(says).collect());
 }
 
-/// What is a provider's is in its value: neither the tool's code nor its help asks for a name.
+/// A provider's own is in its value: neither the tool's code nor its help asks for a name.
 #[test]
 fn the_tool_names_no_provider() {
     let names = |(name, text): &(String, String)| {
@@ -192,7 +192,7 @@ fn a_provider_has_all_its_parts() {
         assert!(!provider.admission.schemes.is_empty() && provider.horizon_ms > 0);
         let topics: BTreeSet<_> = (provider.topics)().into_iter().collect();
         assert_eq!(topics.len(), (provider.topics)().len(), "{name} names a topic twice");
-        assert!(topics.len() >= 5, "{name} tells no topics");
+        assert!(topics.len() >= 5, "{name} names no topics");
     }
 }
 

@@ -152,6 +152,8 @@ fn told_refund(root: &Value<'_>) -> Option<String> {
 /// A refund as a webhook may echo it; no field of it is documented there.
 /// Without an amount the amount is unknown: never zero, and never the payment's total.
 fn refund(root: &Node<'_>, kept: MappingInput<'_>) -> Refund {
+    // The claim takes its names from the body itself; here what is of another type is noted.
+    ["merchantRefundReference", "refundToken", "refundedAt"].iter().for_each(|name| drop(root.text(name)));
     Refund {
         // A refund that has no name of its own is distinguished by its body.
         id: told_refund(kept.root)
@@ -243,6 +245,7 @@ fn money(node: &Node<'_>, name: &str) -> Presence<Money> {
     match node.object(name, read) {
         Presence::Value((Presence::Value(amount), currency)) => Presence::Value(Money::new(amount, currency)),
         Presence::Null | Presence::Value((Presence::Null, _)) => Presence::Null,
-        Presence::Absent | Presence::Value((Presence::Absent, _)) => Presence::Absent,
+        Presence::Value((Presence::Absent, _)) => node.get(name).unreadable(),
+        Presence::Absent => Presence::Absent,
     }
 }

@@ -67,9 +67,17 @@ fn merchant(root: &Value<'_>) -> Option<String> {
     business(root.at(&["data", "business"]))
 }
 
+/// The names of a business, of which a body has one or several. Part of the claim.
+const BUSINESS_NAMES: [&str; 3] = ["client_id", "unique_id", "username"];
+
 fn business(business: Option<&Value<'_>>) -> Option<String> {
     let told = |name: &&str| business?.get(name).and_then(Value::text);
-    ["client_id", "unique_id", "username"].iter().find_map(told).map(Cow::into_owned)
+    BUSINESS_NAMES.iter().find_map(told).map(Cow::into_owned)
+}
+
+/// The same of a body that is read.
+fn business_of(data: &Node<'_>) -> Option<String> {
+    BUSINESS_NAMES.iter().find_map(|name| data.get("business").text_or_none(name))
 }
 
 fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
@@ -123,7 +131,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         event_type: known.map(|(event_type, shape)| news(shape, &data).unwrap_or(event_type)),
         time: root.time("timestamp").value().copied(),
         position: position(&root, &data),
-        merchant: merchant(kept.root),
+        merchant: business_of(&data),
         app: kept.row.headers.get(APP_ID).cloned(),
         test: known.is_some_and(|(event_type, _)| event_type == EventType::Ping),
         lacks_id: match known.map(|(_, shape)| shape) {

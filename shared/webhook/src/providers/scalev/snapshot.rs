@@ -34,7 +34,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
         event_type: is_order.then_some(EventType::OrderUpdated),
         time: version,
         position: position(kept.row, version, 0),
-        merchant: business(kept.root.get("business")),
+        merchant: business_of(&root),
         app: None,
         test: false,
         lacks_id: !is_order,

@@ -128,7 +128,7 @@ fn read(kept: MappingInput<'_>) -> Mapped {
             (None, Some(rank)) => Position::Rank(rank),
             (None, None) => Position::Arrival,
         },
-        merchant: merchant(kept.root),
+        merchant: root.get("shop").text_or_none("id"),
         app: None,
         test: false,
         lacks_id: about.is_some_and(|about| subject_of(&root, about).is_none()),

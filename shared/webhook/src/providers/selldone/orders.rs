@@ -162,8 +162,7 @@ fn discounts(basket: &Node<'_>, currency: Option<&str>) -> Presence<Vec<Discount
 const VARIANT_WORDS: &[&str] = &["color", "style", "type", "volume", "weight", "pack"];
 
 fn variant_in_words(variant: &Node<'_>) -> Presence<String> {
-    let words: Vec<String> =
-        VARIANT_WORDS.iter().filter_map(|name| plain_text(variant, name).value().cloned()).collect();
+    let words: Vec<String> = VARIANT_WORDS.iter().filter_map(|name| variant.text_or_none(name)).collect();
     if words.is_empty() { Presence::Absent } else { Presence::Value(words.join(" / ")) }
 }
 
@@ -203,7 +202,7 @@ fn payment(basket: &Node<'_>, event: &str, action: Option<&str>) -> Payment {
         amount: account.money("amount", account.text_or_none("currency").or(currency.clone()).as_deref()),
         refunds: basket.object("payment", refunds).value().cloned().unwrap_or_default(),
         gateway: basket.text("payment_type"),
-        method: plain_text(&account, "method"),
+        method: account.text("method"),
         fee: account.money("fee", account.text_or_none("currency").or(currency).as_deref()),
         gateway_reference: account.text("track_id"),
         paid_at: first(basket.time("pay_at").or(basket.time("payment_at")), account.time("payment_at")),
@@ -243,7 +242,7 @@ fn delivery_text(basket: &Node<'_>, name: &str) -> Presence<String> {
 }
 
 fn words(node: &Node<'_>, name: &str) -> Presence<String> {
-    let found = node.list(name, |word| if word.is_scalar() { word.as_text() } else { Presence::Absent });
+    let found = node.list(name, Node::as_text);
     let found = found.map(|words| words.iter().filter_map(|word| word.value().cloned()).collect::<Vec<_>>().join(", "));
     if found.value().is_some_and(String::is_empty) { Presence::Null } else { found }
 }

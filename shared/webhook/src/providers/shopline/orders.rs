@@ -289,8 +289,7 @@ pub(super) fn delivery_status(node: &Node<'_>) -> Presence<Status<FulfillmentSta
 
 /// True where the goods are collected in the shop itself.
 pub(super) fn is_pickup(node: &Node<'_>) -> Presence<bool> {
-    let collected = node.get("delivery_data").get("instore_pickup");
-    if collected.is_flag() { node.get("delivery_data").flag("instore_pickup") } else { Presence::Absent }
+    node.get("delivery_data").flag("instore_pickup")
 }
 
 pub(super) fn scheduled(node: &Node<'_>, name: &str) -> Presence<String> {
