@@ -44,7 +44,7 @@ pub enum KeptBody {
     Inline(Vec<u8>),
     /// In chunks, compressed as one.
     Chunks {
-        /// SHA-256 of the compressed bytes, in hex: the chunks' partition.
+        /// What the chunks' partitions are named by.
         name: String,
         /// Number of chunks.
         count: u32,
@@ -64,7 +64,7 @@ pub struct Erased {
     pub at: String,
     /// The event's contribution without anything personal, compressed: see [`crate::keep::contribution`].
     pub remainder: Vec<u8>,
-    /// The chunks' name and number. They stay: a redelivery writes the chunks again.
+    /// The chunks' name and number, so that the next run finds those that a run which died left.
     pub chunks: Option<(String, u32)>,
 }
 

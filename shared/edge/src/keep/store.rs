@@ -1,5 +1,7 @@
 //! The events table: one conditional put for a delivery, and the decision if its name is taken.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -71,10 +73,10 @@ impl Store {
     pub async fn insert(&self, new: NewRow) -> Result<KeepOutcome, StoreError> {
         let provider = new.row.key.parts().map_or("", |(provider, ..)| provider);
         let compressed = compress_body(provider, &new.row.body).map_err(StoreError::Compression)?;
-        let body = self.place(&new.row.key, compressed).await?;
         let row = StoredRow {
             row: Row { body: Vec::new(), ..new.row },
-            body,
+            // A longer one goes into chunks when the row's own name is known: see `put`.
+            body: KeptBody::Inline(compressed),
             content: new.claim.content,
             claim_version: claim::VERSION,
             fingerprint: new.fingerprint,
@@ -206,7 +208,20 @@ impl Store {
         }
     }
 
+    /// Puts a row under its name, unless that is taken. A body that is too long for an item goes into chunks first,
+    /// which are this row's alone: what is erased of another row takes nothing from it.
     async fn put(&self, row: &StoredRow) -> Result<Put, StoreError> {
+        let mut row = Cow::Borrowed(row);
+        if let KeptBody::Inline(compressed) = &row.body
+            && compressed.len() > INLINE_BYTES_MAX
+        {
+            // A repeat writes nothing.
+            if let Some(existing) = self.get(&row.row.key).await? {
+                return Ok(Put::Taken(Box::new(existing)));
+            }
+            let body = self.put_chunks(&row.row, compressed).await?;
+            row = Cow::Owned(StoredRow { body, ..row.into_owned() });
+        }
         let sent = self
             .client
             .put_item()
@@ -248,15 +263,9 @@ impl Store {
         sent.map(|output| output.item).map_err(|error| StoreError::service("get", &error))
     }
 
-    /// Decides where a compressed body goes, and writes what does not go into the row itself.
-    /// Chunks are named by the event and what they hold: writing them twice is writing them once, another body under
-    /// the same name has others, and so has the same body under another name.
-    async fn place(&self, key: &EventKey, compressed: Vec<u8>) -> Result<KeptBody, StoreError> {
-        if compressed.len() <= INLINE_BYTES_MAX {
-            return Ok(KeptBody::Inline(compressed));
-        }
-        let name = Sha256::new().chain_update(key.id()).chain_update([0]).chain_update(&compressed).finalize();
-        let name = hex::encode(name);
+    /// Writes a compressed body into chunks for the row that is put next: writing them twice is writing them once.
+    async fn put_chunks(&self, row: &Row, compressed: &[u8]) -> Result<KeptBody, StoreError> {
+        let name = chunk_name(&row.key, compressed);
         let chunks: Vec<&[u8]> = compressed.chunks(INLINE_BYTES_MAX).collect();
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         let puts = (0..count).zip(chunks).map(|(number, chunk)| self.put_chunk(&name, number, chunk));
@@ -286,6 +295,12 @@ impl Store {
         }
         Ok(compressed)
     }
+}
+
+/// Returns the name of a row's chunks: a hash of the row's id and the bytes. Rows of an older build may share the name
+/// that is made of their event's first one.
+fn chunk_name(key: &EventKey, compressed: &[u8]) -> String {
+    hex::encode(Sha256::new().chain_update(key.id()).chain_update([0]).chain_update(compressed).finalize())
 }
 
 /// Each chunk has a partition of its own: together they would be more than one partition writes in a second.

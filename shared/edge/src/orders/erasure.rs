@@ -2,7 +2,8 @@
 //!
 //! What stays is the claim, so that a redelivery is still a repeat, and a remainder, so that a rebuild does not take the
 //! order's view back to an earlier state. In this order, so that the next run finishes what a process that dies leaves:
-//! one write replaces the row's body by its remainder; then the body's chunks go; then the view is rebuilt.
+//! one write for each row replaces its body by its remainder; then the bodies' chunks go, but for those that a row
+//! which stays has too; then the view is rebuilt.
 
 use aws_sdk_dynamodb::Client;
 use webhook::claim::EventKey;
@@ -52,6 +53,8 @@ pub struct Erasure {
 struct Selected {
     stored: StoredRow,
     rest: Rest,
+    /// Whether its chunks stay, because a row that is not selected has them too.
+    keeps_chunks: bool,
 }
 
 /// The part of a row that stays.
@@ -88,8 +91,12 @@ impl Eraser {
             unreadable.extend(found.unreadable.iter().cloned());
             let erased_before = found.erased_before.saturating_sub(events.len() + unreadable.len());
             erasure = Erasure { events, unreadable, erased_before, ..found };
-            for selected in rows {
+            for selected in &rows {
                 self.erase_row(selected).await?;
+            }
+            // Of rows that share chunks, none is left to be read by now.
+            for selected in rows.iter().filter(|selected| !selected.keeps_chunks) {
+                self.delete_chunks(&selected.stored).await?;
             }
             if done {
                 break;
@@ -112,6 +119,15 @@ impl Eraser {
             .filter(|first| rows.iter().any(|other| refers(other, &first.row.key.sk) && !is_selected(other)))
             .map(|first| first.row.key.sk.clone())
             .collect();
+        // An older build named chunks by an event's first name, so that its later rows of the same body share them.
+        let needed: Vec<String> = rows
+            .iter()
+            .filter(|stored| !is_selected(stored) || borrowed.contains(&stored.row.key.sk))
+            .filter_map(|stored| match &stored.body {
+                KeptBody::Chunks { name, .. } => Some(name.clone()),
+                KeptBody::Inline(_) | KeptBody::Of(_) | KeptBody::Gone | KeptBody::Erased(_) => None,
+            })
+            .collect();
         let all = rows.len();
         rows.retain(is_selected);
         erasure.younger = all - rows.len();
@@ -128,7 +144,8 @@ impl Eraser {
                 Rest::Remainder(_) => erasure.events.push(stored.row.key.clone()),
                 Rest::Unreadable(reason) => erasure.unreadable.push((stored.row.key.clone(), reason.clone())),
             }
-            selected.push(Selected { stored, rest });
+            let keeps_chunks = chunks_of(&stored).is_some_and(|(name, _)| needed.iter().any(|needed| needed == name));
+            selected.push(Selected { stored, rest, keeps_chunks });
         }
         Ok((selected, erasure))
     }
@@ -147,25 +164,23 @@ impl Eraser {
         }
     }
 
-    async fn erase_row(&self, Selected { stored, rest }: Selected) -> Result<(), StoreError> {
+    async fn erase_row(&self, Selected { stored, rest, .. }: &Selected) -> Result<(), StoreError> {
         match rest {
-            Rest::Erased => {}
-            Rest::Remainder(remainder) => self.put_remainder(&stored, remainder).await?,
+            Rest::Erased => Ok(()),
+            Rest::Remainder(remainder) => self.put_remainder(stored, remainder.clone()).await,
             // What the view has of an event that cannot be read is all that there is of it.
             Rest::Unreadable(reason) => {
                 let mut view = self.views.view(&stored.row.key.pk).await?.unwrap_or_default();
                 view.retain(|register| register.event == stored.row.key.id());
-                let remainder = Contribution::unreadable(&stored, &reason, view).remainder()?;
-                self.put_remainder(&stored, remainder).await?;
+                let remainder = Contribution::unreadable(stored, reason, view).remainder()?;
+                self.put_remainder(stored, remainder).await
             }
         }
-        let chunks = match &stored.body {
-            KeptBody::Chunks { name, count } => Some((name, *count)),
-            KeptBody::Erased(erased) => erased.chunks.as_ref().map(|(name, count)| (name, *count)),
-            KeptBody::Inline(_) | KeptBody::Of(_) | KeptBody::Gone => None,
-        };
-        for (name, number) in chunks.into_iter().flat_map(|(name, count)| (0..count).map(move |number| (name, number)))
-        {
+    }
+
+    async fn delete_chunks(&self, stored: &StoredRow) -> Result<(), StoreError> {
+        let Some((name, count)) = chunks_of(stored) else { return Ok(()) };
+        for number in 0..count {
             let request = self.client.delete_item().table_name(&self.table);
             let request = request.key("pk", text(&chunk_partition(name, number))).key("sk", text(CHUNK_SK));
             request.send().await.map_err(|error| StoreError::service("delete a chunk", &error))?;
@@ -195,5 +210,14 @@ impl Eraser {
             .await;
         // If it does not hold, another run came first or the row is gone: the next round sees which.
         condition_held("erase a body", sent).map(|_| ())
+    }
+}
+
+/// Returns the name and the number of a row's chunks, of an erased one's too: what deletes them may have died.
+fn chunks_of(stored: &StoredRow) -> Option<(&str, u32)> {
+    match &stored.body {
+        KeptBody::Chunks { name, count } => Some((name, *count)),
+        KeptBody::Erased(erased) => erased.chunks.as_ref().map(|(name, count)| (name.as_str(), *count)),
+        KeptBody::Inline(_) | KeptBody::Of(_) | KeptBody::Gone => None,
     }
 }

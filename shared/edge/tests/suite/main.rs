@@ -10,3 +10,4 @@ mod sweep;
 mod orders;
 mod rebuild;
 mod time_index;
+mod erasure;

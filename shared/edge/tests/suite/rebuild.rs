@@ -296,7 +296,7 @@ async fn a_view_of_nothing_goes() {
     assert!(views(&world).await.is_empty());
 }
 
-fn eraser(world: &World) -> Eraser {
+pub(crate) fn eraser(world: &World) -> Eraser {
     Eraser::new(view_config(), world.dynamodb.clone(), world.clock())
 }
 

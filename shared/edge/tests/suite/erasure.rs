@@ -1,0 +1,126 @@
+//! Erasure is exact: nothing younger goes, nothing older stays.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use edge::keep::item::{INLINE_BYTES_MAX, Item};
+use edge::keep::store::Store;
+use serde_json::Value;
+use webhook::claim::EventKey;
+use webhook::providers::{SCALAPAY, SCALEV};
+
+use crate::harness::*;
+use crate::rebuild::eraser;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// A JSON body with a member that does not compress, so that it needs chunks.
+fn enlarged(body: &str) -> String {
+    let long: String = (0..60_000_u64).map(|n| format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let at = body.find('{').unwrap() + 1;
+    format!("{}\"padding\":\"{long}\",{}", &body[..at], &body[at..])
+}
+
+fn large(event: &mut Value) {
+    event["body"] = enlarged(event["body"].as_str().unwrap()).into();
+}
+
+/// The events' rows, the earliest first.
+async fn rows(world: &World) -> Vec<Item> {
+    let mut rows: Vec<Item> =
+        world.items(EVENTS).await.into_iter().filter(|item| text_of(item, "kind") == "event").collect();
+    rows.sort_by_key(|item| text_of(item, "received_at"));
+    rows
+}
+
+async fn chunks(world: &World) -> usize {
+    world.items(EVENTS).await.iter().filter(|item| text_of(item, "kind") == "chunk").count()
+}
+
+async fn body_at(world: &World, item: &Item) -> Vec<u8> {
+    let key = EventKey { pk: text_of(item, "pk"), sk: text_of(item, "sk") };
+    let store = Store::new(world.dynamodb.clone(), EVENTS.to_owned());
+    store.load(&key).await.unwrap().unwrap().row.body
+}
+
+/// A Scalev event without an id of its own, so that it is a new one beyond the horizon.
+fn nameless() -> Value {
+    sample("scalev", "order.created.2026", |event| {
+        let body = event["body"].as_str().unwrap();
+        let mut json: Value = serde_json::from_str(body).unwrap();
+        json.as_object_mut().unwrap().remove("unique_id");
+        event["body"] = enlarged(&json.to_string()).into();
+    })
+}
+
+#[tokio::test]
+async fn a_younger_generation_keeps_its_large_body() {
+    let world = world().await;
+    let receiver = world.receiver(&SCALEV);
+    let event = nameless();
+    for _ in 0..3 {
+        assert_eq!(status(&receiver, &event).await, 200);
+        assert_eq!(status(&receiver, &event).await, 200, "a repeat");
+        world.time.advance(4 * DAY_MS);
+    }
+    let before = rows(&world).await;
+    assert_eq!(before.iter().map(|item| text_of(item, "sk").contains('~')).collect::<Vec<_>>(), [false, true, true]);
+    let (pk, a_body) = (text_of(&before[0], "pk"), chunks(&world).await / 3);
+    assert!(a_body >= 2);
+    let kept = body_at(&world, &before[0]).await;
+    for (days, left) in [(2, 2), (6, 1), (6, 1)] {
+        let erased = eraser(&world).erase(&pk, Some(START_MS + days * DAY_MS)).await.unwrap();
+        assert_eq!((erased.younger, erased.shared, erased.unreadable.len()), (left, 0, 0));
+        assert_eq!(chunks(&world).await, left * a_body);
+        for item in &rows(&world).await[3 - left..] {
+            assert!(body_at(&world, item).await == kept, "{days} {}", text_of(item, "sk"));
+        }
+    }
+    eraser(&world).erase(&pk, None).await.unwrap();
+    assert_eq!(chunks(&world).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_signed_again_after_an_erasure_keeps_its_large_body() {
+    let world = world().await;
+    let receiver = world.receiver(&SCALAPAY);
+    let signed_at = |ms: i64| {
+        sample("scalapay", "charged", |event| {
+            large(event);
+            event["headers"]["x-scalapay-timestamp"] = ms.to_string().into();
+        })
+    };
+    assert_eq!(status(&receiver, &signed_at(START_MS)).await, 200);
+    let pk = text_of(&rows(&world).await[0], "pk");
+    eraser(&world).erase(&pk, None).await.unwrap();
+    assert_eq!(chunks(&world).await, 0);
+    world.time.advance(2 * DAY_MS);
+    let again = signed_at(START_MS + 2 * DAY_MS);
+    assert_eq!(status(&receiver, &again).await, 200);
+    let erased = eraser(&world).erase(&pk, Some(START_MS + DAY_MS)).await.unwrap();
+    assert_eq!((erased.events.len(), erased.erased_before, erased.younger), (0, 1, 1));
+    assert_eq!(body_at(&world, &rows(&world).await[1]).await, body_of(&again));
+}
+
+/// Earlier builds named chunks by an event's first name, so its generations had them together.
+#[tokio::test]
+async fn chunks_that_two_rows_have_go_with_the_last_of_them() {
+    let world = world().await;
+    let receiver = world.receiver(&SCALEV);
+    assert_eq!(status(&receiver, &nameless()).await, 200);
+    let first = rows(&world).await.remove(0);
+    let (pk, kept) = (text_of(&first, "pk"), body_at(&world, &first).await);
+    let of_one = chunks(&world).await;
+    let mut second = first.clone();
+    second.insert("sk".to_owned(), AttributeValue::S(format!("{}~2", text_of(&first, "sk"))));
+    second.insert("received_at".to_owned(), AttributeValue::S(edge::keep::item::instant(START_MS + 4 * DAY_MS)));
+    world.dynamodb.put_item().table_name(EVENTS).set_item(Some(second)).send().await.unwrap();
+    for _ in 0..2 {
+        eraser(&world).erase(&pk, Some(START_MS + DAY_MS)).await.unwrap();
+        let rows = rows(&world).await;
+        assert!(rows[0].contains_key("residue") && !rows[1].contains_key("residue"));
+        assert!(body_at(&world, &rows[1]).await == kept && kept.len() > INLINE_BYTES_MAX);
+        assert_eq!(chunks(&world).await, of_one);
+    }
+    let whole = eraser(&world).erase(&pk, Some(START_MS + 5 * DAY_MS)).await.unwrap();
+    assert_eq!((whole.events.len(), whole.unreadable.len()), (1, 0));
+    assert_eq!(chunks(&world).await, 0);
+}
