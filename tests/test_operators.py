@@ -225,6 +225,7 @@ GROUPS: dict[str, Group] = {
     "HookmillForget": Group(
         (
             restored("forget", "--source", LATE, "--older-than", "1s"),
+            plain("forget", "--older-than", "400d"),
             recorded("forget", "order", "{made.late.order}"),
             recorded("forget", "order", "{made.thing}"),
             recorded("forget", "person", "--source", LATE, "--email", "{made.late.email}"),

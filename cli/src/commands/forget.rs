@@ -13,11 +13,13 @@ use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{Instant, RangeArgs, Span, instant};
 use crate::work::ids;
 use crate::work::journal::{HowArgs, Journal};
-use crate::work::rebuilding::orders_in;
-use crate::work::selection::SourceArgs;
+use crate::work::rebuilding::orders_of;
+use crate::work::selection::{SourceArgs, chosen};
 use stack::aws::store_failed;
 use stack::quarantine;
+use stack::sources::SourceName;
 
+pub mod orphans;
 pub mod person;
 
 /// Orders that are erased at once.
@@ -27,8 +29,10 @@ const AT_ONCE: usize = 4;
 const STAYS: &[&str] = &[
     "What stays: that each event was there (its id, times, hash, key's fingerprint and marks, the order's ids), where the \
      orders stood and their money.",
-    "What ends by itself: the tables' backups (35 days), messages and dead letters in queues (14 days), refused \
-     deliveries (3 days). No log has personal data. What your own consumers keep is theirs to erase.",
+    "What ends by itself: the table's stream (24 hours), refused deliveries (3 days), messages in queues (14 days), the \
+     tables' backups (35 days). A message that becomes a dead letter lies there for 14 days more, and each redrive begins \
+     them again, but hookmill dlq redrive deletes what was erased instead of sending it. No log has personal data. What \
+     your own consumers keep is theirs to erase.",
 ];
 
 /// Arguments of `forget`.
@@ -124,6 +128,14 @@ pub struct Counts {
     pub refused: usize,
     /// Orders that could not be erased.
     pub failed: usize,
+    /// Large bodies that no event owns and that go.
+    #[serde(skip_serializing_if = "is_none")]
+    pub orphans: usize,
+}
+
+/// Returns whether a count has nothing to report.
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Erases.
@@ -135,6 +147,7 @@ pub async fn run(context: &Context, args: ForgetArgs) -> Result<Exit, Error> {
             for id in &args.ids {
                 planned.push(ids::order(context, id).await?);
             }
+            planned.extend(orphans::of_orders(context, &planned).await?);
             carry_out(context, "forget order", &args.how, planned, None).await
         }
         Some(Forget::Person(args)) => person::run(context, args).await,
@@ -153,8 +166,32 @@ async fn old(context: &Context, args: &OldArgs) -> Result<Exit, Error> {
     let before_ms = context.clock.now_ms().saturating_sub(span.ms()).max(1);
     let range = RangeArgs { to: Some(Instant(before_ms)), ..RangeArgs::default() };
     context.output.note(&format!("What was received before {} goes.", instant(before_ms)));
-    let planned = orders_in(context, &args.sources, &range).await?;
-    carry_out(context, "forget", &args.how, planned, Some(before_ms)).await
+    let (sources, unknown) = sources(context, &args.sources).await?;
+    let mut planned = orders_of(context, &sources, &range).await?;
+    planned.extend(orphans::older(context, sources.iter().map(SourceName::id), before_ms).await?);
+    let exit = carry_out(context, "forget", &args.how, planned, Some(before_ms)).await?;
+    if unknown.is_empty() {
+        return Ok(exit);
+    }
+    context.output.note(&format!("Nothing was erased of {}: this build knows no such provider.", unknown.join(", ")));
+    Ok(Exit::Problems)
+}
+
+/// The sources whose events are to be looked at: the one named, or all of which something is kept. The names of those
+/// that this build does not know come beside.
+async fn sources(context: &Context, args: &SourceArgs) -> Result<(Vec<SourceName>, Vec<String>), Error> {
+    if args.source.is_some() {
+        return Ok((chosen(context, args).await?, Vec::new()));
+    }
+    let kept = stack::known::kept(context, args.provider).await?;
+    context.output.note(&match kept.sources.as_slice() {
+        [] => "Nothing is kept of any source.".to_owned(),
+        sources => {
+            let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            format!("Sources of which something is kept, removed ones too: {}", names.join(", "))
+        }
+    });
+    Ok((kept.sources, kept.unknown))
 }
 
 /// Erases what is planned, or what a file says is left of an earlier plan.
@@ -190,7 +227,7 @@ pub async fn carry_out(
     drop(progress);
     context.output.tell(&counts, |counts, _| totals(counts, how.yes))?;
     STAYS.iter().for_each(|line| context.output.note(line));
-    if !how.yes && counts.events + counts.refused > 0 {
+    if !how.yes && counts.events + counts.refused + counts.orphans > 0 {
         context.output.note("Nothing was erased: add --yes");
     }
     Ok(if counts.failed > 0 { Exit::Problems } else { Exit::Ok })
@@ -205,6 +242,12 @@ async fn one(
     before_ms: Option<i64>,
     write: bool,
 ) -> Result<(String, Made), Error> {
+    if orphans::is_orphan(&item) {
+        if write {
+            orphans::delete(context, &item).await?;
+        }
+        return Ok((item, Ok(Erasure::default())));
+    }
     if quarantine::is_slot(&item) {
         if write {
             quarantine::remove(context, &item).await?;
@@ -230,7 +273,7 @@ fn line(item: &str, made: Made, write: bool) -> ForgetLine {
         unreadable: 0,
         reason: None,
     };
-    if quarantine::is_slot(item) {
+    if quarantine::is_slot(item) || orphans::is_orphan(item) {
         return line;
     }
     match made {
@@ -257,6 +300,7 @@ impl Counts {
             Outcome::Nothing => {}
             Outcome::Failed => self.failed += 1,
             Outcome::WouldErase | Outcome::Erased if quarantine::is_slot(&line.order) => self.refused += 1,
+            Outcome::WouldErase | Outcome::Erased if orphans::is_orphan(&line.order) => self.orphans += 1,
             Outcome::WouldErase | Outcome::Erased => {
                 self.orders += 1;
                 self.events += line.events;
@@ -267,11 +311,12 @@ impl Counts {
 
 fn totals(counts: &Counts, write: bool) -> String {
     let verb = if write { "erased" } else { "would be erased" };
-    let refused = if counts.refused > 0 {
-        format!(" and {}", counted(counts.refused, "refused delivery"))
-    } else {
-        String::new()
-    };
+    let beside = [(counts.refused, "refused delivery"), (counts.orphans, "orphaned body")];
+    let refused: String = beside
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!(" and {}", counted(*count, what)))
+        .collect();
     let failed =
         if counts.failed > 0 { format!("; {} failed", counted(counts.failed, "order")) } else { String::new() };
     let of = orders_and_subjects(counts.orders);

@@ -21,6 +21,7 @@ use crate::work::journal::Journal;
 use crate::work::selection::{SourceArgs, chosen};
 use stack::aws::store_failed;
 use stack::reader::walk;
+use stack::sources::SourceName;
 
 /// Views that are made at once: each is a query of its order's events.
 const AT_ONCE: usize = 8;
@@ -145,9 +146,13 @@ pub async fn rebuild_all(
 
 /// The orders that have an event in a range, each once, in the order of those events.
 pub async fn orders_in(context: &Context, sources: &SourceArgs, range: &RangeArgs) -> Result<Vec<String>, Error> {
+    orders_of(context, &chosen(context, sources).await?, range).await
+}
+
+/// The same of the sources that are given.
+pub async fn orders_of(context: &Context, sources: &[SourceName], range: &RangeArgs) -> Result<Vec<String>, Error> {
     let range = range.range(context.clock.now_ms())?;
-    let sources = chosen(context, sources).await?;
-    let mut walk = walk(context, &sources, range, WalkOrder::OldestFirst, PAGE).await?;
+    let mut walk = walk(context, sources, range, WalkOrder::OldestFirst, PAGE).await?;
     let mut progress = context.output.progress("events looked at", 0);
     let (mut seen, mut orders) = (HashSet::new(), Vec::new());
     while let Some(entry) = walk.next().await? {

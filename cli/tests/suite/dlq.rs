@@ -114,3 +114,33 @@ async fn what_cannot_be_sent_stays_and_holds_its_order_back() {
     assert_eq!(world.lines(&["dlq", "redrive", "--queue", "work", "--yes"]).await.len(), 2);
     assert!(world.queues.taken(WORK_DEAD_LETTERS).is_empty());
 }
+
+#[tokio::test]
+async fn what_was_erased_since_is_deleted_and_not_sent() {
+    let world = world().await;
+    let (key, event) = kept(&world, "created").await;
+    let group = group_of(&key.pk);
+    let mut correction = event.clone();
+    correction["id"] = format!("{};v2", key.id()).into();
+    correction["correctionof"] = key.id().into();
+    let (later, _) = world.keep(&SCALAPAY, "refunded", START_MS, |body| body.replace("21KLT3YDWT", "OTHER")).await;
+    let later = world.lines(&["events", "show", &later.id()]).await.remove(0)["event"].clone();
+    for queue in [WORK_DEAD_LETTERS, ORDERS_DEAD_LETTERS] {
+        for event in [&event, &correction, &later] {
+            world.queues.put(queue, &event.to_string(), &group);
+        }
+    }
+    let file = crate::harness::Scratch::new("redrive");
+    world.lines(&["forget", "order", &key.pk, "--yes", "--run-file", file.path()]).await;
+    for (name, queue, letters) in [("work", WORK, WORK_DEAD_LETTERS), ("orders", ORDERS, ORDERS_DEAD_LETTERS)] {
+        let outcomes = |lines: Vec<Value>| lines.iter().map(|line| line["outcome"].clone()).collect::<Vec<_>>();
+        let due = outcomes(world.lines(&["dlq", "redrive", "--queue", name]).await);
+        assert_eq!(due, ["erased", "erased", "due"]);
+        assert_eq!(world.queues.taken(letters).len(), 3);
+        assert_eq!(world.run(&["dlq", "redrive", "--queue", name, "--yes"]).await, Exit::Ok);
+        let sent: Vec<Value> = world.queues.taken(queue).into_iter().map(|(body, ..)| body).collect();
+        assert_eq!(sent, [later.clone()]);
+        assert!(world.queues.taken(letters).is_empty());
+    }
+    assert!(world.notes().contains("1 sent, 0 kept, 2 deleted"));
+}

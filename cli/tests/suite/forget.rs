@@ -6,7 +6,7 @@ use serde_json::json;
 use webhook::claim::EventKey;
 use webhook::providers::SCALAPAY;
 
-use crate::harness::{START_MS, Scratch, World, world, world_in_text};
+use crate::harness::{START_MS, Scratch, World, world, world_in_text, world_with_secrets};
 use crate::replay::two_orders;
 
 /// Two orders with buyers of their own, joined; the ids of their events.
@@ -145,4 +145,82 @@ async fn what_is_old_goes_and_what_is_young_stays() {
     assert!(body(&young).await > 0);
     let recorded = std::fs::read_to_string(file.path()).unwrap();
     assert!(recorded.contains("\"before_ms\":") && recorded.contains(r#"{"done":"scalapay/it/A"}"#), "{recorded}");
+}
+
+/// Copies everything of a source to another name, as if it had been received there.
+async fn copied(world: &World, to: &str) {
+    let client = world.context.dynamodb();
+    for mut item in client.scan().table_name("EventsTable").send().await.unwrap().items.unwrap() {
+        for name in ["pk", "bucket"] {
+            let renamed = item[name].as_s().unwrap().replacen("scalapay/it", to, 1);
+            item.insert(name.to_owned(), edge::keep::item::text(&renamed));
+        }
+        client.put_item().table_name("EventsTable").set_item(Some(item)).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn by_age_sources_that_were_removed_are_not_left_out() {
+    let world = world_with_secrets().await;
+    two_buyers(&world).await;
+    // The secrets know no source at all, and this build knows no provider of that name.
+    copied(&world, "scalapay/gone").await;
+    let line = ["forget", "--older-than", "1d"];
+    let dry = world.lines(&line).await;
+    assert_eq!(dry.last().unwrap(), &json!({"orders": 4, "events": 12, "refused": 0, "failed": 0}));
+    let notes = world.notes();
+    assert!(notes.contains("removed ones too: scalapay/gone, scalapay/it"), "{notes}");
+    copied(&world, "nobody/it").await;
+    let file = Scratch::new("removed");
+    let exit = world.run(&[&line[..], &["--yes", "--run-file", file.path()]].concat()).await;
+    let notes = world.notes();
+    assert!(exit == Exit::Problems && notes.contains("Nothing was erased of nobody/gone, nobody/it"), "{notes}");
+    let items = world.context.dynamodb().scan().table_name("EventsTable").send().await.unwrap().items.unwrap();
+    let left = items.iter().filter(|item| item.contains_key("body")).map(|item| item["pk"].as_s().unwrap());
+    assert!(left.clone().all(|pk| pk.starts_with("nobody/")) && left.count() > 0);
+    let only = world.lines(&["forget", "--older-than", "1d", "--provider", "scalapay"]).await;
+    assert_eq!(only, Vec::<serde_json::Value>::from([]));
+}
+
+/// A body in chunks whose row never came.
+async fn orphan(world: &World, order: &str, body: &str) -> String {
+    let compressed = edge::keep::compression::compress_body("scalapay", body.as_bytes()).unwrap();
+    let id = format!("chunk/abcd/scalapay/it/{order}/created/~");
+    let item = edge::keep::item::Item::from([
+        ("pk".to_owned(), edge::keep::item::text(&format!("{id}/0"))),
+        ("sk".to_owned(), edge::keep::item::text("~")),
+        ("kind".to_owned(), edge::keep::item::text("chunk")),
+        ("received_at".to_owned(), edge::keep::item::text("2026-01-01T00:00:00.000Z")),
+        ("bucket".to_owned(), edge::keep::item::text("chunk/scalapay/it")),
+        ("body".to_owned(), edge::keep::item::bytes(compressed)),
+    ]);
+    world.context.dynamodb().put_item().table_name("EventsTable").set_item(Some(item)).send().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn bodies_that_no_event_owns_are_found_and_erased() {
+    for (line, gone) in [
+        (&["forget", "person", "--source", "scalapay/it", "--email", "Eve@example.com"][..], &["E"][..]),
+        (&["forget", "person", "--source", "scalapay/it", "--customer-id", "nobody"], &[]),
+        (&["forget", "order", "scalapay/it/F"], &["F"]),
+        (&["forget", "--older-than", "1d", "--source", "scalapay/it"], &["E", "F"]),
+        (&["forget", "--older-than", "3650d", "--source", "scalapay/it"], &[]),
+    ] {
+        let world = world().await;
+        world.keep(&SCALAPAY, "created", START_MS, |body| body.replace("21KLT3YDWT", "F")).await;
+        // The row of F's event has its body in itself.
+        let eve = orphan(&world, "E", r#"{"orderDetails":{"consumer":{"email":"eve@example.com"}}}"#).await;
+        let other = orphan(&world, "F", r#"{"orderDetails":{"consumer":{"email":"bob@example.com"}}}"#).await;
+        let dry = world.lines(line).await;
+        assert_eq!(dry.last().map_or(&json!(null), |totals| &totals["orphans"]).as_u64().unwrap_or(0), u64::try_from(gone.len()).unwrap());
+        let file = Scratch::new("orphans");
+        world.lines(&[line, &["--yes", "--run-file", file.path()]].concat()).await;
+        for (id, order) in [(&eve, "E"), (&other, "F")] {
+            let get = world.context.dynamodb().get_item().table_name("EventsTable");
+            let get = get.key("pk", edge::keep::item::text(&format!("{id}/0"))).key("sk", edge::keep::item::text("~"));
+            let is_left = get.send().await.unwrap().item.is_some();
+            assert_eq!(is_left, !gone.contains(&order), "{line:?} {order}");
+        }
+    }
 }

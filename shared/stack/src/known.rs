@@ -1,9 +1,13 @@
 //! The sources that a stack knows: which are selected, and whether one was ever there.
 
+use std::collections::BTreeSet;
+
+use edge::keep::item::{TIME_INDEX, source_of_bucket};
 use edge::keep::time_index::WalkOrder;
 use webhook::providers::PROVIDERS;
 use webhook::source::Sources;
 
+use crate::aws::failed;
 use crate::connection::Stack;
 use crate::error::Error;
 use crate::reader::walk;
@@ -29,6 +33,40 @@ pub async fn chosen(
         found.extend(sources.names().map(|source| SourceName { provider: known, source: source.to_owned() }));
     }
     Ok(found)
+}
+
+/// The sources of which something is kept, those among them that were removed.
+#[derive(Debug, Default)]
+pub struct KeptSources {
+    /// Those of providers that this build knows.
+    pub sources: Vec<SourceName>,
+    /// Those of other providers, by name: nothing of theirs can be read or erased by this build.
+    pub unknown: Vec<String>,
+}
+
+/// Returns the sources of which something is kept, of one provider or of every one. Reads the names of all events, since
+/// nothing else is certain to know a source that was removed.
+pub async fn kept(stack: &Stack, provider: Option<ProviderName>) -> Result<KeptSources, Error> {
+    let (client, table) = (stack.dynamodb(), stack.deployment().await?.events_table()?);
+    let scan = client.scan().table_name(table).index_name(TIME_INDEX).projection_expression("#bucket");
+    let mut items = scan.expression_attribute_names("#bucket", "bucket").into_paginator().items().send();
+    let mut names = BTreeSet::new();
+    while let Some(item) = items.next().await {
+        let item = item.map_err(|error| failed("read the events' time index", &error))?;
+        let source = item.get("bucket").and_then(|bucket| source_of_bucket(bucket.as_s().ok()?));
+        if let Some(source) = source.filter(|source| !names.contains(*source)) {
+            names.insert(source.to_owned());
+        }
+    }
+    let mut kept = KeptSources::default();
+    for name in names {
+        match name.parse::<SourceName>() {
+            Ok(source) if provider.is_none_or(|only| only.0.name == source.provider.name) => kept.sources.push(source),
+            Ok(_) => {}
+            Err(_) => kept.unknown.push(name),
+        }
+    }
+    Ok(kept)
 }
 
 /// Returns an error for a source that the stack has never had: its secret does not name it and nothing is kept of it.

@@ -52,8 +52,7 @@ pub async fn walk(
     page: i32,
 ) -> Result<Walk, Error> {
     let table = stack.deployment().await?.events_table()?.to_owned();
-    let id = |name: &SourceName| SourceId { provider: name.provider.name.to_owned(), source: name.source.clone() };
-    let sources: Vec<SourceId> = sources.iter().map(id).collect();
+    let sources: Vec<SourceId> = sources.iter().map(SourceName::id).collect();
     let walk = TimeIndex::new(stack.dynamodb(), table).walk(&sources, range.from_ms..range.to_ms, order);
     Ok(walk.with_page(page))
 }

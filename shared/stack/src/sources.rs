@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use edge::keep::time_index::SourceId;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::source::{Sources, is_source_name};
 
@@ -43,6 +44,13 @@ impl FromStr for SourceName {
             return Err("a source's name is 1 to 64 of a-z, 0-9, '-' and '_'".to_owned());
         }
         Ok(SourceName { provider, source: source.to_owned() })
+    }
+}
+
+impl SourceName {
+    /// Returns the source as the events table names it.
+    pub fn id(&self) -> SourceId {
+        SourceId { provider: self.provider.name.to_owned(), source: self.source.clone() }
     }
 }
 

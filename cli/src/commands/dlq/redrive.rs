@@ -10,6 +10,7 @@ use clap::Args;
 use edge::aws::queue::{QueueMessage, Unsent, deduplication_of, send_all};
 use serde::Serialize;
 use webhook::claim::EventKey;
+use webhook::event::Event;
 use webhook::providers::Provider;
 
 use crate::context::Context;
@@ -50,11 +51,25 @@ pub struct RedrivenLine {
     /// Where it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Destination>,
-    /// `due` in a dry run; `sent`; `kept`, where it still lies in its queue.
+    /// `due` in a dry run; `sent`; `kept`, where it still lies in its queue; `erased`, where its event was: it is deleted
+    /// and not sent, in a dry run it would be.
     pub outcome: &'static str,
-    /// Why it is kept.
+    /// Why it is kept or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Why a letter is deleted and not sent.
+const ERASED: &str = "its event was erased";
+
+/// What happens to a letter.
+enum Fate {
+    /// It is sent, there and as this.
+    Goes(Destination, QueueMessage),
+    /// It stays, for this reason.
+    Stays(String),
+    /// It is deleted: its event was erased, and it still holds what the event said.
+    Ends,
 }
 
 /// A redrive under way.
@@ -84,6 +99,9 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
     context.output.tell_all(&redrive.lines, text)?;
     let count = |outcome: &str| redrive.lines.iter().filter(|line| line.outcome == outcome).count();
     context.output.note(&match (args.yes, count("due")) {
+        (true, _) if count("erased") > 0 => {
+            format!("{} sent, {} kept, {} deleted", count("sent"), count("kept"), count("erased"))
+        }
         (true, _) => format!("{} sent, {} kept", count("sent"), count("kept")),
         (false, 0) => format!("Nothing was sent. 0 would be; {} would be kept.", count("kept")),
         (false, due) => format!("Nothing was sent. {due} would be, {} would be kept: add --yes", count("kept")),
@@ -99,9 +117,10 @@ impl Redrive<'_> {
             if !self.means(&letter) {
                 continue;
             }
-            let (outcome, to, reason) = match self.message(&letter).await? {
-                Ok((to, _)) => ("due", Some(to), None),
-                Err(reason) => ("kept", None, Some(reason)),
+            let (outcome, to, reason) = match self.fate(&letter).await? {
+                Fate::Goes(to, _) => ("due", Some(to), None),
+                Fate::Stays(reason) => ("kept", None, Some(reason)),
+                Fate::Ends => ("erased", None, Some(ERASED.to_owned())),
             };
             self.tell(&letter, to, outcome, reason);
         }
@@ -137,6 +156,7 @@ impl Redrive<'_> {
     async fn some(&mut self, letters: Vec<Letter>, staying: &mut Vec<Letter>) -> Result<(), Error> {
         let deadline_ms = self.context.clock.now_ms().saturating_add(SENDING_MS_MAX);
         let mut going: BTreeMap<Destination, Vec<(Letter, QueueMessage)>> = BTreeMap::new();
+        let mut ending = Vec::new();
         let mut failure = None;
         for letter in letters {
             if failure.is_some() {
@@ -145,14 +165,15 @@ impl Redrive<'_> {
             }
             let behind = letter.group.as_ref().is_some_and(|group| self.stopped.contains(group));
             // Whatever is not meant stays, and so does what lies behind it in its order.
-            let message = match (self.means(&letter), behind) {
-                (true, false) => self.message(&letter).await,
-                (true, true) => Ok(Err("an earlier letter of its order stays".to_owned())),
-                (false, _) => Ok(Err(String::new())),
+            let fate = match (self.means(&letter), behind) {
+                (true, false) => self.fate(&letter).await,
+                (true, true) => Ok(Fate::Stays("an earlier letter of its order stays".to_owned())),
+                (false, _) => Ok(Fate::Stays(String::new())),
             };
-            match message {
-                Ok(Ok((to, message))) => going.entry(to).or_default().push((letter, message)),
-                Ok(Err(reason)) => {
+            match fate {
+                Ok(Fate::Goes(to, message)) => going.entry(to).or_default().push((letter, message)),
+                Ok(Fate::Ends) => ending.push(letter),
+                Ok(Fate::Stays(reason)) => {
                     if !reason.is_empty() {
                         self.tell(&letter, None, "kept", Some(reason));
                     }
@@ -165,6 +186,7 @@ impl Redrive<'_> {
                 }
             }
         }
+        self.end(ending).await;
         for (to, some) in going {
             let told = match failure.is_none() {
                 true => self.send(to, some, deadline_ms, staying).await,
@@ -215,32 +237,57 @@ impl Redrive<'_> {
         }
     }
 
-    /// Where a letter goes and as what, or why it cannot.
-    async fn message(&self, letter: &Letter) -> Result<Result<(Destination, QueueMessage), String>, Error> {
+    /// Deletes letters of events that were erased.
+    async fn end(&mut self, letters: Vec<Letter>) {
+        let undeleted = delete(&self.client, self.url, &letters).await;
+        for letter in &letters {
+            match undeleted.get(&letter.message_id) {
+                None => self.tell(letter, None, "erased", Some(ERASED.to_owned())),
+                Some(reason) => {
+                    let reason = format!("{ERASED}, but the letter cannot be deleted: {reason}");
+                    self.tell(letter, None, "kept", Some(reason));
+                }
+            }
+        }
+    }
+
+    async fn fate(&self, letter: &Letter) -> Result<Fate, Error> {
         let (to, message) = match (&letter.says, self.args.queue.comes_from()) {
             (Says::Event { id, .. }, Some(to)) => {
                 let key = EventKey::from_id(id);
                 let group = letter.group.clone().or(key.map(|key| edge::aws::queue::group_of(&key.pk)));
-                let Some(group) = group else { return Ok(Err("it has no group".to_owned())) };
+                let Some(group) = group else { return Ok(Fate::Stays("it has no group".to_owned())) };
+                if self.is_erased(letter).await? {
+                    return Ok(Fate::Ends);
+                }
                 let (body, bare_body) = (letter.body.clone(), letter.body.clone());
                 (to, QueueMessage { name: String::new(), group, deduplication: String::new(), body, bare_body })
             }
             (Says::Parked { queue_url, id, .. }, _) => {
                 let Some(to) = self.urls.iter().find(|(_, url)| *url == queue_url).map(|(to, _)| *to) else {
-                    return Ok(Err(format!("the stack has no queue {queue_url}")));
+                    return Ok(Fate::Stays(format!("the stack has no queue {queue_url}")));
                 };
                 match self.parked(id).await? {
                     Ok(message) => (to, message),
-                    Err(reason) => return Ok(Err(reason)),
+                    Err(reason) => return Ok(Fate::Stays(reason)),
                 }
             }
-            (Says::Stretch { .. }, _) => return Ok(Err("it names no events: see hookmill dlq show".to_owned())),
+            (Says::Stretch { .. }, _) => {
+                return Ok(Fate::Stays("it names no events: see hookmill dlq show".to_owned()));
+            }
             (Says::Event { .. }, None) | (Says::Unknown, _) => {
-                return Ok(Err("it is not of the stack's own making".to_owned()));
+                return Ok(Fate::Stays("it is not of the stack's own making".to_owned()));
             }
         };
         let deduplication = deduplication_of(&format!("redrive/{}", letter.message_id));
-        Ok(Ok((to, QueueMessage { name: letter.message_id.clone(), deduplication, ..message })))
+        Ok(Fate::Goes(to, QueueMessage { name: letter.message_id.clone(), deduplication, ..message }))
+    }
+
+    /// Whether the event that a letter holds was erased since; of a correction, the event that it corrects.
+    async fn is_erased(&self, letter: &Letter) -> Result<bool, Error> {
+        let Ok(event) = serde_json::from_str::<Event>(&letter.body) else { return Ok(false) };
+        let Some(key) = EventKey::from_id(event.correctionof.as_ref().unwrap_or(&event.id)) else { return Ok(false) };
+        Ok(fetch(self.context, &[key]).await?.first().is_some_and(KeptEvent::is_erased))
     }
 
     /// The message of an event that the relay parked.

@@ -7,8 +7,9 @@ use clap::Args;
 use edge::keep::time_index::WalkOrder;
 use serde::Serialize;
 use serde_json::Value;
+use webhook::event::Event;
 
-use super::{carry_out, orders_and_subjects};
+use super::{carry_out, orders_and_subjects, orphans};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, table};
@@ -16,7 +17,6 @@ use crate::terminal::time::Range;
 use crate::work::journal::HowArgs;
 use crate::work::reading::{EventBatches, noting};
 use stack::difference::kind;
-use stack::history::KeptEvent;
 use stack::known::check_known;
 use stack::provenance::flatten;
 use stack::quarantine;
@@ -53,7 +53,7 @@ pub struct PersonArgs {
 
 /// Somebody, by one of the names that events have for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Person {
+pub(super) enum Person {
     Email(String),
     Phone(String),
     Customer(String),
@@ -85,7 +85,8 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
         counted(slots.len(), "refused delivery")
     ));
     context.output.tell_all(&found, text)?;
-    let planned = found.into_iter().map(|line| line.order).chain(slots).collect();
+    let orphans = orphans::of_person(context, source.id(), &person).await?;
+    let planned = found.into_iter().map(|line| line.order).chain(slots).chain(orphans).collect();
     // What cannot be read may speak of the person too.
     Ok(carry_out(context, command, &args.how, planned, None).await?.or(read))
 }
@@ -102,7 +103,8 @@ async fn search(
     while let Some(events) = batches.next().await? {
         for kept in events.into_iter().filter(|kept| kept.damage.is_none()) {
             searched += 1;
-            let fields = person.fields(&kept);
+            let body = kept.stored.as_ref().map(|stored| stored.row.body.as_slice()).unwrap_or_default();
+            let fields = person.fields(Some(&kept.event), body);
             if fields.is_empty() {
                 continue;
             }
@@ -158,15 +160,14 @@ fn unfit(person: &Person) -> Error {
 
 impl Person {
     /// Where an event speaks of the person.
-    fn fields(&self, kept: &KeptEvent) -> Vec<String> {
-        let event = serde_json::to_value(&kept.event).unwrap_or_default();
+    pub(super) fn fields(&self, event: Option<&Event>, body: &[u8]) -> Vec<String> {
+        let event = serde_json::to_value(event).unwrap_or_default();
         let of_customer = kind(&event) == "customer";
         let mut values = BTreeMap::new();
         flatten(event.get("data").cloned().unwrap_or_default(), String::new(), &mut values);
         let is = |path: &str, value: &Value| self.is(path, value.as_str().unwrap_or_default(), of_customer);
         let mut fields: Vec<String> =
             values.iter().filter(|(path, value)| is(path, value)).map(|(path, _)| path.clone()).collect();
-        let body = kept.stored.as_ref().map(|stored| stored.row.body.as_slice()).unwrap_or_default();
         if fields.is_empty() && self.is_in(body) {
             fields.push("elsewhere in the body".to_owned());
         }

@@ -252,6 +252,22 @@ pub fn time_bucket(provider: &str, source: &str, shard: u8) -> String {
     format!("{provider}/{source}/{shard}")
 }
 
+/// Returns the partition of the time index with the chunks of a source's rows.
+pub fn chunk_bucket(provider: &str, source: &str) -> String {
+    format!("{KIND_CHUNK}/{provider}/{source}")
+}
+
+/// Returns the source, `<provider>/<source>`, of which a partition of the time index is.
+pub fn source_of_bucket(bucket: &str) -> Option<&str> {
+    let chunks = bucket.strip_prefix(KIND_CHUNK).and_then(|rest| rest.strip_prefix('/'));
+    chunks.or_else(|| bucket.rsplit_once('/').map(|(source, _)| source))
+}
+
+pub(crate) fn chunk_bucket_of(key: &EventKey) -> String {
+    let (provider, source, _) = key.parts().unwrap_or_default();
+    chunk_bucket(provider, source)
+}
+
 fn time_bucket_of(key: &EventKey) -> String {
     let (provider, source, subject) = key.parts().unwrap_or_default();
     let first = <sha2::Sha256 as sha2::Digest>::digest(subject.as_bytes()).first().copied().unwrap_or_default();

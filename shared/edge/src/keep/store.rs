@@ -14,7 +14,9 @@ use webhook::signature::Verified;
 
 use crate::keep::compression::{compress_body, decompress};
 use crate::keep::error::StoreError;
-use crate::keep::item::{self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, text};
+use crate::keep::item::{
+    self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, chunk_bucket_of, instant, text,
+};
 
 /// Most generations of one weak name that are looked for: one a minute for three years.
 const GENERATIONS_MAX: u32 = 1 << 21;
@@ -88,9 +90,14 @@ impl Store {
 
     /// Reads an event's row, its body included.
     pub async fn load(&self, key: &EventKey) -> Result<Option<StoredRow>, StoreError> {
-        let Some(mut stored) = self.get(key).await? else { return Ok(None) };
+        let Some(mut stored) = self.row(key).await? else { return Ok(None) };
         self.load_body(&mut stored).await?;
         Ok(Some(stored))
+    }
+
+    /// Reads an event's row without its body.
+    pub(crate) async fn row(&self, key: &EventKey) -> Result<Option<StoredRow>, StoreError> {
+        self.get_item(&key.pk, &key.sk).await?.as_ref().map(read_item).transpose()
     }
 
     /// Reads an event's item.
@@ -121,7 +128,7 @@ impl Store {
             KeptBody::Chunks { name, count } => self.chunks(name, *count).await?,
             KeptBody::Of(sk) => {
                 let first = EventKey { pk: stored.row.key.pk.clone(), sk: sk.clone() };
-                let found = self.get(&first).await?.ok_or_else(|| StoreError::row(&id, "its first row is missing"))?;
+                let found = self.row(&first).await?.ok_or_else(|| StoreError::row(&id, "its first row is missing"))?;
                 match found.body {
                     KeptBody::Inline(compressed) => compressed,
                     KeptBody::Chunks { name, count } => self.chunks(&name, count).await?,
@@ -180,7 +187,7 @@ impl Store {
     ) -> Result<KeepOutcome, StoreError> {
         let name = |number: u32| row.row.key.variant(&Variant::Generation(number));
         let (mut latest, mut known, mut free) = (first, 1, 2);
-        while let Some(found) = self.get(&name(free)).await? {
+        while let Some(found) = self.row(&name(free)).await? {
             (latest, known, free) = (found, free, free.saturating_mul(2));
             if free > GENERATIONS_MAX {
                 return Err(StoreError::Contended);
@@ -188,7 +195,7 @@ impl Store {
         }
         while free - known > 1 {
             let middle = known + (free - known) / 2;
-            match self.get(&name(middle)).await? {
+            match self.row(&name(middle)).await? {
                 Some(found) => (latest, known) = (found, middle),
                 None => free = middle,
             }
@@ -216,7 +223,7 @@ impl Store {
             && compressed.len() > INLINE_BYTES_MAX
         {
             // A repeat writes nothing.
-            if let Some(existing) = self.get(&row.row.key).await? {
+            if let Some(existing) = self.row(&row.row.key).await? {
                 return Ok(Put::Taken(Box::new(existing)));
             }
             let body = self.put_chunks(&row.row, compressed).await?;
@@ -245,16 +252,12 @@ impl Store {
                 let existing = match old {
                     Some(old) => read_item(old)?,
                     // An endpoint that does not hand the old item over is asked for it.
-                    None => self.get(&row.row.key).await?.ok_or(StoreError::Contended)?,
+                    None => self.row(&row.row.key).await?.ok_or(StoreError::Contended)?,
                 };
                 Ok(Put::Taken(Box::new(existing)))
             }
             Err(error) => Err(StoreError::service("put", &error)),
         }
-    }
-
-    async fn get(&self, key: &EventKey) -> Result<Option<StoredRow>, StoreError> {
-        self.get_item(&key.pk, &key.sk).await?.as_ref().map(read_item).transpose()
     }
 
     async fn get_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, StoreError> {
@@ -268,23 +271,26 @@ impl Store {
         let name = chunk_name(&row.key, compressed);
         let chunks: Vec<&[u8]> = compressed.chunks(INLINE_BYTES_MAX).collect();
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        let puts = (0..count).zip(chunks).map(|(number, chunk)| self.put_chunk(&name, number, chunk));
+        let puts = (0..count).zip(chunks).map(|(number, chunk)| self.put_chunk(row, &name, number, chunk));
         futures_util::future::try_join_all(puts).await?;
         Ok(KeptBody::Chunks { name, count })
     }
 
-    async fn put_chunk(&self, name: &str, number: u32, chunk: &[u8]) -> Result<(), StoreError> {
+    async fn put_chunk(&self, owner: &Row, name: &str, number: u32, chunk: &[u8]) -> Result<(), StoreError> {
         let item = Item::from([
             ("pk".to_owned(), text(&chunk_partition(name, number))),
             ("sk".to_owned(), text(CHUNK_SK)),
             ("kind".to_owned(), text(KIND_CHUNK)),
+            // For who looks for chunks that never got their row.
+            ("received_at".to_owned(), text(&instant(owner.received_ms))),
+            ("bucket".to_owned(), text(&chunk_bucket_of(&owner.key))),
             ("body".to_owned(), bytes(chunk.to_vec())),
         ]);
         let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         sent.map(|_| ()).map_err(|error| StoreError::service("put a chunk", &error))
     }
 
-    async fn chunks(&self, name: &str, count: u32) -> Result<Vec<u8>, StoreError> {
+    pub(crate) async fn chunks(&self, name: &str, count: u32) -> Result<Vec<u8>, StoreError> {
         let mut compressed = Vec::new();
         for number in 0..count {
             let pk = chunk_partition(name, number);
@@ -297,15 +303,22 @@ impl Store {
     }
 }
 
-/// Returns the name of a row's chunks: a hash of the row's id and the bytes. Rows of an older build may share the name
-/// that is made of their event's first one.
+/// Returns the name of a row's chunks: a hash of the bytes and the row's id. Rows of an older build may share the name,
+/// which was a hash of the bytes and their event's first id.
 fn chunk_name(key: &EventKey, compressed: &[u8]) -> String {
-    hex::encode(Sha256::new().chain_update(key.id()).chain_update([0]).chain_update(compressed).finalize())
+    format!("{}/{}", hex::encode(Sha256::digest(compressed)), key.id())
 }
 
 /// Each chunk has a partition of its own: together they would be more than one partition writes in a second.
 pub(crate) fn chunk_partition(name: &str, number: u32) -> String {
     format!("chunk/{name}/{number}")
+}
+
+/// Returns the name of a chunk, the row that it is of, and its number.
+pub(crate) fn parse_chunk_partition(pk: &str) -> Option<(&str, EventKey, u32)> {
+    let (name, number) = pk.strip_prefix("chunk/")?.rsplit_once('/')?;
+    let (_, id) = name.split_once('/')?;
+    Some((name, EventKey::from_id(id)?, number.parse().ok()?))
 }
 
 /// The sort key of every chunk.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use webhook::claim::EventKey;
 
 use crate::keep::error::StoreError;
-use crate::keep::item::{Item, TIME_INDEX, TIME_SHARDS, instant, key_of, text, time_bucket};
+use crate::keep::item::{Item, TIME_INDEX, TIME_SHARDS, chunk_bucket, instant, key_of, text, time_bucket};
 
 /// Sources whose partitions are read at once.
 const SOURCES_AT_ONCE: usize = 6;
@@ -164,6 +164,11 @@ impl TimeIndex {
         let looks = (0..TIME_SHARDS).map(|shard| self.edge_of_bucket(source, shard, from_ms, first));
         let times = try_join_all(looks).await?.into_iter().flatten();
         Ok(if first { times.min() } else { times.max() })
+    }
+
+    /// Returns the chunks that were written for a source before a time.
+    pub(crate) async fn chunks(&self, source: &SourceId, to_ms: i64) -> Result<Vec<IndexEntry>, StoreError> {
+        self.pages(0..to_ms, WalkOrder::OldestFirst).read_all(chunk_bucket(&source.provider, &source.source)).await
     }
 
     async fn edge_of_bucket(

@@ -5,3 +5,4 @@ pub mod views;
 pub mod rebuild;
 pub mod read;
 pub mod erasure;
+pub mod orphans;

@@ -3,6 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use edge::keep::item::{INLINE_BYTES_MAX, Item};
 use edge::keep::store::Store;
+use edge::keep::time_index::SourceId;
+use edge::orders::orphans::{AGE_MS_MIN, Orphans};
 use serde_json::Value;
 use webhook::claim::EventKey;
 use webhook::providers::{SCALAPAY, SCALEV};
@@ -123,4 +125,63 @@ async fn chunks_that_two_rows_have_go_with_the_last_of_them() {
     let whole = eraser(&world).erase(&pk, Some(START_MS + 5 * DAY_MS)).await.unwrap();
     assert_eq!((whole.events.len(), whole.unreadable.len()), (1, 0));
     assert_eq!(chunks(&world).await, 0);
+}
+
+/// A client whose puts of events fail, so that only chunks are written.
+fn without_rows(world: &World) -> aws_sdk_dynamodb::Client {
+    let only_chunks = BeforeCalls(|body: &[u8]| match String::from_utf8_lossy(body).contains(r#""kind":{"S":"event"}"#) {
+        true => Err("the process died".into()),
+        false => Ok(()),
+    });
+    let config = world.dynamodb.config().to_builder().interceptor(only_chunks);
+    let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+#[tokio::test]
+async fn chunks_without_a_row_are_found_and_deleted_and_those_with_one_are_not() {
+    let world = world().await;
+    let (dying, receiver) = (world.receiver_over(&SCALEV, without_rows(&world)), world.receiver(&SCALEV));
+    let of_order = |order: &str| {
+        sample("scalev", "order.created.2026", |event| {
+            let mut json: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+            (json["unique_id"], json["data"]["order_id"]) = (order.into(), order.into());
+            event["body"] = enlarged(&json.to_string()).into();
+        })
+    };
+    assert_eq!(status(&dying, &of_order("lost")).await, 503);
+    assert_eq!(status(&receiver, &of_order("kept")).await, 200);
+    assert_eq!(status(&receiver, &of_order("kept")).await, 200);
+    let of_two = chunks(&world).await;
+    let orphans = Orphans::new(world.dynamodb.clone(), EVENTS.to_owned(), world.clock());
+    let source = SourceId { provider: "scalev".to_owned(), source: "main".to_owned() };
+    let found = async |before_ms| orphans.of_source(&source, before_ms).await.unwrap();
+    assert_eq!(found(None).await, [], "the row may come yet");
+    world.time.advance(AGE_MS_MIN + 1);
+    assert_eq!(found(Some(START_MS)).await, [], "younger than what is asked for");
+    let only = found(None).await.remove(0);
+    assert_eq!(only.owner.pk, "scalev/main/lost");
+    assert_eq!(orphans.named(&only.id()).await.unwrap().as_ref(), Some(&only));
+    assert_eq!(orphans.body(&only).await.unwrap().unwrap(), body_of(&of_order("lost")));
+    // The provider comes again just now: its chunks stay, and it has all of them.
+    assert_eq!(status(&receiver, &of_order("lost")).await, 200);
+    orphans.delete(&only).await.unwrap();
+    assert_eq!(chunks(&world).await, of_two);
+    assert_eq!(found(None).await, []);
+    // Another one, of which a part is missing.
+    assert_eq!(status(&dying, &of_order("half")).await, 503);
+    let first = world.items(EVENTS).await.into_iter().find(|item| text_of(item, "pk").contains("/half/")).unwrap();
+    let request = world.dynamodb.delete_item().table_name(EVENTS).key("pk", first["pk"].clone());
+    request.key("sk", first["sk"].clone()).send().await.unwrap();
+    world.time.advance(AGE_MS_MIN + 1);
+    let half = found(None).await.remove(0);
+    assert_eq!(orphans.body(&half).await.unwrap(), None);
+    orphans.delete(&half).await.unwrap();
+    assert_eq!(chunks(&world).await, of_two);
+    // Chunks that an erasure left because it died are nobody's either.
+    let row = rows(&world).await.into_iter().find(|item| text_of(item, "pk").ends_with("/kept")).unwrap();
+    let chunk = world.items(EVENTS).await.into_iter().find(|item| text_of(item, "pk").contains("/kept/")).unwrap();
+    eraser(&world).erase(&text_of(&row, "pk"), None).await.unwrap();
+    world.dynamodb.put_item().table_name(EVENTS).set_item(Some(chunk)).send().await.unwrap();
+    assert_eq!(found(None).await.len(), 1);
 }
