@@ -9,6 +9,7 @@ use webhook::providers::{Provider, SCALEV, SELLDONE};
 use webhook::secret::{QuarantineKey, Secret};
 use webhook::signature::Refusal;
 use webhook::signing::sign;
+use webhook::source::Sources;
 
 fn key() -> QuarantineKey {
     QuarantineKey::new(std::array::from_fn(|at| u8::try_from(at).unwrap()))
@@ -35,9 +36,12 @@ async fn refuse(world: &World, provider: &'static Provider, case: &str, refusal:
     )
     .unwrap();
     let body = found.delivery.body.clone();
-    let arrived = Arrived { source: found.source.source, delivery: found.delivery };
-    let quarantine = Quarantine::new(world.context.dynamodb(), "EventsTable".to_owned(), provider);
-    let kept = quarantine.keep(&arrived, refusal, Some(&key()), received_ms).await.unwrap();
+    let arrived = Arrived { source: found.source.source, delivery: found.delivery, network: None };
+    let clock = world.context.clock.clone();
+    let quarantine = Quarantine::new(world.context.dynamodb(), "EventsTable".to_owned(), provider, clock);
+    let secret = json!({"sources": {}, "quarantine_key": key().to_text()}).to_string();
+    let sources = Sources::parse(&provider.admission, &secret).unwrap();
+    let kept = quarantine.keep(&arrived, refusal, &sources, received_ms).await.unwrap();
     assert_eq!(kept, Quarantined::Kept, "{case}");
     body
 }

@@ -93,21 +93,23 @@ impl Tables {
     }
 }
 
-/// Evaluates a put's condition, one of the three that the functions use.
+/// Evaluates a put's condition: one of those that the functions use, or several of them joined by OR.
 fn holds(call: &Value, old: Option<&JsonItem>) -> bool {
     let value = |name: &str| &call["ExpressionAttributeValues"][name];
-    match call["ConditionExpression"].as_str() {
-        None => true,
-        Some("attribute_not_exists(pk)") => old.is_none(),
-        Some("attribute_not_exists(pk) OR expires < :now") => {
-            let number = |value: &Value| value["N"].as_str().and_then(|text| text.parse::<i64>().ok());
-            let Some(old) = old else { return true };
-            let now = number(value(":now"));
-            old.get("expires").and_then(number).zip(now).is_some_and(|(expires, now)| expires < now)
+    let attribute = |name: &str| old.and_then(|old| old.get(name));
+    let number = |value: &Value| value["N"].as_str().and_then(|text| text.parse::<i64>().ok());
+    let one = |condition: &str| match condition {
+        "attribute_not_exists(pk)" => old.is_none(),
+        "expires < :now" => {
+            let expires = attribute("expires").and_then(number);
+            expires.zip(number(value(":now"))).is_some_and(|(expires, now)| expires < now)
         }
-        Some("etag = :etag") => old.and_then(|old| old.get("etag")) == Some(value(":etag")),
-        Some(other) => panic!("a condition that the simulated table does not know: {other}"),
-    }
+        // A missing attribute differs from every value.
+        "#hash <> :hash" => attribute("hash") != Some(value(":hash")),
+        "etag = :etag" => attribute("etag") == Some(value(":etag")),
+        other => panic!("a condition that the simulated table does not know: {other}"),
+    };
+    call["ConditionExpression"].as_str().is_none_or(|condition| condition.split(" OR ").any(one))
 }
 
 /// Returns an item's size: names and values, binary ones as bytes. Counts numbers as their digits, which is more.

@@ -1,11 +1,14 @@
 //! Function URL requests and their answers: the one place that knows statuses.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use webhook::request::{Delivery, split_path};
+
+use crate::receive::limiter::Network;
 
 /// A request as a function URL passes it on (payload version 2.0), as far as it matters here.
 ///
@@ -29,8 +32,10 @@ struct RequestContext {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[serde(rename_all = "camelCase")]
 struct RequestMethod {
     method: String,
+    source_ip: String,
 }
 
 /// The answer to a sender: a status and nothing else.
@@ -81,6 +86,8 @@ pub struct Arrived {
     pub source: String,
     /// The delivery.
     pub delivery: Delivery,
+    /// The network that it came from.
+    pub network: Network,
 }
 
 impl Request {
@@ -98,10 +105,30 @@ impl Request {
         if body.len() > body_limit_bytes {
             return Err(HttpAnswer::TooLarge);
         }
+        let network = network(&self.request_context.http.source_ip);
         let (source, url_token) = split_path(&self.raw_path);
         let headers = self.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
         let delivery = Delivery { headers, query: self.raw_query_string, url_token, body };
-        Ok(Arrived { source: source.into_owned(), delivery })
+        Ok(Arrived { source: source.into_owned(), delivery, network })
+    }
+
+    /// Returns the source that the path names.
+    pub fn source(&self) -> String {
+        split_path(&self.raw_path).0.into_owned()
+    }
+}
+
+/// Whoever has one address has its neighbours too: 256 of IPv4, a site's of IPv6.
+fn network(address: &str) -> Network {
+    match address.parse().ok()? {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            Some([0, 0, 0, a, b, c])
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, e, f, ..] = address.octets();
+            Some([a, b, c, d, e, f])
+        }
     }
 }
 
@@ -138,6 +165,19 @@ mod tests {
             let opened = serde_json::from_value::<Request>(request.clone()).unwrap().open(4);
             assert_eq!(opened.err(), answer, "{request}");
         }
+    }
+
+    #[test]
+    fn networks_are_compared_by_what_one_sender_has() {
+        let network_of = |address: &str| {
+            let context = serde_json::json!({"http": {"method": "POST", "sourceIp": address}});
+            request(serde_json::json!({"requestContext": context})).open(0).unwrap().network
+        };
+        assert_eq!(network_of("192.0.2.1"), network_of("192.0.2.254"));
+        assert_ne!(network_of("192.0.2.1"), network_of("192.0.3.1"));
+        assert_eq!(network_of("2001:db8:1::1"), network_of("2001:db8:1:ffff::1"));
+        assert_ne!(network_of("2001:db8:1::1"), network_of("2001:db8:2::1"));
+        assert_eq!([network_of(""), network_of("nobody")], [None, None]);
     }
 
     #[test]

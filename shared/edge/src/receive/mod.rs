@@ -4,5 +4,7 @@ pub mod http;
 pub mod secrets;
 pub mod receiver;
 pub mod quarantine;
+pub mod limiter;
+pub mod reports;
 pub mod refused;
 pub mod seal;

@@ -3,23 +3,32 @@
 //! An attacker must not be able to spend the merchant's money here: an in-memory limiter comes before any write, a
 //! slot is chosen by the body's hash (a retry storm takes one slot), slots are small, few and short-lived.
 //!
+//! Nor must a flood take a genuine delivery's place, or show whether a source exists. Slots are chosen under a key, so
+//! that nobody can compute bodies for them. Half of them keep what came first, for three days: what was there before the
+//! flood. The other half keep what came last: a genuine delivery finds its place there, and again each time that its
+//! provider repeats it. And a refusal takes the same time whether anything is written or not.
+//!
 //! Bodies are redacted here as everywhere, but a redacted body can never be verified again: so the body as received is
 //! kept beside it, sealed under a key from the provider's own secret.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use webhook::providers::Provider;
 use webhook::request::Delivery;
 use webhook::secret::QuarantineKey;
 use webhook::signature::Refusal;
+use webhook::source::Sources;
 
+use crate::aws::clock::Clock;
 use crate::keep::compression;
 use crate::keep::error::{StoreError, condition_held};
-use crate::keep::item::{Item, KIND_REFUSED, bytes, header_map, instant, text};
+use crate::keep::item::{Item, KIND_REFUSED, bytes, digest, header_map, instant, text};
 use crate::receive::http::Arrived;
+use crate::receive::limiter::{Limiter, Pace};
 use crate::receive::seal::seal;
 
 /// Slots for each source, and for all unknown sources of a provider together.
@@ -31,11 +40,6 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// A slot is free again after this time.
 pub const LIFE_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 
-/// Writes that a warm function may make at once for one source.
-pub const BURST: u32 = 20;
-/// Milliseconds until the limiter allows one more write.
-pub const REFILL_MS: i64 = 5_000;
-
 /// The name under which all deliveries to unknown sources of a provider are kept.
 pub const UNKNOWN: &str = "~";
 
@@ -46,6 +50,8 @@ pub struct Quarantine {
     table: String,
     provider: &'static Provider,
     limiter: Limiter,
+    pace: Pace,
+    clock: Clock,
 }
 
 /// The result of quarantining a delivery.
@@ -61,8 +67,8 @@ pub enum Quarantined {
 
 impl Quarantine {
     /// The quarantine in this table.
-    pub fn new(client: Client, table: String, provider: &'static Provider) -> Self {
-        Quarantine { client, table, provider, limiter: Limiter::default() }
+    pub fn new(client: Client, table: String, provider: &'static Provider, clock: Clock) -> Self {
+        Quarantine { client, table, provider, limiter: Limiter::default(), pace: Pace::default(), clock }
     }
 
     /// Keeps a refused delivery if the cap allows. With a key, a body that has to be redacted is kept sealed too.
@@ -70,20 +76,63 @@ impl Quarantine {
         &self,
         arrived: &Arrived,
         refusal: Refusal,
-        key: Option<&QuarantineKey>,
+        sources: &Sources,
         now_ms: i64,
     ) -> Result<Quarantined, StoreError> {
         let source = if refusal == Refusal::UnknownSource { UNKNOWN } else { &arrived.source };
-        if !self.limiter.allows(source, now_ms) {
+        let length = arrived.delivery.body.len();
+        if !self.limiter.allows(source, arrived.network, now_ms) {
+            self.clock.sleep(self.pace.typical(length)).await;
             return Ok(Quarantined::Limited);
         }
-        let item = self.item(source, arrived, refusal, key, now_ms)?;
-        let sent = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
+        let begun = self.clock.time_source().now();
+        let outcome = self.put(source, arrived, refusal, sources, now_ms).await;
+        self.pace.record(length, self.since(begun));
+        outcome
+    }
+
+    /// Puts a delivery into one of its two slots. Takes the time of two puts, whichever it gets.
+    async fn put(
+        &self,
+        source: &str,
+        arrived: &Arrived,
+        refusal: Refusal,
+        sources: &Sources,
+        now_ms: i64,
+    ) -> Result<Quarantined, StoreError> {
+        let pk = partition(self.provider, source);
+        let hash = arrived.delivery.body_hash();
+        let [first, latest] = slots(&sources.keyed(&pk, &hash));
+        let item = self.item((source, &first), arrived, refusal, sources.quarantine_key(), now_ms)?;
+        let begun = self.clock.time_source().now();
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let sent = request
             .condition_expression("attribute_not_exists(pk) OR expires < :now")
+            .expression_attribute_values(":now", AttributeValue::N(seconds(now_ms).to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let holder = match &sent {
+            Err(SdkError::ServiceError(error)) => match error.err() {
+                PutItemError::ConditionalCheckFailedException(taken) => taken.item().and_then(|item| digest(item, "hash")),
+                _ => None,
+            },
+            _ => None,
+        };
+        if condition_held("put a refused delivery", sent)? {
+            self.clock.sleep(self.since(begun)).await;
+            return Ok(Quarantined::Kept);
+        }
+        if holder == Some(hash) {
+            self.clock.sleep(self.since(begun)).await;
+            return Ok(Quarantined::SlotTaken);
+        }
+        let item = self.item((source, &latest), arrived, refusal, sources.quarantine_key(), now_ms)?;
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let sent = request
+            .condition_expression("attribute_not_exists(pk) OR #hash <> :hash OR expires < :now")
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":hash", bytes(hash.to_vec()))
             .expression_attribute_values(":now", AttributeValue::N(seconds(now_ms).to_string()))
             .send()
             .await;
@@ -91,9 +140,13 @@ impl Quarantine {
         Ok(if kept { Quarantined::Kept } else { Quarantined::SlotTaken })
     }
 
+    fn since(&self, begun: SystemTime) -> Duration {
+        self.clock.time_source().now().duration_since(begun).unwrap_or_default()
+    }
+
     fn item(
         &self,
-        source: &str,
+        (source, slot): (&str, &str),
         arrived: &Arrived,
         refusal: Refusal,
         key: Option<&QuarantineKey>,
@@ -101,12 +154,10 @@ impl Quarantine {
     ) -> Result<Item, StoreError> {
         let delivery = &arrived.delivery;
         let hash = delivery.body_hash();
-        let [first, second, ..] = hash;
-        let slot = u16::from_be_bytes([first, second]) % SLOTS;
-        let (pk, slot) = (partition(self.provider, source), format!("{slot:04}"));
+        let pk = partition(self.provider, source);
         let mut item = Item::from([
             ("pk".to_owned(), text(&pk)),
-            ("sk".to_owned(), text(&slot)),
+            ("sk".to_owned(), text(slot)),
             ("kind".to_owned(), text(KIND_REFUSED)),
             ("received_at".to_owned(), text(&instant(now_ms))),
             ("expires".to_owned(), AttributeValue::N(seconds(now_ms + LIFE_MS).to_string())),
@@ -128,7 +179,7 @@ impl Quarantine {
         }
         // A longer body may compress well, but an attacker's seconds of reading and compression are ours.
         if delivery.body.len() <= 16 * BODY_BYTES_MAX {
-            let place = place(&pk, &slot, &hash);
+            let place = place(&pk, slot, &hash);
             item.extend(self.bodies(delivery, key, &place)?.map(|(name, body)| (name.to_owned(), bytes(body))));
         }
         Ok(item)
@@ -175,49 +226,14 @@ fn evidence(provider: &Provider, delivery: &Delivery) -> std::collections::BTree
     headers
 }
 
+/// Returns the two slots of a delivery: one among those that keep what came first, one among those that keep the latest.
+fn slots(keyed: &[u8; 32]) -> [String; 2] {
+    let [a, b, c, d, ..] = *keyed;
+    let half = SLOTS / 2;
+    let (first, latest) = (u16::from_be_bytes([a, b]) % half, half + u16::from_be_bytes([c, d]) % half);
+    [first, latest].map(|slot| format!("{slot:04}"))
+}
+
 fn seconds(ms: i64) -> i64 {
     ms.div_euclid(1_000)
-}
-
-/// A token bucket for each source of the secret, and one for all unknown sources.
-#[derive(Debug, Default)]
-struct Limiter {
-    buckets: Mutex<HashMap<String, TokenBucket>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct TokenBucket {
-    tokens: u32,
-    since_ms: i64,
-}
-
-impl Limiter {
-    fn allows(&self, source: &str, now_ms: i64) -> bool {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(source.to_owned()).or_insert(TokenBucket { tokens: BURST, since_ms: now_ms });
-        let earned = u32::try_from((now_ms - bucket.since_ms).max(0) / REFILL_MS).unwrap_or(BURST);
-        if earned > 0 {
-            bucket.tokens = bucket.tokens.saturating_add(earned).min(BURST);
-            bucket.since_ms += i64::from(earned) * REFILL_MS;
-        }
-        let allowed = bucket.tokens > 0;
-        bucket.tokens = bucket.tokens.saturating_sub(1);
-        allowed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_gets_its_burst_and_then_a_trickle() {
-        let limiter = Limiter::default();
-        let allowed = |source: &str, now_ms: i64| (0..1_000).filter(|_| limiter.allows(source, now_ms)).count();
-        assert_eq!(allowed("a", 0), 20);
-        assert_eq!(allowed("a", REFILL_MS - 1), 0);
-        assert_eq!(allowed("a", 3 * REFILL_MS), 3);
-        assert_eq!(allowed("b", 3 * REFILL_MS), 20);
-        assert_eq!(allowed("a", 1_000_000_000), 20);
-    }
 }

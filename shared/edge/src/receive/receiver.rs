@@ -1,13 +1,11 @@
 //! Receives one delivery: admits it, keeps it, answers.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 use webhook::scheme::SchemeName;
-use webhook::secret::QuarantineKey;
 use webhook::signature::{Refusal, Verified, admit};
 use webhook::source::{Merchants, Source, Sources};
 
@@ -19,17 +17,14 @@ use crate::aws::serve::Handler;
 use crate::keep::store::{KeepOutcome, Kept, Store};
 use crate::receive::http::{Arrived, HttpAnswer, Request, Response};
 use crate::receive::quarantine::Quarantine;
-use crate::receive::secrets::Secrets;
+use crate::receive::reports::Reports;
+use crate::receive::secrets::{Secrets, Unavailable};
 
 /// Time limit of a whole delivery. SHOPLINE apps allow three seconds.
 pub const DELIVERY_MS_MAX: u64 = 2_000;
 
 /// Time limit of quarantining a refused delivery: its sender gets the same answer either way.
 const QUARANTINE_MS_MAX: u64 = 500;
-
-/// One line reports this many refusals, or those of this many milliseconds.
-const REFUSALS_A_LINE: u64 = 20;
-const REFUSALS_MS_MAX: i64 = 10_000;
 
 /// A provider's receiver.
 #[derive(Debug)]
@@ -42,14 +37,7 @@ pub struct Receiver {
     clock: Clock,
     /// One for each scheme of the provider.
     decoys: Vec<Source>,
-    refusals: Mutex<Refusals>,
-}
-
-/// Refusals that no line has reported yet.
-#[derive(Debug, Default)]
-struct Refusals {
-    unreported: u64,
-    reported_ms: Option<i64>,
+    reports: Reports,
 }
 
 const LATE: &str = "late";
@@ -61,7 +49,11 @@ enum DeliveryEnd {
     Kept(KeepOutcome, String),
     Refused(Refusal),
     Rejected(HttpAnswer),
+    /// Longer than the limit, at a source that there is.
+    TooLarge,
     Failed(&'static str, String),
+    /// The provider's secret has no value: nobody has set the provider up.
+    NotSetUp,
 }
 
 impl Handler for Receiver {
@@ -96,17 +88,19 @@ impl Receiver {
             body_limit_bytes: config.body_limit_bytes,
             secrets: Secrets::new(secrets, config.secret_id, provider, clock.clone()),
             store: Store::new(dynamodb.clone(), config.events_table.clone()),
-            quarantine: Quarantine::new(dynamodb, config.events_table, provider),
+            quarantine: Quarantine::new(dynamodb, config.events_table, provider, clock.clone()),
             clock,
             decoys: provider.admission.schemes.iter().map(|(scheme, _)| decoy(*scheme)).collect(),
-            refusals: Mutex::default(),
+            reports: Reports::default(),
         }
     }
 
     /// Answers one request. 200 means that the row is durable; nothing runs after the answer.
     pub async fn receive(&self, request: Request) -> Response {
         let received_ms = self.clock.now_ms();
+        let named = request.source();
         let (source, end) = match request.open(self.body_limit_bytes) {
+            Err(HttpAnswer::TooLarge) if self.is_source(&named).await => (Some(named), DeliveryEnd::TooLarge),
             Err(answer) => (None, DeliveryEnd::Rejected(answer)),
             Ok(arrived) => {
                 let deadline = Duration::from_millis(DELIVERY_MS_MAX);
@@ -118,36 +112,48 @@ impl Receiver {
         end.answer().response()
     }
 
-    async fn decide(&self, arrived: &Arrived, received_ms: i64) -> DeliveryEnd {
-        let Ok(mut sources) = self.secrets.sources().await else {
-            return DeliveryEnd::Failed(SECRET_UNAVAILABLE, "the provider's secret is unavailable".to_owned());
-        };
-        let mut end = self.admit_and_keep(&sources, arrived, received_ms).await;
-        if let DeliveryEnd::Refused(refusal) = end
-            && may_be_stale_secret(refusal)
-            && let Some(fresh) = self.secrets.refreshed().await
-        {
-            end = self.admit_and_keep(&fresh, arrived, received_ms).await;
-            sources = fresh;
-        }
-        end.or_quarantine(self, arrived, sources.quarantine_key(), received_ms).await
+    /// Returns whether the name is a source's. A stranger's request is nobody's business, however long it is.
+    async fn is_source(&self, name: &str) -> bool {
+        let sources = self.clock.within(Duration::from_millis(DELIVERY_MS_MAX), self.secrets.sources()).await;
+        sources.and_then(Result::ok).is_some_and(|sources| sources.names().any(|known| known == name))
     }
 
-    async fn admit_and_keep(&self, sources: &Sources, arrived: &Arrived, received_ms: i64) -> DeliveryEnd {
+    async fn decide(&self, arrived: &Arrived, received_ms: i64) -> DeliveryEnd {
+        let mut sources = match self.secrets.sources().await {
+            Ok(sources) => sources,
+            Err(Unavailable::Empty) => return DeliveryEnd::NotSetUp,
+            Err(Unavailable::Failed) => {
+                return DeliveryEnd::Failed(SECRET_UNAVAILABLE, "the provider's secret is unavailable".to_owned());
+            }
+        };
+        let (mut end, may_be_stale) = self.admit_and_keep(&sources, arrived, received_ms).await;
+        if may_be_stale && let Some(fresh) = self.secrets.refreshed().await {
+            end = self.admit_and_keep(&fresh, arrived, received_ms).await.0;
+            sources = fresh;
+        }
+        end.or_quarantine(self, arrived, &sources, received_ms).await
+    }
+
+    /// Returns the delivery's end, and whether a fresh secret could change it.
+    async fn admit_and_keep(&self, sources: &Sources, arrived: &Arrived, received_ms: i64) -> (DeliveryEnd, bool) {
         if sources.is_defective(&arrived.source) {
-            return DeliveryEnd::Failed("source_defective", "the source's settings cannot be used".to_owned());
+            let reason = "the source's settings cannot be used".to_owned();
+            return (DeliveryEnd::Failed("source_defective", reason), false);
         }
         let source = sources.get(&arrived.source);
         let refusal = match source.map(|source| admit(&self.provider.admission, source, &arrived.delivery)) {
-            Some(Ok(verified)) => return self.keep(&verified, received_ms).await,
+            Some(Ok(verified)) => return (self.keep(&verified, received_ms).await, false),
             Some(Err(refusal)) => refusal,
             None => Refusal::UnknownSource,
         };
-        // Every refusal costs one try of each scheme, so that its time reveals nothing of the source.
+        // Every refusal costs one try of each scheme, so that its time reveals nothing of the source. The same tries
+        // decide whether the secret is fetched again: a credential of no scheme passes with no secret.
+        let mut may_be_stale = may_be_stale_secret(refusal);
         for decoy in self.decoys.iter().filter(|decoy| source.is_none_or(|source| source.scheme != decoy.scheme)) {
-            let _ = admit(&self.provider.admission, decoy, &arrived.delivery);
+            let refused = admit(&self.provider.admission, decoy, &arrived.delivery).err();
+            may_be_stale |= refused.is_some_and(may_be_stale_secret);
         }
-        DeliveryEnd::Refused(refusal)
+        (DeliveryEnd::Refused(refusal), may_be_stale)
     }
 
     async fn keep(&self, verified: &Verified<'_>, received_ms: i64) -> DeliveryEnd {
@@ -159,32 +165,34 @@ impl Receiver {
 
     fn log(&self, source: Option<String>, end: &DeliveryEnd, received_ms: i64) {
         let now_ms = self.clock.now_ms();
-        let mut deliveries = 1;
+        let attention = end.needs_attention();
+        // What is kept is a verified delivery; everything else may be anybody's, and as often as they like.
+        let deliveries = match end {
+            DeliveryEnd::Kept(..) => Some(1),
+            _ => self.reports.due(end.word(), attention, now_ms),
+        };
+        let Some(deliveries) = deliveries else { return };
         let line = match end {
             DeliveryEnd::Kept(outcome, fingerprint) => LogLine::info("delivery kept")
                 .with("key", fingerprint.as_str())
                 .with("id", outcome.key.id())
                 .with("kind", word(&outcome.key))
                 .with("write_units", outcome.write_units),
-            DeliveryEnd::Refused(refusal) => {
-                let Some(count) = self.refusals_to_report(now_ms) else { return };
-                deliveries = count;
-                let line = LogLine::warn("deliveries refused").with("reason", refusal.word());
-                // The sender knows the URL: a forger, or the provider with a key that the secret does not have.
-                let suspicious = matches!(refusal, Refusal::Mismatch | Refusal::WrongMerchant);
-                if suspicious { line.attention() } else { line }
-            }
-            DeliveryEnd::Rejected(HttpAnswer::TooLarge) => LogLine::error("delivery over the limit").attention(),
+            DeliveryEnd::Refused(refusal) => LogLine::warn("deliveries refused").with("reason", refusal.word()),
+            DeliveryEnd::TooLarge => LogLine::error("delivery over the limit"),
             DeliveryEnd::Rejected(_) => LogLine::warn("request refused"),
-            DeliveryEnd::Failed(_, reason) => {
-                LogLine::error("delivery not kept").attention().with("reason", reason.as_str())
+            DeliveryEnd::Failed(_, reason) => LogLine::error("delivery not kept").with("reason", reason.as_str()),
+            DeliveryEnd::NotSetUp => {
+                LogLine::warn("delivery not kept").with("reason", "the provider's secret has no value yet")
             }
         };
+        let line = if attention { line.attention() } else { line };
         // The name of an unknown source is whatever a stranger typed, and may be a token in the wrong place.
         let unknown = match end {
             DeliveryEnd::Refused(refusal) => *refusal == Refusal::UnknownSource,
             DeliveryEnd::Failed(word, _) => *word == LATE || *word == SECRET_UNAVAILABLE,
-            DeliveryEnd::Kept(..) | DeliveryEnd::Rejected(_) => false,
+            DeliveryEnd::NotSetUp => true,
+            DeliveryEnd::Kept(..) | DeliveryEnd::Rejected(_) | DeliveryEnd::TooLarge => false,
         };
         line.with("provider", self.provider.name)
             .with("source", source.filter(|_| !unknown))
@@ -192,18 +200,6 @@ impl Receiver {
             .metric("Deliveries", "Count", deliveries)
             .metric("DurationMs", "Milliseconds", now_ms - received_ms)
             .write(now_ms);
-    }
-
-    /// Returns the number of refusals to report; `None` while no line is due. A flood must not become a bill for logs.
-    fn refusals_to_report(&self, now_ms: i64) -> Option<u64> {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.unreported += 1;
-        let due = refusals.reported_ms.is_none_or(|reported_ms| now_ms - reported_ms >= REFUSALS_MS_MAX);
-        if !due && refusals.unreported < REFUSALS_A_LINE {
-            return None;
-        }
-        refusals.reported_ms = Some(now_ms);
-        Some(std::mem::take(&mut refusals.unreported))
     }
 }
 
@@ -213,7 +209,18 @@ impl DeliveryEnd {
             DeliveryEnd::Kept(..) => HttpAnswer::Ok,
             DeliveryEnd::Refused(_) => HttpAnswer::Unauthorized,
             DeliveryEnd::Rejected(answer) => *answer,
-            DeliveryEnd::Failed(..) => HttpAnswer::Unavailable,
+            DeliveryEnd::TooLarge => HttpAnswer::TooLarge,
+            DeliveryEnd::Failed(..) | DeliveryEnd::NotSetUp => HttpAnswer::Unavailable,
+        }
+    }
+
+    /// Returns whether something genuine may be lost, so that somebody has to look.
+    fn needs_attention(&self) -> bool {
+        match self {
+            // The sender knows the URL: a forger, or the provider with a key that the secret does not have.
+            DeliveryEnd::Refused(refusal) => matches!(refusal, Refusal::Mismatch | Refusal::WrongMerchant),
+            DeliveryEnd::TooLarge | DeliveryEnd::Failed(..) => true,
+            DeliveryEnd::Kept(..) | DeliveryEnd::Rejected(_) | DeliveryEnd::NotSetUp => false,
         }
     }
 
@@ -226,9 +233,10 @@ impl DeliveryEnd {
             },
             DeliveryEnd::Refused(_) => "refused",
             DeliveryEnd::Rejected(HttpAnswer::MethodNotAllowed) => "method",
-            DeliveryEnd::Rejected(HttpAnswer::TooLarge) => "too_large",
+            DeliveryEnd::Rejected(HttpAnswer::TooLarge) | DeliveryEnd::TooLarge => "too_large",
             DeliveryEnd::Rejected(_) => "refused",
             DeliveryEnd::Failed(word, _) => word,
+            DeliveryEnd::NotSetUp => SECRET_UNAVAILABLE,
         }
     }
 
@@ -236,11 +244,11 @@ impl DeliveryEnd {
         self,
         receiver: &Receiver,
         arrived: &Arrived,
-        key: Option<&QuarantineKey>,
+        sources: &Sources,
         received_ms: i64,
     ) -> Self {
         if let DeliveryEnd::Refused(refusal) = self {
-            let keeping = receiver.quarantine.keep(arrived, refusal, key, received_ms);
+            let keeping = receiver.quarantine.keep(arrived, refusal, sources, received_ms);
             let in_time = receiver.clock.within(Duration::from_millis(QUARANTINE_MS_MAX), keeping).await;
             if let Some(Err(error)) = in_time {
                 let line = LogLine::warn("a refused delivery could not be quarantined").with("reason", error.chain());
@@ -251,11 +259,12 @@ impl DeliveryEnd {
     }
 }
 
-/// Returns whether a fresh secret could change the verdict.
+/// Returns whether a fresh secret could change the verdict on a credential.
 fn may_be_stale_secret(refusal: Refusal) -> bool {
     match refusal {
-        Refusal::UnknownSource | Refusal::Mismatch | Refusal::WrongMerchant => true,
-        Refusal::Missing | Refusal::Malformed | Refusal::OtherProduct | Refusal::Ambiguous => false,
+        Refusal::Mismatch | Refusal::WrongMerchant => true,
+        // Of a source that is not known yet, the tries with what nobody has decide.
+        Refusal::UnknownSource | Refusal::Missing | Refusal::Malformed | Refusal::OtherProduct | Refusal::Ambiguous => false,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use webhook::providers::Provider;
 use webhook::source::Sources;
 
 use crate::aws::client::CallFailure;
 use crate::aws::clock::Clock;
 use crate::aws::log::LogLine;
+use crate::receive::limiter::TokenBucket;
 
 /// Age from which a secret is fetched again.
 pub const AGE_MS_MAX: i64 = 5 * 60 * 1_000;
@@ -31,10 +33,23 @@ pub struct Secrets {
     state: Mutex<SecretState>,
 }
 
-/// The secret cannot be fetched; the log has the reason.
-#[derive(Debug, thiserror::Error)]
-#[error("the provider's secret cannot be fetched")]
-pub struct Unavailable;
+/// Fetches that a function without any secret in memory may make at once, and then one in [`RETRY_MS_MIN`]: each is a
+/// stranger's request, if nobody has set the provider up.
+const FETCHES_MAX: u32 = 10;
+
+/// Part of what Secrets Manager says of a secret that was made and never filled.
+const NO_VALUE: &str = "can't find the specified secret value";
+
+/// A reason why there are no sources; the log has more of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// It cannot be fetched or read.
+    #[error("the provider's secret cannot be fetched")]
+    Failed,
+    /// It was made and never filled.
+    #[error("the provider's secret has no value yet")]
+    Empty,
+}
 
 #[derive(Debug, Default)]
 struct SecretState {
@@ -42,6 +57,8 @@ struct SecretState {
     fetched_ms: i64,
     failed_ms: Option<i64>,
     forced_ms: Option<i64>,
+    /// Why the last fetch failed, and how many more there may be while there are no sources at all.
+    without: Option<(Unavailable, TokenBucket)>,
 }
 
 impl Secrets {
@@ -72,10 +89,13 @@ impl Secrets {
                 Some(_) | None => None,
             }
         };
-        match self.fetch(now_ms).await {
-            Ok(sources) => Ok(sources),
-            Err(Unavailable) => stale.ok_or(Unavailable),
+        if stale.is_none()
+            && let Some((unavailable, fetches)) = &mut self.state().without
+            && !fetches.take(now_ms)
+        {
+            return Err(*unavailable);
         }
+        self.fetch(now_ms).await.or_else(|unavailable| stale.ok_or(unavailable))
     }
 
     /// Fetches the sources after a failed check, so that a new source or key needs no deployment. Returns `None` if the
@@ -96,11 +116,16 @@ impl Secrets {
     async fn fetch(&self, now_ms: i64) -> Result<Arc<Sources>, Unavailable> {
         let fetched = self.client.get_secret_value().secret_id(&self.secret_id).send().await;
         let parsed = match &fetched {
-            Ok(output) => {
-                let text = output.secret_string().unwrap_or_default();
-                Sources::parse(&self.provider.admission, text).map_err(|defect| defect.to_string())
+            Ok(output) => match output.secret_string().unwrap_or_default() {
+                text if text.trim().is_empty() => Err((Unavailable::Empty, Unavailable::Empty.to_string())),
+                text => Sources::parse(&self.provider.admission, text)
+                    .map_err(|defect| (Unavailable::Failed, defect.to_string())),
+            },
+            // A secret that was made and not filled has no value to get. One that is gone has the same code.
+            Err(SdkError::ServiceError(error)) if error.err().message().is_some_and(|text| text.contains(NO_VALUE)) => {
+                Err((Unavailable::Empty, Unavailable::Empty.to_string()))
             }
-            Err(error) => Err(CallFailure::of(error).to_string()),
+            Err(error) => Err((Unavailable::Failed, CallFailure::of(error).to_string())),
         };
         match parsed {
             Ok(sources) => {
@@ -120,13 +145,17 @@ impl Secrets {
                     fetched_ms: now_ms,
                     failed_ms: None,
                     forced_ms: state.forced_ms,
+                    without: None,
                 };
                 Ok(sources)
             }
-            Err(reason) => {
+            Err((unavailable, reason)) => {
                 self.line("the provider's secret cannot be used").with("reason", reason).write(now_ms);
-                self.state().failed_ms = Some(now_ms);
-                Err(Unavailable)
+                let mut state = self.state();
+                state.failed_ms = Some(now_ms);
+                let full = || TokenBucket::new(FETCHES_MAX, RETRY_MS_MIN, now_ms);
+                state.without = Some((unavailable, state.without.map_or_else(full, |(_, fetches)| fetches)));
+                Err(unavailable)
             }
         }
     }

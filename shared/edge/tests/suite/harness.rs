@@ -140,7 +140,7 @@ impl World {
         Receiver::new(provider, config, dynamodb, self.secrets_manager(), self.clock())
     }
 
-    fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+    pub(crate) fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
         let secret = Arc::clone(&self.secret);
         let http = infallible_client_fn(move |_| {
             secret.fetches.fetch_add(1, Ordering::SeqCst);

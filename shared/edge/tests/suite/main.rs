@@ -11,3 +11,4 @@ mod orders;
 mod rebuild;
 mod time_index;
 mod erasure;
+mod strangers;

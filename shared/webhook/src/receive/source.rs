@@ -91,6 +91,8 @@ pub struct Sources {
     usable: BTreeMap<String, Source>,
     defective: BTreeMap<String, Defect>,
     quarantine_key: Option<Result<QuarantineKey, Defect>>,
+    /// Made of the whole secret.
+    key: Option<Secret>,
 }
 
 impl Source {
@@ -108,7 +110,9 @@ impl Sources {
     pub fn parse(admission: &Admission, secret: &str) -> Result<Self, Defect> {
         let document: SecretDocument = serde_json::from_str(secret)
             .map_err(|error| Defect::Form { line: error.line(), column: error.column() })?;
-        let mut sources = Sources { quarantine_key: quarantine_key(secret), ..Sources::default() };
+        let key = Secret::new(hex::encode(Secret::new(secret).digest()));
+        let mut sources =
+            Sources { quarantine_key: quarantine_key(secret), key: Some(key), ..Sources::default() };
         for (name, value) in document.sources {
             match source(admission, &name, value) {
                 Ok(source) => {
@@ -147,6 +151,12 @@ impl Sources {
     /// Returns the defect of the key for the quarantine, if the secret has an unusable one.
     pub fn quarantine_key_defect(&self) -> Option<&Defect> {
         self.quarantine_key.as_ref()?.as_ref().err()
+    }
+
+    /// Returns a hash of a refused delivery, at one place of the quarantine, that nobody can compute without the secret.
+    pub fn keyed(&self, place: &str, body_hash: &[u8; 32]) -> [u8; 32] {
+        let parts: [&[u8]; 4] = [b"hookmill quarantine slot\0", place.as_bytes(), b"\0", body_hash];
+        self.key.as_ref().map_or(*body_hash, |key| key.hmac(&parts))
     }
 
     /// Returns whether a source of this name is registered but cannot be used.
