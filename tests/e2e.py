@@ -35,7 +35,7 @@ PURPOSES = (
     *("hooks", "reconcile", "forgotten"),
 )
 # The kinds of rows that no delivery makes.
-NOTES = ("relayed", "watch")
+NOTES = ("relayed", "watch", "forgotten")
 # Sources that name the merchants they accept, where the sample ones accept any.
 BOUND = {
     ("scalev", "main"): ["41750fd8-e7e2-4887-b348-04c01a547ae0"],

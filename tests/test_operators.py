@@ -71,6 +71,9 @@ class Made:
         """Puts back what earlier commands erased. The relay ignores a row that is there already."""
         for table, item in self.items:
             self.stack.client("dynamodb").put_item(TableName=self.stack.outputs[table], Item=item)
+        # Nothing is admitted of an order that was forgotten since.
+        note = {"pk": {"S": f"forgotten/{self.late.order}"}, "sk": {"S": "~"}}
+        self.stack.client("dynamodb").delete_item(TableName=self.stack.outputs[EVENTS], Key=note)
 
     def drop_view(self, order: str) -> None:
         """Deletes an order's view."""

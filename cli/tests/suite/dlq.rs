@@ -132,15 +132,15 @@ async fn what_was_erased_since_is_deleted_and_not_sent() {
     }
     let file = crate::harness::Scratch::new("redrive");
     world.lines(&["forget", "order", &key.pk, "--yes", "--run-file", file.path()]).await;
-    for (name, queue, letters) in [("work", WORK, WORK_DEAD_LETTERS), ("orders", ORDERS, ORDERS_DEAD_LETTERS)] {
+    for (name, queue, dead_letters) in [("work", WORK, WORK_DEAD_LETTERS), ("orders", ORDERS, ORDERS_DEAD_LETTERS)] {
         let outcomes = |lines: Vec<Value>| lines.iter().map(|line| line["outcome"].clone()).collect::<Vec<_>>();
         let due = outcomes(world.lines(&["dlq", "redrive", "--queue", name]).await);
         assert_eq!(due, ["erased", "erased", "due"]);
-        assert_eq!(world.queues.taken(letters).len(), 3);
+        assert_eq!(world.queues.taken(dead_letters).len(), 3);
         assert_eq!(world.run(&["dlq", "redrive", "--queue", name, "--yes"]).await, Exit::Ok);
         let sent: Vec<Value> = world.queues.taken(queue).into_iter().map(|(body, ..)| body).collect();
         assert_eq!(sent, [later.clone()]);
-        assert!(world.queues.taken(letters).is_empty());
+        assert!(world.queues.taken(dead_letters).is_empty());
     }
     assert!(world.notes().contains("1 sent, 0 kept, 2 deleted"));
 }

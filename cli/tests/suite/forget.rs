@@ -174,12 +174,12 @@ async fn by_age_sources_that_were_removed_are_not_left_out() {
     let file = Scratch::new("removed");
     let exit = world.run(&[&line[..], &["--yes", "--run-file", file.path()]].concat()).await;
     let notes = world.notes();
-    assert!(exit == Exit::Problems && notes.contains("Nothing was erased of nobody/gone, nobody/it"), "{notes}");
+    assert!(exit == Exit::Problems && notes.contains("Nothing was erased of nobody/it:"), "{notes}");
     let items = world.context.dynamodb().scan().table_name("EventsTable").send().await.unwrap().items.unwrap();
     let left = items.iter().filter(|item| item.contains_key("body")).map(|item| item["pk"].as_s().unwrap());
     assert!(left.clone().all(|pk| pk.starts_with("nobody/")) && left.count() > 0);
     let only = world.lines(&["forget", "--older-than", "1d", "--provider", "scalapay"]).await;
-    assert_eq!(only, Vec::<serde_json::Value>::from([]));
+    assert_eq!(only.last().unwrap()["events"], 0);
 }
 
 /// A body in chunks whose row never came.
@@ -213,7 +213,10 @@ async fn bodies_that_no_event_owns_are_found_and_erased() {
         let eve = orphan(&world, "E", r#"{"orderDetails":{"consumer":{"email":"eve@example.com"}}}"#).await;
         let other = orphan(&world, "F", r#"{"orderDetails":{"consumer":{"email":"bob@example.com"}}}"#).await;
         let dry = world.lines(line).await;
-        assert_eq!(dry.last().map_or(&json!(null), |totals| &totals["orphans"]).as_u64().unwrap_or(0), u64::try_from(gone.len()).unwrap());
+        assert_eq!(
+            dry.last().map_or(&json!(null), |totals| &totals["orphans"]).as_u64().unwrap_or(0),
+            u64::try_from(gone.len()).unwrap()
+        );
         let file = Scratch::new("orphans");
         world.lines(&[line, &["--yes", "--run-file", file.path()]].concat()).await;
         for (id, order) in [(&eve, "E"), (&other, "F")] {

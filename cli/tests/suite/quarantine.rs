@@ -174,3 +174,44 @@ async fn without_the_secret_nothing_is_admitted_and_that_is_told() {
     assert!(world.notes().contains("the secret of scalev cannot be used"));
     assert_eq!(rows(&world, "refused").await, 1);
 }
+
+#[tokio::test]
+async fn what_came_before_its_order_was_forgotten_is_not_admitted() {
+    let world = world_with_secrets().await;
+    world.vault.put("ScalevSecret", &secret("main", "signed", KEY));
+    let now_ms = world.context.clock.now_ms();
+    let (kept, _) = world.keep(&SCALEV, "order.created.2025", now_ms - 9_000, str::to_owned).await;
+    refuse(&world, &SCALEV, "order.status_changed.2026", Refusal::Mismatch, now_ms - 5_000).await;
+    let file = crate::harness::Scratch::new("admit");
+    // What goes by age says nothing of what came later.
+    let old = ["forget", "--older-than", "6s", "--source", "scalev/main", "--yes", "--run-file", file.path()];
+    assert_eq!(world.run(&old).await, Exit::Ok);
+    let due = world.lines(&["quarantine", "admit", "--source", "scalev/main"]).await;
+    assert_eq!(due[0]["outcome"], "due", "{due:?}");
+    world.keep(&SCALEV, "order.deleted.2026", now_ms - 1_000, str::to_owned).await;
+    let file = crate::harness::Scratch::new("admit");
+    assert_eq!(world.run(&["forget", "order", &kept.pk, "--yes", "--run-file", file.path()]).await, Exit::Ok);
+    for line in [
+        &["quarantine", "admit", "--source", "scalev/main"][..],
+        &["quarantine", "admit", "--source", "scalev/main", "--yes"],
+    ] {
+        let lines = world.lines(line).await;
+        let reason = lines[0]["reason"].as_str().unwrap();
+        assert!(
+            lines[0]["outcome"] == "refused" && reason.contains(&format!("{} was forgotten at ", kept.pk)),
+            "{lines:?}"
+        );
+    }
+    assert_eq!((rows(&world, "event").await, rows(&world, "refused").await), (2, 1));
+    // What comes after that is new.
+    refuse(
+        &world,
+        &SCALEV,
+        "order.payment_status_changed.2026",
+        Refusal::Mismatch,
+        world.context.clock.now_ms() + 1_000,
+    )
+    .await;
+    let admitted = world.lines(&["quarantine", "admit", "--source", "scalev/main", "--yes"]).await;
+    assert_eq!(admitted[1]["outcome"], "new", "{admitted:?}");
+}

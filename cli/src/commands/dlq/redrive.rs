@@ -54,15 +54,15 @@ pub struct RedrivenLine {
     /// `due` in a dry run; `sent`; `kept`, where it still lies in its queue; `erased`, where its event was: it is deleted
     /// and not sent, in a dry run it would be.
     pub outcome: &'static str,
-    /// Why it is kept or deleted.
+    /// The reason for which it is kept or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// Why a letter is deleted and not sent.
+/// The reason for which a dead letter is deleted and not sent.
 const ERASED: &str = "its event was erased";
 
-/// What happens to a letter.
+/// The fate of a dead letter.
 enum Fate {
     /// It is sent, there and as this.
     Goes(Destination, QueueMessage),
@@ -122,7 +122,7 @@ impl Redrive<'_> {
                 Fate::Stays(reason) => ("kept", None, Some(reason)),
                 Fate::Ends => ("erased", None, Some(ERASED.to_owned())),
             };
-            self.tell(&letter, to, outcome, reason);
+            self.report(&letter, to, outcome, reason);
         }
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Redrive<'_> {
                 Ok(Fate::Ends) => ending.push(letter),
                 Ok(Fate::Stays(reason)) => {
                     if !reason.is_empty() {
-                        self.tell(&letter, None, "kept", Some(reason));
+                        self.report(&letter, None, "kept", Some(reason));
                     }
                     self.stop(&letter);
                     staying.push(letter);
@@ -217,16 +217,16 @@ impl Redrive<'_> {
         let undeleted = delete(&self.client, self.url, &sent).await;
         for letter in &sent {
             match undeleted.get(&letter.message_id) {
-                None => self.tell(letter, Some(to), "sent", None),
+                None => self.report(letter, Some(to), "sent", None),
                 Some(reason) => {
                     let reason = format!("it was sent, but its letter cannot be deleted: {reason}");
-                    self.tell(letter, Some(to), "kept", Some(reason));
+                    self.report(letter, Some(to), "kept", Some(reason));
                 }
             }
         }
         for letter in &kept {
             let reason = reasons.get(letter.message_id.as_str()).cloned().unwrap_or_default();
-            self.tell(letter, Some(to), "kept", Some(reason));
+            self.report(letter, Some(to), "kept", Some(reason));
             self.stop(letter);
         }
         let nothing_went = sent.is_empty();
@@ -237,30 +237,28 @@ impl Redrive<'_> {
         }
     }
 
-    /// Deletes letters of events that were erased.
-    async fn end(&mut self, letters: Vec<Letter>) {
-        let undeleted = delete(&self.client, self.url, &letters).await;
-        for letter in &letters {
-            match undeleted.get(&letter.message_id) {
-                None => self.tell(letter, None, "erased", Some(ERASED.to_owned())),
-                Some(reason) => {
-                    let reason = format!("{ERASED}, but the letter cannot be deleted: {reason}");
-                    self.tell(letter, None, "kept", Some(reason));
-                }
-            }
+    /// Deletes dead letters of events that were erased.
+    async fn end(&mut self, dead_letters: Vec<Letter>) {
+        let undeleted = delete(&self.client, self.url, &dead_letters).await;
+        for dead in &dead_letters {
+            let (outcome, reason) = match undeleted.get(&dead.message_id) {
+                None => ("erased", ERASED.to_owned()),
+                Some(reason) => ("kept", format!("{ERASED}, but the dead letter cannot be deleted: {reason}")),
+            };
+            self.report(dead, None, outcome, Some(reason));
         }
     }
 
-    async fn fate(&self, letter: &Letter) -> Result<Fate, Error> {
-        let (to, message) = match (&letter.says, self.args.queue.comes_from()) {
+    async fn fate(&self, dead: &Letter) -> Result<Fate, Error> {
+        let (to, message) = match (&dead.says, self.args.queue.comes_from()) {
             (Says::Event { id, .. }, Some(to)) => {
                 let key = EventKey::from_id(id);
-                let group = letter.group.clone().or(key.map(|key| edge::aws::queue::group_of(&key.pk)));
+                let group = dead.group.clone().or(key.map(|key| edge::aws::queue::group_of(&key.pk)));
                 let Some(group) = group else { return Ok(Fate::Stays("it has no group".to_owned())) };
-                if self.is_erased(letter).await? {
+                if self.is_erased(dead).await? {
                     return Ok(Fate::Ends);
                 }
-                let (body, bare_body) = (letter.body.clone(), letter.body.clone());
+                let (body, bare_body) = (dead.body.clone(), dead.body.clone());
                 (to, QueueMessage { name: String::new(), group, deduplication: String::new(), body, bare_body })
             }
             (Says::Parked { queue_url, id, .. }, _) => {
@@ -279,13 +277,13 @@ impl Redrive<'_> {
                 return Ok(Fate::Stays("it is not of the stack's own making".to_owned()));
             }
         };
-        let deduplication = deduplication_of(&format!("redrive/{}", letter.message_id));
-        Ok(Fate::Goes(to, QueueMessage { name: letter.message_id.clone(), deduplication, ..message }))
+        let deduplication = deduplication_of(&format!("redrive/{}", dead.message_id));
+        Ok(Fate::Goes(to, QueueMessage { name: dead.message_id.clone(), deduplication, ..message }))
     }
 
-    /// Whether the event that a letter holds was erased since; of a correction, the event that it corrects.
-    async fn is_erased(&self, letter: &Letter) -> Result<bool, Error> {
-        let Ok(event) = serde_json::from_str::<Event>(&letter.body) else { return Ok(false) };
+    /// Returns whether the event that a dead letter holds was erased since; of a correction, the event that it corrects.
+    async fn is_erased(&self, dead: &Letter) -> Result<bool, Error> {
+        let Ok(event) = serde_json::from_str::<Event>(&dead.body) else { return Ok(false) };
         let Some(key) = EventKey::from_id(event.correctionof.as_ref().unwrap_or(&event.id)) else { return Ok(false) };
         Ok(fetch(self.context, &[key]).await?.first().is_some_and(KeptEvent::is_erased))
     }
@@ -314,7 +312,7 @@ impl Redrive<'_> {
         self.stopped.extend(letter.group.clone());
     }
 
-    fn tell(&mut self, letter: &Letter, to: Option<Destination>, outcome: &'static str, reason: Option<String>) {
+    fn report(&mut self, letter: &Letter, to: Option<Destination>, outcome: &'static str, reason: Option<String>) {
         let id = letter.says.event_id().map(str::to_owned);
         self.lines.push(RedrivenLine { letter: letter.message_id.clone(), id, to, outcome, reason });
     }

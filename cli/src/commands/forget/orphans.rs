@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 use edge::keep::time_index::SourceId;
 use edge::orders::orphans::{Orphan, Orphans};
 use webhook::claim::EventKey;
+use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::row::Row;
 
-use super::person::Person;
 use crate::context::Context;
 use crate::terminal::error::Error;
 use stack::aws::store_failed;
@@ -35,13 +35,18 @@ pub async fn older(
     Ok(of_sources(context, sources, Some(before_ms)).await?.iter().map(Orphan::id).collect())
 }
 
-/// Returns those of a source that name a person, and those of which nobody can say: they belong to nobody.
-pub(super) async fn of_person(context: &Context, source: SourceId, person: &Person) -> Result<Vec<String>, Error> {
+/// Returns those of a source of which `names` says that they name a person, by their event and body, and those of which
+/// nobody can say: they belong to nobody.
+pub async fn of_person(
+    context: &Context,
+    source: SourceId,
+    names: impl Fn(Option<&Event>, &[u8]) -> bool,
+) -> Result<Vec<String>, Error> {
     let orphans = orphans(context).await?;
     let mut chosen = Vec::new();
     for orphan in of_sources(context, [source], None).await? {
         let body = orphans.body(&orphan).await.map_err(|error| store_failed(&error))?;
-        if body.is_none_or(|body| !fields(person, &orphan.owner, body).is_empty()) {
+        if body.is_none_or(|body| names(event(&orphan.owner, &body).as_ref(), &body)) {
             chosen.push(orphan.id());
         }
     }
@@ -73,7 +78,7 @@ async fn orphans(context: &Context) -> Result<Orphans, Error> {
     Ok(Orphans::new(context.dynamodb(), table, context.clock.clone()))
 }
 
-fn fields(person: &Person, owner: &EventKey, body: Vec<u8>) -> Vec<String> {
+fn event(owner: &EventKey, body: &[u8]) -> Option<Event> {
     let row = Row {
         key: owner.clone(),
         received_ms: 0,
@@ -81,10 +86,9 @@ fn fields(person: &Person, owner: &EventKey, body: Vec<u8>) -> Vec<String> {
         headers: Default::default(),
         signed_at: None,
         mark: None,
-        body,
+        body: body.to_vec(),
     };
-    let event = Provider::of(owner).map(|provider| provider.read(&row));
-    person.fields(event.as_ref(), &row.body)
+    Provider::of(owner).map(|provider| provider.read(&row))
 }
 
 fn source_of(pk: &str) -> Option<SourceId> {

@@ -53,7 +53,7 @@ pub struct PersonArgs {
 
 /// Somebody, by one of the names that events have for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Person {
+enum Person {
     Email(String),
     Phone(String),
     Customer(String),
@@ -85,7 +85,8 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
         counted(slots.len(), "refused delivery")
     ));
     context.output.tell_all(&found, text)?;
-    let orphans = orphans::of_person(context, source.id(), &person).await?;
+    let orphans =
+        orphans::of_person(context, source.id(), |event, body| !person.fields(event, body).is_empty()).await?;
     let planned = found.into_iter().map(|line| line.order).chain(slots).chain(orphans).collect();
     // What cannot be read may speak of the person too.
     Ok(carry_out(context, command, &args.how, planned, None).await?.or(read))
@@ -160,7 +161,7 @@ fn unfit(person: &Person) -> Error {
 
 impl Person {
     /// Where an event speaks of the person.
-    pub(super) fn fields(&self, event: Option<&Event>, body: &[u8]) -> Vec<String> {
+    fn fields(&self, event: Option<&Event>, body: &[u8]) -> Vec<String> {
         let event = serde_json::to_value(event).unwrap_or_default();
         let of_customer = kind(&event) == "customer";
         let mut values = BTreeMap::new();

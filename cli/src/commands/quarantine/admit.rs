@@ -104,10 +104,15 @@ async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: boo
         reason: None,
         freed: None,
     };
-    let kept = if yes { Some(context.store().await?) } else { None };
-    let (outcome, id) = match kept_as(refused, sources, kept.as_ref()).await {
+    let store = context.store().await?;
+    let (outcome, id) = match kept_as(refused, sources, &store, yes).await {
         Ok(kept) => kept,
         Err(NotKept::Refused(fails)) => return Ok(AdmittedLine { reason: Some(fails.to_string()), ..line }),
+        Err(NotKept::Forgotten(pk, at_ms)) => {
+            let reason =
+                format!("{pk} was forgotten at {}, after it came: it would bring its data back", instant(at_ms));
+            return Ok(AdmittedLine { reason: Some(reason), ..line });
+        }
         Err(NotKept::Store(error)) => return Err(error.into()),
     };
     let line = AdmittedLine { outcome, id: Some(id), ..line };
@@ -127,6 +132,8 @@ async fn admit(context: &Context, refused: &Refused, sources: &Sources, yes: boo
 /// The reason for which a refused delivery is not kept.
 enum NotKept {
     Refused(Fails),
+    /// The partition was forgotten at this time, after the delivery had been received.
+    Forgotten(String, i64),
     Store(StoreError),
 }
 
@@ -142,19 +149,23 @@ impl From<StoreError> for NotKept {
     }
 }
 
-/// Returns what a refused delivery is kept as, or would be without a store.
+/// Keeps a refused delivery if it passes, and returns as what; without `yes`, as what it would be kept.
 async fn kept_as(
     refused: &Refused,
     sources: &Sources,
-    store: Option<&Store>,
+    store: &Store,
+    yes: bool,
 ) -> Result<(&'static str, String), NotKept> {
     let source = refused.source_now(sources)?;
     let delivery = refused.delivery(sources.quarantine_key()).map_err(Fails::from)?;
     let verified = refused.verify(source, &delivery)?;
-    let Some(store) = store else {
-        let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim_of(&verified));
+    let key = EventKey::of(refused.provider.name, &source.name, &refused.provider.claim_of(&verified));
+    if let Some(at_ms) = store.forgotten_ms(&key.pk).await?.filter(|at_ms| *at_ms >= refused.received_ms) {
+        return Err(NotKept::Forgotten(key.pk, at_ms));
+    }
+    if !yes {
         return Ok(("due", key.id()));
-    };
+    }
     let outcome = store.keep(refused.provider, &verified, refused.received_ms).await?;
     let word = match outcome.kept {
         Kept::New => "new",

@@ -19,6 +19,8 @@ pub const KIND_CHUNK: &str = "chunk";
 pub const KIND_REFUSED: &str = "refused";
 /// A row of the relay log.
 pub const KIND_RELAYED: &str = "relayed";
+/// A note that all of an order was erased.
+pub const KIND_FORGOTTEN: &str = "forgotten";
 /// State of the watch.
 pub const KIND_WATCH: &str = "watch";
 
@@ -44,7 +46,7 @@ pub enum KeptBody {
     Inline(Vec<u8>),
     /// In chunks, compressed as one.
     Chunks {
-        /// What the chunks' partitions are named by.
+        /// The name that is part of the chunks' partition keys.
         name: String,
         /// Number of chunks.
         count: u32,

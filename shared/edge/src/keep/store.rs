@@ -17,6 +17,7 @@ use crate::keep::error::StoreError;
 use crate::keep::item::{
     self, INLINE_BYTES_MAX, Item, KIND_CHUNK, KeptBody, StoredRow, bytes, chunk_bucket_of, instant, text,
 };
+use crate::keep::time_index::ms_of;
 
 /// Most generations of one weak name that are looked for: one a minute for three years.
 const GENERATIONS_MAX: u32 = 1 << 21;
@@ -103,6 +104,13 @@ impl Store {
     /// Reads an event's item.
     pub async fn item(&self, key: &EventKey) -> Result<Option<Item>, StoreError> {
         self.get_item(&key.pk, &key.sk).await
+    }
+
+    /// Returns the time, in milliseconds since 1970, at which all of a partition was erased, if that was in the last days.
+    /// An erasure by age does not count.
+    pub async fn forgotten_ms(&self, pk: &str) -> Result<Option<i64>, StoreError> {
+        let item = self.get_item(&forgotten_partition(pk), FORGOTTEN_SK).await?;
+        Ok(item.and_then(|item| ms_of(item.get(item::ERASED_AT)?.as_s().ok()?)))
     }
 
     /// Returns every event row of a partition, without its body; a row of another form by its key.
@@ -320,6 +328,14 @@ pub(crate) fn parse_chunk_partition(pk: &str) -> Option<(&str, EventKey, u32)> {
     let (_, id) = name.split_once('/')?;
     Some((name, EventKey::from_id(id)?, number.parse().ok()?))
 }
+
+/// The partition of the note that a partition's events were erased.
+pub(crate) fn forgotten_partition(pk: &str) -> String {
+    format!("forgotten/{pk}")
+}
+
+/// The sort key of such a note.
+pub(crate) const FORGOTTEN_SK: &str = "~";
 
 /// The sort key of every chunk.
 pub(crate) const CHUNK_SK: &str = "~";

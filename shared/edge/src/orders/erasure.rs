@@ -6,6 +6,7 @@
 //! which stays has too; then the view is rebuilt.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use webhook::claim::EventKey;
 use webhook::providers::Provider;
 
@@ -13,10 +14,13 @@ use crate::aws::clock::Clock;
 use crate::aws::config::ViewConfig;
 use crate::keep::contribution::Contribution;
 use crate::keep::error::{StoreError, condition_held};
-use crate::keep::item::{Item, KeptBody, StoredRow, bytes, instant, text};
-use crate::keep::store::{CHUNK_SK, Store, chunk_partition};
+use crate::keep::item::{Item, KIND_FORGOTTEN, KeptBody, StoredRow, bytes, instant, text};
+use crate::keep::store::{CHUNK_SK, FORGOTTEN_SK, Store, chunk_partition, forgotten_partition};
 use crate::orders::rebuild::Rebuilder;
 use crate::orders::views::Views;
+
+/// Refused deliveries wait for three days, and DynamoDB deletes what is over within a few more.
+const FORGOTTEN_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// Rounds over a partition while events keep coming to it.
 const ROUNDS_MAX: u32 = 4;
@@ -53,7 +57,7 @@ pub struct Erasure {
 struct Selected {
     stored: StoredRow,
     rest: Rest,
-    /// Whether its chunks stay, because a row that is not selected has them too.
+    /// Its chunks stay, because a row that is not selected has them too.
     keeps_chunks: bool,
 }
 
@@ -83,9 +87,12 @@ impl Eraser {
     /// Erases the selected events of a partition and rebuilds its view. It finishes what an earlier run began.
     pub async fn erase(&self, pk: &str, before_ms: Option<i64>) -> Result<Erasure, StoreError> {
         let mut erasure = Erasure::default();
-        for _ in 0..ROUNDS_MAX {
+        for round in 0..ROUNDS_MAX {
             let (rows, found) = self.select(pk, before_ms).await?;
             let done = found.events.is_empty() && found.unreadable.is_empty();
+            if round == 0 && before_ms.is_none() && !done {
+                self.note_forgotten(pk).await?;
+            }
             let (mut events, mut unreadable) = (erasure.events, erasure.unreadable);
             events.extend(found.events.iter().cloned());
             unreadable.extend(found.unreadable.iter().cloned());
@@ -186,6 +193,22 @@ impl Eraser {
             request.send().await.map_err(|error| StoreError::service("delete a chunk", &error))?;
         }
         Ok(())
+    }
+
+    /// Notes that all of a partition is erased, for as long as a refused delivery of it may still be admitted.
+    async fn note_forgotten(&self, pk: &str) -> Result<(), StoreError> {
+        let now_ms = self.clock.now_ms();
+        let expires = now_ms.saturating_add(FORGOTTEN_MS).div_euclid(1_000);
+        let request = self.client.update_item().table_name(&self.table);
+        let request = request.key("pk", text(&forgotten_partition(pk))).key("sk", text(FORGOTTEN_SK));
+        let request = request.update_expression("SET kind = :kind, erased_at = :at, expires = :expires");
+        let values = Item::from([
+            (":kind".to_owned(), text(KIND_FORGOTTEN)),
+            (":at".to_owned(), text(&instant(now_ms))),
+            (":expires".to_owned(), AttributeValue::N(expires.to_string())),
+        ]);
+        let sent = request.set_expression_attribute_values(Some(values)).send().await;
+        sent.map(|_| ()).map_err(|error| StoreError::service("note what is forgotten", &error))
     }
 
     /// Replaces the body by its remainder, if the row is still the one that was read.

@@ -1,4 +1,4 @@
-//! What strangers may cost: budgets of writes, fetches and log lines, and equal times within and beyond them.
+//! The bounds of a stranger's cost: budgets of writes, fetches and log lines, and equal times within and beyond them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -11,13 +11,13 @@ pub const REFILL_MS: i64 = 5_000;
 /// All networks of one source together may have this many times as much.
 const NETWORKS: u32 = 2;
 
-/// Networks that are told apart at once. When there are more, the further ones count as one.
+/// Networks that are distinguished at once. When there are more, the further ones count as one.
 const NETWORKS_MAX: usize = 1_000;
 
 /// Durations that are remembered of each size of body.
 const DURATIONS: usize = 16;
 
-/// The network that a request came from, as far as it is told apart: an IPv4 address without its last byte, the first
+/// The network that a request came from, as far as it is distinguished: an IPv4 address without its last byte, the first
 /// six bytes of an IPv6 address. Only compared within a process: never kept, never logged.
 pub type Network = Option<[u8; 6]>;
 
@@ -58,8 +58,8 @@ impl TokenBucket {
     }
 }
 
-/// Allows a source's refused deliveries a number of writes: so many for each network that they come from, so that one
-/// sender's flood leaves another's delivery its place, and so many for all.
+/// Allows a source's refused deliveries a number of writes: one number for each network that they come from, so that one
+/// sender's flood leaves another's delivery its place, and one for all.
 #[derive(Debug, Default)]
 pub struct Limiter {
     buckets: Mutex<Buckets>,

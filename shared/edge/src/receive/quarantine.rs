@@ -114,7 +114,9 @@ impl Quarantine {
             .await;
         let holder = match &sent {
             Err(SdkError::ServiceError(error)) => match error.err() {
-                PutItemError::ConditionalCheckFailedException(taken) => taken.item().and_then(|item| digest(item, "hash")),
+                PutItemError::ConditionalCheckFailedException(taken) => {
+                    taken.item().and_then(|item| digest(item, "hash"))
+                }
                 _ => None,
             },
             _ => None,

@@ -240,13 +240,7 @@ impl DeliveryEnd {
         }
     }
 
-    async fn or_quarantine(
-        self,
-        receiver: &Receiver,
-        arrived: &Arrived,
-        sources: &Sources,
-        received_ms: i64,
-    ) -> Self {
+    async fn or_quarantine(self, receiver: &Receiver, arrived: &Arrived, sources: &Sources, received_ms: i64) -> Self {
         if let DeliveryEnd::Refused(refusal) = self {
             let keeping = receiver.quarantine.keep(arrived, refusal, sources, received_ms);
             let in_time = receiver.clock.within(Duration::from_millis(QUARANTINE_MS_MAX), keeping).await;
@@ -264,7 +258,9 @@ fn may_be_stale_secret(refusal: Refusal) -> bool {
     match refusal {
         Refusal::Mismatch | Refusal::WrongMerchant => true,
         // Of a source that is not known yet, the tries with what nobody has decide.
-        Refusal::UnknownSource | Refusal::Missing | Refusal::Malformed | Refusal::OtherProduct | Refusal::Ambiguous => false,
+        Refusal::UnknownSource | Refusal::Missing | Refusal::Malformed | Refusal::OtherProduct | Refusal::Ambiguous => {
+            false
+        }
     }
 }
 

@@ -45,7 +45,11 @@ mod tests {
         assert_eq!(reported("refused", 1, 0), [1]);
         assert_eq!(reported("refused", 45, 1), [20, 20]);
         assert_eq!(reported("method", 1, 1), [1]);
-        assert_eq!(reports.due("refused", true, 1), Some(1), "what somebody has to look at is not hidden by the others");
+        assert_eq!(
+            reports.due("refused", true, 1),
+            Some(1),
+            "what somebody has to look at is not hidden by the others"
+        );
         assert_eq!(reported("refused", 1, DELIVERIES_MS_MAX + 1), [6]);
     }
 }

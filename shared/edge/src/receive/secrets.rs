@@ -57,7 +57,7 @@ struct SecretState {
     fetched_ms: i64,
     failed_ms: Option<i64>,
     forced_ms: Option<i64>,
-    /// Why the last fetch failed, and how many more there may be while there are no sources at all.
+    /// The last fetch's failure, and the budget of further ones while there are no sources at all.
     without: Option<(Unavailable, TokenBucket)>,
 }
 

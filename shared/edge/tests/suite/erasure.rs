@@ -129,10 +129,11 @@ async fn chunks_that_two_rows_have_go_with_the_last_of_them() {
 
 /// A client whose puts of events fail, so that only chunks are written.
 fn without_rows(world: &World) -> aws_sdk_dynamodb::Client {
-    let only_chunks = BeforeCalls(|body: &[u8]| match String::from_utf8_lossy(body).contains(r#""kind":{"S":"event"}"#) {
-        true => Err("the process died".into()),
-        false => Ok(()),
-    });
+    let only_chunks =
+        BeforeCalls(|body: &[u8]| match String::from_utf8_lossy(body).contains(r#""kind":{"S":"event"}"#) {
+            true => Err("the process died".into()),
+            false => Ok(()),
+        });
     let config = world.dynamodb.config().to_builder().interceptor(only_chunks);
     let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
     aws_sdk_dynamodb::Client::from_conf(config.build())
@@ -162,7 +163,8 @@ async fn chunks_without_a_row_are_found_and_deleted_and_those_with_one_are_not()
     let only = found(None).await.remove(0);
     assert_eq!(only.owner.pk, "scalev/main/lost");
     assert_eq!(orphans.named(&only.id()).await.unwrap().as_ref(), Some(&only));
-    assert_eq!(orphans.body(&only).await.unwrap().unwrap(), body_of(&of_order("lost")));
+    let body = String::from_utf8(orphans.body(&only).await.unwrap().unwrap()).unwrap();
+    assert!(body.contains(r#""unique_id":"lost""#) && body.contains("buyer@example.com"));
     // The provider comes again just now: its chunks stay, and it has all of them.
     assert_eq!(status(&receiver, &of_order("lost")).await, 200);
     orphans.delete(&only).await.unwrap();

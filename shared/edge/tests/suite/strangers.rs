@@ -1,4 +1,4 @@
-//! What strangers send is bounded, shows them nothing, and leaves a genuine delivery its place.
+//! A stranger's deliveries are bounded, show them nothing, and leave a genuine delivery its place.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -104,7 +104,8 @@ async fn a_known_name_has_the_secret_fetched_as_often_as_an_unknown_one() {
             };
             let garbled = |event: &Value| {
                 let mut event = event.clone();
-                event["rawQueryString"] = event["rawQueryString"].as_str().unwrap_or_default().replace("sign=", "sign=x").into();
+                event["rawQueryString"] =
+                    event["rawQueryString"].as_str().unwrap_or_default().replace("sign=", "sign=x").into();
                 event["headers"].as_object_mut().unwrap().values_mut().for_each(|value| *value = "!".into());
                 event
             };
@@ -168,8 +169,10 @@ async fn a_refusal_takes_the_same_time_whether_anything_is_written_or_not() {
     };
     let mut took = Vec::new();
     // The unknown names' budget is spent, the known one's is not, then it is too; the last one is there already.
-    for (path, number) in
-        (0..60).map(|number| ("/nobody", number)).chain((100..160).map(|number| ("/main", number))).chain([("/main", 100)])
+    for (path, number) in (0..60)
+        .map(|number| ("/nobody", number))
+        .chain((100..160).map(|number| ("/main", number)))
+        .chain([("/main", 100)])
     {
         let before_ms = world.now_ms();
         assert_eq!(status(&receiver, &forged(path, number)).await, 401);
@@ -201,4 +204,29 @@ async fn a_provider_that_nobody_set_up_costs_few_fetches() {
         world.time.advance(5_000);
         assert_eq!(status(&receiver, &event).await, 200);
     }
+}
+
+#[tokio::test]
+async fn whatever_a_body_says_its_row_fits_into_an_item() {
+    let world = world().await;
+    let receiver = world.receiver(&SCALEV);
+    let noise: String = random(5).take(600_000).map(|byte| char::from(b'a' + byte % 26)).collect();
+    let copies: Vec<String> = (0..3_000)
+        .map(|number| format!(r#""{}{number}":"s3cr3t-s3cr3t-s3cr3t""#, &noise[number..number + 200]))
+        .collect();
+    for (member, unique_id) in [
+        (format!(r#""id":"{noise}""#), "alias"),
+        (format!(r#""id":"1","secret_slug":"s3cr3t-s3cr3t-s3cr3t",{}"#, copies.join(",")), "cut"),
+    ] {
+        let body = format!(
+            r#"{{"event":"order.updated","unique_id":"{unique_id}","data":{{"order_id":"{unique_id}",{member}}}}}"#
+        );
+        let event = sample("scalev", "order.created.2026", |event| event["body"] = body.into());
+        for _ in 0..2 {
+            assert_eq!(status(&receiver, &event).await, 200, "{unique_id}");
+        }
+        assert_eq!(world.names(&format!("scalev/main/{unique_id}")).await.len(), 1);
+    }
+    let item = world.items(EVENTS).await.into_iter().find(|item| item.contains_key("alias")).unwrap();
+    assert_eq!(text_of(&item, "alias"), format!("~h{}", hex::encode(Sha256::digest(&noise))));
 }

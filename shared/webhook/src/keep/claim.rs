@@ -38,8 +38,18 @@ pub struct Claim {
     /// A hash of the bytes, where `content` is over their meaning and rows may be kept whose content is the bytes'. It
     /// names another body under the same name.
     pub bytes: Option<[u8; 32]>,
-    /// Another name that the provider uses for the subject.
+    /// Another name that the provider uses for the subject: see [`alias`].
     pub alias: Option<String>,
+}
+
+/// Returns a provider's other name for a subject as rows have it: of a longer one than a part of a key its hash, since a
+/// row has to fit into an item whatever a body says.
+pub fn alias(name: &str) -> String {
+    if name.len() <= PART_BYTES_MAX { name.to_owned() } else { hashed(name) }
+}
+
+fn hashed(long: &str) -> String {
+    format!("~h{}", hex::encode(Sha256::digest(long.as_bytes())))
 }
 
 /// The certainty that an equal name is an equal event.
@@ -74,7 +84,7 @@ impl Part {
         if joined.len() <= PART_BYTES_MAX {
             return Part(joined);
         }
-        Part(format!("~h{}", hex::encode(Sha256::digest(joined.as_bytes()))))
+        Part(hashed(&joined))
     }
 
     /// Encodes one value.

@@ -1,5 +1,6 @@
 //! Redaction: values that are secrets themselves leave a body before it is kept.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::json::{self, Document, JsonError, Kind, Value};
@@ -11,6 +12,10 @@ pub const REDACTED: &str = "\"~cut\"";
 /// otherwise be read as if nothing were wrong, under a name that says nothing of it.
 pub const REDACTED_IN_TEXT: &str = "~cut";
 
+/// A row has room for this many paths of this length: a body may have any number of copies, under names of any length.
+const PATHS_MAX: usize = 32;
+const PATH_BYTES_MAX: usize = 128;
+
 /// A place of secrets in a provider's bodies. `*` is every item of an array or member of an object.
 pub type SecretPath = &'static [&'static str];
 
@@ -19,7 +24,7 @@ pub type SecretPath = &'static [&'static str];
 pub struct Redacted {
     /// The body, each secret value replaced by [`REDACTED`] or [`REDACTED_IN_TEXT`], every other byte as received.
     pub body: Vec<u8>,
-    /// The redacted paths; empty if the body is untouched.
+    /// The first of the redacted paths, long ones truncated; empty if the body is untouched.
     pub paths: Vec<String>,
 }
 
@@ -31,7 +36,8 @@ pub fn redact(body: &[u8], document: &Result<Document<'_>, JsonError>, secrets: 
     match document {
         Ok(document) => {
             secrets.iter().for_each(|path| find(&document.root, path, path, &mut found));
-            let values: Vec<String> = found.iter().filter_map(|(span, _)| secret_text(body, span)).collect();
+            let values: BTreeSet<String> =
+                found.iter().take(COPIED_MAX).filter_map(|(span, _)| secret_text(body, span)).collect();
             if !values.is_empty() {
                 find_copies(&document.root, &mut String::new(), &values, &mut found);
             }
@@ -57,7 +63,7 @@ pub fn redact(body: &[u8], document: &Result<Document<'_>, JsonError>, secrets: 
         kept.extend(body.get(at..span.start).unwrap_or_default());
         kept.extend(mark.as_bytes());
         at = span.end;
-        if !paths.contains(&path) {
+        if paths.len() < PATHS_MAX && !paths.contains(&path) {
             paths.push(path);
         }
     }
@@ -87,6 +93,9 @@ fn find(value: &Value<'_>, rest: &[&str], path: SecretPath, found: &mut Vec<(Ran
 /// Shorter values are not looked for elsewhere: they may be a part of anything.
 const COPIED_CHARACTERS_MIN: usize = 12;
 
+/// Copies are looked for of this many secrets: no provider's body has as many, and each is a search of all texts.
+const COPIED_MAX: usize = 16;
+
 /// The text of a secret that was found, if it is long enough to be recognised in other values.
 fn secret_text(body: &[u8], span: &Range<usize>) -> Option<String> {
     let document = json::parse(body.get(span.clone())?).ok()?;
@@ -95,7 +104,12 @@ fn secret_text(body: &[u8], span: &Range<usize>) -> Option<String> {
 }
 
 /// Finds texts that hold a secret's value, such as the address of a page that the secret opens.
-fn find_copies(value: &Value<'_>, path: &mut String, secrets: &[String], found: &mut Vec<(Range<usize>, String)>) {
+fn find_copies(
+    value: &Value<'_>,
+    path: &mut String,
+    secrets: &BTreeSet<String>,
+    found: &mut Vec<(Range<usize>, String)>,
+) {
     match &value.kind {
         Kind::String(text) => {
             let text = text.decode();
@@ -105,23 +119,28 @@ fn find_copies(value: &Value<'_>, path: &mut String, secrets: &[String], found: 
         }
         Kind::Array(items) => {
             let length = path.len();
-            path.push_str(if path.is_empty() { "*" } else { ".*" });
+            push_name(path, "*");
             items.iter().for_each(|item| find_copies(item, path, secrets, found));
             path.truncate(length);
         }
         Kind::Object(members) => {
             for (name, member) in members {
                 let length = path.len();
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(&name.decode());
+                push_name(path, &name.decode());
                 find_copies(member, path, secrets, found);
                 path.truncate(length);
             }
         }
         Kind::Null | Kind::Bool(_) | Kind::Number(_) => {}
     }
+}
+
+fn push_name(path: &mut String, name: &str) {
+    if !path.is_empty() && path.len() < PATH_BYTES_MAX {
+        path.push('.');
+    }
+    let room = PATH_BYTES_MAX.saturating_sub(path.len());
+    path.push_str(name.get(..name.floor_char_boundary(room)).unwrap_or_default());
 }
 
 /// Paths of more names than this are of a part deep inside, whose names may well be others' names too.
@@ -223,6 +242,28 @@ mod tests {
         let body = "\"token\":x".repeat(200_000);
         let redacted = redact(body.as_bytes(), &crate::json::parse(body.as_bytes()), SECRETS);
         assert_eq!(redacted.body, br#""token":~cut"#);
+        let secrets: Vec<String> = (0..20_000).map(|number| format!(r#""token":"secret-{number:06}""#)).collect();
+        let texts: Vec<String> = (0..40_000).map(|number| format!(r#""{number:012}""#)).collect();
+        let body = format!(r#"{{"resource":{{{}}},"texts":[{}]}}"#, secrets.join(","), texts.join(","));
+        let redacted = redact(body.as_bytes(), &crate::json::parse(body.as_bytes()), SECRETS);
+        assert_eq!(redacted.paths, ["resource.token"]);
+    }
+
+    #[test]
+    fn the_paths_of_copies_fit_into_a_row() {
+        let long = "n".repeat(50_000);
+        let copies: Vec<String> =
+            (0..500).map(|number| format!(r#""{number}-é{long}":{{"a":"our-secret-value"}}"#)).collect();
+        let body = format!(r#"{{"resource":{{"token":"our-secret-value"}},"é{long}":{{{}}}}}"#, copies[..20].join(","));
+        let redacted = redact(body.as_bytes(), &crate::json::parse(body.as_bytes()), SECRETS);
+        assert_eq!(redacted.paths.len(), 2, "one path for all that are truncated to the same");
+        assert!(
+            redacted.paths.iter().all(|path| path.len() <= 128)
+                && !String::from_utf8_lossy(&redacted.body).contains("our-secret")
+        );
+        let copies: Vec<String> = (0..500).map(|number| format!(r#""{number}":"our-secret-value""#)).collect();
+        let body = format!(r#"{{"resource":{{"token":"our-secret-value"}},{}}}"#, copies.join(","));
+        assert_eq!(redact(body.as_bytes(), &crate::json::parse(body.as_bytes()), SECRETS).paths.len(), 32);
     }
 
     #[test]

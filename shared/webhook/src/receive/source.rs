@@ -111,8 +111,7 @@ impl Sources {
         let document: SecretDocument = serde_json::from_str(secret)
             .map_err(|error| Defect::Form { line: error.line(), column: error.column() })?;
         let key = Secret::new(hex::encode(Secret::new(secret).digest()));
-        let mut sources =
-            Sources { quarantine_key: quarantine_key(secret), key: Some(key), ..Sources::default() };
+        let mut sources = Sources { quarantine_key: quarantine_key(secret), key: Some(key), ..Sources::default() };
         for (name, value) in document.sources {
             match source(admission, &name, value) {
                 Ok(source) => {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::prelude::*;
 use crate::json::canonical;
+use crate::keep::claim::alias;
 use crate::read::body_reader::Node;
 use crate::read::event::{Data, EventType};
 use crate::read::order::{Order, Payment};
@@ -110,7 +111,7 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
         content: if unique_id.is_some() { meaning(verified, root) } else { bytes },
         bytes: unique_id.is_some().then_some(bytes),
         // Bodies of 2025 have the order's number only, later ones both.
-        alias: id.filter(|_| order_id.is_some() && !is_intent).map(Cow::into_owned),
+        alias: id.filter(|_| order_id.is_some() && !is_intent).map(|id| alias(&id)),
     }
 }
 
