@@ -139,7 +139,7 @@ async fn what_was_erased_since_is_deleted_and_not_sent() {
         assert_eq!(world.queues.taken(dead_letters).len(), 3);
         assert_eq!(world.run(&["dlq", "redrive", "--queue", name, "--yes"]).await, Exit::Ok);
         let sent: Vec<Value> = world.queues.taken(queue).into_iter().map(|(body, ..)| body).collect();
-        assert_eq!(sent, [later.clone()]);
+        assert_eq!(sent, std::slice::from_ref(&later));
         assert!(world.queues.taken(dead_letters).is_empty());
     }
     assert!(world.notes().contains("1 sent, 0 kept, 2 deleted"));

@@ -109,7 +109,8 @@ async fn a_known_name_has_the_secret_fetched_as_often_as_an_unknown_one() {
                 event["headers"].as_object_mut().unwrap().values_mut().for_each(|value| *value = "!".into());
                 event
             };
-            for change in [&bare as &dyn Fn(&Value) -> Value, &garbled] {
+            let changes: [&dyn Fn(&Value) -> Value; 2] = [&bare, &garbled];
+            for change in changes {
                 let known = change(&genuine);
                 let mut unknown = known.clone();
                 let path = known["rawPath"].as_str().unwrap();
