@@ -63,7 +63,7 @@ pub struct RedrivenLine {
 const ERASED: &str = "its event was erased";
 
 /// The fate of a dead letter.
-enum Fate {
+enum LetterFate {
     /// It is sent, there and as this.
     Goes(Destination, QueueMessage),
     /// It stays, for this reason.
@@ -118,9 +118,9 @@ impl Redrive<'_> {
                 continue;
             }
             let (outcome, to, reason) = match self.fate(&letter).await? {
-                Fate::Goes(to, _) => ("due", Some(to), None),
-                Fate::Stays(reason) => ("kept", None, Some(reason)),
-                Fate::Ends => ("erased", None, Some(ERASED.to_owned())),
+                LetterFate::Goes(to, _) => ("due", Some(to), None),
+                LetterFate::Stays(reason) => ("kept", None, Some(reason)),
+                LetterFate::Ends => ("erased", None, Some(ERASED.to_owned())),
             };
             self.report(&letter, to, outcome, reason);
         }
@@ -167,13 +167,13 @@ impl Redrive<'_> {
             // Whatever is not meant stays, and so does what lies behind it in its order.
             let fate = match (self.means(&letter), behind) {
                 (true, false) => self.fate(&letter).await,
-                (true, true) => Ok(Fate::Stays("an earlier letter of its order stays".to_owned())),
-                (false, _) => Ok(Fate::Stays(String::new())),
+                (true, true) => Ok(LetterFate::Stays("an earlier letter of its order stays".to_owned())),
+                (false, _) => Ok(LetterFate::Stays(String::new())),
             };
             match fate {
-                Ok(Fate::Goes(to, message)) => going.entry(to).or_default().push((letter, message)),
-                Ok(Fate::Ends) => ending.push(letter),
-                Ok(Fate::Stays(reason)) => {
+                Ok(LetterFate::Goes(to, message)) => going.entry(to).or_default().push((letter, message)),
+                Ok(LetterFate::Ends) => ending.push(letter),
+                Ok(LetterFate::Stays(reason)) => {
                     if !reason.is_empty() {
                         self.report(&letter, None, "kept", Some(reason));
                     }
@@ -249,36 +249,36 @@ impl Redrive<'_> {
         }
     }
 
-    async fn fate(&self, dead: &Letter) -> Result<Fate, Error> {
+    async fn fate(&self, dead: &Letter) -> Result<LetterFate, Error> {
         let (to, message) = match (&dead.says, self.args.queue.comes_from()) {
             (Says::Event { id, .. }, Some(to)) => {
                 let key = EventKey::from_id(id);
                 let group = dead.group.clone().or(key.map(|key| edge::aws::queue::group_of(&key.pk)));
-                let Some(group) = group else { return Ok(Fate::Stays("it has no group".to_owned())) };
+                let Some(group) = group else { return Ok(LetterFate::Stays("it has no group".to_owned())) };
                 if self.is_erased(dead).await? {
-                    return Ok(Fate::Ends);
+                    return Ok(LetterFate::Ends);
                 }
                 let (body, bare_body) = (dead.body.clone(), dead.body.clone());
                 (to, QueueMessage { name: String::new(), group, deduplication: String::new(), body, bare_body })
             }
             (Says::Parked { queue_url, id, .. }, _) => {
                 let Some(to) = self.urls.iter().find(|(_, url)| *url == queue_url).map(|(to, _)| *to) else {
-                    return Ok(Fate::Stays(format!("the stack has no queue {queue_url}")));
+                    return Ok(LetterFate::Stays(format!("the stack has no queue {queue_url}")));
                 };
                 match self.parked(id).await? {
                     Ok(message) => (to, message),
-                    Err(reason) => return Ok(Fate::Stays(reason)),
+                    Err(reason) => return Ok(LetterFate::Stays(reason)),
                 }
             }
             (Says::Stretch { .. }, _) => {
-                return Ok(Fate::Stays("it names no events: see hookmill dlq show".to_owned()));
+                return Ok(LetterFate::Stays("it names no events: see hookmill dlq show".to_owned()));
             }
             (Says::Event { .. }, None) | (Says::Unknown, _) => {
-                return Ok(Fate::Stays("it is not of the stack's own making".to_owned()));
+                return Ok(LetterFate::Stays("it is not of the stack's own making".to_owned()));
             }
         };
         let deduplication = deduplication_of(&format!("redrive/{}", dead.message_id));
-        Ok(Fate::Goes(to, QueueMessage { name: dead.message_id.clone(), deduplication, ..message }))
+        Ok(LetterFate::Goes(to, QueueMessage { name: dead.message_id.clone(), deduplication, ..message }))
     }
 
     /// Returns whether the event that a dead letter holds was erased since; of a correction, the event that it corrects.

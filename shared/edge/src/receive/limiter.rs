@@ -94,11 +94,11 @@ impl Limiter {
 
 /// The time that something lately took, for whoever leaves it out and must not show that: by the size of the body.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct WriteTimes {
     durations: Mutex<BTreeMap<u32, VecDeque<Duration>>>,
 }
 
-impl Pace {
+impl WriteTimes {
     /// Remembers a duration.
     pub fn record(&self, body_bytes: usize, took: Duration) {
         let mut durations = self.durations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_takes_as_long_as_what_is_done() {
-        let pace = Pace::default();
+        let pace = WriteTimes::default();
         assert_eq!(pace.typical(5), Duration::ZERO);
         for ms in 0..20 {
             pace.record(1_000, Duration::from_millis(ms));

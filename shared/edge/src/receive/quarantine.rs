@@ -28,7 +28,7 @@ use crate::keep::compression;
 use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{Item, KIND_REFUSED, bytes, digest, header_map, instant, text};
 use crate::receive::http::Arrived;
-use crate::receive::limiter::{Limiter, Pace};
+use crate::receive::limiter::{Limiter, WriteTimes};
 use crate::receive::seal::seal;
 
 /// Slots for each source, and for all unknown sources of a provider together.
@@ -50,7 +50,7 @@ pub struct Quarantine {
     table: String,
     provider: &'static Provider,
     limiter: Limiter,
-    pace: Pace,
+    pace: WriteTimes,
     clock: Clock,
 }
 
@@ -68,7 +68,7 @@ pub enum Quarantined {
 impl Quarantine {
     /// The quarantine in this table.
     pub fn new(client: Client, table: String, provider: &'static Provider, clock: Clock) -> Self {
-        Quarantine { client, table, provider, limiter: Limiter::default(), pace: Pace::default(), clock }
+        Quarantine { client, table, provider, limiter: Limiter::default(), pace: WriteTimes::default(), clock }
     }
 
     /// Keeps a refused delivery if the cap allows. With a key, a body that has to be redacted is kept sealed too.
