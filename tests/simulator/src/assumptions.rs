@@ -65,6 +65,10 @@ pub const STREAM_BATCH_MAX: usize = 100;
 pub const STREAM_RETRY_MS: u64 = 1_000;
 /// The longest of those pauses.
 pub const STREAM_RETRY_MS_MAX: u64 = 60_000;
+/// After this number of failures the simulator lets them grow on, up to the next: an outage of a day is one of few calls.
+pub const STREAM_RETRIES_SHORT: u64 = 15;
+/// The longest pause in a long outage.
+pub const STREAM_RETRY_MS_LONG: u64 = 120 * 60_000;
 
 /// The mapping delivers at least once: a batch that succeeded can come again, and so can some before it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html>

@@ -6,48 +6,39 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use edge::keep::compression::decompress;
 use edge::keep::item::StoredRow;
-use edge::relay::stream::StreamBatch;
-use serde_json::json;
 use webhook::claim::Strength;
 use webhook::event::Event;
 use webhook::providers::Provider;
 use webhook::view::View;
+use webhook::view::personal::without_personal;
 
-use crate::assumptions::{MESSAGE_BYTES_MAX, TABLE_ORDERS};
+use crate::assumptions::{TABLE_EVENTS, TABLE_ORDERS};
 use crate::cloud::Cloud;
+use crate::compare::compare;
+use crate::erasure::erased;
 use crate::executor::START_MS;
 use crate::process::{WORK_QUEUE, queues};
 use crate::queue::FifoQueue;
 use crate::remapping::remapped;
-use crate::table::{JsonItem, string};
-use crate::workload::{Hash, Sending, Workload};
+use crate::rows::{Bodies, Hash, events, hash, id_of, sendable, stored};
+use crate::table::string;
+use crate::violation::Violation;
+use crate::workload::{Sending, Workload};
 use crate::world::Ledger;
-
-/// A broken invariant.
-#[derive(Debug, Clone)]
-pub struct Violation {
-    /// The invariant.
-    pub invariant: &'static str,
-    /// The evidence.
-    pub found: String,
-}
-
-impl Violation {
-    /// Makes a violation.
-    pub fn new(invariant: &'static str, found: String) -> Self {
-        Violation { invariant, found }
-    }
-}
 
 /// A kept event as the check sees it.
 struct KeptEvent {
     stored: StoredRow,
     event: Event,
+    /// Its body was erased later.
+    is_erased: bool,
 }
 
 /// Checks everything.
 pub fn check(cloud: &Cloud, ledger: &Ledger, workload: &Workload) -> Vec<Violation> {
-    let mut checker = Checker { violations: cloud.broken.clone(), cloud, ledger, workload };
+    let forgotten = cloud.stream.trimmed.iter().map(|item| format!("{}/{}", string(item, "pk"), string(item, "sk")));
+    let forgotten = forgotten.collect();
+    let mut checker = Checker { violations: cloud.broken.clone(), cloud, ledger, workload, forgotten };
     let kept = checker.rows();
     checker.acknowledged(&kept);
     checker.names(&kept);
@@ -57,6 +48,8 @@ pub fn check(cloud: &Cloud, ledger: &Ledger, workload: &Workload) -> Vec<Violati
         checker.queue(&cloud.queues[&queue.url], &kept, takes, &parked);
     }
     checker.views(&kept);
+    checker.violations.extend(compare(cloud, workload));
+    checker.violations.extend(erased(cloud, workload));
     checker.violations
 }
 
@@ -65,6 +58,8 @@ struct Checker<'a> {
     cloud: &'a Cloud,
     ledger: &'a Ledger,
     workload: &'a Workload,
+    /// Events that left the stream unread.
+    forgotten: BTreeSet<String>,
 }
 
 impl Checker<'_> {
@@ -76,9 +71,9 @@ impl Checker<'_> {
     fn rows(&mut self) -> Vec<KeptEvent> {
         let sent: HashMap<Hash, &Sending> =
             self.workload.sendings.iter().map(|sending| (sending.hash, sending)).collect();
-        let bodies = Bodies::of(self.cloud);
+        let bodies = Bodies::of(&self.cloud.insertions);
         let mut kept = Vec::new();
-        for item in events(self.cloud) {
+        for item in events(&self.cloud.insertions) {
             let id = format!("{}/{}", string(item, "pk"), string(item, "sk"));
             let Some(sending) = hash(item).and_then(|hash| sent.get(&hash)) else {
                 self.found("only what was sent is kept", id);
@@ -97,7 +92,9 @@ impl Checker<'_> {
                 _ => self.found("kept byte for byte", id),
             }
             let provider = Provider::named(sending.provider.name).unwrap();
-            kept.push(KeptEvent { event: provider.read(&stored.row), stored });
+            let now = self.cloud.tables.item(TABLE_EVENTS, string(item, "pk"), string(item, "sk"));
+            let is_erased = now.is_some_and(|item| item.contains_key("erased_at"));
+            kept.push(KeptEvent { event: provider.read(&stored.row), stored, is_erased });
         }
         kept
     }
@@ -113,8 +110,9 @@ impl Checker<'_> {
         for number in &self.ledger.forgeries_accepted {
             self.found("nothing forged is answered 200", format!("delivery {number}"));
         }
-        if self.cloud.stream.trimmed > 0 {
-            self.found("relayed before the stream forgets", format!("{} records", self.cloud.stream.trimmed));
+        let forgotten = self.cloud.stream.trimmed.len();
+        if forgotten > 0 && self.workload.forgetting.is_none() {
+            self.found("relayed before the stream forgets", format!("{forgotten} records"));
         }
     }
 
@@ -222,20 +220,23 @@ impl Checker<'_> {
             if !arrived.insert(index) {
                 continue;
             }
-            if sendable(&kept.event) != *body {
+            // An event that was erased while it waited goes out with the rest of it.
+            if sendable(&kept.event) != *body && !kept.is_erased {
                 self.found("what is relayed is what is kept", id.to_owned());
             }
             if *group_of.entry(kept.stored.row.key.pk.as_str()).or_insert(group) != group {
                 self.found("an order has one group", id.to_owned());
             }
             let last = last_of.entry(group).or_insert(index);
-            if *last > index && !parked.contains(id) {
+            if *last > index && !parked.contains(id) && !self.forgotten.contains(id) {
                 self.found("keeping order within a group", id.to_owned());
             }
             *last = (*last).max(index);
         }
         for (index, kept) in kept.iter().enumerate() {
-            let there = arrived.contains(&index) || parked.contains(&kept.event.id);
+            // What was erased is not swept.
+            let is_gone = kept.is_erased && self.forgotten.contains(&kept.event.id);
+            let there = arrived.contains(&index) || parked.contains(&kept.event.id) || is_gone;
             if takes(&kept.event) && !there {
                 self.found("every kept event reaches its queues", kept.event.id.clone());
             }
@@ -247,7 +248,9 @@ impl Checker<'_> {
         let orders = &queues()[0];
         let mut expected: BTreeMap<&str, View> = BTreeMap::new();
         for kept in kept.iter().filter(|kept| orders.takes(kept.event.event_type.name())) {
-            expected.entry(kept.stored.row.key.pk.as_str()).or_default().merge(View::of(&kept.event));
+            let view = View::of(&kept.event);
+            let rest = if kept.is_erased { without_personal(view) } else { view };
+            expected.entry(kept.stored.row.key.pk.as_str()).or_default().merge(rest);
         }
         // A rebuild reads its events with the changed mapping.
         for kept in kept.iter().filter(|kept| self.ledger.rebuilt.contains(&kept.stored.row.key)) {
@@ -278,55 +281,6 @@ impl Checker<'_> {
             self.found("there is no view of nothing", (*pk).to_owned());
         }
     }
-}
-
-/// Returns an event as a queue takes it: without its data when it is too long.
-pub(crate) fn sendable(event: &Event) -> String {
-    let whole = event.to_json().unwrap();
-    if whole.len() <= MESSAGE_BYTES_MAX { whole } else { event.without_data().to_json().unwrap() }
-}
-
-/// Reads a row as the functions do.
-pub(crate) fn stored(item: &JsonItem) -> Option<StoredRow> {
-    let record = json!({"Records": [{"eventName": "INSERT", "dynamodb": {"NewImage": item}}]});
-    let mut batch: StreamBatch = serde_json::from_value(record).unwrap();
-    StoredRow::from_item(&batch.records.remove(0).inserted_event()?).ok()
-}
-
-fn hash(item: &JsonItem) -> Option<Hash> {
-    STANDARD.decode(item.get("hash")?["B"].as_str()?).ok()?.try_into().ok()
-}
-
-/// Returns the event rows in the order in which they were written.
-pub(crate) fn events(cloud: &Cloud) -> impl Iterator<Item = &JsonItem> {
-    cloud.insertions.iter().map(|change| &change.item).filter(|item| string(item, "kind") == "event")
-}
-
-/// Finds bodies: in the row, in chunks, or in another row.
-pub(crate) struct Bodies<'a>(HashMap<(&'a str, &'a str), &'a JsonItem>);
-
-impl<'a> Bodies<'a> {
-    /// Those of everything that was ever written to the events table.
-    pub(crate) fn of(cloud: &'a Cloud) -> Self {
-        let items = cloud.insertions.iter().map(|change| &change.item);
-        Bodies(items.map(|item| ((string(item, "pk"), string(item, "sk")), item)).collect())
-    }
-
-    /// Returns a row's body as it was received.
-    pub(crate) fn body(&self, item: &JsonItem) -> Option<Vec<u8>> {
-        if let Some(sk) = item.get("body_of") {
-            let holder = self.0.get(&(string(item, "pk"), sk["S"].as_str()?))?;
-            return if holder.contains_key("body_of") { None } else { self.body(holder) };
-        }
-        let Some(count) = item.get("chunks") else { return decompress(&inline(item)?).ok() };
-        let (count, name) = (count["N"].as_str()?.parse::<u32>().ok()?, string(item, "chunks_of"));
-        let chunk = |number| inline(self.0.get(&(format!("chunk/{name}/{number}").as_str(), "~"))?);
-        decompress(&(0..count).map(chunk).collect::<Option<Vec<_>>>()?.concat()).ok()
-    }
-}
-
-fn inline(item: &JsonItem) -> Option<Vec<u8>> {
-    STANDARD.decode(item.get("body")?["B"].as_str()?).ok()
 }
 
 /// Returns true if the kept bytes are the sent ones, except for values that the row names as redacted.
@@ -366,10 +320,4 @@ fn base(sk: &str) -> &str {
         None => false,
     };
     if is_variant { name } else { sk }
-}
-
-/// Returns the id in a canonical event, whose characters need no escape.
-pub(crate) fn id_of(body: &str) -> &str {
-    let start = body.find("\"id\":\"").map_or(0, |at| at + 6);
-    body[start..].split('"').next().unwrap_or_default()
 }

@@ -9,45 +9,26 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::assumptions::{MESSAGE_BYTES_MAX, SEND_ENTRIES_MAX};
-use crate::check::{Violation, id_of};
 use crate::executor::VirtualTime;
-use crate::faults::{Fault, Faults};
+use crate::faults::{Actor, Fault, Faults};
+use crate::outage::{Outage, Service};
 use crate::queue::FifoQueue;
 use crate::random::mix;
+use crate::rows::id_of;
+use crate::sends::Sends;
 use crate::stream::SimulatedStream;
 use crate::table::{TableAnswer, TableChange, Tables, string};
+use crate::violation::Violation;
 
 /// A network call.
 #[derive(Debug, Clone)]
 pub struct ServiceCall {
+    /// Whoever makes it.
+    pub actor: Actor,
     /// `DynamoDB_20120810.PutItem`, `AmazonSQS.SendMessageBatch` …
     pub target: String,
     /// The JSON body.
     pub body: Value,
-}
-
-/// A service that can be down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
-    /// DynamoDB's events table.
-    Events,
-    /// DynamoDB's table of order views.
-    Views,
-    /// SQS.
-    Queues,
-    /// Secrets Manager.
-    Secrets,
-}
-
-/// A time in which a service is down.
-#[derive(Debug, Clone, Copy)]
-pub struct Outage {
-    /// The service.
-    pub service: Service,
-    /// The beginning, in milliseconds.
-    pub from_ms: u64,
-    /// The end, in milliseconds.
-    pub to_ms: u64,
 }
 
 /// Everything simulated, shared by tasks and connections.
@@ -75,6 +56,8 @@ pub struct Cloud {
     pub broken: Vec<Violation>,
     /// The queues by URL.
     pub queues: BTreeMap<String, FifoQueue>,
+    /// Every message sent to them.
+    pub sends: Sends,
     /// Messages of the relay's dead letter queue.
     pub dead_letters: Vec<Value>,
     /// Each provider's secret.
@@ -129,6 +112,7 @@ impl Cloud {
             kept_hashes: HashSet::new(),
             broken: Vec::new(),
             queues: BTreeMap::new(),
+            sends: Sends::default(),
             dead_letters: Vec::new(),
             secrets: BTreeMap::new(),
             failed_conditions: 0,
@@ -171,13 +155,30 @@ impl Cloud {
     /// Returns true if a service is down.
     pub fn is_down(&self, service: Service, now_ms: u64) -> bool {
         let down = |outage: &Outage| outage.service == service && (outage.from_ms..outage.to_ms).contains(&now_ms);
-        !self.faults.calm && self.outages.iter().any(down)
+        self.outages.iter().any(down)
+    }
+
+    /// Returns true if nothing could go wrong for some time.
+    pub fn is_calm(&self, now_ms: u64, for_ms: u64) -> bool {
+        let was_down = self.outages.iter().any(|outage| outage.from_ms <= now_ms && now_ms < outage.to_ms + for_ms);
+        !was_down && self.faults.calm_for_ms(now_ms) >= for_ms
     }
 
     fn effect(&mut self, call: &ServiceCall, entries_failed: u64, time: &VirtualTime) -> TableAnswer {
         let now_ms = time.now_ms();
         match call.target.as_str() {
-            "DynamoDB_20120810.PutItem" => self.put(call, now_ms),
+            "DynamoDB_20120810.PutItem" => {
+                let (answer, change) = self.tables.put(&call.body);
+                self.written(call, answer, change, now_ms)
+            }
+            "DynamoDB_20120810.UpdateItem" => {
+                let (answer, change) = self.tables.update(&call.body);
+                self.written(call, answer, change, now_ms)
+            }
+            "DynamoDB_20120810.DeleteItem" => {
+                let answer = self.tables.delete(&call.body);
+                self.written(call, answer, None, now_ms)
+            }
             "DynamoDB_20120810.GetItem" => {
                 let answer = self.tables.get(&call.body);
                 self.record(call, &answer);
@@ -188,7 +189,7 @@ impl Cloud {
                 self.record(call, &answer);
                 answer
             }
-            "AmazonSQS.SendMessageBatch" => self.send_batch(&call.body, entries_failed, now_ms),
+            "AmazonSQS.SendMessageBatch" => self.send_batch(call, entries_failed, now_ms),
             "AmazonSQS.SendMessage" => {
                 self.dead_letters.push(serde_json::from_str(call.body["MessageBody"].as_str().unwrap()).unwrap());
                 TableAnswer::ok(json!({"MessageId": "dead-letter", "MD5OfMessageBody": ""}))
@@ -201,8 +202,14 @@ impl Cloud {
         }
     }
 
-    fn put(&mut self, call: &ServiceCall, now_ms: u64) -> TableAnswer {
-        let (answer, change) = self.tables.put(&call.body);
+    /// Records a write: its answer, and the change that the stream gets.
+    fn written(
+        &mut self,
+        call: &ServiceCall,
+        answer: TableAnswer,
+        change: Option<TableChange>,
+        now_ms: u64,
+    ) -> TableAnswer {
         self.record(call, &answer);
         if answer.status != 200 {
             self.failed_conditions += 1;
@@ -212,7 +219,7 @@ impl Cloud {
             let id = || format!("{}/{}", string(&change.item, "pk"), string(&change.item, "sk"));
             if change.inserted {
                 self.insertions.push(change.clone());
-            } else if is_event {
+            } else if is_event && call.target.ends_with("PutItem") {
                 self.broken.push(Violation::new("rows are written once", id()));
             }
             if is_event {
@@ -242,9 +249,9 @@ impl Cloud {
         }
     }
 
-    fn send_batch(&mut self, body: &Value, entries_failed: u64, now_ms: u64) -> TableAnswer {
-        let entries = body["Entries"].as_array().unwrap();
-        let queue = self.queues.get_mut(body["QueueUrl"].as_str().unwrap()).unwrap();
+    fn send_batch(&mut self, call: &ServiceCall, entries_failed: u64, now_ms: u64) -> TableAnswer {
+        let (entries, url) = (call.body["Entries"].as_array().unwrap(), call.body["QueueUrl"].as_str().unwrap());
+        let queue = self.queues.get_mut(url).unwrap();
         assert!(entries.len() <= SEND_ENTRIES_MAX, "a batch of {} entries", entries.len());
         let bytes: usize = entries.iter().map(|entry| entry["MessageBody"].as_str().unwrap().len()).sum();
         assert!(bytes <= MESSAGE_BYTES_MAX, "a batch of {bytes} bytes");
@@ -259,7 +266,9 @@ impl Cloud {
             if !self.kept_ids.contains(id) {
                 self.broken.push(Violation::new("only kept events are relayed", id.to_owned()));
             }
-            queue.send(text("MessageGroupId"), text("MessageDeduplicationId"), text("MessageBody"), now_ms);
+            let stored =
+                queue.send(text("MessageGroupId"), text("MessageDeduplicationId"), text("MessageBody"), now_ms);
+            self.broken.extend(self.sends.add(call.actor, url, id, stored, now_ms));
             successful.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));
         }
         self.ring();
@@ -301,6 +310,9 @@ pub fn summary(call: &ServiceCall) -> String {
     let of_item = |item: &Value| format!("{} {}", text(&item["pk"]["S"]), text(&item["sk"]["S"]));
     match operation {
         "PutItem" => format!("PutItem {} {}", text(&call.body["TableName"]), of_item(&call.body["Item"])),
+        "UpdateItem" | "DeleteItem" => {
+            format!("{operation} {} {}", text(&call.body["TableName"]), of_item(&call.body["Key"]))
+        }
         "GetItem" => format!("GetItem {} {}", text(&call.body["TableName"]), of_item(&call.body["Key"])),
         "Query" => format!(
             "Query {} {}",

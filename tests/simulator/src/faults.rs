@@ -22,8 +22,10 @@ pub enum Actor {
     Poller(u64),
     /// A service that is down for a while.
     Outage(u64),
-    /// The operator, who rebuilds this order's view.
+    /// An operator at one piece of work.
     Operator(u64),
+    /// This copy of the sweeper.
+    Watch(u64),
 }
 
 /// A step of an actor.
@@ -143,8 +145,8 @@ pub struct Faults {
     plan: FaultPlan,
     seed: u64,
     steps: BTreeMap<Actor, u64>,
-    /// Nothing goes wrong any more.
-    pub calm: bool,
+    /// The time from which nothing goes wrong any more.
+    calm_from_ms: Option<u64>,
     /// The faults so far.
     pub applied: BTreeMap<ActorStep, Fault>,
 }
@@ -152,7 +154,26 @@ pub struct Faults {
 impl Faults {
     /// A plan before its first step.
     pub fn new(plan: FaultPlan, seed: u64) -> Self {
-        Faults { plan, seed, steps: BTreeMap::new(), calm: false, applied: BTreeMap::new() }
+        let calm_from_ms = matches!(plan, FaultPlan::None).then_some(0);
+        Faults { plan, seed, steps: BTreeMap::new(), calm_from_ms, applied: BTreeMap::new() }
+    }
+
+    /// Lets nothing go wrong from this time on.
+    pub fn end(&mut self, now_ms: u64) {
+        self.calm_from_ms.get_or_insert(now_ms);
+    }
+
+    /// Returns true if nothing goes wrong any more.
+    pub fn is_calm(&self) -> bool {
+        self.calm_from_ms.is_some()
+    }
+
+    /// Returns the time for which nothing could go wrong; in a run without faults it always was.
+    pub fn calm_for_ms(&self, now_ms: u64) -> u64 {
+        match self.plan {
+            FaultPlan::None => u64::MAX,
+            FaultPlan::Seeded { .. } | FaultPlan::Only(_) => self.calm_from_ms.map_or(0, |from_ms| now_ms - from_ms),
+        }
     }
 
     /// Returns the fault of an actor's next step, if any, and the random numbers for it.
@@ -162,7 +183,7 @@ impl Faults {
         *number += 1;
         let mut random = Random::new(mix(self.seed, number_of(point)), "fault");
         let drawn = match &self.plan {
-            _ if self.calm => None,
+            _ if self.is_calm() => None,
             FaultPlan::None => None,
             // Of the few times at which a service could go down, one in four is taken.
             FaultPlan::Seeded { .. } if step == Step::Outage => random.one_in(4).then_some(Fault::Outage),
@@ -191,6 +212,7 @@ fn number_of(point: ActorStep) -> u64 {
         Actor::Poller(number) => (5, number),
         Actor::Outage(number) => (6, number),
         Actor::Operator(number) => (7, number),
+        Actor::Watch(number) => (8, number),
     };
     mix(mix(kind, number), point.step)
 }

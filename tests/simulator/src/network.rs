@@ -15,9 +15,10 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
 use crate::assumptions::{LATE_EFFECT_MS_MAX, TABLE_ORDERS};
-use crate::cloud::{Service, ServiceCall, Shared, summary};
+use crate::cloud::{ServiceCall, Shared, summary};
 use crate::executor::VirtualTime;
 use crate::faults::{Actor, Fault, Step};
+use crate::outage::Service;
 use crate::random::Random;
 use crate::table::TableAnswer;
 
@@ -88,13 +89,16 @@ impl Network {
     }
 
     async fn exchange(self, call: ServiceCall) -> Result<HttpResponse, ConnectorError> {
-        let actor = *self.process.actor.lock().unwrap();
+        let actor = call.actor;
         let batch = call.target == "AmazonSQS.SendMessageBatch";
         let (fault, mut random, is_down) = {
             let mut cloud = self.cloud.lock();
             cloud.calls += 1;
             let (fault, random) = cloud.faults.next(actor, Step::Call { batch });
             let is_down = cloud.is_down(service(&call), self.time.now_ms());
+            if fault.is_some() || is_down {
+                cloud.sends.disturb(actor, self.time.now_ms());
+            }
             cloud.note(&self.time, || describe(actor, &call, fault, is_down));
             (fault, random, is_down)
         };
@@ -158,7 +162,8 @@ impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        HttpConnectorFuture::new(self.clone().exchange(ServiceCall { target, body }))
+        let actor = *self.process.actor.lock().unwrap();
+        HttpConnectorFuture::new(self.clone().exchange(ServiceCall { actor, target, body }))
     }
 }
 

@@ -8,7 +8,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use edge::aws::client::{BACKGROUND, FOREGROUND, RetrySetting};
 use edge::aws::clock::Clock;
 use edge::aws::config::QueueConfig;
-use edge::{Orders, Rebuilder, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
+use edge::relay::sweep::Sweeper;
+use edge::{Eraser, Orders, Rebuilder, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
 use webhook::providers::Provider;
 
 use crate::assumptions::{TABLE_EVENTS, TABLE_ORDERS};
@@ -97,6 +98,22 @@ impl Environment {
         let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
         let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
         (process, Orders::new(config, dynamodb, self.clock()))
+    }
+
+    /// Makes a sweeper in a new process.
+    pub fn sweeper(&self, actor: Actor) -> (Arc<SimulatedProcess>, Sweeper) {
+        let (process, relay) = self.relay(actor);
+        let dynamodb = client!(aws_sdk_dynamodb, &self.network(&process), BACKGROUND);
+        (process, Sweeper::new(dynamodb, TABLE_EVENTS.to_owned(), relay, self.clock()))
+    }
+
+    /// An operator who erases.
+    pub fn eraser(&self, actor: Actor) -> (Arc<SimulatedProcess>, Eraser) {
+        let process = SimulatedProcess::new(actor);
+        let network = self.network(&process);
+        let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
+        let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
+        (process, Eraser::new(config, dynamodb, self.clock()))
     }
 
     /// An operator who rebuilds views.

@@ -38,12 +38,12 @@ impl FifoQueue {
         FifoQueue { is_read: true, ..FifoQueue::default() }
     }
 
-    /// Takes a message.
-    pub fn send(&mut self, group: &str, deduplication_id: &str, body: &str, now_ms: u64) {
+    /// Takes a message. Returns true if it was stored.
+    pub fn send(&mut self, group: &str, deduplication_id: &str, body: &str, now_ms: u64) -> bool {
         let name = (group.to_owned(), deduplication_id.to_owned());
         if self.known.get(&name).is_some_and(|then_ms| now_ms < then_ms + DEDUPLICATION_MS) {
             self.deduplicated += 1;
-            return;
+            return false;
         }
         self.known.insert(name, now_ms);
         self.arrived.push((group.to_owned(), body.to_owned()));
@@ -52,6 +52,7 @@ impl FifoQueue {
             let (number, group, body) = (self.count, group.to_owned(), body.to_owned());
             self.messages.insert(number, QueuedMessage { number, group, body, receives: 0, hidden_until_ms: 0 });
         }
+        true
     }
 
     /// Returns messages and hides them.

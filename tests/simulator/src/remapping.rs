@@ -10,9 +10,9 @@ use webhook::event::Event;
 use webhook::providers::{PROVIDERS, Provider};
 
 use crate::assumptions::MESSAGE_BYTES_MAX;
-use crate::check::{Bodies, events, stored};
 use crate::cloud::Cloud;
 use crate::process::{ORDERS_QUEUE, queues};
+use crate::rows::{Bodies, events, stored};
 
 /// Every provider with the next mapping: it reads the same under a greater version.
 pub static REMAPPED: LazyLock<Vec<&'static Provider>> = LazyLock::new(|| {
@@ -30,10 +30,10 @@ pub fn remapped(key: &EventKey) -> &'static Provider {
 
 /// Reads every event row again with the next mapping and sends what concerns orders. Returns the corrections.
 pub fn read_again(cloud: &mut Cloud, now_ms: u64) -> Vec<(String, Event)> {
-    let bodies = Bodies::of(cloud);
+    let bodies = Bodies::of(&cloud.insertions);
     let orders = &queues()[0];
     let mut corrections = Vec::new();
-    for item in events(cloud) {
+    for item in events(&cloud.insertions) {
         let Some((mut stored, body)) = stored(item).zip(bodies.body(item)) else { continue };
         stored.row.body = body;
         let event = remapped(&stored.row.key).read(&stored.row);

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::check::Violation;
 use crate::exhaustive::Exhausted;
 use crate::faults::{Fault, FaultPlan};
 use crate::run::RunOutcome;
 use crate::shrink::Shortest;
+use crate::violation::Violation;
 
 /// Invariants whose violation is a loss.
-const LOSSES: [&str; 4] = [
+const LOSSES: [&str; 5] = [
+    "a genuine delivery is accepted in the end",
     "200 means that the row is durable",
     "what was answered 200 is kept",
     "every kept event reaches its queues",
@@ -21,7 +22,11 @@ const LOSSES: [&str; 4] = [
 ];
 
 /// Invariants whose violation is a doubling.
-const DOUBLINGS: [&str; 1] = ["no repeat has a second row"];
+const DOUBLINGS: [&str; 3] = [
+    "no repeat has a second row",
+    "no event is in a queue twice within five minutes",
+    "nothing is sent again without a reason",
+];
 
 /// Sums over runs.
 #[derive(Debug, Default)]

@@ -50,7 +50,8 @@ fn id_paths(provider: &str) -> &'static [&'static [&'static str]] {
         "scalev" => &[&["unique_id"], &["data", "id"], &["data", "order_id"]],
         "scalapay" => &[&["orderToken"]],
         "shopline" => &[&["trace_id"], &["resource", "_id"], &["resource", "id"], &["resource", "order_id"]],
-        _ => &[&["basket", "id"], &["product", "id"], &["customer", "id"]],
+        "selldone" => &[&["basket", "id"], &["product", "id"], &["customer", "id"]],
+        other => panic!("say which members of {other}'s bodies hold ids"),
     }
 }
 

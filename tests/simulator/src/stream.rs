@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::assumptions::{SHARDS, SHARDS_MAX, STREAM_BATCH_MAX, STREAM_RETENTION_MS};
 use crate::random::mix;
-use crate::table::{TableChange, string};
+use crate::table::{JsonItem, TableChange, string};
 
 /// A record and the time at which it came.
 #[derive(Debug, Clone)]
@@ -35,8 +35,8 @@ struct Shard {
 #[derive(Debug)]
 pub struct SimulatedStream {
     shards: Vec<Shard>,
-    /// Records that left the stream unread.
-    pub trimmed: u64,
+    /// The items of the records that left the stream unread.
+    pub trimmed: Vec<JsonItem>,
 }
 
 impl Default for SimulatedStream {
@@ -46,7 +46,7 @@ impl Default for SimulatedStream {
             let last = if number + 1 == SHARDS { u64::MAX } else { (number + 1) * width - 1 };
             shard(None, number * width, last)
         };
-        SimulatedStream { shards: (0..SHARDS).map(range).collect(), trimmed: 0 }
+        SimulatedStream { shards: (0..SHARDS).map(range).collect(), trimmed: Vec::new() }
     }
 }
 
@@ -77,7 +77,8 @@ impl SimulatedStream {
         let shard = &mut self.shards[number];
         while shard.records.get(shard.checkpoint).is_some_and(|record| record.from_ms + STREAM_RETENTION_MS < now_ms) {
             // A record that was handled before it came again is not lost when the stream drops it.
-            self.trimmed += u64::from(shard.checkpoint >= shard.farthest);
+            let record = shard.records.get(shard.checkpoint).filter(|_| shard.checkpoint >= shard.farthest);
+            self.trimmed.extend(record.map(|record| record.change.item.clone()));
             shard.checkpoint += 1;
         }
         shard.records.iter().skip(shard.checkpoint).take(most.min(STREAM_BATCH_MAX)).cloned().collect()

@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use webhook::claim::Strength;
 use webhook::providers::Provider;
 
+use crate::executor::START_MS;
+use crate::outage::{Outage, Service};
 use crate::random::Random;
+use crate::rows::Hash;
 use crate::samples::{OrderHistory, Template, histories};
 
 /// Every history, read once.
@@ -18,9 +21,6 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 /// One in this number of genuine events has a body that needs chunks, and perhaps an event too long for a message.
 const LARGE_ONE_IN: usize = 400;
-
-/// SHA-256 of a body.
-pub type Hash = [u8; 32];
 
 /// Something that happened at a provider, as the simulator knows it, independent of what the functions make of it.
 #[derive(Debug, Clone)]
@@ -86,6 +86,36 @@ pub struct Rotation {
     pub ends_ms: u64,
 }
 
+/// A stream that forgets: the queues are down for longer than it remembers.
+#[derive(Debug, Clone)]
+pub struct Forgetting {
+    /// The queues' outage, and shorter ones of the table at the time of the sweeps.
+    pub outages: Vec<Outage>,
+    /// The time at which the first sweeper starts.
+    pub sweeps_from_ms: u64,
+    /// The time after which none does: everything has to be swept.
+    pub sweeps_to_ms: u64,
+}
+
+/// An operator's erasure.
+#[derive(Debug, Clone)]
+pub struct ErasurePlan {
+    /// The order.
+    pub order: u64,
+    /// When.
+    pub at_ms: u64,
+    /// If given, only what was received longer ago than this goes.
+    pub older_than_ms: Option<i64>,
+}
+
+impl ErasurePlan {
+    /// Returns the time before which everything goes, in milliseconds since 1970, and whether nothing younger may.
+    pub fn before_ms(&self) -> (i64, bool) {
+        let at_ms = i64::try_from(START_MS + self.at_ms).unwrap();
+        (at_ms - self.older_than_ms.unwrap_or(0), self.older_than_ms.is_some())
+    }
+}
+
 /// Everything that is sent in a run.
 #[derive(Debug, Clone)]
 pub struct Workload {
@@ -97,6 +127,10 @@ pub struct Workload {
     pub rotation: Rotation,
     /// The time after which no fault happens.
     pub calm_ms: u64,
+    /// The outage that the stream does not outlast, if there is one.
+    pub forgetting: Option<Forgetting>,
+    /// The erasures that operators do.
+    pub erasures: Vec<ErasurePlan>,
 }
 
 /// The size and kind of a workload.
@@ -127,7 +161,7 @@ impl WorkloadShape {
 impl Workload {
     /// Makes a seed's workload.
     pub fn new(seed: u64, shape: &WorkloadShape) -> Self {
-        let mut maker = Maker { happenings: Vec::new(), sendings: Vec::new(), long: seed % 4 == 3, large: false };
+        let mut maker = Maker::new(seed, shape);
         let mut random = Random::new(seed, "workload");
         let span_ms = random.between(20, 180) * MINUTE_MS;
         let rotation = rotation(&mut random, span_ms);
@@ -138,9 +172,43 @@ impl Workload {
         }
         maker.sendings.retain(|sending| !shape.without.contains(&sending.order));
         let last_ms = maker.sendings.iter().map(|sending| sending.at_ms).max().unwrap_or(0);
-        let calm_ms = last_ms + 30 * MINUTE_MS;
-        Workload { happenings: maker.happenings, sendings: maker.sendings, rotation, calm_ms }
+        let forgetting = maker.forgets.then(|| Forgetting::new(&mut random, span_ms));
+        if maker.erases {
+            maker.erasures.extend(erasures(&mut random, shape, last_ms));
+        }
+        let ends_ms = forgetting.as_ref().map_or(0, |forgetting| forgetting.outages[0].to_ms);
+        let calm_ms = last_ms.max(rotation.ends_ms).max(ends_ms) + 30 * MINUTE_MS;
+        let Maker { happenings, sendings, mut erasures, .. } = maker;
+        erasures.retain(|plan| !shape.without.contains(&plan.order));
+        Workload { happenings, sendings, rotation, calm_ms, forgetting, erasures }
     }
+}
+
+impl Forgetting {
+    fn new(random: &mut Random, span_ms: u64) -> Self {
+        let from_ms = random.between(0, span_ms / 2);
+        let to_ms = from_ms + 30 * HOUR_MS;
+        let mut outages = vec![Outage { service: Service::Queues, from_ms, to_ms }];
+        // The sweepers find their way past the table's outages too: they begin two hours before the queues are back.
+        for _ in 0..4 {
+            let from_ms = random.between(28 * HOUR_MS, 31 * HOUR_MS);
+            outages.push(Outage { service: Service::Events, from_ms, to_ms: from_ms + 15 * MINUTE_MS });
+        }
+        Forgetting { outages, sweeps_from_ms: 28 * HOUR_MS, sweeps_to_ms: to_ms + 7 * HOUR_MS }
+    }
+}
+
+/// A third of the orders is erased, at a time at which their deliveries may still come.
+fn erasures(random: &mut Random, shape: &WorkloadShape, last_ms: u64) -> Vec<ErasurePlan> {
+    let mut plans = Vec::new();
+    for order in 0..shape.orders {
+        let (is_erased, at_ms) = (random.one_in(3), random.between(0, last_ms + HOUR_MS));
+        let age_ms = *random.pick(&[None, None, Some(1_000), Some(10 * 60_000), Some(40 * 3_600_000)]);
+        if is_erased {
+            plans.push(ErasurePlan { order, at_ms, older_than_ms: age_ms });
+        }
+    }
+    plans
 }
 
 fn rotation(random: &mut Random, span_ms: u64) -> Rotation {
@@ -154,13 +222,35 @@ struct Maker {
     sendings: Vec<Sending>,
     /// Some repeats come after days.
     long: bool,
+    /// The queues are down for longer than the stream remembers.
+    forgets: bool,
+    /// Operators erase.
+    erases: bool,
+    /// Erasures that belong to a delivery.
+    erasures: Vec<ErasurePlan>,
     /// The next delivery has about a megabyte.
     large: bool,
 }
 
 impl Maker {
+    fn new(seed: u64, shape: &WorkloadShape) -> Self {
+        let forgets = seed % 4 == 1 && !shape.plain;
+        let (erases, long) = (seed % 3 == 1 && !shape.plain, seed % 4 == 3 || seed % 6 == 4);
+        Maker {
+            happenings: Vec::new(),
+            sendings: Vec::new(),
+            long,
+            forgets,
+            erases,
+            erasures: Vec::new(),
+            large: false,
+        }
+    }
+
     fn order(&mut self, order: u64, shape: &WorkloadShape, span_ms: u64, rotation: &Rotation, random: &mut Random) {
         let history = history(shape, random);
+        // Some of what comes while the queues are down is remembered until they are back.
+        let span_ms = if self.forgets && random.one_in(4) { 29 * HOUR_MS } else { span_ms };
         let mut at_ms = if shape.plain { 0 } else { random.between(0, span_ms) };
         let gap_ms = if shape.plain { 1_000 } else { *random.pick(&[0, 5, 2_000, MINUTE_MS, 10 * MINUTE_MS]) };
         let mut events: Vec<&'static Template> = history.events.iter().collect();
@@ -176,7 +266,7 @@ impl Maker {
         }
         for template in events {
             self.happenings.push(Happening { order, strength: template.strength.clone() });
-            self.large = !shape.plain && random.one_in(LARGE_ONE_IN);
+            self.large = !shape.plain && random.one_in(LARGE_ONE_IN) && !self.erases;
             let genuine = self.sending(history, template, order, at_ms, None);
             self.sendings.push(genuine.clone());
             if !shape.plain {

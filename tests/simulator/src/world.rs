@@ -1,7 +1,7 @@
 //! The tasks of a run: providers that send, mappings that pass batches on, secrets that rotate.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,21 +19,21 @@ use webhook::event::Event;
 use webhook::providers::PROVIDERS;
 
 use crate::assumptions::{
-    CHECKPOINT_BATCHES_LOST_MAX, CRASH_STATUS, RELAY_TIMEOUT_MS, STREAM_BATCH_MAX, STREAM_RETRY_MS,
-    STREAM_RETRY_MS_MAX, VISIBILITY_MS, WORKER_TIMEOUT_MS,
+    CHECKPOINT_BATCHES_LOST_MAX, CRASH_STATUS, RELAY_TIMEOUT_MS, STREAM_BATCH_MAX, STREAM_RETRIES_SHORT,
+    STREAM_RETRY_MS, STREAM_RETRY_MS_LONG, STREAM_RETRY_MS_MAX, VISIBILITY_MS, WORKER_TIMEOUT_MS,
 };
-use crate::check::Violation;
 use crate::executor::Wait;
 use crate::faults::{Actor, Fault, Step};
 use crate::network::{Invocation, SimulatedProcess};
 use crate::process::{Environment, ORDERS_QUEUE};
 use crate::random::{Random, mix};
-use crate::remapping::REMAPPED;
+use crate::rows::Hash;
 use crate::samples::sources;
 use crate::signing::{Credential, Signed, sign};
 use crate::stream::ShardRecord;
 use crate::table::string;
-use crate::workload::{Forgery, Hash, Rotation, Sending};
+use crate::violation::Violation;
+use crate::workload::{Forgery, Rotation, Sending, Workload};
 
 /// The answers that providers got.
 #[derive(Debug, Default)]
@@ -44,8 +44,8 @@ pub struct Ledger {
     pub acknowledged_ms: Vec<(Hash, u64)>,
     /// Corrections that a changed mapping made, by partition key.
     pub corrections: Vec<(String, Event)>,
-    /// True while the operator is rebuilding.
-    pub rebuilding: bool,
+    /// Operators at work.
+    pub operators: u64,
     /// Events that the changed mapping read when their orders' views were rebuilt.
     pub rebuilt: BTreeSet<EventKey>,
     /// Deliveries tried, each attempt counted.
@@ -73,6 +73,8 @@ pub struct SimulatedWorld {
     pub rotation: Rotation,
     /// The sources of each provider, as they begin.
     pub sources: BTreeMap<&'static str, Value>,
+    /// The order that each body is about.
+    pub order_of: HashMap<Hash, u64>,
     receivers: BTreeMap<&'static str, Idle<Receiver>>,
 }
 
@@ -95,11 +97,13 @@ impl<F: Future + Unpin> Future for Within<F> {
 
 impl SimulatedWorld {
     /// Makes a world before its first delivery.
-    pub fn new(ground: Environment, rotation: Rotation) -> Rc<Self> {
+    pub fn new(ground: Environment, workload: &Workload) -> Rc<Self> {
+        let rotation = workload.rotation;
+        let order_of = workload.sendings.iter().map(|sending| (sending.hash, sending.order)).collect();
         let names = PROVIDERS.map(|provider| provider.name);
         let sources = names.into_iter().map(|name| (name, sources(name))).collect();
         let receivers = names.into_iter().map(|name| (name, Idle::default())).collect();
-        let world = SimulatedWorld { ground, ledger: RefCell::default(), rotation, sources, receivers };
+        let world = SimulatedWorld { ground, ledger: RefCell::default(), rotation, sources, order_of, receivers };
         world.put_secrets(false, true);
         Rc::new(world)
     }
@@ -110,41 +114,6 @@ impl SimulatedWorld {
         self.put_secrets(true, true);
         self.ground.time.wait_ms(self.rotation.ends_ms - self.rotation.begins_ms).await;
         self.put_secrets(true, false);
-    }
-
-    /// Changes every mapping at some time and reads everything again.
-    pub async fn remap(self: Rc<Self>, at_ms: u64) {
-        self.ground.time.wait_ms(at_ms).await;
-        let now_ms = self.ground.time.now_ms();
-        let corrections = crate::remapping::read_again(&mut self.ground.cloud.lock(), now_ms);
-        self.note(|| format!("a changed mapping reads {} events again", corrections.len()));
-        let mut orders: Vec<String> = corrections.iter().map(|(pk, _)| pk.clone()).collect();
-        orders.sort();
-        orders.dedup();
-        {
-            let mut ledger = self.ledger.borrow_mut();
-            (ledger.corrections, ledger.rebuilding) = (corrections, true);
-        }
-        for (number, pk) in (0..).zip(orders) {
-            self.rebuild(number, pk).await;
-        }
-        self.ledger.borrow_mut().rebuilding = false;
-    }
-
-    /// Rebuilds a view with the changed mapping, while events flow, until it is done.
-    async fn rebuild(&self, number: u64, pk: String) {
-        loop {
-            let (process, rebuilder) = self.ground.rebuilder(Actor::Operator(number));
-            let (rebuilder, order) = (rebuilder.with_mapping(&REMAPPED), pk.clone());
-            let work = Box::pin(async move { rebuilder.rebuild(&order).await });
-            let outcome = Invocation { process, work }.await;
-            self.note(|| format!("rebuild of {pk}: {}", matches!(outcome, Some(Ok(_)))));
-            if let Some(Ok(rebuild)) = outcome {
-                self.ledger.borrow_mut().rebuilt.extend(rebuild.events);
-                return;
-            }
-            self.ground.time.wait_ms(REBUILD_PAUSE_MS).await;
-        }
     }
 
     fn put_secrets(&self, with_new: bool, with_old: bool) {
@@ -167,9 +136,18 @@ impl SimulatedWorld {
         self.ground.time.wait_ms(sending.at_ms).await;
         let mut random = Random::new(sending.number, "provider");
         let mut acknowledged = false;
+        let refused = |found: String| {
+            let violation = Violation::new("a genuine delivery is accepted in the end", found);
+            self.ground.cloud.lock().broken.push(violation);
+        };
         for attempt in 0..sending.attempts {
+            let is_calm = self.ground.cloud.lock().is_calm(self.ground.time.now_ms(), CALM_MS);
             let status = self.attempt(&sending).await;
             self.ledger.borrow_mut().attempts += 1;
+            if is_calm && status != 200 && sending.forgery.is_none() {
+                let found = format!("delivery {} answered {status}", sending.number);
+                refused(found);
+            }
             if status == 200 {
                 acknowledged = true;
                 break;
@@ -190,7 +168,13 @@ impl SimulatedWorld {
                 ledger.acknowledged_ms.push((sending.hash, self.ground.time.now_ms()));
             }
             (true, Some(_)) => ledger.forgeries_accepted.push(sending.number),
-            (false, None) => ledger.given_up += 1,
+            (false, None) => {
+                ledger.given_up += 1;
+                if sending.attempts > 1 {
+                    let found = format!("delivery {} given up", sending.number);
+                    refused(found);
+                }
+            }
             (false, Some(_)) => {}
         }
     }
@@ -262,7 +246,7 @@ impl SimulatedWorld {
     pub async fn relay(self: Rc<Self>, shard: usize) {
         let number = u64::try_from(shard).unwrap();
         let mut warm: Option<WarmProcess<Relay>> = None;
-        let mut pause_ms = STREAM_RETRY_MS;
+        let (mut pause_ms, mut failures) = (STREAM_RETRY_MS, 0);
         loop {
             let seen = self.bell();
             let batch = if self.exists(shard) { self.records(shard, usize::MAX) } else { Vec::new() };
@@ -292,10 +276,12 @@ impl SimulatedWorld {
             }
             if !succeeded {
                 self.ground.time.wait_ms(pause_ms).await;
-                pause_ms = (pause_ms * 2).min(STREAM_RETRY_MS_MAX);
+                failures += 1;
+                let is_long = failures > STREAM_RETRIES_SHORT;
+                pause_ms = (pause_ms * 2).min(if is_long { STREAM_RETRY_MS_LONG } else { STREAM_RETRY_MS_MAX });
                 continue;
             }
-            pause_ms = STREAM_RETRY_MS;
+            (pause_ms, failures) = (STREAM_RETRY_MS, 0);
             let mut cloud = self.ground.cloud.lock();
             cloud.stream.handled(shard, records.len());
             match fault {
@@ -368,12 +354,13 @@ impl SimulatedWorld {
     fn step(&self, actor: Actor, step: Step) -> (Option<Fault>, Random) {
         let drawn = self.ground.cloud.lock().faults.next(actor, step);
         if let Some(fault) = drawn.0 {
+            self.ground.cloud.lock().sends.disturb(actor, self.ground.time.now_ms());
             self.note(|| format!("{actor:?}  << {fault:?}"));
         }
         drawn
     }
 
-    fn note(&self, line: impl FnOnce() -> String) {
+    pub(crate) fn note(&self, line: impl FnOnce() -> String) {
         self.ground.cloud.lock().note(&self.ground.time, line);
     }
 
@@ -398,8 +385,9 @@ impl SimulatedWorld {
     }
 }
 
-/// The operator's pause before trying again.
-const REBUILD_PAUSE_MS: u64 = 60_000;
+/// When nothing went wrong for this long, every genuine delivery has to be accepted: a function that got a wrong secret
+/// may ask for it again after a minute.
+const CALM_MS: u64 = 5 * 60_000;
 
 /// Added to a credential to make the next one.
 const NEW: &str = "-2";

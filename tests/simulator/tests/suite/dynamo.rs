@@ -13,6 +13,8 @@ fn the_simulated_tables_answer_as_an_embedded_dynamodb_does() {
         for (call, answer) in run(&options).table_calls {
             let (status, mut body) = match call.target.as_str() {
                 "DynamoDB_20120810.PutItem" => answered(database.put_item(request(&call.body))),
+                "DynamoDB_20120810.UpdateItem" => answered(database.update_item(request(&call.body))),
+                "DynamoDB_20120810.DeleteItem" => answered(database.delete_item(request(&call.body))),
                 "DynamoDB_20120810.Query" => answered(database.query(request(&call.body))),
                 _ => answered(database.get_item(request(&call.body))),
             };
@@ -29,7 +31,7 @@ fn the_simulated_tables_answer_as_an_embedded_dynamodb_does() {
     assert!(compared > 500);
 }
 
-const COMPARED: [&str; 3] = ["Item", "Items", "__type"];
+const COMPARED: [&str; 4] = ["Item", "Items", "LastEvaluatedKey", "__type"];
 
 fn answered<T: serde::Serialize>(result: Result<T, dynoxide::DynoxideError>) -> (u16, Value) {
     match result {
@@ -46,13 +48,20 @@ fn database() -> Database {
     let database = Database::memory().unwrap();
     let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
     let string = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
-    for (table, names, keys) in [
-        ("events", vec![string("pk"), string("sk")], vec![key("pk", "HASH"), key("sk", "RANGE")]),
-        ("orders", vec![string("pk")], vec![key("pk", "HASH")]),
-    ] {
-        let table = json!({
-            "TableName": table, "AttributeDefinitions": names, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST",
-        });
+    let index = json!({
+        "IndexName": "received", "KeySchema": [key("bucket", "HASH"), key("received_at", "RANGE")],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    });
+    let of_events = ["pk", "sk", "bucket", "received_at"].map(string);
+    let events = json!({
+        "TableName": "events", "AttributeDefinitions": of_events, "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")], "GlobalSecondaryIndexes": [index],
+    });
+    let orders = json!({
+        "TableName": "orders", "AttributeDefinitions": [string("pk")], "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [key("pk", "HASH")],
+    });
+    for table in [events, orders] {
         database.create_table(request(&table)).unwrap();
     }
     database

@@ -4,8 +4,8 @@ use simulator::exhaustive::exhaust;
 use simulator::faults::{Fault, FaultPlan};
 use simulator::run::{Options, RunOutcome, run};
 
-/// About 20,000 deliveries in all.
-const SEEDS: u64 = 52;
+/// About 11,000 deliveries in all.
+const SEEDS: u64 = 36;
 const ORDERS: u64 = 60;
 
 fn ended_well(outcome: &RunOutcome) {
