@@ -41,7 +41,8 @@ fn title(name: &str, definition: &Value) -> String {
 
 /// Lets a list of words have one more: a consumer must not reject the next version's.
 fn open_words(definition: &mut Value) {
-    let Some(alternatives) = definition["oneOf"].as_array_mut() else { return };
+    // Indexing would add a `null` where there is nothing.
+    let Some(alternatives) = definition.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
     let words: Vec<&Value> = alternatives.iter().filter_map(|each| each.get("const")).collect();
     let kinds: Vec<&Value> = alternatives.iter().filter_map(|each| each["properties"]["kind"].get("const")).collect();
     let later = "Of a later version.";
