@@ -82,7 +82,7 @@ fn bodies_left(cloud: &Cloud) -> BTreeMap<Hash, String> {
             continue;
         }
         let Some(bytes) = inline(item) else { continue };
-        if let Some((name, number)) = pk.strip_prefix("chunk/").and_then(|rest| rest.split_once('/')) {
+        if let Some((name, number)) = pk.strip_prefix("chunk/").and_then(|rest| rest.rsplit_once('/')) {
             chunks.entry(name).or_default().insert(number.parse().unwrap(), bytes);
         } else if let Ok(body) = decompress(&bytes) {
             left.insert(Sha256::digest(&body).into(), format!("{pk} {}", string(item, "sk")));
