@@ -21,7 +21,7 @@ pub fn is_orphan(item: &str) -> bool {
 /// Returns those that were written for orders.
 pub async fn of_orders(context: &Context, orders: &[String]) -> Result<Vec<String>, Error> {
     let chosen: HashSet<&String> = orders.iter().collect();
-    let sources: BTreeSet<SourceId> = orders.iter().filter_map(|pk| source_of(pk)).collect();
+    let sources: BTreeSet<SourceId> = orders.iter().filter_map(|pk| SourceId::of_partition(pk)).collect();
     let found = of_sources(context, sources, None).await?;
     Ok(found.iter().filter(|orphan| chosen.contains(&orphan.owner.pk)).map(Orphan::id).collect())
 }
@@ -89,9 +89,4 @@ fn event(owner: &EventKey, body: &[u8]) -> Option<Event> {
         body: body.to_vec(),
     };
     Provider::of(owner).map(|provider| provider.read(&row))
-}
-
-fn source_of(pk: &str) -> Option<SourceId> {
-    let mut parts = pk.split('/');
-    Some(SourceId { provider: parts.next()?.to_owned(), source: parts.next()?.to_owned() })
 }

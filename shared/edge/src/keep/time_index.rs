@@ -93,6 +93,14 @@ struct Partition {
     is_read: bool,
 }
 
+impl SourceId {
+    /// Returns the source of a partition of events.
+    pub fn of_partition(pk: &str) -> Option<Self> {
+        let mut parts = pk.split('/');
+        Some(SourceId { provider: parts.next()?.to_owned(), source: parts.next()?.to_owned() })
+    }
+}
+
 impl std::fmt::Display for SourceId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}/{}", self.provider, self.source)

@@ -63,16 +63,8 @@ impl Orphans {
 
     /// Returns the orphans that were written for a source before a time, or at any, but for those that are too young.
     pub async fn of_source(&self, source: &SourceId, before_ms: Option<i64>) -> Result<Vec<Orphan>, StoreError> {
-        let old_enough_ms = self.clock.now_ms().saturating_sub(AGE_MS_MIN);
-        let to_ms = before_ms.unwrap_or(i64::MAX).min(old_enough_ms);
-        let mut found: BTreeMap<String, Orphan> = BTreeMap::new();
-        for entry in self.index.chunks(source, to_ms).await? {
-            let Some((name, owner, number)) = parse_chunk_partition(&entry.key.pk) else { continue };
-            let orphan = Orphan { owner, name: name.to_owned(), written: BTreeMap::new() };
-            found.entry(name.to_owned()).or_insert(orphan).written.insert(number, entry.received_at);
-        }
         let mut orphans = Vec::new();
-        for orphan in found.into_values() {
+        for orphan in self.candidates(source, before_ms).await?.into_values() {
             if !self.is_owned(&orphan).await? {
                 orphans.push(orphan);
             }
@@ -82,10 +74,30 @@ impl Orphans {
 
     /// Returns the orphan with this id, if it is one.
     pub async fn named(&self, id: &str) -> Result<Option<Orphan>, StoreError> {
-        let owner = parse_chunk_partition(&format!("{id}/0")).map(|(_, owner, _)| owner);
-        let Some((provider, source, _)) = owner.as_ref().and_then(EventKey::parts) else { return Ok(None) };
-        let source = SourceId { provider: provider.to_owned(), source: source.to_owned() };
-        Ok(self.of_source(&source, None).await?.into_iter().find(|orphan| orphan.id() == id))
+        let first_chunk = format!("{id}/0");
+        let Some((name, owner, _)) = parse_chunk_partition(&first_chunk) else { return Ok(None) };
+        let Some(source) = SourceId::of_partition(&owner.pk) else { return Ok(None) };
+        // The others are not asked for their rows: one is looked for.
+        let candidate = self.candidates(&source, None).await?.remove(name);
+        let Some(orphan) = candidate else { return Ok(None) };
+        Ok((!self.is_owned(&orphan).await?).then_some(orphan))
+    }
+
+    /// Returns the chunks of a source that are old enough, by their name, whether a row owns them or not.
+    async fn candidates(
+        &self,
+        source: &SourceId,
+        before_ms: Option<i64>,
+    ) -> Result<BTreeMap<String, Orphan>, StoreError> {
+        let old_enough_ms = self.clock.now_ms().saturating_sub(AGE_MS_MIN);
+        let to_ms = before_ms.unwrap_or(i64::MAX).min(old_enough_ms);
+        let mut found: BTreeMap<String, Orphan> = BTreeMap::new();
+        for entry in self.index.chunks(source, to_ms).await? {
+            let Some((name, owner, number)) = parse_chunk_partition(&entry.key.pk) else { continue };
+            let orphan = Orphan { owner, name: name.to_owned(), written: BTreeMap::new() };
+            found.entry(name.to_owned()).or_insert(orphan).written.insert(number, entry.received_at);
+        }
+        Ok(found)
     }
 
     async fn is_owned(&self, orphan: &Orphan) -> Result<bool, StoreError> {
