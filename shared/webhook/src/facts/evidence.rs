@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::facts::name::FactValue;
 use crate::read::event::UNNAMED;
 use crate::read::money::Amount;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState};
-use crate::view::{FULFILLMENT_FOLD, Refunded, View, fold};
+use crate::view::{FULFILLMENT_FOLD, Refunded, View, fold, state_of};
 
 /// Everything in a view that says something of a fact.
 pub(super) struct Evidence {
@@ -60,22 +59,8 @@ impl Evidence {
         self.payments.contains(&PaymentState::Authorized)
     }
 
-    /// A payment in conflict may be anybody's money: a person decides, and then it has another state.
     pub(super) fn is_paid(&self) -> bool {
-        self.payments.iter().any(|state| match state {
-            PaymentState::Paid
-            | PaymentState::Settled
-            | PaymentState::Refunding
-            | PaymentState::Refunded
-            | PaymentState::PartiallyRefunded => true,
-            PaymentState::Pending
-            | PaymentState::Authorized
-            | PaymentState::Conflict
-            | PaymentState::Failed
-            | PaymentState::Expired
-            | PaymentState::Voided
-            | PaymentState::Unknown => false,
-        })
+        self.payments.iter().any(|state| state.is_received())
     }
 
     pub(super) fn has_only_failed(&self) -> bool {
@@ -126,9 +111,7 @@ impl Evidence {
     }
 
     pub(super) fn refunded(&self) -> FactValue {
-        let is_said = self.payments.iter().any(|state| {
-            matches!(state, PaymentState::Refunding | PaymentState::Refunded | PaymentState::PartiallyRefunded)
-        });
+        let is_said = self.payments.iter().any(|state| state.is_given_back());
         match self.refunded {
             Refunded::Unknown => FactValue::UnknownSum,
             Refunded::Amount(sum) if sum != Amount::ZERO => FactValue::Sum(sum),
@@ -179,7 +162,7 @@ impl Parcel {
 
 fn parcels(view: &View) -> Vec<Parcel> {
     let parcel = |(id, status): (&str, &Value)| {
-        let state = FulfillmentState::deserialize(status.get("state")?).ok()?;
+        let state = state_of(status)?;
         let has = |time: &str| view.value(&format!("fulfillments/{id}/{time}")).is_some();
         Some(Parcel { state, has_left: has("shipped_at"), has_arrived: has("delivered_at") })
     };

@@ -117,6 +117,24 @@ states! {
     }
 }
 
+impl PaymentState {
+    /// Returns whether money was received, whatever became of it later.
+    /// A payment in conflict may be anybody's money: a person decides, and then it has another state.
+    pub(crate) fn is_received(self) -> bool {
+        match self {
+            PaymentState::Paid | PaymentState::Settled => true,
+            PaymentState::Refunding | PaymentState::Refunded | PaymentState::PartiallyRefunded => true,
+            PaymentState::Pending | PaymentState::Authorized | PaymentState::Conflict => false,
+            PaymentState::Failed | PaymentState::Expired | PaymentState::Voided | PaymentState::Unknown => false,
+        }
+    }
+
+    /// Returns whether money was given back, or is on its way back.
+    pub(crate) fn is_given_back(self) -> bool {
+        matches!(self, PaymentState::Refunding | PaymentState::Refunded | PaymentState::PartiallyRefunded)
+    }
+}
+
 states! {
     /// The state of a fulfilment.
     FulfillmentState {

@@ -216,9 +216,8 @@ impl View {
                 *known = amount.map(|amount| (amount, text("currency")));
             }
         }
-        let refunded = [PaymentState::Refunded, PaymentState::PartiallyRefunded, PaymentState::Refunding];
         if refunds.is_empty() {
-            let told = self.entity_states::<PaymentState>("payments").any(|state| refunded.contains(&state));
+            let told = self.entity_states::<PaymentState>("payments").any(PaymentState::is_given_back);
             return if told { Refunded::Unknown } else { Refunded::Nothing };
         }
         // The refunds that webhooks mention and those that the provider accounts for are the same money under different
@@ -234,9 +233,9 @@ impl View {
         self.registers.get(path).map(|register| &register.value).filter(|value| !value.is_null())
     }
 
-    /// Returns the state in a status.
+    /// Returns the state in the status at a path.
     pub(crate) fn state<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Option<T> {
-        T::deserialize(self.value(path)?.get("state")?).ok()
+        state_of(self.value(path)?)
     }
 
     /// Returns the ids of a kind's entities that have a value for a field, with its register.
@@ -266,8 +265,13 @@ impl View {
         &'a self,
         kind: &'a str,
     ) -> impl Iterator<Item = T> + 'a {
-        self.statuses(kind).filter_map(|(_, status)| T::deserialize(status.get("state")?).ok())
+        self.statuses(kind).filter_map(|(_, status)| state_of(status))
     }
+}
+
+/// Returns the state in a status.
+pub(crate) fn state_of<T: for<'de> Deserialize<'de>>(status: &Value) -> Option<T> {
+    T::deserialize(status.get("state")?).ok()
 }
 
 impl Register {
