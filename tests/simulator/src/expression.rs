@@ -109,11 +109,7 @@ impl Expression<'_> {
             return self.argument(item).is_none();
         }
         if self.skip("begins_with") {
-            self.expect("(");
-            let whole = self.operand(item);
-            self.expect(",");
-            let start = self.operand(item);
-            self.expect(")");
+            let (whole, start) = self.two_arguments(item);
             return whole.zip(start).is_some_and(|(whole, start)| text(&whole).starts_with(&text(&start)));
         }
         let left = self.operand(item);
@@ -144,13 +140,18 @@ impl Expression<'_> {
         value
     }
 
+    fn two_arguments(&mut self, item: &JsonItem) -> (Option<Value>, Option<Value>) {
+        self.expect("(");
+        let first = self.operand(item);
+        self.expect(",");
+        let second = self.operand(item);
+        self.expect(")");
+        (first, second)
+    }
+
     fn operand(&mut self, item: &JsonItem) -> Option<Value> {
         if self.skip("if_not_exists") {
-            self.expect("(");
-            let known = self.operand(item);
-            self.expect(",");
-            let other = self.operand(item);
-            self.expect(")");
+            let (known, other) = self.two_arguments(item);
             return known.or(other);
         }
         if self.tokens[self.at].starts_with(':') {

@@ -93,10 +93,7 @@ impl Environment {
 
     /// Makes the orders function in a new process.
     pub fn orders(&self, actor: Actor) -> (Arc<SimulatedProcess>, Orders) {
-        let process = SimulatedProcess::new(actor);
-        let network = self.network(&process);
-        let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
-        let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
+        let (process, config, dynamodb) = self.over_views(actor);
         (process, Orders::new(config, dynamodb, self.clock()))
     }
 
@@ -109,19 +106,23 @@ impl Environment {
 
     /// An operator who erases.
     pub fn eraser(&self, actor: Actor) -> (Arc<SimulatedProcess>, Eraser) {
-        let process = SimulatedProcess::new(actor);
-        let network = self.network(&process);
-        let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
-        let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
+        let (process, config, dynamodb) = self.over_views(actor);
         (process, Eraser::new(config, dynamodb, self.clock()))
     }
 
     /// An operator who rebuilds views.
     pub fn rebuilder(&self, actor: Actor) -> (Arc<SimulatedProcess>, Rebuilder) {
+        let (process, config, dynamodb) = self.over_views(actor);
+        (process, Rebuilder::new(config, dynamodb))
+    }
+
+    /// A new process that reads events and writes views.
+    fn over_views(&self, actor: Actor) -> (Arc<SimulatedProcess>, ViewConfig, aws_sdk_dynamodb::Client) {
         let process = SimulatedProcess::new(actor);
         let network = self.network(&process);
         let config = ViewConfig { events_table: TABLE_EVENTS.to_owned(), orders_table: TABLE_ORDERS.to_owned() };
-        (process, Rebuilder::new(config, client!(aws_sdk_dynamodb, &network, BACKGROUND)))
+        let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
+        (process, config, dynamodb)
     }
 }
 
