@@ -11,7 +11,7 @@ use webhook::provider::Provider;
 use webhook::providers::PROVIDERS;
 use webhook::row::Row;
 
-use crate::ledger::{Ledger, fields, ledger_of, rows};
+use crate::ledger::{Ledger, collect, fields, ledger_of, rows};
 
 /// The samples of a path that are tried: some paths are in every sample.
 const SAMPLES_OF_A_PATH: usize = 3;
@@ -69,36 +69,6 @@ fn change(body: &[u8], leaf: &Value<'_>, name: Option<std::ops::Range<usize>>, b
     }
 }
 
-/// Leaves with the place of their name in the body.
-fn named_leaves<'v, 'a>(
-    body: &[u8],
-    value: &'v Value<'a>,
-    path: String,
-    name: Option<std::ops::Range<usize>>,
-    found: &mut Vec<(String, &'v Value<'a>, Option<std::ops::Range<usize>>)>,
-) {
-    match &value.kind {
-        Kind::Array(items) if !items.is_empty() => {
-            items.iter().for_each(|item| named_leaves(body, item, format!("{path}[]"), None, found));
-        }
-        Kind::Object(members) if !members.is_empty() => {
-            for (key, member) in members {
-                let start = member.span().start;
-                // The name's text is before the colon; quotes and escapes are as written.
-                let written = format!("\"{}\"", key.raw());
-                let place = body[..start].windows(written.len()).rposition(|window| window == written.as_bytes());
-                let name = place.map(|at| at..at + written.len());
-                let key = key.decode();
-                let path = if path.is_empty() { key.into_owned() } else { format!("{path}.{key}") };
-                named_leaves(body, member, path, name, found);
-            }
-        }
-        Kind::Array(_) | Kind::Object(_) | Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => {
-            found.push((path, value, name));
-        }
-    }
-}
-
 /// The fields of an event that changed or are new.
 fn changed(before: &BTreeMap<String, Vec<Json>>, after: &BTreeMap<String, Vec<Json>>) -> BTreeSet<String> {
     let differs = |name: &&String| before.get(*name) != after.get(*name);
@@ -123,7 +93,7 @@ fn try_row(
     let whole = fields(provider, row);
     let prefix = if row.key.is_snapshot() { "api:" } else { "" };
     let mut leaves = Vec::new();
-    named_leaves(&row.body, &document.root, String::new(), None, &mut leaves);
+    collect(&row.body, &document.root, String::new(), None, &mut leaves);
     let mut wrong = Vec::new();
     // What a sample has of another type already is not made worse.
     let unread = provider.read(row).unreadfields.unwrap_or_default();

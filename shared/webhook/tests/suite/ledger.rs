@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
@@ -88,8 +89,8 @@ fn trace(provider: &'static Provider, row: &Row, ledger: &mut Ledger) {
     let whole = fields(provider, row);
     let prefix = if row.key.is_snapshot() { "api:" } else { "" };
     let mut leaves = Vec::new();
-    collect(&document.root, String::new(), &mut leaves);
-    for (path, value) in leaves {
+    collect(&row.body, &document.root, String::new(), None, &mut leaves);
+    for (path, value, _) in leaves {
         let span = value.span();
         let entry = ledger.entry(format!("{prefix}{path}")).or_default();
         // A value that says what another field says too is seen by another value, and so is a null, which may stand for
@@ -115,21 +116,35 @@ fn trace(provider: &'static Provider, row: &Row, ledger: &mut Ledger) {
     }
 }
 
-/// Leaves with the places of lists as `[]`; an empty list or object is a leaf.
-fn collect<'v, 'a>(value: &'v Value<'a>, path: String, leaves: &mut Vec<(String, &'v Value<'a>)>) {
+/// A leaf: its path with the places of lists as `[]`, its value, and where its name is in the body.
+pub(crate) type Leaf<'v, 'a> = (String, &'v Value<'a>, Option<Range<usize>>);
+
+/// Collects the leaves; an empty list or object is one.
+pub(crate) fn collect<'v, 'a>(
+    body: &[u8],
+    value: &'v Value<'a>,
+    path: String,
+    name: Option<Range<usize>>,
+    found: &mut Vec<Leaf<'v, 'a>>,
+) {
     match &value.kind {
         Kind::Array(items) if !items.is_empty() => {
-            items.iter().for_each(|item| collect(item, format!("{path}[]"), leaves));
+            items.iter().for_each(|item| collect(body, item, format!("{path}[]"), None, found));
         }
         Kind::Object(members) if !members.is_empty() => {
-            for (name, member) in members {
-                let name = name.decode();
-                let path = if path.is_empty() { name.into_owned() } else { format!("{path}.{name}") };
-                collect(member, path, leaves);
+            for (key, member) in members {
+                let start = member.span().start;
+                // The name's text is before the colon; quotes and escapes are as written.
+                let written = format!("\"{}\"", key.raw());
+                let place = body[..start].windows(written.len()).rposition(|window| window == written.as_bytes());
+                let name = place.map(|at| at..at + written.len());
+                let key = key.decode();
+                let path = if path.is_empty() { key.into_owned() } else { format!("{path}.{key}") };
+                collect(body, member, path, name, found);
             }
         }
         Kind::Array(_) | Kind::Object(_) | Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => {
-            leaves.push((path, value));
+            found.push((path, value, name));
         }
     }
 }
