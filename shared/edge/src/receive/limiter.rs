@@ -155,15 +155,15 @@ mod tests {
 
     #[test]
     fn what_is_left_out_takes_as_long_as_what_is_done() {
-        let pace = WriteTimes::default();
-        assert_eq!(pace.typical(5), Duration::ZERO);
+        let times = WriteTimes::default();
+        assert_eq!(times.typical(5), Duration::ZERO);
         for ms in 0..20 {
-            pace.record(1_000, Duration::from_millis(ms));
+            times.record(1_000, Duration::from_millis(ms));
         }
-        pace.record(100_000, Duration::from_millis(99));
-        let mut seen: Vec<u128> = (0..DURATIONS).map(|_| pace.typical(900).as_millis()).collect();
+        times.record(100_000, Duration::from_millis(99));
+        let mut seen: Vec<u128> = (0..DURATIONS).map(|_| times.typical(900).as_millis()).collect();
         seen.sort_unstable();
         assert_eq!(seen, (4..20).collect::<Vec<_>>());
-        assert_eq!(pace.typical(1_000_000).as_millis(), 99);
+        assert_eq!(times.typical(1_000_000).as_millis(), 99);
     }
 }

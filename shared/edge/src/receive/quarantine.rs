@@ -50,7 +50,7 @@ pub struct Quarantine {
     table: String,
     provider: &'static Provider,
     limiter: Limiter,
-    pace: WriteTimes,
+    write_times: WriteTimes,
     clock: Clock,
 }
 
@@ -68,7 +68,7 @@ pub enum Quarantined {
 impl Quarantine {
     /// The quarantine in this table.
     pub fn new(client: Client, table: String, provider: &'static Provider, clock: Clock) -> Self {
-        Quarantine { client, table, provider, limiter: Limiter::default(), pace: WriteTimes::default(), clock }
+        Quarantine { client, table, provider, limiter: Limiter::default(), write_times: WriteTimes::default(), clock }
     }
 
     /// Keeps a refused delivery if the cap allows. With a key, a body that has to be redacted is kept sealed too.
@@ -82,12 +82,12 @@ impl Quarantine {
         let source = if refusal == Refusal::UnknownSource { UNKNOWN } else { &arrived.source };
         let length = arrived.delivery.body.len();
         if !self.limiter.allows(source, arrived.network, now_ms) {
-            self.clock.sleep(self.pace.typical(length)).await;
+            self.clock.sleep(self.write_times.typical(length)).await;
             return Ok(Quarantined::Limited);
         }
         let begun = self.clock.time_source().now();
         let outcome = self.put(source, arrived, refusal, sources, now_ms).await;
-        self.pace.record(length, self.since(begun));
+        self.write_times.record(length, self.since(begun));
         outcome
     }
 
