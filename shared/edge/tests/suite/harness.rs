@@ -57,6 +57,16 @@ impl TimeSource for Hand {
     }
 }
 
+/// Deadlines, sixty times as long as they are: no test waits for one, and a busy machine is not late.
+#[derive(Debug, Clone)]
+pub(crate) struct LongDeadline;
+
+impl AsyncSleep for LongDeadline {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        TokioSleep::new().sleep(duration * 60)
+    }
+}
+
 /// A sleep that is over at once.
 #[derive(Debug, Clone)]
 struct NoSleep;
@@ -114,9 +124,9 @@ impl World {
         World { secret, ..self.clone() }.receiver(provider)
     }
 
-    /// A clock whose time is the test's and whose sleeps are real: they are deadlines.
+    /// A clock whose time is the test's and whose sleeps are deadlines.
     pub(crate) fn clock(&self) -> Clock {
-        Clock::new(SharedTimeSource::new(Hand(Arc::clone(&self.time))), SharedAsyncSleep::new(TokioSleep::new()))
+        Clock::new(SharedTimeSource::new(Hand(Arc::clone(&self.time))), SharedAsyncSleep::new(LongDeadline))
     }
 
     /// A clock whose sleeps take no time: they are pauses between attempts.

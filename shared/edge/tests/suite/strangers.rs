@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
+use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep};
 use edge::aws::clock::Clock;
 use edge::keep::item::Item;
 use edge::receive::limiter::REFILL_MS;
@@ -130,14 +130,14 @@ async fn a_known_name_has_the_secret_fetched_as_often_as_an_unknown_one() {
     }
 }
 
-/// Short waits are over at once and move the time; longer ones are deadlines, which are real.
+/// Short waits are over at once and move the time; longer ones are deadlines.
 #[derive(Debug)]
 struct ShortWaits(Arc<Time>);
 
 impl AsyncSleep for ShortWaits {
     fn sleep(&self, duration: Duration) -> Sleep {
         if duration >= Duration::from_millis(200) {
-            return TokioSleep::new().sleep(duration);
+            return LongDeadline.sleep(duration);
         }
         self.0.advance(duration.as_millis().try_into().unwrap());
         Sleep::new(std::future::ready(()))
