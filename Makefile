@@ -100,7 +100,7 @@ test-rust: ## the tests that need no stack, the short form of the simulation amo
 	cargo test --workspace --locked
 	$(PYTHON) -m tests.simulator.defects $(SHOWN)
 
-test-simulator: ## the short form of the simulation alone: about 20,000 deliveries and every single crash
+test-simulator: ## the short form of the simulation alone: about 11,000 deliveries and every single crash
 	cargo test -p simulator --locked
 
 defects: ## that the simulator finds every deliberate defect: make defects [ARGS="--seeds 40 --json body_trimmed"]
