@@ -56,6 +56,11 @@ class Cli:
     port: int
     home: Path
 
+    @property
+    def name(self) -> str:
+        """The beginning of every command that the tool proposes: its name and the stack that it was asked about."""
+        return f"hookmill --local={self.port}"
+
     def start(self, *arguments: str, **more: str) -> subprocess.Popen:
         """Starts a command that goes on; `more` is added to its environment."""
         return subprocess.Popen(

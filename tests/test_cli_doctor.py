@@ -82,7 +82,7 @@ def test_an_alarm_that_is_gone_or_rings_is_told(cli: Cli, stack: Stack) -> None:
         ran, lines = doctor(cli, *only("alarms"))
         (found,) = problems(lines)
         assert (ran.code, found["about"]) == (1, "RelayIsLate")
-        assert "by a test" in found["message"] and found["next"] == alarm["AlarmDescription"]
+        assert "by a test" in found["message"] and found["next"] == alarm["AlarmDescription"].replace("hookmill ", f"{cli.name} ")
         client.delete_alarms(AlarmNames=[name])
         ran, lines = doctor(cli, *only("alarms"))
         (found,) = problems(lines)
@@ -132,7 +132,7 @@ def test_a_dead_letter_is_told(cli: Cli, stack: Stack) -> None:
         ran, lines = doctor(cli, *only("queues"))
         (found,) = problems(lines)
         assert (ran.code, found["about"]) == (1, "relay dead letters")
-        assert found["next"] == "hookmill dlq list --queue relay"
+        assert found["next"] == f"{cli.name} dlq list --queue relay"
     finally:
         (message,) = client.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"]
         client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
@@ -161,7 +161,7 @@ def test_a_wrong_key_is_named(cli: Cli, pipe: e2e.Pipe) -> None:
     assert ran.code == 1 and found["state"] == "problem"
     first = min(row["received_at"] for row in pipe.refused("scalev", "main-doctor"))
     assert f"deliveries to {SOURCE} are refused since {first}" in found["message"]
-    assert f"hookmill sources rotate {SOURCE}, then hookmill quarantine admit" in found["next"]
+    assert f"{cli.name} sources rotate {SOURCE}, then {cli.name} quarantine admit" in found["next"]
     # The key was put right: what comes is kept again.
     send(cli, "order.status_changed.2026")
     _, lines = doctor(cli, *only("quarantine"))

@@ -144,12 +144,15 @@ def test_without_credentials_region_or_endpoint_the_next_step_is_told(cli: Cli, 
     for arguments, more, code, told in (
         (there, {"AWS_REGION": "us-east-1"}, 3, "no AWS credentials"),
         (there, {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, 3, "no AWS region"),
+        ((), {}, 3, "no AWS region"),
         (("--profile", "nobodys", "--region", "us-east-1"), {}, 3, "no such profile"),
         (("--local=1",), {}, 5, "no connection"),
     ):
         ran = cli.run("--json", *arguments, "orders", "list", place=False, **more)
         assert (ran.code, told in ran.error["error"]) == (code, True), ran
         assert ran.error["next"]
+        # Without a word about AWS the local stack may be wanted.
+        assert "--local" in ran.error["next"] or "nobodys" in arguments
 
 
 def test_completions_need_no_stack(cli: Cli) -> None:

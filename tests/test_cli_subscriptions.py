@@ -91,7 +91,7 @@ def test_what_a_check_finds_has_its_exit(cli: Cli, api: Api, token: str) -> None
     webhook["status"] = "removed"
     ran = clean(cli.run("--json", "subscriptions", "check", *ONE), token)
     assert (ran.code, ran.lines[0]["severity"], ran.lines[0]["finding"]) == (1, "alarm", "inactive")
-    assert "hookmill reconcile" in ran.lines[0]["next"]
+    assert f"{cli.name} reconcile" in ran.lines[0]["next"]
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 3), (404, 4), (500, 5)])
@@ -103,7 +103,7 @@ def test_failures_have_their_exits(cli: Cli, api: Api, token: str, status: int, 
 
 def test_what_has_no_account_or_no_api_is_told(cli: Cli, api: Api, pipe: e2e.Pipe) -> None:
     ran = cli.run("--json", "subscriptions", "list", "--source", "shopline/app-hooks")
-    assert (ran.code, "hookmill accounts set shopline/app-hooks" in ran.error["next"]) == (3, True)
+    assert (ran.code, f"{cli.name} accounts set shopline/app-hooks" in ran.error["next"]) == (3, True)
     provider_api.put_account(pipe.stack, "scalapay/it-hooks", {"api_key": CREDENTIAL, "base_url": api.base})
     ran = cli.run("--json", "subscriptions", "create", "--source", "scalapay/it-hooks")
     assert (ran.code, "Partner Portal" in ran.error["next"]) == (2, True)

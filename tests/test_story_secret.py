@@ -78,8 +78,8 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, api: Api, token: str) -> None:
     # Doctor names the key.
     (problem,) = problems(cli)
     assert "the key is probably wrong" in problem["message"]
-    assert f"hookmill sources rotate {SOURCE}" in problem["next"]
-    assert f"hookmill quarantine admit --source {SOURCE}" in problem["next"]
+    assert f"{cli.name} sources rotate {SOURCE}" in problem["next"]
+    assert f"{cli.name} quarantine admit --source {SOURCE}" in problem["next"]
 
     # The token of the URL that the shop has is put right; the other one goes when nothing uses it.
     (rotated,) = cli.json("sources", "rotate", SOURCE, "--key-env", "RIGHT", RIGHT=token)

@@ -16,7 +16,7 @@ use crate::terminal::output::Output;
 #[command(next_help_heading = "Stack and output")]
 pub struct Global {
     /// The CloudFormation stack's name
-    #[arg(long, global = true, value_name = "NAME", default_value = "hookmill")]
+    #[arg(long, global = true, value_name = "NAME", default_value = Global::STACK)]
     pub stack: String,
     /// The AWS region, if not that of your AWS settings
     #[arg(long, global = true, value_name = "REGION")]
@@ -36,6 +36,11 @@ pub struct Global {
     /// One JSON document a line instead of text
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Global {
+    /// The stack's name if none is given.
+    pub const STACK: &str = "hookmill";
 }
 
 /// The surroundings of a command. What can be asked of the stack is asked of it directly.

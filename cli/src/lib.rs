@@ -14,6 +14,7 @@ pub use args::Cli;
 pub use context::Context;
 pub use stack;
 pub use terminal::error::{Error, Exit};
+pub use terminal::hint::StackOptions;
 pub use terminal::output::Output;
 
 /// Carries out one command line.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use hookmill::{Cli, Exit, Output, args};
+use hookmill::{Cli, Exit, Output, StackOptions, args};
 
 fn main() -> ExitCode {
     let cli = match Cli::from_words(std::env::args_os()) {
@@ -16,8 +16,8 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
         }
     };
-    let output = Output::of_process(cli.global.json);
-    let errors = Output::of_process(cli.global.json);
+    let output = || Output::of_process(cli.global.json).about(StackOptions::of(&cli.global));
+    let (output, errors) = (output(), output());
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -212,7 +212,11 @@ pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
     let looks = stream::iter(looks).buffered(AT_ONCE).inspect(|_| progress.step());
     let looked: Vec<_> = looks.collect().await;
     drop(progress);
-    let lines: Vec<CheckLine> = looked.into_iter().flat_map(|(check, findings)| lines(check, findings)).collect();
+    let mut lines: Vec<CheckLine> = looked.into_iter().flat_map(|(check, findings)| lines(check, findings)).collect();
+    for CheckLine { finding, .. } in &mut lines {
+        finding.message = context.output.hint(&finding.message);
+        finding.next = finding.next.as_deref().map(|next| context.output.hint(next));
+    }
     context.output.tell_all(&lines, text)?;
     context.output.note(&summary(&lines));
     Ok(exit(&lines))
@@ -252,9 +256,14 @@ fn summary(lines: &[CheckLine]) -> String {
         let count = counts.get(&state).copied().unwrap_or_default();
         (count > 0).then(|| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
     };
-    let told = [worst(State::Problem, "problem"), worst(State::Unknown, "unknown"), worst(State::Warning, "warning")];
-    let told: Vec<String> = told.into_iter().flatten().collect();
-    if told.is_empty() { "Everything is as it should be.".to_owned() } else { told.join(", ") }
+    let faults = [worst(State::Problem, "problem"), worst(State::Unknown, "unknown"), worst(State::Warning, "warning")];
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
+    let notices = worst(State::Notice, "notice");
+    match (faults.is_empty(), notices) {
+        (true, None) => "Everything is as it should be.".to_owned(),
+        (true, Some(notices)) => format!("No faults, {notices}."),
+        (false, notices) => faults.into_iter().chain(notices).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn text(lines: &[CheckLine], paint: Paint) -> String {
@@ -306,6 +315,9 @@ mod tests {
         assert_eq!(exit(&[down.clone(), forbidden.clone()]), Exit::Service);
         assert_eq!(exit(&[forbidden, problem.clone(), down]), Exit::Problems);
         assert_eq!(summary(&[ok]), "Everything is as it should be.");
+        let notice = line(Finding::notice("f"));
+        assert_eq!(summary(&[line(Finding::ok("a")), notice.clone()]), "No faults, 1 notice.");
+        assert_eq!(summary(&[notice.clone(), problem.clone(), notice]), "1 problem, 2 notices");
         assert_eq!(summary(&[problem.clone(), warning, problem]), "2 problems, 1 warning");
     }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::terminal::error::{Error, Exit};
+use crate::terminal::hint::StackOptions;
 use crate::terminal::time::ago;
 
 /// Progress is told from here on, and on no terminal only this often.
@@ -26,6 +27,7 @@ pub struct Output {
     json: bool,
     paint: Paint,
     terminal: bool,
+    stack: StackOptions,
     results: Sink,
     notes: Sink,
 }
@@ -61,6 +63,7 @@ impl Output {
                     .filter(|_| std::io::stdout().is_terminal()),
             },
             terminal: std::io::stderr().is_terminal(),
+            stack: StackOptions::default(),
             results: Mutex::new(Box::new(std::io::stdout())),
             notes: Mutex::new(Box::new(std::io::stderr())),
         }
@@ -69,7 +72,15 @@ impl Output {
     /// Other streams, without colour.
     pub fn to(json: bool, results: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
         let paint = Paint::PLAIN;
-        Output { json, paint, terminal: false, results: Mutex::new(results), notes: Mutex::new(notes) }
+        let stack = StackOptions::default();
+        Output { json, paint, terminal: false, stack, results: Mutex::new(results), notes: Mutex::new(notes) }
+    }
+
+    /// Returns the same output about a stack: these options are put into the commands that it proposes.
+    #[must_use]
+    pub fn about(mut self, stack: StackOptions) -> Self {
+        self.stack = stack;
+        self
     }
 
     /// The same, as to a terminal of a width.
@@ -125,17 +136,24 @@ impl Output {
 
     /// Says something beside the results, for people.
     pub fn note(&self, text: &str) {
-        self.say(&format!("{text}\n"));
+        self.say(&format!("{}\n", self.stack.add_to(text)));
+    }
+
+    /// Returns a next step for a result, with the stack's options in its commands; notes and errors get them by
+    /// themselves. Other parts of results are data, which stay as they are.
+    pub fn hint(&self, next: &str) -> String {
+        self.stack.add_to(next).into_owned()
     }
 
     /// Tells why the command ended, and gives the exit code.
     pub fn failed(&self, error: &Error) -> Exit {
-        if self.json && !error.message.is_empty() {
-            let told = json!({"error": error.message, "next": error.next, "exit": error.kind.code()});
+        let (message, next) = (self.hint(&error.message), error.next.as_deref().map(|next| self.hint(next)));
+        if self.json && !message.is_empty() {
+            let told = json!({"error": message, "next": next, "exit": error.kind.code()});
             self.say(&format!("{told}\n"));
-        } else if !error.message.is_empty() {
-            self.say(&format!("hookmill: {}\n", error.message));
-            if let Some(next) = &error.next {
+        } else if !message.is_empty() {
+            self.say(&format!("hookmill: {message}\n"));
+            if let Some(next) = &next {
                 self.say(&format!("  {next}\n"));
             }
         }
@@ -251,10 +269,12 @@ impl Paint {
 /// A column is not made narrower than this, even if the table does not fit.
 const COLUMN_MIN: usize = 12;
 
-/// Makes the widest columns narrower until the table fits. Coloured cells stay whole: they are words.
+/// Makes the widest columns narrower until the table fits. Coloured cells stay whole, since they are words, and URLs,
+/// since they are copied.
 fn narrow(widths: &mut [usize], width: usize, rows: &[Vec<String>]) {
-    let coloured = |column: usize| rows.iter().filter_map(|row| row.get(column)).any(|cell| cell.contains('\u{1b}'));
-    let fixed: Vec<bool> = (0..widths.len()).map(coloured).collect();
+    let whole = |cell: &String| cell.contains('\u{1b}') || is_url(cell);
+    let fixed: Vec<bool> =
+        (0..widths.len()).map(|column| rows.iter().filter_map(|row| row.get(column)).any(whole)).collect();
     let gaps = 2 * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + gaps > width {
         let open = widths.iter_mut().zip(&fixed).filter(|(width, fixed)| !**fixed && **width > COLUMN_MIN);
@@ -268,7 +288,7 @@ fn folded(row: &[String], widths: &[usize]) -> Vec<Vec<String>> {
     let cell = |(cell, width): (&String, &usize)| match visible(cell) > *width {
         false => vec![cell.clone()],
         true if cell.contains(' ') => wrapped(cell, *width),
-        true => vec![shortened(cell, *width)],
+        true => vec![fitted(cell, *width)],
     };
     let cells: Vec<Vec<String>> = row.iter().zip(widths).map(cell).collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or_default();
@@ -278,13 +298,22 @@ fn folded(row: &[String], widths: &[usize]) -> Vec<Vec<String>> {
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ').map(|word| shortened(word, width)) {
+    for word in text.split(' ').map(|word| fitted(word, width)) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => *line += &format!(" {word}"),
             Some(_) | None => lines.push(word),
         }
     }
     lines
+}
+
+/// Shortens a word in the middle, if it is not a URL.
+fn fitted(word: &str, width: usize) -> String {
+    if is_url(word) { word.to_owned() } else { shortened(word, width) }
+}
+
+fn is_url(cell: &str) -> bool {
+    !cell.contains(' ') && cell.contains("://")
 }
 
 /// Rows in columns, each as wide as its widest cell, under a heading; no wider than the terminal.
@@ -388,6 +417,16 @@ mod tests {
             assert!(sentence.split(' ').all(|word| words.contains(&word)), "{text}");
         }
         assert!(table(&["received", "event", "why"], &rows, Paint::PLAIN).contains(&id));
+    }
+
+    #[test]
+    fn urls_are_never_shortened() {
+        let url = "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws/main/<token>";
+        let id = "scalev/main/250130JQHFZG/order.created/event_vGEG4O82yXgVz28ilJtUwZPw".to_owned();
+        let rows = [vec![id.clone(), url.to_owned(), format!("register {url} at the provider")]];
+        let text = table(&["source", "URL", "next"], &rows, Paint { on: false, width: Some(80) });
+        assert_eq!(text.matches(url).count(), 2, "{text}");
+        assert!(!text.contains(&id), "ids make room: {text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Credentials for the providers' own APIs: set, listed without their values, removed.
 
-use crate::harness::world_with_secrets;
+use crate::harness::{HOOKMILL, world_with_secrets};
 use hookmill::Exit;
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn an_account_is_set_changed_and_removed() {
     let world = world_with_secrets().await;
     let unknown = ["accounts", "set", "shopline/tw", "--credential-env", VARIABLE, "--shop", "ours"];
     assert_eq!(world.run(&unknown).await, Exit::NotFound);
-    assert!(world.notes().contains("hookmill sources add shopline/tw"), "an account is of a source");
+    assert!(world.notes().contains(&format!("{HOOKMILL} sources add shopline/tw")), "an account is of a source");
     assert_eq!(world.vault.calls("PutSecretValue"), 0);
     world.vault.put("ShoplineSecret", &json!({"sources": {"tw": {}}}));
     assert!(world.lines(&["accounts", "list"]).await.is_empty());

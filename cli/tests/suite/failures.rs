@@ -1,6 +1,6 @@
 //! What goes wrong around a command: each a message, a next step and an exit code.
 
-use crate::harness::{START_MS, Scratch, events_folder, world, world_at, world_with_secrets};
+use crate::harness::{HOOKMILL, START_MS, Scratch, events_folder, world, world_at, world_with_secrets};
 use hookmill::context::Global;
 use hookmill::work::sending::{Reading, case, cases};
 use hookmill::{Cli, Context, Exit, Output};
@@ -121,7 +121,7 @@ async fn an_unknown_source_is_reported_alike_by_all_commands() {
         assert_eq!(world.run(&line).await, Exit::NotFound, "{line:?}");
         let told: Value = serde_json::from_str(world.notes().lines().last().unwrap()).unwrap();
         assert_eq!(told["error"], "the stack has no source scalev/nobodys", "{line:?}");
-        assert!(told["next"].as_str().unwrap().contains("hookmill sources add scalev/nobodys"), "{told}");
+        assert!(told["next"].as_str().unwrap().contains(&format!("{HOOKMILL} sources add scalev/nobodys")), "{told}");
     }
     assert!(!std::path::Path::new(plan.path()).exists());
     // A source that was removed is still asked about: its events are there.

@@ -18,7 +18,7 @@ use aws_smithy_types::retry::RetryConfig;
 use edge::aws::clock::Clock;
 use edge::keep::store::Kept;
 use hookmill::stack::deployment::Deployment;
-use hookmill::{Context, Error, Exit, Output};
+use hookmill::{Cli, Context, Error, Exit, Output, StackOptions};
 use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::providers::{PROVIDERS, Provider};
@@ -43,7 +43,11 @@ pub(crate) struct World {
     pub(crate) vault: Arc<Vault>,
     results: Words,
     notes: Words,
+    options: StackOptions,
 }
+
+/// A proposed command begins with this: the stack of these tests is not the one that is assumed without options.
+pub(crate) const HOOKMILL: &str = "hookmill --stack tested";
 
 /// What was written, for a test to read.
 #[derive(Debug, Clone, Default)]
@@ -125,9 +129,11 @@ fn world_with(endpoint: &str, json: bool, secrets: bool) -> World {
     ];
     outputs.extend(queue_urls.map(|(name, url)| (name.to_owned(), url.to_owned())));
     let (results, notes) = (Words::default(), Words::default());
-    let output = Output::to(json, Box::new(results.clone()), Box::new(notes.clone()));
+    let line = <Cli as clap::Parser>::try_parse_from(HOOKMILL.split(' ').chain(["doctor"])).unwrap();
+    let options = StackOptions::of(&line.global);
+    let output = Output::to(json, Box::new(results.clone()), Box::new(notes.clone())).about(options.clone());
     let context = Context::of(sdk, Deployment::of("hookmill", outputs), output, Clock::system());
-    World { context, queues, vault, results, notes }
+    World { context, queues, vault, results, notes, options }
 }
 
 /// A sleep that is over at once and remembered.
@@ -163,18 +169,25 @@ impl World {
         self.results.taken();
         let exit = self.run(line).await;
         assert!(matches!(exit, Exit::Ok | Exit::Problems), "{exit:?}: {}", self.notes());
-        let text = String::from_utf8(self.results.taken()).unwrap();
+        let text = String::from_utf8(self.results()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The bytes that were printed since they were last asked for.
     pub(crate) fn results(&self) -> Vec<u8> {
-        self.results.taken()
+        self.name_the_stack(self.results.taken())
+    }
+
+    /// Checks that every command in what was printed names the stack that it is about.
+    fn name_the_stack(&self, printed: Vec<u8>) -> Vec<u8> {
+        let text = String::from_utf8_lossy(&printed);
+        assert_eq!(self.options.add_to(&text), text, "a command that reaches another stack");
+        printed
     }
 
     /// What was said beside the results.
     pub(crate) fn notes(&self) -> String {
-        String::from_utf8(self.notes.taken()).unwrap()
+        String::from_utf8(self.name_the_stack(self.notes.taken())).unwrap()
     }
 
     /// Keeps a sample as its receiver would, perhaps with another body.

@@ -1,6 +1,6 @@
 //! Sources, and changes of a secret by two operators at once.
 
-use crate::harness::{KEY, World, world_with_secrets};
+use crate::harness::{HOOKMILL, KEY, World, world_with_secrets};
 use crate::vault::Vault;
 use hookmill::Exit;
 use serde_json::{Value, json};
@@ -187,8 +187,11 @@ async fn steps_are_commands_where_the_tool_can_do_it() {
         let scheme = if platform.set_up.len() > 1 { &["--scheme", "url-token"][..] } else { &[] };
         let added = world.lines(&[&["sources", "add", &source, "--any-merchant"], scheme].concat()).await.remove(0);
         let steps = added["steps"].to_string();
-        assert!(steps.contains(&format!("hookmill subscriptions create --source {source}")), "{steps}");
-        assert!(steps.contains(&format!("hookmill accounts set {source}")) && !steps.contains("POST https"), "{steps}");
+        assert!(steps.contains(&format!("{HOOKMILL} subscriptions create --source {source}")), "{steps}");
+        assert!(
+            steps.contains(&format!("{HOOKMILL} accounts set {source}")) && !steps.contains("POST https"),
+            "{steps}"
+        );
         let steps = world.lines(&["sources", "rotate", &source]).await.remove(0)["steps"].to_string();
         assert!(
             steps.contains(&format!("update ID --source {source} --yes")) && !steps.contains("PUT https"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::harness::{World, world, world_in_text};
+use crate::harness::{HOOKMILL, World, world, world_in_text};
 use crate::provider::server::{Reply, Server, file, ok, status};
 use crate::provider::{TOKEN, assert_clean, furnish, world_with};
 use hookmill::Exit;
@@ -115,7 +115,7 @@ async fn a_creation_whose_answer_was_lost_is_told() {
     let (exit, _, notes) = told(&world, &line).await;
     assert_eq!((exit, server.lines().len()), (Exit::Service, 2));
     assert!(notes.contains("unrecognised"), "{notes}");
-    assert!(notes.contains("hookmill subscriptions list --source shopline/tw tells"), "{notes}");
+    assert!(notes.contains(&format!("{HOOKMILL} subscriptions list --source shopline/tw tells")), "{notes}");
 }
 
 #[tokio::test]
@@ -300,6 +300,6 @@ async fn without_an_account_the_next_step_is_told() {
         world.queues.secret("AccountsSecret", secret);
         let (exit, _, notes) = told(&world, &["subscriptions", "list", "--source", "shopline/tw"]).await;
         assert!(exit == Exit::Deployment && notes.contains(error), "{secret}: {notes}");
-        assert!(notes.contains("hookmill accounts set"), "{notes}");
+        assert!(notes.contains(&format!("{HOOKMILL} accounts set")), "{notes}");
     }
 }

@@ -66,7 +66,7 @@ impl Stack {
         }
         if sdk.region().is_none() {
             return Err(Error::deployment("no AWS region is set")
-                .next("Name it with --region, AWS_REGION or in your AWS settings (aws configure)."));
+                .next("Name it with --region, AWS_REGION or in your AWS settings (aws configure); the local stack needs none: --local."));
         }
         match sdk.credentials_provider() {
             Some(provider) => {

@@ -74,7 +74,8 @@ pub async fn run(context: &Context, args: OrderShowArgs) -> Result<Exit, Error> 
         events: moments,
         view: view.as_ref().filter(|_| args.view).map(View::render),
     };
-    context.output.tell(&shown, text)?;
+    let rebuild = context.output.hint(&format!("hookmill orders rebuild {}", shown.order));
+    context.output.tell(&shown, |shown, paint| text(shown, &rebuild, paint))?;
     let damaged = events.iter().filter(|kept| note_damage(context, kept)).count();
     Ok(if current && damaged == 0 { Exit::Ok } else { Exit::Problems })
 }
@@ -113,7 +114,7 @@ async fn links(context: &Context, pk: &str, events: &[KeptEvent], view: &View) -
     Ok(links)
 }
 
-fn text(shown: &ShownOrder, paint: Paint) -> String {
+fn text(shown: &ShownOrder, rebuild: &str, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&shown.order)];
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<18}"))));
     match &shown.summary {
@@ -139,9 +140,7 @@ fn text(shown: &ShownOrder, paint: Paint) -> String {
         row(&link.kind, &format!("{}{at}", link.name));
     }
     if !shown.current {
-        lines.push(
-            paint.bad("  The stored view is not what its events tell: wait a moment, or: hookmill orders rebuild ID"),
-        );
+        lines.push(paint.bad(&format!("  The stored view is not what its events tell: wait a moment, or: {rebuild}")));
     }
     lines.push(String::new());
     let rows: Vec<Vec<String>> = shown.events.iter().map(|moment| cells(moment, paint)).collect();

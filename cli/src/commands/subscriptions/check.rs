@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::apis;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::{Paint, table};
+use crate::terminal::output::{Paint, counted, table};
 use crate::work::apis::{Api, address_of, api_failed};
 use crate::work::selection::SourceArgs;
 
@@ -62,11 +62,16 @@ pub(super) async fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Err
         let next = "Set the account anew: hookmill accounts set.";
         checked.fail(String::new(), Error::deployment(defect).next(next));
     }
+    for finding in &mut checked.findings {
+        finding.next = context.output.hint(&finding.next);
+    }
     context.output.tell_all(&checked.findings, text)?;
     context.output.note(&match (checked.sources, checked.findings.len()) {
         (0, 0) => "No source has an account whose webhooks can be checked: hookmill accounts set.".to_owned(),
-        (sources, 0) => format!("{sources} checked: all is as it should be."),
-        (sources, findings) => format!("{sources} checked: {findings} to look at."),
+        (sources, 0) => format!("{} checked: all is as it should be.", counted(sources, "source")),
+        (sources, findings) => {
+            format!("{} checked: {} to look at.", counted(sources, "source"), counted(findings, "finding"))
+        }
     });
     let exit = if checked.worst >= Some(Severity::Warning) { Exit::Problems } else { Exit::Ok };
     Ok(checked.failed.unwrap_or(exit))
