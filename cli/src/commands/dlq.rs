@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted, dash};
 use crate::terminal::time::instant;
+use crate::work::ids;
 use crate::work::selection::at_least_one;
 use crate::work::selection::dead_letters;
 use stack::dead_letters::{DeadLetters, Letter, Says};
@@ -38,7 +39,7 @@ pub struct DeadLetterListArgs {
 /// Arguments of `dlq show`.
 #[derive(Debug, Clone, Args)]
 pub struct DeadLetterShowArgs {
-    /// The dead letter's id, or its event's, as listed
+    /// The dead letter's id, or its event's, as listed; any unique beginning will do
     pub id: String,
     /// Look in this dead letter queue only
     #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters())]
@@ -109,17 +110,14 @@ async fn list(context: &Context, args: &DeadLetterListArgs) -> Result<Exit, Erro
 }
 
 async fn show(context: &Context, args: &DeadLetterShowArgs) -> Result<Exit, Error> {
-    let letters = stack::dead_letters::look(context, &chosen(&args.queues), usize::MAX).await?;
-    let is_meant = |letter: &&Letter| letter.message_id == args.id || letter.says.event_id() == Some(args.id.as_str());
-    let letter = letters.iter().find(is_meant).ok_or_else(|| {
-        Error::not_found(format!("no dead letter {} was found", args.id))
-            .next("hookmill dlq list shows some; one that a consumer holds, or behind others of its order, is hidden.")
-    })?;
+    let all = stack::dead_letters::look(context, &chosen(&args.queues), usize::MAX).await?;
+    let found = ids::dead_letters(&all, &args.id)?;
+    let Some(&one) = found.first() else { return Ok(Exit::Ok) };
     let shown = ShownDeadLetter {
-        line: LetterLine::of(letter, context.clock.now_ms()),
-        group: letter.group.clone(),
-        next: next(letter),
-        body: letter.body.clone(),
+        line: LetterLine::of(one, context.clock.now_ms()),
+        group: one.group.clone(),
+        next: context.output.hint(&next(one)),
+        body: one.body.clone(),
     };
     context.output.tell(&shown, shown_text)?;
     Ok(Exit::Ok)

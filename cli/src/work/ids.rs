@@ -13,6 +13,7 @@ use crate::terminal::error::Error;
 use crate::terminal::output::{ELLIPSIS, shortened};
 use crate::terminal::time::{Range, instant};
 use stack::aws::failed;
+use stack::dead_letters::Letter;
 use stack::history::{KeptEvent, fetch};
 use stack::reader::walk;
 use stack::sources::SourceName;
@@ -103,6 +104,25 @@ pub async fn order(context: &Context, typed: &str) -> Result<String, Error> {
         Error::not_found(format!("no order {id} is kept"))
             .next("hookmill orders list shows what there is; subjects are percent-encoded as in event ids.")
     })
+}
+
+/// Returns the dead letters that a typed id names: its own id or its event's, whole, by a unique beginning, or as a
+/// terminal shortens it. An event may have one in several queues.
+pub fn dead_letters<'l>(all: &'l [Letter], typed: &str) -> Result<Vec<&'l Letter>, Error> {
+    let names = |one: &'l Letter| std::iter::once(one.message_id.as_str()).chain(one.says.event_id());
+    let pattern = Pattern::of(typed);
+    let exact: Vec<&Letter> = all.iter().filter(|one| names(one).any(|name| name == typed)).collect();
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    let fitting = |one: &'l Letter| names(one).find(|name| pattern.fits(name)).map(|name| (name, one));
+    let found: Vec<(&str, &Letter)> = all.iter().filter_map(fitting).collect();
+    let ids: BTreeSet<String> = found.iter().map(|(name, _)| (*name).to_owned()).collect();
+    only(typed, "dead letter", ids)?.ok_or_else(|| {
+        Error::not_found(format!("no dead letter {typed} was found"))
+            .next("hookmill dlq list shows some; one that a consumer holds, or behind others of its order, is hidden.")
+    })?;
+    Ok(found.into_iter().map(|(_, one)| one).collect())
 }
 
 /// The error for an event that is not kept.

@@ -144,3 +144,34 @@ async fn what_was_erased_since_is_deleted_and_not_sent() {
     }
     assert!(world.notes().contains("1 sent, 0 kept, 2 deleted"));
 }
+
+#[tokio::test]
+async fn a_dead_letter_is_named_by_any_unique_beginning_and_an_unknown_one_is_an_error() {
+    let world = world().await;
+    let (created, event) = kept(&world, "created").await;
+    let (disputed, other) = kept(&world, "disputed").await;
+    let group = group_of(&created.pk);
+    world.queues.put(WORK_DEAD_LETTERS, &event.to_string(), &group);
+    world.queues.put(WORK_DEAD_LETTERS, &other.to_string(), "another");
+    world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, &created.id()), "");
+    // One event may have a dead letter in two queues.
+    let beginning = format!("{}/cre", created.pk);
+    assert_eq!(world.lines(&["dlq", "show", &beginning]).await[0]["id"], created.id());
+    let shortened = format!("{}/d…{}", disputed.pk, &disputed.sk[disputed.sk.len() - 4..]);
+    assert_eq!(world.lines(&["dlq", "show", &shortened]).await[0]["id"], disputed.id());
+    assert_eq!(world.run(&["dlq", "show", &created.pk]).await, Exit::Usage);
+    let notes = world.notes();
+    assert!(notes.contains("fits more than one dead letter") && notes.contains(&disputed.id()), "{notes}");
+    for yes in [&[][..], &["--yes"]] {
+        // One that is there does not make up for one that is not.
+        let line =
+            [&["dlq", "redrive", "--queue", "work", "--letter", "nothing", "--letter", &beginning], yes].concat();
+        assert_eq!(world.run(&line).await, Exit::NotFound, "{yes:?}");
+        assert!(world.notes().contains("no dead letter nothing was found"));
+    }
+    assert!(world.queues.taken(WORK).is_empty());
+    assert!(world.results().is_empty());
+    let sent = world.lines(&["dlq", "redrive", "--queue", "work", "--letter", &beginning, "--yes"]).await;
+    assert_eq!((sent.len(), &sent[0]["outcome"], &sent[0]["id"]), (1, &json!("sent"), &json!(created.id())));
+    assert_eq!(world.queues.taken(WORK).len(), 1);
+}

@@ -4,7 +4,7 @@
 //! a letter is taken, sent, and deleted only when the queue has it: what fails in between leaves the letter where it
 //! lies. Its deduplication id is made of the letter's own, so a second try within five minutes sends nothing twice.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use clap::Args;
 use edge::aws::queue::{QueueMessage, Unsent, deduplication_of, send_all};
@@ -16,6 +16,7 @@ use webhook::providers::Provider;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, table};
+use crate::work::ids;
 use crate::work::selection::dead_letters;
 use stack::aws::of_failure;
 use stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
@@ -32,7 +33,7 @@ pub struct RedriveArgs {
     /// The dead letter queue
     #[arg(long = "queue", value_name = "QUEUE", value_parser = dead_letters(), required = true)]
     pub queue: DeadLetters,
-    /// Only this dead letter, by its id or its event's; may be repeated
+    /// Only this dead letter, by its id or its event's or a unique beginning; may be repeated
     #[arg(long = "letter", value_name = "ID")]
     pub letters: Vec<String>,
     /// Send; without it, only report what would be sent
@@ -77,6 +78,8 @@ struct Redrive<'a> {
     context: &'a Context,
     client: aws_sdk_sqs::Client,
     args: &'a RedriveArgs,
+    /// The dead letters that were named, by the queue's names for them; `None` for all.
+    named: Option<BTreeSet<String>>,
     url: &'a str,
     urls: BTreeMap<Destination, String>,
     /// Groups of which an earlier letter stays: the later ones stay too.
@@ -91,11 +94,15 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
         Error::deployment(format!("the stack {} has no {} queue", deployment.stack(), args.queue.name()))
             .next("It was deployed without WorkQueue.")
     })?;
+    let named = named(context, &args).await?;
     let all = [Destination::Work, Destination::Orders, Destination::Extra];
     let urls = all.into_iter().filter_map(|to| Some((to, to.url(deployment).ok()?.to_owned()))).collect();
     let (stopped, lines) = (HashSet::new(), Vec::new());
-    let mut redrive = Redrive { context, client: context.sqs(), args: &args, url, urls, stopped, lines };
+    let mut redrive = Redrive { context, client: context.sqs(), args: &args, named, url, urls, stopped, lines };
     let ended = if args.yes { redrive.all().await } else { redrive.none().await };
+    if ended.is_ok() {
+        redrive.missed();
+    }
     context.output.tell_all(&redrive.lines, text)?;
     let count = |outcome: &str| redrive.lines.iter().filter(|line| line.outcome == outcome).count();
     context.output.note(&match (args.yes, count("due")) {
@@ -103,14 +110,44 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
             format!("{} sent, {} kept, {} deleted", count("sent"), count("kept"), count("erased"))
         }
         (true, _) => format!("{} sent, {} kept", count("sent"), count("kept")),
-        (false, 0) => format!("Nothing was sent. 0 would be; {} would be kept.", count("kept")),
+        (false, 0) if count("kept") == 0 => "Nothing is to be sent.".to_owned(),
+        (false, 0) => format!("Nothing was sent. None would be; {} would be kept.", count("kept")),
         (false, due) => format!("Nothing was sent. {due} would be, {} would be kept: add --yes", count("kept")),
     });
     ended?;
     Ok(if count("kept") > 0 { Exit::Problems } else { Exit::Ok })
 }
 
+/// Returns the dead letters that the command line names. An id that names none is an error before anything is sent.
+async fn named(context: &Context, args: &RedriveArgs) -> Result<Option<BTreeSet<String>>, Error> {
+    if args.letters.is_empty() {
+        return Ok(None);
+    }
+    let all = look(context, &[args.queue], usize::MAX).await?;
+    let mut named = BTreeSet::new();
+    for id in &args.letters {
+        named.extend(ids::dead_letters(&all, id)?.into_iter().map(|one| one.message_id.clone()));
+    }
+    Ok(Some(named))
+}
+
 impl Redrive<'_> {
+    /// Reports the dead letters that were named and did not come, which somebody else has taken since.
+    fn missed(&mut self) {
+        let met: HashSet<&str> = self.lines.iter().map(|line| line.letter.as_str()).collect();
+        let missed = self.named.iter().flatten().filter(|id| !met.contains(id.as_str()));
+        let reason = Some("it is held by a consumer: try again".to_owned());
+        let line = |id: &String| RedrivenLine {
+            letter: id.clone(),
+            id: None,
+            to: None,
+            outcome: "kept",
+            reason: reason.clone(),
+        };
+        let missed: Vec<RedrivenLine> = missed.map(line).collect();
+        self.lines.extend(missed);
+    }
+
     /// Only tells what would be done.
     async fn none(&mut self) -> Result<(), Error> {
         for letter in look(self.context, &[self.args.queue], usize::MAX).await? {
@@ -304,8 +341,7 @@ impl Redrive<'_> {
     }
 
     fn means(&self, letter: &Letter) -> bool {
-        let named = |id: &String| *id == letter.message_id || letter.says.event_id() == Some(id.as_str());
-        self.args.letters.is_empty() || self.args.letters.iter().any(named)
+        self.named.as_ref().is_none_or(|named| named.contains(&letter.message_id))
     }
 
     fn stop(&mut self, letter: &Letter) {
@@ -314,6 +350,7 @@ impl Redrive<'_> {
 
     fn report(&mut self, letter: &Letter, to: Option<Destination>, outcome: &'static str, reason: Option<String>) {
         let id = letter.says.event_id().map(str::to_owned);
+        let reason = reason.map(|reason| self.context.output.hint(&reason));
         self.lines.push(RedrivenLine { letter: letter.message_id.clone(), id, to, outcome, reason });
     }
 }
