@@ -74,6 +74,15 @@ def test_another_key_is_given_by_name_or_standard_input(cli: Cli, pipe: e2e.Pipe
         assert cli.run(*send, *arguments).code == exit_code
 
 
+@pytest.mark.parametrize("target", sorted(e2e.TARGETS))
+def test_a_forged_delivery_is_refused(cli: Cli, target: str) -> None:
+    provider, name = e2e.TARGETS[target]
+    trigger = ("trigger", provider, e2e.SAMPLES[target], "--source", f"{provider}/{name}-cli")
+    ran = cli.run("--json", *trigger, "--forged")
+    assert (ran.code, [(line["answer"], line["kept"]) for line in ran.lines]) == (1, [(401, "refused")])
+    assert cli.json(*trigger)[0]["answer"] == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

@@ -177,6 +177,7 @@ GROUPS: dict[str, Group] = {
     "HookmillReplay": Group(
         (
             plain("replay", "{event}"),
+            plain("replay", "--order", "{order}"),
             plain("replay", "--source", SOURCE, "--queue", "orders"),
             lambda made: ["replay", made.event, "--yes", "--run-file", made.run_file()],
             plain("dlq", "list"),

@@ -1,6 +1,7 @@
 //! `hookmill replay`: kept events onto queues again, under their own ids.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use clap::Args;
 use edge::keep::time_index::WalkOrder;
@@ -8,15 +9,16 @@ use edge::keep::time_index::WalkOrder;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
+use crate::terminal::output::counted_with;
 use crate::terminal::time::RangeArgs;
 use crate::work::ids;
 use crate::work::journal::{HowArgs, Run};
-use crate::work::reading::EventBatches;
+use crate::work::reading::{EventBatches, note_damage};
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
 use crate::work::replaying::{ReplaySender, check_queues, counts, list_counts, of_kind, run_id};
 use crate::work::selection::{EventFilter, SendTo, SourceArgs, chosen};
 use stack::destination::Destination;
-use stack::history::KeptEvent;
+use stack::history::{KeptEvent, of_order};
 
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
@@ -25,6 +27,9 @@ pub struct ReplayArgs {
     /// One event, by its id; else all that the options select
     #[arg(conflicts_with_all = ["SourceArgs", "RangeArgs", "EventFilter", "resume"])]
     pub id: Option<String>,
+    /// All events of this order, or those of them that the options select; may be repeated
+    #[arg(long = "order", value_name = "ID", conflicts_with_all = ["id", "SourceArgs", "resume"])]
+    pub orders: Vec<String>,
     /// The queues, and the rate.
     #[command(flatten)]
     pub onto: SendTo,
@@ -90,13 +95,15 @@ async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Res
     let to: Vec<Destination> = queues.keys().copied().collect();
     let plan = match &args.id {
         Some(id) => one(context, id, &to).await?,
-        None => many(context, args, &to, stop).await?,
+        None if args.orders.is_empty() => many(context, args, &to, stop).await?,
+        None => of_orders(context, args, &to).await?,
     };
+    let events = |count| counted_with(count, "event", ("is", "are"));
     if plan.bodiless > 0 {
-        context.output.note(&format!("{} are left out: their bodies are no longer kept.", plan.bodiless));
+        context.output.note(&format!("{} left out: no body is kept any more.", events(plan.bodiless)));
     }
     if plan.untaken > 0 {
-        context.output.note(&format!("{} are left out: the orders queue does not take their type.", plan.untaken));
+        context.output.note(&format!("{} left out: the orders queue does not take such a type.", events(plan.untaken)));
     }
     let id = run_id(context);
     let head = ReplayHead { id, queues, events: plan.planned.len(), corrections: false };
@@ -129,8 +136,9 @@ async fn many(
     let range = &args.range;
     let bounded = range.from.is_some() || range.to.is_some() || range.since.is_some();
     if args.sources.source.is_none() && args.sources.provider.is_none() && args.filter.is_open() && !bounded {
-        return Err(Error::usage("it is not said what to replay")
-            .next("Name an event's id, or choose: --source, --type, --since 2h; --from 1970-01-01 is everything."));
+        return Err(Error::usage("it is not said what to replay").next(
+            "Name an event's id, or choose: --order, --source, --type, --since 2h; --from 1970-01-01 is everything.",
+        ));
     }
     let range = range.range(context.clock.now_ms())?;
     let sources = chosen(context, &args.sources).await?;
@@ -144,6 +152,26 @@ async fn many(
         events.iter().filter(selected).for_each(|kept| plan.add(kept, to));
     }
     plan.damaged = batches.exit() != Exit::Ok;
+    Ok(plan)
+}
+
+/// The events of orders, each order's in the order of receipt.
+async fn of_orders(context: &Context, args: &ReplayArgs, to: &[Destination]) -> Result<ReplayPlan, Error> {
+    let range = args.range.range(context.clock.now_ms())?;
+    let mut orders = BTreeSet::new();
+    for id in &args.orders {
+        orders.insert(ids::order(context, id).await?);
+    }
+    let mut plan = ReplayPlan::default();
+    for order in orders {
+        let events = of_order(context, &order).await?;
+        let in_range = |kept: &&KeptEvent| (range.from_ms..range.to_ms).contains(&kept.received().as_millisecond());
+        let selected = |kept: &&KeptEvent| kept.damage.is_some() || args.filter.takes(kept);
+        for kept in events.iter().filter(in_range).filter(selected) {
+            note_damage(context, kept);
+            plan.add(kept, to);
+        }
+    }
     Ok(plan)
 }
 

@@ -8,6 +8,7 @@ use webhook::row::Row;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
+use crate::terminal::keys::new_token;
 use crate::terminal::output::Output;
 use crate::work::delivering::{SendArgs, deliver};
 use crate::work::samples::{self, Sample, Values, put};
@@ -33,6 +34,9 @@ pub struct TriggerArgs {
     /// Keep the sample's signed time, so that a second delivery is an exact repeat
     #[arg(long, requires = "case")]
     pub again: bool,
+    /// Sign with a key that nobody has, so that the delivery is refused with 401
+    #[arg(long, requires = "case")]
+    pub forged: bool,
 }
 
 /// A sample on one line.
@@ -83,7 +87,8 @@ pub async fn run(context: &Context, args: TriggerArgs) -> Result<Exit, Error> {
         None => SourceName { provider, source: usual(context, provider, source).await? },
     };
     let case = Case { name: format!("{}/{}", provider.name, sample.case), source, delivery };
-    deliver(context, &SendArgs { fresh: !args.again, ..SendArgs::plain() }, vec![case]).await
+    let key = if args.forged { Some(new_token()?) } else { None };
+    deliver(context, &SendArgs { fresh: !args.again, key, ..SendArgs::plain() }, vec![case]).await
 }
 
 /// Returns the source that the sample names, or the provider's only one.

@@ -65,6 +65,9 @@ pub struct SendArgs {
     /// Do not read the table to see what was kept
     #[arg(long)]
     pub blind: bool,
+    /// Sign with this key, not with the stack's.
+    #[arg(skip)]
+    pub key: Option<Secret>,
 }
 
 /// The scheme of a delivery, as a word.
@@ -93,6 +96,7 @@ impl SendArgs {
             shuffle: false,
             seed: None,
             blind: false,
+            key: None,
         }
     }
 }
@@ -138,7 +142,10 @@ struct Ready {
 
 /// Signs cases, posts them and reports what was kept.
 pub async fn deliver(context: &Context, args: &SendArgs, cases: Vec<Case>) -> Result<Exit, Error> {
-    let key = given(args.key_env.as_deref(), args.key_stdin, "key")?;
+    let key = match &args.key {
+        Some(key) => Some(key.clone()),
+        None => given(args.key_env.as_deref(), args.key_stdin, "key")?,
+    };
     let ready = prepare(context, args, cases, key).await?;
     let names: HashSet<EventKey> =
         ready.iter().filter(|_| !args.blind).filter_map(|ready| Some(ready.name.as_ref()?.0.clone())).collect();

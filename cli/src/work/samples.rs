@@ -71,6 +71,16 @@ pub fn put(provider: &Provider, body: &[u8], values: &Values) -> Result<Vec<u8>,
     }
     let fields: HashMap<String, Fields> = serde_json::from_str(OVERRIDES)
         .map_err(|error| Error::service(format!("the list of fields cannot be read: {error}")))?;
+    let empty = |flag: &str| {
+        Error::usage(format!("{flag} is empty"))
+            .next(format!("Give a value, or leave {flag} out to keep the sample's."))
+    };
+    if values.order.as_ref().is_some_and(|order| order.trim().is_empty()) {
+        return Err(empty("--order"));
+    }
+    if values.amount.as_ref().is_some_and(|amount| amount.trim().is_empty()) {
+        return Err(empty("--amount"));
+    }
     let unknown = |flag: &str| {
         Error::usage(format!("this case of {} has no field for {flag}", provider.name))
             .next(format!("hookmill trigger {} lists its cases.", provider.name))
@@ -106,14 +116,15 @@ pub fn put(provider: &Provider, body: &[u8], values: &Values) -> Result<Vec<u8>,
 
 impl AmountFields {
     fn edits(&self, leaves: &BTreeMap<String, Leaf>, amount: &str) -> Result<Vec<Edit>, Error> {
+        let Some(major) = leaves.get(&self.major) else { return Ok(Vec::new()) };
         let bad = |why: &str| {
-            Error::usage(format!("{amount} is not an amount here: {why}")).next("For example: --amount 40.70")
+            Error::usage(format!("{amount} is not an amount here: {why}"))
+                .next(format!("The sample's own, for example: --amount {}", major.text))
         };
         let is_decimal = amount.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         if !is_decimal || amount.parse::<Amount>().is_err() {
             return Err(bad("digits, and a point before decimals"));
         }
-        let Some(major) = leaves.get(&self.major) else { return Ok(Vec::new()) };
         let mut edits: Vec<Edit> = major.replaced(amount).into_iter().collect();
         if let Some(minor) = self.minor.as_ref().and_then(|path| leaves.get(path)) {
             let exponent =
@@ -229,6 +240,57 @@ mod tests {
         assert!(put(selldone, br#"{"user":{"id":1}}"#, &text).unwrap_err().message.contains("no field for --order"));
         let negative = Values { order: None, amount: Some("-1".to_owned()) };
         assert!(put(selldone, br#"{"basket":{"price":1}}"#, &negative).unwrap_err().message.contains("not an amount"));
+    }
+
+    /// The reading of a sample with another body, as JSON.
+    fn read(sample: &Sample, body: Vec<u8>) -> String {
+        let (_, delivery) = crate::work::sending::opened(sample.text.as_bytes()).unwrap();
+        let key = webhook::claim::EventKey { pk: format!("{}/sample/~", sample.provider.name), sk: "~/~".to_owned() };
+        let headers = delivery.headers;
+        let row = webhook::row::Row { key, received_ms: 0, hash: [0; 32], headers, body, signed_at: None, mark: None };
+        sample.provider.read(&row).to_json().unwrap()
+    }
+
+    #[test]
+    fn an_amount_that_is_taken_is_in_the_event() {
+        let values = Values { order: None, amount: Some("7654321".to_owned()) };
+        let (mut taken, mut refused) = (0, Vec::new());
+        for sample in of(None) {
+            let (_, delivery) = crate::work::sending::opened(sample.text.as_bytes()).unwrap();
+            match put(sample.provider, &delivery.body, &values) {
+                Ok(body) => {
+                    taken += 1;
+                    // What no table knows has no amount to be read.
+                    let event = read(&sample, body);
+                    let known = !event.contains(r#""unrecognised":true"#);
+                    assert!(!known || event.contains("7654321"), "{}/{}: {event}", sample.provider.name, sample.case);
+                }
+                Err(error) => refused.push((sample.case, error.message)),
+            }
+        }
+        assert!(taken > 80, "{taken}");
+        assert!(refused.iter().any(|(case, why)| *case == "payment.received.paid" && why.contains("--amount")));
+    }
+
+    #[test]
+    fn mistakes_are_shown_what_would_be_right() {
+        for (name, case, amount, example) in
+            [("shopline", "order.create", "0.5", "--amount 260"), ("scalapay", "charged", "x", "--amount 100")]
+        {
+            let provider = Provider::named(name).unwrap();
+            let sample = of(Some(provider)).into_iter().find(|sample| sample.case == case).unwrap();
+            let (_, delivery) = crate::work::sending::opened(sample.text.as_bytes()).unwrap();
+            let values = Values { order: None, amount: Some(amount.to_owned()) };
+            let next = put(provider, &delivery.body, &values).unwrap_err().next.unwrap();
+            assert!(next.ends_with(example), "{next}");
+            for values in [
+                Values { order: Some(String::new()), amount: None },
+                Values { order: Some(" ".to_owned()), amount: None },
+                Values { order: None, amount: Some(String::new()) },
+            ] {
+                assert!(put(provider, &delivery.body, &values).unwrap_err().message.ends_with("is empty"));
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::harness::{START_MS, Scratch, World, world, world_in_text};
+use crate::harness::{HOOKMILL, START_MS, Scratch, World, world, world_in_text};
 use crate::queues::{ORDERS, WORK};
 use edge::aws::queue::{deduplication_of, group_of};
 use hookmill::Exit;
@@ -68,7 +68,7 @@ async fn without_yes_it_only_counts() {
     assert_eq!(chosen, [count("work", "payment.captured", 2)]);
     assert!(world.lines(&[&OF_SOURCE[..], &["--from", "2027-01-01"]].concat()).await.is_empty());
     world.lines(&[&OF_SOURCE[..], &["--queue", "orders", "--unrecognised"]].concat()).await;
-    assert!(world.notes().contains("1 are left out: the orders queue does not take their type"));
+    assert!(world.notes().contains("1 event is left out: the orders queue does not take such a type"));
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_group_stops_at_its_first_failure_and_the_run_goes_on_later() {
     assert_eq!(world.queues.ids(WORK), [0, 1, 3, 5].map(|at: usize| ids[at].clone()));
     let notes = world.notes();
     assert!(notes.contains("4 sent, 1 failed, 1 held, 0 gone"), "{notes}");
-    assert!(notes.contains(&format!("To go on: hookmill replay --resume {} --yes", file.path())), "{notes}");
+    assert!(notes.contains(&format!("To go on: {HOOKMILL} replay --resume {} --yes", file.path())), "{notes}");
     // Two a second: the third batch has to wait for the first two.
     let backoffs = [200, 400, 800, 1_600, 3_200];
     let paced = |pause: &u128| !backoffs.contains(pause) && *pause > 500;
@@ -230,7 +230,7 @@ async fn a_queue_that_takes_nothing_ends_it() {
         let line = [&OF_SOURCE[..], &["--yes", "--rate", "1", "--run-file", file.path()]].concat();
         assert_eq!(world.run(&line).await, exit);
         let notes = world.notes();
-        assert!(notes.contains(code) && notes.contains("To go on: hookmill replay --resume"), "{notes}");
+        assert!(notes.contains(code) && notes.contains(&format!("To go on: {HOOKMILL} replay --resume")), "{notes}");
         // A batch is tried five times; one or two batches tell enough.
         assert!(world.queues.calls("SendMessageBatch") <= 10);
     }
@@ -260,4 +260,23 @@ async fn what_cannot_be_replayed_is_told() {
     assert_eq!(world.run(&["replay", "--resume", file.path(), "--yes"]).await, Exit::Usage);
     assert!(world.notes().contains("another stack"));
     assert_eq!(world.queues.calls("SendMessageBatch"), 0);
+}
+
+#[tokio::test]
+async fn an_orders_events_are_replayed_together() {
+    let world = world().await;
+    let ids = two_orders(&world).await;
+    world.keep(&SCALAPAY, "disputed", START_MS + 100, same).await;
+    let plan = world.lines(&["replay", "--order", "scalapay/it/A"]).await;
+    let types: Vec<_> = plan.iter().map(|line| (line["type"].as_str().unwrap(), line["events"].clone())).collect();
+    assert_eq!(types, ["payment.authorized", "payment.captured", "payment.created"].map(|name| (name, json!(1))));
+    let file = Scratch::new("order");
+    let twice = ["replay", "--order", "scalapay/it/A", "--order", &ids[2], "--type", "payment.*", "--yes"];
+    let sent = world.lines(&[&twice[..], &["--run-file", file.path()]].concat()).await;
+    let told: Vec<&str> = sent.iter().filter_map(|line| line["id"].as_str()).collect();
+    assert_eq!(told, [&ids[0], &ids[2], &ids[4]]);
+    assert_eq!(world.queues.taken(WORK).len(), 3);
+    for (order, exit) in [("", Exit::Usage), ("scalapay/it/C", Exit::NotFound)] {
+        assert_eq!(world.run(&["replay", "--order", order]).await, exit, "{order}");
+    }
 }
