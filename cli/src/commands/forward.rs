@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_told;
 use crate::terminal::output::{Paint, visible};
-use crate::terminal::time::{Instant, Span};
+use crate::terminal::time::{Instant, Span, instant};
 use crate::work::ids::entry_of;
 use crate::work::selection::EventFilter;
 use crate::work::selection::{SourceArgs, chosen};
@@ -154,14 +154,13 @@ pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receive
         None => position::default_path(context, &target, &args.sources).await?,
     };
     let file = PositionFile::open(&path, context.deployment().await?.events_table()?, target.name())?;
-    let position = begin(context, args, &sources, &file).await?;
+    let (position, begins) = begin(context, args, &sources, &file).await?;
     file.write(&position)?;
     let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
     context.output.note(&format!(
-        "Forwarding {} to {}, from {}. The position is in {}",
+        "Forwarding {} to {}, {begins}. The position is in {}",
         names.join(", "),
         target.name(),
-        crate::terminal::time::instant(position.from_ms()),
         path.display()
     ));
     if !args.once {
@@ -188,13 +187,14 @@ fn read_units(sources: usize, every: Span) -> u128 {
     partitions * 3_600_000 / every.0.as_millis().max(1) / 2
 }
 
-/// Returns the position to begin at: that of the command line, else the end of the last run, else now.
+/// Returns the position to begin at, and where that is in words: that of the command line, else the end of the last run,
+/// else now.
 async fn begin(
     context: &Context,
     args: &ForwardArgs,
     sources: &[SourceName],
     file: &PositionFile,
-) -> Result<Following, Error> {
+) -> Result<(Following, String), Error> {
     let now_ms = context.clock.now_ms();
     let overlap_ms = args.overlap.ms();
     if let Some(id) = &args.after {
@@ -206,20 +206,23 @@ async fn begin(
                 position.skip(entry);
             }
         }
-        return Ok(position);
+        return Ok((position, format!("what was received after {id}")));
     }
+    let since =
+        |from_ms: i64| (Following::new(from_ms, overlap_ms), format!("what was received since {}", instant(from_ms)));
     if let Some(from) = args.from {
-        return Ok(Following::new(from.0, overlap_ms));
+        return Ok(since(from.0));
     }
-    if let Some(since) = args.since {
-        return Ok(Following::new(now_ms.saturating_sub(since.ms()), overlap_ms));
+    if let Some(span) = args.since {
+        return Ok(since(now_ms.saturating_sub(span.ms())));
     }
     if let Some(position) = file.read(overlap_ms)? {
-        return Ok(position);
+        let words = format!("from where the last run ended, about {}", instant(position.from_ms()));
+        return Ok((position, words));
     }
     let mut position = Following::new(now_ms.saturating_sub(CLOCKS_MS), overlap_ms);
     position.skip_present(context, sources).await?;
-    Ok(position)
+    Ok((position, "what is received from now on; --since 1h or --from begins earlier".to_owned()))
 }
 
 impl Forwarding<'_> {

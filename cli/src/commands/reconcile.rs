@@ -7,7 +7,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
-use crate::terminal::output::{Paint, counts};
+use crate::terminal::output::{Paint, counted, counts};
 use crate::terminal::time::RangeArgs;
 use crate::work::apis::{Api, registered};
 use stack::sources::SourceName;
@@ -64,7 +64,9 @@ pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool
         return Err(error);
     }
     if !args.yes && summary.wanting() > 0 {
-        context.output.note(&format!("Nothing was kept. {} orders would be fetched: add --yes", summary.wanting()));
+        context
+            .output
+            .note(&format!("Nothing was kept. {} would be fetched: add --yes", counted(summary.wanting(), "order")));
     }
     Ok(exit(args, &summary, comparison.is_partial()))
 }

@@ -53,7 +53,7 @@ async fn a_person_is_found_and_erased() {
     assert_eq!(dry.iter().filter(|line| line["outcome"] == "would_erase").count(), 2);
     assert_eq!(dry.last().unwrap(), &json!({"orders": 2, "events": 6, "refused": 0, "failed": 0}));
     let notes = world.notes();
-    assert!(notes.contains("6 events of scalapay/it were searched: 2 orders and subjects"), "{notes}");
+    assert!(notes.contains("6 events of scalapay/it were searched. Of this person: 2 orders and subjects"), "{notes}");
     assert!(notes.contains("Nothing was erased: add --yes") && notes.contains("backups (35 days)"), "{notes}");
     assert!(!notes.to_lowercase().contains(&email));
     let file = Scratch::new("person");

@@ -240,5 +240,5 @@ async fn erased_events_are_told_apart() {
     assert_eq!((&totals["events"], &totals["erased"], &totals["changed"]), (&json!(4), &json!(3), &json!(0)));
     let replayed = world.lines(&["replay", "--source", "scalapay/it"]).await;
     assert_eq!(replayed.iter().map(|line| line["events"].as_u64().unwrap()).sum::<u64>(), 4);
-    assert!(world.notes().contains("3 are left out: their bodies are no longer kept"));
+    assert!(world.notes().contains("3 events are left out: no body is kept any more"));
 }

@@ -9,6 +9,7 @@ use webhook::view::View;
 use super::patient::Figure;
 use super::{Finding, Patient, span};
 use crate::terminal::error::Error;
+use crate::terminal::output::{counted, counted_with};
 use crate::terminal::time::Range;
 use stack::history::KeptEvent;
 use stack::reader::EventReader;
@@ -89,12 +90,13 @@ async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> 
 fn judge_joined(looked: usize, missing: &[String]) -> Finding {
     match (looked, missing.first()) {
         (0, _) => Finding::ok("nothing about an order was received in the last day"),
-        (_, None) => Finding::ok(format!("the newest {looked} events about orders are in their views")),
+        (_, None) => {
+            let newest = counted_with(looked, "newest event", ("about orders is", "about orders are"));
+            Finding::ok(format!("{newest} in the view"))
+        }
         (_, Some(first)) => {
-            let told = format!(
-                "{} of the newest {looked} events about orders are not in their views, such as {first}",
-                missing.len()
-            );
+            let newest = counted(looked, "newest event");
+            let told = format!("of the {newest} about orders, not in the view: {}, such as {first}", missing.len());
             Finding::problem(told).next(
                 "Look at the mappings, the queues and the dead letters above; when that is mended: hookmill replay \
                  --since 1d --queue orders",
@@ -145,17 +147,23 @@ pub(super) async fn events(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
 }
 
 fn judge_events(read: usize, more: bool, strange: usize, conflicts: usize) -> Vec<Finding> {
-    let of = if more { format!("of the newest {read} events") } else { format!("of the last day's {read} events") };
+    let events = counted(read, "event");
+    let of = if more { format!("of the newest {events}") } else { format!("of the last day's {events}") };
+    let verb =
+        |count: usize, one: &str, several: &str| format!("{count} {of} {}", if count == 1 { one } else { several });
     let mut findings = Vec::new();
     if strange > 0 {
-        findings.push(Finding::warning(format!("{strange} {of} are not understood")).next(
+        findings.push(Finding::warning(format!("{} not understood", verb(strange, "is", "are"))).next(
             "hookmill events list --unrecognised --since 1d shows them. They are kept: a newer version may know them.",
         ));
     }
     if conflicts > 0 {
         findings.push(
-            Finding::warning(format!("{conflicts} {of} contradict an earlier one of the same name"))
-                .next("hookmill events list --conflict --since 1d shows them; ask the provider which one holds."),
+            Finding::warning(format!(
+                "{} an earlier one of the same name",
+                verb(conflicts, "contradicts", "contradict")
+            ))
+            .next("hookmill events list --conflict --since 1d shows them; ask the provider which one holds."),
         );
     }
     if findings.is_empty() {

@@ -39,7 +39,7 @@ pub(super) async fn quarantine(patient: &Patient<'_>) -> Result<Vec<Finding>, Er
         };
         findings.extend(found.into_iter().map(|finding| finding.about(source.to_string())));
     }
-    findings.extend(strangers(&lines));
+    findings.extend(strangers(&lines, &sources));
     if let Some(error) = patient.unreadable().await {
         findings.push(Finding::unknown(error));
     }
@@ -111,11 +111,18 @@ fn mismatches(source: &SourceName, lines: &[&RefusedLine], latest: Option<&str>)
     }
 }
 
-/// Deliveries to names that no secret has.
-fn strangers(lines: &[RefusedLine]) -> Vec<Finding> {
+/// Deliveries to names that no secret had when they came. Some may have been added since.
+fn strangers(lines: &[RefusedLine], sources: &[SourceName]) -> Vec<Finding> {
     let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut added: BTreeMap<String, usize> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.source == UNKNOWN) {
+        let is_named =
+            |source: &&SourceName| source.provider.name == line.provider && Some(&source.source) == line.named.as_ref();
+        if let Some(source) = sources.iter().find(is_named) {
+            *added.entry(source.to_string()).or_default() += 1;
+            continue;
+        }
         *counts.entry(&line.provider).or_default() += 1;
         names.entry(&line.provider).or_default().extend(line.named.as_deref());
     }
@@ -130,7 +137,12 @@ fn strangers(lines: &[RefusedLine]) -> Vec<Finding> {
             ))
             .about(provider)
     };
-    counts.into_iter().map(finding).collect()
+    let of_added = |(source, count): (String, usize)| {
+        Finding::notice(format!("{} refused before the source was added", counted(count)))
+            .next(format!("hookmill quarantine admit --source {source} keeps those that pass now."))
+            .about(source)
+    };
+    counts.into_iter().map(finding).chain(added.into_iter().map(of_added)).collect()
 }
 
 fn counted(count: usize) -> String {
@@ -206,7 +218,13 @@ mod tests {
             named: Some(named.to_owned()),
             ..line("2", "unknown_source", named)
         };
-        let findings = strangers(&[unknown("mian"), unknown("mian"), line("2", "mismatch", "x")]);
+        let lines = [unknown("mian"), unknown("mian"), line("2", "mismatch", "x"), unknown("late")];
+        let findings = strangers(&lines, &["scalev/late".parse().unwrap(), "selldone/mian".parse().unwrap()]);
+        let late = &findings[1];
+        assert_eq!((late.state, late.about.as_deref()), (State::Notice, Some("scalev/late")));
+        assert_eq!(late.message, "1 delivery was refused before the source was added");
+        assert!(late.next.as_ref().unwrap().contains("hookmill quarantine admit --source scalev/late"));
+        let findings = strangers(&lines[..3], &[]);
         assert_eq!(findings.len(), 1);
         assert!(findings[0].message.contains("2 deliveries were refused") && findings[0].message.ends_with(": mian"));
     }

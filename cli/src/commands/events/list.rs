@@ -6,7 +6,7 @@ use edge::keep::time_index::WalkOrder;
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
-use crate::terminal::time::{Range, RangeArgs, instant};
+use crate::terminal::time::{LATEST_MS, Range, RangeArgs, instant};
 use crate::work::event_lines;
 use crate::work::ids::entry_of;
 use crate::work::reading::{EventBatches, noting};
@@ -70,7 +70,7 @@ pub async fn run(context: &Context, args: EventListArgs) -> Result<Exit, Error> 
     let told: Vec<EventLine> = page.events.iter().map(EventLine::of).collect();
     event_lines::list(context, &told)?;
     match told.last() {
-        None => context.output.note(&format!("No such event {}.", received(range))),
+        None => context.output.note(&format!("No such event was received{}.", within(range))),
         Some(last) if page.more => context.output.note(&format!("There are more: --after '{}'", last.id)),
         Some(_) => {}
     }
@@ -147,17 +147,54 @@ async fn list_refused(
     told.truncate(args.limit);
     context.output.list(&told, &COLUMNS, cells)?;
     if all == 0 {
-        context.output.note(&format!("Nothing is in quarantine {}.", received(range)));
+        context.output.note(&nothing_refused(range));
     } else if all > told.len() {
         context.output.note(&format!("There are {all} in all: --limit {all}"));
     }
     Ok(Exit::Ok)
 }
 
-fn received(range: Range) -> String {
+fn nothing_refused(range: Range) -> String {
+    match within(range) {
+        all if all.is_empty() => "Nothing is in quarantine.".to_owned(),
+        range => format!("Nothing that was received{range} is in quarantine."),
+    }
+}
+
+/// Returns a range in words that continue "received"; nothing for a range without bounds.
+fn within(range: Range) -> String {
     match (range.from_ms, range.to_ms) {
-        (0, crate::terminal::time::LATEST_MS) => "was received".to_owned(),
-        (from, crate::terminal::time::LATEST_MS) => format!("was received since {}", instant(from)),
-        (from, to) => format!("was received from {} to {}", instant(from), instant(to)),
+        (0, LATEST_MS) => String::new(),
+        (0, to) => format!(" before {}", instant(to)),
+        (from, LATEST_MS) => format!(" since {}", instant(from)),
+        (from, to) => format!(" from {} to {}", instant(from), instant(to)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_is_a_sentence() {
+        for (from_ms, to_ms, event, refused) in [
+            (0, LATEST_MS, "No such event was received.", "Nothing is in quarantine."),
+            (
+                0,
+                1,
+                "No such event was received before 1970-01-01T00:00:00.001Z.",
+                "Nothing that was received before 1970-01-01T00:00:00.001Z is in quarantine.",
+            ),
+            (
+                1,
+                LATEST_MS,
+                "No such event was received since 1970-01-01T00:00:00.001Z.",
+                "Nothing that was received since 1970-01-01T00:00:00.001Z is in quarantine.",
+            ),
+        ] {
+            let range = Range { from_ms, to_ms };
+            assert_eq!(format!("No such event was received{}.", within(range)), event);
+            assert_eq!(nothing_refused(range), refused);
+        }
     }
 }

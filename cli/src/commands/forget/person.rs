@@ -78,7 +78,7 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
     let (searched, found, read) = search(context, source, &person).await?;
     let slots = noting(context, quarantine::slots(context, source, |body| person.is_in(body)).await?);
     context.output.note(&format!(
-        "{} of {source} {} searched: {} speak of this person, and {}",
+        "{} of {source} {} searched. Of this person: {}, and {}",
         counted(searched, "event"),
         if searched == 1 { "was" } else { "were" },
         orders_and_subjects(found.len()),

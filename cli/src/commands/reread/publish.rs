@@ -12,7 +12,7 @@ use super::plan::{Correction, Plan};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
-use crate::terminal::output::counted;
+use crate::terminal::output::{counted, counted_with};
 use crate::work::journal::{HowArgs, Journal, Run};
 use crate::work::rebuilding::{Telling, rebuild_all, totals};
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
@@ -92,7 +92,10 @@ async fn planned(context: &Context, plan: &Plan, onto: &SendTo) -> Result<Replay
     let planned: Vec<Planned> = plan.corrections.iter().map(planned).collect();
     let untaken = planned.iter().filter(|event| event.queues.is_empty()).count();
     if untaken > 0 {
-        context.output.note(&format!("{untaken} are of types that no chosen queue takes; their orders are rebuilt."));
+        context.output.note(&format!(
+            "{} of a type that no chosen queue takes; the orders are rebuilt.",
+            counted_with(untaken, "event", ("is", "are"))
+        ));
     }
     let head = ReplayHead { id: run_id(context), queues, events: planned.len(), corrections: true };
     Ok(Run::new(head, planned))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{edit, entries, unknown};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::output::Paint;
+use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{LATEST_MS, Range, Span};
 use stack::reader::walk;
 use stack::sources::{SourceName, of_provider};
@@ -80,7 +80,7 @@ pub async fn run(context: &Context, args: SourceRemoveArgs) -> Result<Exit, Erro
 
 fn text(removed: &Removed, paint: Paint) -> String {
     let events = match &removed.last {
-        Some(last) => paint.odd(&format!("{} events lately, the last at {last}", removed.events)),
+        Some(last) => paint.odd(&format!("{} lately, the last at {last}", counted(removed.events, "event"))),
         None => "no events lately".to_owned(),
     };
     format!("{}  {}  {events}", removed.outcome, removed.source)

@@ -79,7 +79,7 @@ pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit,
         |topic: &String| there.iter().any(|one| one.goes_to(&to) && one.is_sent() && one.topics.contains(topic));
     let (known, missing): (Vec<String>, Vec<String>) = wanted.into_iter().partition(comes);
     if !known.is_empty() {
-        context.output.note(&format!("Come to {to} already: {}.", known.join(", ")));
+        context.output.note(&format!("These come to {to} already: {}.", known.join(", ")));
     }
     if missing.is_empty() {
         context.output.note("Nothing is left to create.");
