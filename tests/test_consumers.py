@@ -1,10 +1,11 @@
-"""The example consumer in Python, fed with what the local stack has on its queue, and the documents' example."""
+"""The example consumer in Python, fed with what the local stack has on its queue."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from types import ModuleType
 
 import pytest
 
+from tests import cli as tool
 from tests import e2e
 from tests.local import run
 from tests.local.stack import ROOT, Stack
@@ -21,6 +23,8 @@ CONSUMERS = ROOT / "examples"
 TABLE = "taken-by-the-example"
 # A sample whose order has no other: whoever sends it first, nothing else is affected.
 LONE = "expired"
+# The orders of the samples that are paid and neither called off nor gone.
+TO_BE_PACKED: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,14 @@ def work(consumer: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[di
     calls: list[tuple[dict, bool]] = []
     monkeypatch.setattr(consumer, "work", lambda event, latest: calls.append((event, latest)))
     return calls
+
+
+@pytest.fixture
+def packed(consumer: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every order that the example has packed."""
+    orders: list[str] = []
+    monkeypatch.setattr(consumer, "pack", orders.append)
+    return orders
 
 
 @pytest.fixture
@@ -138,6 +150,63 @@ def test_an_event_too_large_for_a_message_is_read_by_its_id(
     assert [taken["data"] for taken, _ in work] == [expected["data"]]
 
 
+def forget_what_was_taken(stack: Stack) -> None:
+    """Empties the example's table."""
+    table = stack.client("dynamodb")
+    pages = table.get_paginator("scan").paginate(TableName=TABLE, ProjectionExpression="id")
+    for item in [item for page in pages for item in page["Items"]]:
+        table.delete_item(TableName=TABLE, Key=item)
+
+
+def take_all(consumer: ModuleType, events: list[dict]) -> None:
+    """Hands events over in batches of ten until none comes again."""
+    for _ in range(5):
+        left: list[dict] = []
+        for start in range(0, len(events), 10):
+            some = events[start : start + 10]
+            messages = batch(*((event, "/".join(event["id"].split("/")[:3])) for event in some))
+            left += [some[number] for number in failed(consumer.handler(messages, None))]
+        if not left:
+            return
+        events = left
+    raise AssertionError(f"never taken: {[event['id'] for event in events]}")
+
+
+def test_what_is_paid_and_not_called_off_is_packed_once(
+    consumer: ModuleType, packed: list[str], pipe: e2e.Pipe
+) -> None:
+    """All samples, in several orders: their views are the same in the end, and so is what was packed."""
+    stack, files = pipe.stack, run.cases()
+    run.send_all(stack, tool.binary(), files, run.Progress(len(files)))
+    events = [e2e.reading(file) for file in files]
+    pipe.wait_for_messages([event["id"] for event in events])
+    pipe.wait_for_views()
+    for seed in range(4):
+        forget_what_was_taken(stack)
+        packed.clear()
+        if seed:
+            random.Random(seed).shuffle(events)
+        # A queue may hand anything over again, and so may a consumer that crashed.
+        take_all(consumer, events + events[::3])
+        assert sorted(packed) == TO_BE_PACKED, seed
+
+
+def test_an_order_is_packed_when_its_view_has_the_payment(
+    consumer: ModuleType, packed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = {"order_state": "pending", "payment_state": "pending", "fulfillment_state": None}
+    monkeypatch.setattr(consumer, "ask", lambda order: {"summary": summary})
+    names = ("scalev/order.payment_status_changed.2025", "scalev/payment.received.paid", "scalev/payment.received.settled")
+    paid = [recorded(name, id=f"scalev/view/1/{number}", subject="view") for number, name in enumerate(names)]
+    # The view is behind: the message comes again, and the order is not given up.
+    assert (failed(consumer.handler(batch((paid[0], "g")), None)), packed) == ([0], [])
+    summary |= {"payment_state": "paid", "order_state": "cancelled"}
+    assert (failed(consumer.handler(batch((paid[0], "g")), None)), packed) == ([], [])
+    summary |= {"order_state": "confirmed"}
+    assert failed(consumer.handler(batch((paid[1], "g"), (paid[2], "g"), (paid[1], "g")), None)) == []
+    assert packed == ["scalev/view/1"]
+
+
 @pytest.fixture
 def queue(stack: Stack) -> Iterator[str]:
     """A FIFO queue of this test's own, which hides a message for two seconds."""
@@ -180,21 +249,6 @@ def test_the_polling_example_deletes_what_it_did_and_ends_on_sigterm(
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["id"] for line in lines if "id" in line] == [event["id"] for event in events]
     assert any(line.get("level") == "ERROR" for line in lines)
-
-
-def shown(document: str) -> dict:
-    """Returns the message that a document has as its example."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    return json.loads('{\n  "specversion"' + text.split('```json\n{\n  "specversion"', 1)[1].split("```", 1)[0])
-
-
-def test_the_documents_show_a_recorded_event() -> None:
-    event = recorded("scalev/order.payment_status_changed.paid")
-    assert shown("docs/events.md") == event
-    shortened = shown("README.md")
-    data = shortened.pop("data")
-    assert shortened.items() <= event.items()
-    assert data.items() <= event["data"].items()
 
 
 def test_the_rust_example_is_no_part_of_the_workspace() -> None:

@@ -15,15 +15,24 @@ interface Event {
   dataref?: string;
   data?: { kind: string; id?: string };
   test?: boolean;
-  revision?: boolean;
   conflict?: boolean;
-  possiblyrepeated?: boolean;
+  changedshape?: boolean;
   unrecognised?: boolean;
   unreadable?: string;
 }
 
+/** An order's states, as the read function has them. */
+interface Summary {
+  order_state: string | null;
+  payment_state: string | null;
+  fulfillment_state: string | null;
+}
+
 const { TAKEN_TABLE: TableName, READ_FUNCTION: FunctionName } = process.env;
 const FORGET_AFTER_SECONDS = 30 * 24 * 60 * 60;
+const MONEY_ARRIVED = ["payment.paid", "payment.captured", "payment.settled"];
+// States of an order that is not packed, or not any more.
+const GONE = ["draft", "flagged", "cancelled", "closed", "deleted", "shipped", "completed", "returning", "returned"];
 const table = DynamoDBDocumentClient.from(new DynamoDBClient());
 const lambda = new LambdaClient();
 
@@ -46,12 +55,7 @@ export async function handler(batch: SQSEvent): Promise<SQSBatchResponse> {
 async function taken(record: SQSRecord): Promise<boolean> {
   try {
     const event: Event = JSON.parse(record.body);
-    const known = await table.send(new GetCommand({ TableName, Key: { id: event.id }, ConsistentRead: true }));
-    if (known.Item) return true;
-    const whole = event.dataref ? { ...event, data: (await read(event.dataref)).data! } : event;
-    work(whole, await isLatest(whole));
-    const expires = Math.floor(Date.now() / 1000) + FORGET_AFTER_SECONDS;
-    await table.send(new PutCommand({ TableName, Item: { id: event.id, expires } }));
+    await once(event.id, () => lookAt(event));
     return true;
   } catch (error) {
     console.error(JSON.stringify({ message: record.messageId, reason: String(error) }));
@@ -59,12 +63,27 @@ async function taken(record: SQSRecord): Promise<boolean> {
   }
 }
 
-/** The whole event, of which only the envelope fitted into a message. */
-async function read(id: string): Promise<Event> {
-  const answer = await lambda.send(new InvokeCommand({ FunctionName, Payload: JSON.stringify({ id }) }));
-  const event = JSON.parse(answer.Payload!.transformToString());
-  if (answer.FunctionError) throw new Error(event.errorMessage);
-  return event;
+/** Does what is not done yet. A crash before the note repeats it: pass the name on as the idempotency key. */
+async function once(id: string, action: () => Promise<void> | void): Promise<void> {
+  const known = await table.send(new GetCommand({ TableName, Key: { id }, ConsistentRead: true }));
+  if (known.Item) return;
+  await action();
+  const expires = Math.floor(Date.now() / 1000) + FORGET_AFTER_SECONDS;
+  await table.send(new PutCommand({ TableName, Item: { id, expires } }));
+}
+
+/** Hands an event over with its data, which may not have fitted into the message. */
+async function lookAt(event: Event): Promise<void> {
+  const whole = event.dataref ? { ...event, data: (await ask<Event>({ id: event.dataref })).data! } : event;
+  await work(whole, await isLatest(whole));
+}
+
+/** Asks the read function for an event by its `id`, or for an `order` with its view. */
+async function ask<Answer>(question: { id: string } | { order: string }): Promise<Answer> {
+  const answer = await lambda.send(new InvokeCommand({ FunctionName, Payload: JSON.stringify(question) }));
+  const result = JSON.parse(answer.Payload!.transformToString());
+  if (answer.FunctionError) throw new Error(result.errorMessage);
+  return result;
 }
 
 /** Whether nothing later is known of the same order, payment, fulfilment or return: events may come late. */
@@ -86,11 +105,34 @@ async function isLatest({ source, subject, data, sequence }: Event): Promise<boo
   }
 }
 
-/** Your part. A crash can bring an event twice: pass its id on as the idempotency key of what you call. */
-function work(event: Event, latest: boolean): void {
-  let action = latest ? "show the new state" : "none";
-  if (event.test) action = "none";
-  else if (event.conflict || event.possiblyrepeated || event.unreadable || event.unrecognised) action = "ask a person";
-  else if (["payment.paid", "payment.captured"].includes(event.type) && !event.revision) action = "start packing";
-  console.log(JSON.stringify({ id: event.id, type: event.type, latest, action }));
+/**
+ * Your part: an order that is paid is packed once, however many events report that, and an event decides nothing alone,
+ * because the order may have been cancelled meanwhile.
+ */
+async function work(event: Event, latest: boolean): Promise<void> {
+  if (event.test) return;
+  if (event.conflict || event.changedshape || event.unreadable || event.unrecognised) {
+    console.log(JSON.stringify({ id: event.id, action: "ask a person" }));
+  } else if (event.type.startsWith("order.") || event.type.startsWith("payment.")) {
+    const order = event.id.split("/").slice(0, 3).join("/");
+    const { summary } = await ask<{ summary: Summary }>({ order });
+    if (latest && MONEY_ARRIVED.includes(event.type) && [null, "pending", "authorized"].includes(summary.payment_state)) {
+      throw new Error(`the view of ${order} is behind: the message comes again`);
+    }
+    if (isToBePacked(summary)) await once(`${order} packed`, () => pack(order));
+  }
+}
+
+/** Whether an order is paid, not called off, and still here. */
+function isToBePacked({ order_state, payment_state, fulfillment_state }: Summary): boolean {
+  return (
+    ["paid", "settled", "partially_refunded"].includes(payment_state ?? "") &&
+    !GONE.includes(order_state ?? "") &&
+    [null, "pending", "preparing"].includes(fulfillment_state)
+  );
+}
+
+/** The work that is done once for an order. */
+function pack(order: string): void {
+  console.log(JSON.stringify({ order, action: "start packing" }));
 }

@@ -46,13 +46,14 @@ fn take_all(batch: SqsEvent) -> SqsBatchResponse {
     response
 }
 
-/// Your part. An event can come twice: pass its id on as the idempotency key of what you call.
+/// Your part. An event can come twice: pass its id on as the idempotency key of what you call. It decides nothing alone
+/// either: the order may be cancelled, or paid by another event, so its view is asked for before anything is packed.
 fn take(message: &SqsMessage) -> Result<(), serde_json::Error> {
     let event: Event = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
     let action = match event.event_type.as_str() {
         _ if event.test || event.revision => "none",
         _ if event.conflict || event.possiblyrepeated => "ask a person",
-        "payment.paid" | "payment.captured" => "start packing",
+        "payment.paid" | "payment.captured" => "ask for the order's view",
         _ => "none",
     };
     println!("{}", serde_json::json!({"id": event.id, "subject": event.subject, "action": action}));
