@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import cli as tool
 from tests import e2e
 from tests.cli import Cli, Ran
+from tests.local import run
 
 # Of one nothing is erased, and of the other everything that was sent.
 SOURCE = "scalapay/it-forget"
@@ -145,3 +147,12 @@ def test_what_is_young_stays(cli: Cli, pipe: e2e.Pipe) -> None:
 def test_what_cannot_be_forgotten_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
     ran = cli.run(*arguments)
     assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+
+
+def test_make_run_goes_on_where_its_order_was_forgotten(pipe: e2e.Pipe, forgotten: Forgotten) -> None:
+    sent = [run.Sent("scalapay", case, 200, "repeat", id_, 1) for case, id_ in zip(CASES, forgotten.ids)]
+    run.read_types(pipe.stack, sent)
+    assert [(each.type, each.failed) for each in sent] == [("erased", False)] * len(sent)
+    story = run.story(pipe.stack, tool.binary(), sent, [{"pk": ORDER}])
+    assert "was erased with hookmill forget" in story and f"{run.proposed(pipe.stack, tool.binary())} orders show {ORDER}" in story
+    assert forgotten.email not in story

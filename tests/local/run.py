@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tests.local import package, signing
 from tests.local.ministack import clean_environment
-from tests.local.stack import ROOT, Stack, StackError, add_arguments, up_from
+from tests.local.stack import ROOT, FunctionFailed, Stack, StackError, add_arguments, up_from
 
 EVENTS = ROOT / "events"
 DRAIN_SECONDS_MAX = 60
@@ -36,6 +36,8 @@ NOT_SENT_PREFIXES = ("x-forwarded-", "x-amzn-", "x-amz-")
 KEPT = ("new", "conflict", "revision", "possiblyrepeated")
 # The order that is followed, if it was sent: a payment from its creation to its refunds.
 STORY = "scalapay/it/21KLT3YDWT"
+# The read function's type of error for an event whose body was erased.
+ERASED = "Erased"
 ORDER_COLUMNS = ("pk", "order_state", "payment_state", "fulfillment_state", "total", "currency", "refunded")
 
 
@@ -151,6 +153,8 @@ def read_types(stack: Stack, deliveries: list[Sent]) -> None:
             return
         try:
             delivery.type = stack.invoke("ReadFunction", {"id": delivery.event})["type"]
+        except FunctionFailed as error:
+            delivery.type = "erased" if error.type == ERASED else f"error: {error}"
         except (StackError, KeyError, TypeError) as error:
             delivery.type = f"error: {error!r}"
 
@@ -239,14 +243,19 @@ def story(stack: Stack, tool: Path, deliveries: list[Sent], views: list[dict]) -
         return "\nNone of these deliveries belongs to an order."
     provider = sent[0].provider
     latest = sent[-1].event
-    message = json.dumps(stack.invoke("ReadFunction", {"id": latest}), indent=2, ensure_ascii=False)
+    try:
+        message = json.dumps(stack.invoke("ReadFunction", {"id": latest}), indent=2, ensure_ascii=False)
+    except FunctionFailed as error:
+        if error.type != ERASED:
+            raise
+        message = "None: what is personal in this order was erased with hookmill forget. It stays so, whatever is sent again."
     lines = [
         f"\nOne order's way, {chosen}",
         f"\n1. {provider} posts deliveries to its function URL. Each is checked, kept once, and answered:\n",
         indented(table(("case", "answer", "outcome", "type"), [(s.case, s.answer, s.outcome, s.type) for s in sent])),
         "\n2. The relay sends each kept event to your queue, WorkQueue, as one message; the last of these:\n",
         indented(message),
-        f"\n3. The order's events together are its view:  hookmill orders show {chosen}\n",
+        f"\n3. The order's events together are its view:  {proposed(stack, tool)} orders show {chosen}\n",
         indented(run_tool(stack, tool, "orders", "show", chosen)),
     ]
     return "\n".join(lines)
@@ -270,6 +279,12 @@ def run_tool(stack: Stack, tool: Path, *arguments: str) -> str:
     return (ran.stdout if ran.returncode == 0 else ran.stdout + ran.stderr).rstrip()
 
 
+def proposed(stack: Stack, tool: Path) -> str:
+    """Returns the beginning of a command that can be pasted: the tool's path, and the stack's port."""
+    tool = tool.relative_to(ROOT) if tool.is_relative_to(ROOT) else tool
+    return f"{tool} --local{'' if stack.port == 4566 else f'={stack.port}'}"
+
+
 def indented(text: str) -> str:
     """Returns the text with every line moved in."""
     return "\n".join(f"   {line}".rstrip() for line in text.splitlines())
@@ -279,8 +294,7 @@ def further(stack: Stack, tool: Path) -> str:
     """Returns the next commands for a stack that is left running."""
     state = stack.state.relative_to(ROOT) if stack.state.is_relative_to(ROOT) else stack.state
     port = "" if stack.port == 4566 else f" PORT={stack.port}"
-    tool = tool.relative_to(ROOT) if tool.is_relative_to(ROOT) else tool
-    hookmill = f"{tool} --local{'' if stack.port == 4566 else f'={stack.port}'}"
+    hookmill = proposed(stack, tool)
     variables = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1"
     return f"""
 The stack stays up: {stack.endpoint}
@@ -291,7 +305,7 @@ The stack stays up: {stack.endpoint}
   everything else        {hookmill} --help
   names and URLs         make status{port}
   one signed delivery    make sign{port} CASE=scalev/order.created.2026
-  by hand                curl -i -X POST {stack.local_url("scalev")}<source>
+  by hand                "By hand" in docs/operations.md signs a body for {stack.local_url("scalev")}main
   any AWS client         AWS_ENDPOINT_URL={stack.endpoint} {variables}
   keys and URL tokens    {state}/sources.json
   log                    {state}/ministack.log

@@ -96,8 +96,16 @@ class Stack:
         )
         result = json.loads(answer["Payload"].read() or b"null")
         if "FunctionError" in answer:
-            raise StackError(f"{function} failed: {json.dumps(result)}")
+            raise FunctionFailed(function, result)
         return result
+
+
+class FunctionFailed(StackError):
+    """A function's error, with the type that the function gave it."""
+
+    def __init__(self, function: str, result: dict) -> None:
+        super().__init__(f"{function} failed: {json.dumps(result)}")
+        self.type = (result or {}).get("errorType")
 
 
 # --- Up and down -----------------------------------------------------------
