@@ -85,7 +85,7 @@ def commands(page: Path) -> Iterator[tuple[str, str]]:
         if block.language in ("sh", "console"):
             joined = re.sub(r" *\\\n *", " ", "\n".join(block.lines))
             for line in joined.splitlines():
-                if line.startswith("out()"):
+                if re.match(r"\w+\(\) ", line):
                     continue
                 if block.language == "sh" or line.startswith("$ "):
                     for command in re.split(r"\s&&\s|\s\|\s|;\s", line.removeprefix("$ ").split("  #")[0].strip()):

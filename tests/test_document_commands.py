@@ -35,6 +35,8 @@ EXAMPLES = [(page, examples(page)) for page in PAGES]
 OWN = (
     # The slots of refused deliveries are chosen with a key of the stack's own.
     (r"(\bscalev/late)/\d{4}\b", r"\1/SLOT"),
+    # The documents show what the default stack prints.
+    (r"(?<=hookmill)( --(local(=\d+)?|stack \S+))+(?= )", ""),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
     (r"127\.0\.0\.1:\d+", "<host>"),
     (r"lambda-url/[0-9a-z]+", "lambda-url/<function>"),
@@ -192,6 +194,16 @@ def test_what_the_documents_show_is_printed(shell: Shell) -> None:
 def test_the_readme_shows_what_make_run_prints(shell: Shell) -> None:
     (block,) = [block for block in blocks(ROOT / "README.md") if block.before == "make run"]
     assert matches(block.lines, shell.story.strip("\n").splitlines()), shell.story
+
+
+def test_a_body_that_is_signed_by_hand_is_kept(shell: Shell) -> None:
+    (block,) = [block for page in PAGES for block in blocks(page) if block.language == "bash"]
+    stack = shell.pipe.stack
+    script = "\n".join(block.lines).replace(".local/stack-4566", str(stack.state)).replace("target/debug/hookmill", str(tool.binary()))
+    script = script.replace("--local ", f"--local={stack.port} ")
+    ran = subprocess.run(["bash", "-eu"], input=script, cwd=ROOT, env=tool.environment(shell.folder), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0 and ran.stdout.splitlines()[0].split()[1] == "200", ran
+    assert shell.pipe.rows("scalev", "main").keys() == {"scalev/main/BY-HAND-1/order.created/by-hand-1"}
 
 
 def test_the_pages_show_commands() -> None:

@@ -182,6 +182,31 @@ def test_an_event_type_that_does_not_exist_is_noticed(text: str, unknown: set[st
     assert unknown_types(text) == unknown
 
 
+def shown(document: str) -> dict:
+    """Returns the message that a document has as its example."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return json.loads('{\n  "specversion"' + text.split('```json\n{\n  "specversion"', 1)[1].split("```", 1)[0])
+
+
+def test_the_documents_show_a_recorded_event() -> None:
+    """Its mapping version too, which rises with the mappings."""
+    event = json.loads((ROOT / "events/scalev/order.payment_status_changed.paid.event.json").read_text(encoding="utf-8"))
+    assert shown("docs/events.md") == event
+    shortened = shown("README.md")
+    data = shortened.pop("data")
+    assert shortened.items() <= event.items()
+    assert data.items() <= event["data"].items()
+    scalev = (ROOT / "shared/webhook/src/providers/scalev/mod.rs").read_text(encoding="utf-8")
+    (version,) = re.findall(r"\bmapping_version: (\d+),", scalev)
+    assert event["mappingversion"] == int(version)
+
+
+def test_the_glossary_is_sorted_and_has_the_words_of_the_other_pages() -> None:
+    words = re.findall(r"^\| ([a-z ]+) \| (?!meaning)", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert words == sorted(words)
+    assert {"ledger", "origin", "reading", "register", "sample"} <= set(words)
+
+
 # --- Commands --------------------------------------------------------------
 
 
