@@ -95,8 +95,12 @@ fn judge_joined(looked: usize, missing: &[String]) -> Finding {
             Finding::ok(format!("{newest} in the view"))
         }
         (_, Some(first)) => {
-            let newest = counted(looked, "newest event");
-            let told = format!("of the {newest} about orders, not in the view: {}, such as {first}", missing.len());
+            let told = format!(
+                "{} of the newest {} about orders {} not in the view, such as {first}",
+                missing.len(),
+                counted(looked, "event"),
+                if missing.len() == 1 { "is" } else { "are" }
+            );
             Finding::problem(told).next(
                 "Look at the mappings, the queues and the dead letters above; when that is mended: hookmill replay \
                  --since 1d --queue orders",
