@@ -192,7 +192,9 @@ async fn steps_are_commands_where_the_tool_can_do_it() {
             steps.contains(&format!("{HOOKMILL} accounts set {source}")) && !steps.contains("POST https"),
             "{steps}"
         );
+        assert!(steps.contains("y hand"), "{steps}");
         let steps = world.lines(&["sources", "rotate", &source]).await.remove(0)["steps"].to_string();
+        assert!(steps.contains("y hand"), "{steps}");
         assert!(
             steps.contains(&format!("update ID --source {source} --yes")) && !steps.contains("PUT https"),
             "{steps}"

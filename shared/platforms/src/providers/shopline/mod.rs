@@ -49,11 +49,14 @@ pub const SHOPLINE: Platform = Platform {
                  NAME --shop HANDLE",
                 "Register its URL, which is taken from the secret: hookmill subscriptions create --source {source} \
                  --dry-run, then the same without --dry-run.",
+                "By hand it is a call of SHOPLINE's API with that token, since the shop's admin has no page for such \
+                 webhooks: POST /v1/webhooks with the URL as address, and topics.",
                 "Whoever knows the URL can send: keep it out of tickets and logs. It is not shown again: {url}",
             ],
             change: &[
                 "For each webhook of hookmill subscriptions list --source {source}: hookmill subscriptions update ID \
                  --source {source} --yes, which takes the new URL from the secret.",
+                "By hand it is a call of SHOPLINE's API: PUT /v1/webhooks/ID with the new URL as address: {url}",
             ],
         },
     ],
