@@ -84,16 +84,24 @@ def work(event, latest):
     alone, because the order may have been cancelled meanwhile."""
     doubtful = [mark for mark in ("conflict", "changedshape", "unreadable", "unrecognised") if event.get(mark)]
     if event.get("test"):
-        return
-    if doubtful:
-        print(json.dumps({"id": event["id"], "action": "ask a person", "because": doubtful}))
-    elif event["type"].startswith(("order.", "payment.")):
-        order = "/".join(event["id"].split("/")[:3])
-        summary = ask(order=order)["summary"]
-        if latest and event["type"] in MONEY_ARRIVED and summary["payment_state"] in (None, "pending", "authorized"):
-            raise RuntimeError(f"the view of {order} is behind: the message comes again")
-        if is_to_be_packed(summary):
-            once(f"{order} packed", lambda: pack(order))
+        action = "none"
+    elif doubtful:
+        action = "ask a person"
+    else:
+        if event["type"].startswith(("order.", "payment.")):
+            pack_if_due(event, latest)
+        action = "show the new state" if latest else "none"
+    print(json.dumps({"id": event["id"], "type": event["type"], "latest": latest, "action": action}))
+
+
+def pack_if_due(event, latest):
+    """Has an event's order packed, if its view says so and it is not done."""
+    order = "/".join(event["id"].split("/")[:3])
+    summary = ask(order=order)["summary"]
+    if latest and event["type"] in MONEY_ARRIVED and summary["payment_state"] in (None, "pending", "authorized"):
+        raise RuntimeError(f"the view of {order} is behind: the message comes again")
+    if is_to_be_packed(summary):
+        once(f"{order} packed", lambda: pack(order))
 
 
 def is_to_be_packed(summary):

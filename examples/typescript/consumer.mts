@@ -110,17 +110,21 @@ async function isLatest({ source, subject, data, sequence }: Event): Promise<boo
  * because the order may have been cancelled meanwhile.
  */
 async function work(event: Event, latest: boolean): Promise<void> {
-  if (event.test) return;
-  if (event.conflict || event.changedshape || event.unreadable || event.unrecognised) {
-    console.log(JSON.stringify({ id: event.id, action: "ask a person" }));
-  } else if (event.type.startsWith("order.") || event.type.startsWith("payment.")) {
-    const order = event.id.split("/").slice(0, 3).join("/");
-    const { summary } = await ask<{ summary: Summary }>({ order });
-    if (latest && MONEY_ARRIVED.includes(event.type) && [null, "pending", "authorized"].includes(summary.payment_state)) {
-      throw new Error(`the view of ${order} is behind: the message comes again`);
-    }
-    if (isToBePacked(summary)) await once(`${order} packed`, () => pack(order));
+  let action = latest ? "show the new state" : "none";
+  if (event.test) action = "none";
+  else if (event.conflict || event.changedshape || event.unreadable || event.unrecognised) action = "ask a person";
+  else if (event.type.startsWith("order.") || event.type.startsWith("payment.")) await packIfDue(event, latest);
+  console.log(JSON.stringify({ id: event.id, type: event.type, latest, action }));
+}
+
+/** Has an event's order packed, if its view says so and it is not done. */
+async function packIfDue(event: Event, latest: boolean): Promise<void> {
+  const order = event.id.split("/").slice(0, 3).join("/");
+  const { summary } = await ask<{ summary: Summary }>({ order });
+  if (latest && MONEY_ARRIVED.includes(event.type) && [null, "pending", "authorized"].includes(summary.payment_state)) {
+    throw new Error(`the view of ${order} is behind: the message comes again`);
   }
+  if (isToBePacked(summary)) await once(`${order} packed`, () => pack(order));
 }
 
 /** Whether an order is paid, not called off, and still here. */
