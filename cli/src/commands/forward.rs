@@ -217,8 +217,7 @@ async fn begin(
         return Ok(since(now_ms.saturating_sub(span.ms())));
     }
     if let Some(position) = file.read(overlap_ms)? {
-        let words = format!("from where the last run ended, about {}", instant(position.from_ms()));
-        return Ok((position, words));
+        return Ok((position, "from where the last run ended".to_owned()));
     }
     let mut position = Following::new(now_ms.saturating_sub(CLOCKS_MS), overlap_ms);
     position.skip_present(context, sources).await?;

@@ -110,7 +110,12 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
             format!("{} sent, {} kept, {} deleted", count("sent"), count("kept"), count("erased"))
         }
         (true, _) => format!("{} sent, {} kept", count("sent"), count("kept")),
-        (false, 0) if count("kept") == 0 => "Nothing is to be sent.".to_owned(),
+        (false, _) if redrive.lines.is_empty() => "Nothing is to be sent.".to_owned(),
+        (false, due) if count("erased") > 0 => format!(
+            "Nothing was sent. {due} would be, {} would be kept, {} deleted: add --yes",
+            count("kept"),
+            count("erased")
+        ),
         (false, 0) => format!("Nothing was sent. None would be; {} would be kept.", count("kept")),
         (false, due) => format!("Nothing was sent. {due} would be, {} would be kept: add --yes", count("kept")),
     });
