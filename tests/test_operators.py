@@ -177,9 +177,9 @@ GROUPS: dict[str, Group] = {
     "HookmillReplay": Group(
         (
             plain("replay", "{event}"),
-            plain("replay", "--order", "{order}"),
             plain("replay", "--source", SOURCE, "--queue", "orders"),
             lambda made: ["replay", made.event, "--yes", "--run-file", made.run_file()],
+            plain("replay", "--order", "{order}"),
             plain("dlq", "list"),
             with_a_letter("dlq", "show", "{event}"),
             with_a_letter("dlq", "redrive", "--queue", "relay", "--yes"),
