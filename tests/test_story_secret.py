@@ -93,7 +93,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, api: Api, token: str) -> None:
     assert {line["name"]: line["received"] for line in admitted} == received
     assert {line["outcome"] for line in admitted} == {"new"}
     rows = pipe.rows("shopline", "night")
-    assert {row["received_at"] for row in rows.values()} == set(received.values())
+    assert {row["refused_at"] for row in rows.values()} == set(received.values())
     pipe.wait_for_messages(rows)
     pipe.wait_for_views()
 

@@ -79,8 +79,8 @@ pub async fn event(context: &Context, typed: &str) -> Result<KeptEvent, Error> {
 /// Returns the place of an event in the time index.
 pub async fn entry_of(context: &Context, id: &str) -> Result<(i64, IndexEntry), Error> {
     let found = event(context, id).await?;
-    let received_ms = found.received().as_millisecond();
-    Ok((received_ms, IndexEntry { received_at: instant(received_ms), key: found.key }))
+    let indexed_ms = found.indexed_ms();
+    Ok((indexed_ms, IndexEntry { received_at: instant(indexed_ms), key: found.key }))
 }
 
 /// Returns the order that a typed id of an order or of one of its events names.

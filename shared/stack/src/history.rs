@@ -87,6 +87,12 @@ impl KeptEvent {
         self.event.receivedtime
     }
 
+    /// Returns its time in the time index: that of its receipt, or of its admission from the quarantine.
+    pub fn indexed_ms(&self) -> i64 {
+        let admitted_ms = self.stored.as_ref().and_then(|stored| stored.admitted_ms);
+        admitted_ms.unwrap_or_else(|| self.received().as_millisecond())
+    }
+
     /// Returns its marks in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`,
     /// `unreadfields`, `test`, `erased`, `reconcile`.
     pub fn marks(&self) -> Vec<&'static str> {

@@ -213,6 +213,7 @@ fn record(row: Row) -> Value {
         fingerprint: "0123456789ab".to_owned(),
         redacted: vec!["data.secret_slug".to_owned()],
         alias: Some("other".to_owned()),
+        admitted_ms: None,
     };
     json!({"eventName": "INSERT", "dynamodb": {"NewImage": image(&stored.to_item())}})
 }

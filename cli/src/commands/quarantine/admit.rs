@@ -166,7 +166,8 @@ async fn kept_as(
     if !yes {
         return Ok(("due", key.id()));
     }
-    let outcome = store.keep(refused.provider, &verified, refused.received_ms).await?;
+    let now_ms = edge::aws::clock::Clock::system().now_ms();
+    let outcome = store.admit(refused.provider, &verified, refused.received_ms, now_ms).await?;
     let word = match outcome.kept {
         Kept::New => "new",
         Kept::Marked(mark) => mark.word(),

@@ -27,6 +27,9 @@ pub const KIND_WATCH: &str = "watch";
 /// The attribute with the time of erasure; no other row has it.
 pub const ERASED_AT: &str = "erased_at";
 
+/// The attribute with the time at which a delivery came that was refused and admitted later; others do not have it.
+const REFUSED_AT: &str = "refused_at";
+
 /// Compressed bodies longer than this go into chunks: an item holds 400 KB in all.
 pub const INLINE_BYTES_MAX: usize = 380 * 1024;
 
@@ -87,6 +90,9 @@ pub struct StoredRow {
     pub redacted: Vec<String>,
     /// The subject's other name at the provider.
     pub alias: Option<String>,
+    /// Time at which it was admitted from the quarantine, in milliseconds since 1970, if it was. It is in the time index
+    /// there: at its time of receipt, what reads the index in order has passed already.
+    pub admitted_ms: Option<i64>,
 }
 
 /// An item that is not of its documented form. Names the attribute.
@@ -102,7 +108,7 @@ impl StoredRow {
             ("pk".to_owned(), text(&row.key.pk)),
             ("sk".to_owned(), text(&row.key.sk)),
             ("kind".to_owned(), text(KIND_EVENT)),
-            ("received_at".to_owned(), text(&instant(row.received_ms))),
+            ("received_at".to_owned(), text(&instant(self.admitted_ms.unwrap_or(row.received_ms)))),
             ("bucket".to_owned(), text(&time_bucket_of(&row.key))),
             ("hash".to_owned(), bytes(row.hash.to_vec())),
             ("claim".to_owned(), AttributeValue::N(self.claim_version.to_string())),
@@ -118,6 +124,7 @@ impl StoredRow {
         put("mark", row.mark.map(|mark| text(mark.word())));
         put("origin", row.key.is_snapshot().then(|| text(ORIGIN)));
         put("alias", self.alias.as_deref().map(text));
+        put(REFUSED_AT, self.admitted_ms.map(|_| text(&instant(row.received_ms))));
         put("headers", (!row.headers.is_empty()).then(|| header_map(&row.headers)));
         put(
             "cut",
@@ -154,8 +161,12 @@ impl StoredRow {
             }
         };
         let key = key_of(item).ok_or(BadItem("pk"))?;
-        let received: Timestamp =
-            string("received_at").and_then(|text| text.parse().ok()).ok_or(BadItem("received_at"))?;
+        let time = |name: &'static str| {
+            let time = string(name).and_then(|text| text.parse::<Timestamp>().ok()).ok_or(BadItem(name))?;
+            Ok::<i64, BadItem>(time.as_millisecond())
+        };
+        let indexed_ms = time("received_at")?;
+        let refused_ms = item.contains_key(REFUSED_AT).then(|| time(REFUSED_AT)).transpose()?;
         let hash = digest(item, "hash").ok_or(BadItem("hash"))?;
         let binary = |name: &'static str| match item.get(name) {
             None => Ok(None),
@@ -180,7 +191,7 @@ impl StoredRow {
         Ok(StoredRow {
             row: Row {
                 key,
-                received_ms: received.as_millisecond(),
+                received_ms: refused_ms.unwrap_or(indexed_ms),
                 body: Vec::new(),
                 hash,
                 headers: headers.filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone()))).collect(),
@@ -193,6 +204,7 @@ impl StoredRow {
             fingerprint: string("fingerprint").cloned().unwrap_or_default(),
             redacted: redacted.filter_map(|value| value.as_s().ok().cloned()).collect(),
             alias: string("alias").cloned(),
+            admitted_ms: refused_ms.map(|_| indexed_ms),
         })
     }
 
@@ -308,8 +320,14 @@ mod tests {
                 fingerprint: "abc".into(),
                 redacted: vec!["data.secret_slug".into()],
                 alias: Some("id".into()),
+                admitted_ms: None,
             };
             assert_eq!(StoredRow::from_item(&stored.to_item()).unwrap(), stored);
+            // One that was admitted is in the index at that time, and came when it came.
+            let admitted = StoredRow { admitted_ms: Some(1_700_000_100_000), ..stored.clone() };
+            assert_eq!(StoredRow::from_item(&admitted.to_item()).unwrap(), admitted);
+            assert_eq!(admitted.to_item()["received_at"], text(&instant(1_700_000_100_000)));
+            assert_eq!(admitted.to_item()["refused_at"], text(&instant(1_700_000_000_123)));
             // A snapshot is marked as one, for people who look at the table.
             let mut read_back = stored;
             assert!(!read_back.to_item().contains_key("origin"));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use sha2::{Digest, Sha256};
@@ -12,6 +12,7 @@ use webhook::providers::Provider;
 use webhook::row::{Mark, NewRow, Row};
 use webhook::signature::Verified;
 
+use crate::aws::client::CallFailure;
 use crate::keep::compression::{compress_body, decompress};
 use crate::keep::error::StoreError;
 use crate::keep::item::{
@@ -72,8 +73,24 @@ impl Store {
         self.insert(provider.row_of(verified, received_ms)).await
     }
 
+    /// Keeps a delivery that was refused when it came, at `received_ms`: as what it would have been, but for the time
+    /// index, where it is as of now. The sweeper and whoever follows the events has passed the time at which it came.
+    pub async fn admit(
+        &self,
+        provider: &Provider,
+        verified: &Verified<'_>,
+        received_ms: i64,
+        now_ms: i64,
+    ) -> Result<KeepOutcome, StoreError> {
+        self.insert_row(provider.row_of(verified, received_ms), Some(now_ms)).await
+    }
+
     /// Keeps a row once and for ever, unless the very same is kept already.
     pub async fn insert(&self, new: NewRow) -> Result<KeepOutcome, StoreError> {
+        self.insert_row(new, None).await
+    }
+
+    async fn insert_row(&self, new: NewRow, admitted_ms: Option<i64>) -> Result<KeepOutcome, StoreError> {
         let provider = new.row.key.parts().map_or("", |(provider, ..)| provider);
         let compressed = compress_body(provider, &new.row.body).map_err(StoreError::Compression)?;
         let row = StoredRow {
@@ -85,6 +102,7 @@ impl Store {
             fingerprint: new.fingerprint,
             redacted: new.redacted,
             alias: new.claim.alias.clone(),
+            admitted_ms,
         };
         self.insert_claimed(&new.claim, row).await
     }
@@ -271,7 +289,11 @@ impl Store {
     async fn get_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let sent = request.key("pk", text(pk)).key("sk", text(sk)).send().await;
-        sent.map(|output| output.item).map_err(|error| StoreError::service("get", &error))
+        sent.map(|output| output.item).map_err(|error| match error.code() {
+            // No key has this form: the row that refers to it is damaged, and no later attempt is different.
+            Some("ValidationException") => StoreError::row(format!("{pk}/{sk}"), CallFailure::of(&error).to_string()),
+            _ => StoreError::service("get", &error),
+        })
     }
 
     /// Writes a compressed body into chunks for the row that is put next: writing them twice is writing them once.

@@ -2,7 +2,7 @@
 
 use crate::harness::*;
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::keep::item::{Item, bytes};
+use edge::keep::item::{Item, StoredRow, bytes, instant};
 use edge::keep::store::{Kept, Store};
 use edge::receive::quarantine::{BODY_BYTES_MAX, LIFE_MS};
 use edge::receive::refused::{Fails, Lost, Refused, RefusedBody};
@@ -46,7 +46,7 @@ async fn admit(world: &World, refused: &Refused, sources: &Sources) -> Result<Ke
     let delivery = refused.delivery(sources.quarantine_key())?;
     let verified = refused.verify(source, &delivery)?;
     let store = Store::new(world.dynamodb.clone(), EVENTS.to_owned());
-    Ok(store.keep(refused.provider, &verified, refused.received_ms).await.unwrap().kept)
+    Ok(store.admit(refused.provider, &verified, refused.received_ms, world.now_ms()).await.unwrap().kept)
 }
 
 fn events(items: Vec<Item>) -> Vec<Item> {
@@ -76,6 +76,19 @@ async fn what_was_refused_becomes_the_row_that_it_would_have_been() {
             assert_eq!(admit(&later, &refused, &sources).await, Ok(Kept::Repeat), "{case}");
         }
         let (expected, found) = (events(at_once.items(EVENTS).await), events(later.items(EVENTS).await));
+        for (expected, found) in expected.iter().zip(&found) {
+            // What is read from it is the same, its place in its order included.
+            let (expected, found) = (StoredRow::from_item(expected).unwrap(), StoredRow::from_item(found).unwrap());
+            assert_eq!(expected.row, found.row);
+        }
+        // In the time index it is where whoever reads that has not been yet.
+        let as_at_once = |mut item: Item| {
+            let refused_at = item.remove("refused_at").unwrap();
+            let received_at = item.insert("received_at".to_owned(), refused_at).unwrap();
+            assert!(received_at.as_s().unwrap() > &instant(START_MS));
+            item
+        };
+        let found: Vec<Item> = found.into_iter().map(as_at_once).collect();
         assert!(expected == found, "{}: {expected:?} {found:?}", provider.name);
         assert!(sealed > 0 || provider.secrets.is_empty(), "{}", provider.name);
     }
@@ -245,4 +258,24 @@ async fn an_item_that_is_none_of_ours_is_told() {
         bad.insert(name.to_owned(), value);
         assert_eq!(Refused::from_item(&bad).unwrap_err(), edge::keep::item::BadItem(name));
     }
+}
+
+/// It came three days ago, and the sweeper has been there; the stream then forgets that it was kept now.
+#[tokio::test]
+async fn what_is_admitted_and_never_relayed_is_swept() {
+    let (world, queues) = (world().await, std::sync::Arc::new(Queues::default()));
+    let event = sample("scalev", "order.created.2026", |_| ());
+    let (_, item) = refuse(&SCALEV, secret("scalev", Some(&key()), false), &event).await;
+    let refused = Refused::from_item(&item).unwrap();
+    let day_ms = 24 * 60 * 60 * 1_000;
+    world.time.advance(3 * day_ms - 1);
+    assert_eq!(crate::sweep::sweep(&world, &queues).await.unwrap().sent, 0);
+    assert_eq!(admit(&world, &refused, &sources(&SCALEV, Some(&key()))).await, Ok(Kept::New));
+    world.time.advance(2 * day_ms);
+    let swept = crate::sweep::sweep(&world, &queues).await.unwrap();
+    assert_eq!((swept.sent, queues.bodies(crate::relay::USERS).len()), (1, 1));
+    let sent = queues.bodies(crate::relay::USERS).remove(0);
+    assert_eq!(edge::keep::time_index::ms_of(sent["receivedtime"].as_str().unwrap()), Some(START_MS));
+    world.time.advance(2 * day_ms);
+    assert_eq!(crate::sweep::sweep(&world, &queues).await.unwrap().sent, 0);
 }
