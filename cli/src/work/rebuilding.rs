@@ -48,6 +48,9 @@ pub struct RebuildLine {
     /// Events that cannot be read, and why; what the view has of them stays.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<UnreadableLine>,
+    /// Number of values that are in their events alone, since the view would be too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<usize>,
     /// The reason for which it was not rebuilt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -135,7 +138,7 @@ pub async fn rebuild_all(
             progress.step();
             let line = line(pk, made, write, telling);
             counts.add(&line);
-            if line.outcome != RebuildOutcome::Same || !line.unreadable.is_empty() {
+            if line.outcome != RebuildOutcome::Same || !line.unreadable.is_empty() || line.left_out.is_some() {
                 context.output.tell(&line, text)?;
             }
             Ok(line.outcome != RebuildOutcome::Failed)
@@ -184,6 +187,7 @@ fn line(pk: &str, made: Made, write: bool, telling: Telling) -> RebuildLine {
         fields: 0,
         diff: Vec::new(),
         unreadable: Vec::new(),
+        left_out: None,
         reason: None,
     };
     let made = match made {
@@ -199,6 +203,7 @@ fn line(pk: &str, made: Made, write: bool, telling: Telling) -> RebuildLine {
         (true, true) => RebuildOutcome::Rebuilt,
     };
     (line.events, line.erased) = (made.events.len(), made.erased);
+    line.left_out = Some(made.left_out).filter(|left_out| *left_out > 0);
     let unreadable = made.unreadable.iter();
     line.unreadable =
         unreadable.map(|(key, reason)| UnreadableLine { event: key.id(), reason: reason.clone() }).collect();
@@ -285,6 +290,10 @@ fn text(line: &RebuildLine, paint: Paint) -> String {
     }
     for unreadable in &line.unreadable {
         lines.push(format!("  {}  {}: {}", paint.bad("unreadable"), unreadable.event, unreadable.reason));
+    }
+    if let Some(left_out) = line.left_out {
+        let values = if left_out == 1 { "1 value is".to_owned() } else { format!("{left_out} values are") };
+        lines.push(format!("  {}  {values} in the events alone: the view would be over 400 KB", paint.odd("left out")));
     }
     lines.join("\n")
 }

@@ -15,7 +15,7 @@ use crate::keep::contribution::Contribution;
 use crate::keep::error::StoreError;
 use crate::keep::item::StoredRow;
 use crate::keep::store::Store;
-use crate::orders::views::{ATTEMPTS_MAX, Views};
+use crate::orders::views::{ATTEMPTS_MAX, Views, shorten};
 
 /// Makes views from their events.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Rebuild {
     pub erased: usize,
     /// Events that cannot be read, and why. The view keeps what it has of them.
     pub unreadable: Vec<(EventKey, String)>,
+    /// Values and registers that were left out, since the view is too large for its row. Its events have them.
+    pub left_out: usize,
     etag: Option<String>,
 }
 
@@ -64,9 +66,9 @@ impl Rebuilder {
 
     /// Returns what a rebuild would make of a view; nothing is written.
     pub async fn survey(&self, pk: &str) -> Result<Rebuild, StoreError> {
-        let (existing, etag) = self.views.read(pk).await?.map_or((None, None), |(view, etag)| (Some(view), Some(etag)));
-        let mut rebuild =
-            Rebuild { existing, joined: View::default(), events: Vec::new(), erased: 0, unreadable: Vec::new(), etag };
+        let (existing, etag) = self.views.read_for_rebuild(pk).await?;
+        let (joined, events, unreadable) = Default::default();
+        let mut rebuild = Rebuild { existing, joined, events, erased: 0, unreadable, left_out: 0, etag };
         for row in self.store.partition(pk).await? {
             match row {
                 Ok(stored) => self.add(&mut rebuild, stored).await?,
@@ -77,6 +79,7 @@ impl Rebuilder {
         let mut kept = rebuild.existing.clone().unwrap_or_default();
         kept.retain(|register| lost.contains(&register.event));
         rebuild.joined.merge(kept);
+        rebuild.left_out = shorten(&mut rebuild.joined);
         Ok(rebuild)
     }
 

@@ -6,9 +6,17 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use webhook::view::{Refunded, Summary, View};
 
+use crate::aws::clock::Clock;
+use crate::aws::log::LogLine;
 use crate::keep::compression;
 use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{Item, bytes, text};
+
+/// Most bytes of a view as it is stored, the attributes beside it left out: an item holds 400 KB in all.
+pub const VIEW_BYTES_MAX: usize = 380 * 1024;
+
+/// Most bytes of a view as JSON: nothing longer is decompressed.
+const JSON_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Attempts at a view that other writers keep writing to.
 pub(super) const ATTEMPTS_MAX: u32 = 8;
@@ -33,9 +41,7 @@ impl Views {
 
     /// Returns a view and its etag.
     pub(super) async fn read(&self, pk: &str) -> Result<Option<(View, String)>, StoreError> {
-        let request = self.client.get_item().table_name(&self.table).consistent_read(true).key("pk", text(pk));
-        let output = request.send().await.map_err(|error| StoreError::service("get an order view", &error))?;
-        let Some(item) = output.item else { return Ok(None) };
+        let Some(item) = self.item(pk).await? else { return Ok(None) };
         let missing = |reason: &'static str| move || StoreError::row(pk, reason);
         let compressed = item.get("view").and_then(|value| value.as_b().ok()).ok_or_else(missing("it has no view"))?;
         let json = compression::decompress(compressed.as_ref()).map_err(|error| StoreError::compressed(pk, error))?;
@@ -44,12 +50,35 @@ impl Views {
         Ok(Some((view, etag.clone())))
     }
 
+    async fn item(&self, pk: &str) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true).key("pk", text(pk));
+        let output = request.send().await.map_err(|error| StoreError::service("get an order view", &error))?;
+        Ok(output.item)
+    }
+
+    /// Returns a view and its etag for a rebuild, to which a damaged view is as good as none.
+    pub(super) async fn read_for_rebuild(&self, pk: &str) -> Result<(Option<View>, Option<String>), StoreError> {
+        match self.read(pk).await {
+            Ok(found) => Ok(found.map_or((None, None), |(view, etag)| (Some(view), Some(etag)))),
+            Err(error) if error.is_outage() => Err(error),
+            Err(error) => {
+                let item = self.item(pk).await?;
+                let etag = item.and_then(|item| item.get("etag")?.as_s().ok().cloned()).ok_or(error)?;
+                Ok((None, Some(etag)))
+            }
+        }
+    }
+
     /// Joins a view into the one that is there.
     pub(super) async fn join(&self, pk: &str, news: View) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS_MAX {
             let (mut view, etag) =
                 self.read(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
-            if !view.merge(news.clone()) || self.write(pk, &view, etag).await? {
+            if !view.merge(news.clone()) {
+                return Ok(());
+            }
+            note_shortened(pk, shorten(&mut view));
+            if self.write(pk, &view, etag).await? {
                 return Ok(());
             }
         }
@@ -73,6 +102,26 @@ impl Views {
         let request = self.client.delete_item().table_name(&self.table).key("pk", text(pk));
         let request = request.condition_expression("etag = :etag").expression_attribute_values(":etag", text(etag));
         condition_held("delete an order view", request.send().await)
+    }
+}
+
+/// Leaves out of a view what has no place in its row, and returns how much that was: its events have it.
+pub(super) fn shorten(view: &mut View) -> usize {
+    view.shorten(|view| {
+        let json = serde_json::to_vec(view).unwrap_or_default();
+        let compressed = compression::compress_view(&json).map_or(usize::MAX, |compressed| compressed.len());
+        json.len() <= JSON_BYTES_MAX && compressed <= VIEW_BYTES_MAX
+    })
+}
+
+/// Logs that something was left out of a view.
+pub(super) fn note_shortened(pk: &str, left_out: usize) {
+    if left_out > 0 {
+        LogLine::warn("an order view is too large for its row; what was left out is in its events")
+            .attention()
+            .with("order", pk)
+            .with("left_out", left_out)
+            .write(Clock::system().now_ms());
     }
 }
 

@@ -9,6 +9,7 @@ mod relay;
 mod sweep;
 mod orders;
 mod rebuild;
+mod views;
 mod time_index;
 mod erasure;
 mod strangers;

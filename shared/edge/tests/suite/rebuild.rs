@@ -17,11 +17,11 @@ use crate::harness::*;
 use crate::orders::{apply, messages, orders, view_config};
 
 /// Rows of the orders table by partition key, to be put back.
-async fn views(world: &World) -> Vec<Item> {
+pub(crate) async fn views(world: &World) -> Vec<Item> {
     world.items(ORDERS).await
 }
 
-fn pk_of(item: &Item) -> String {
+pub(crate) fn pk_of(item: &Item) -> String {
     text_of(item, "pk")
 }
 
@@ -34,7 +34,7 @@ async fn partitions(world: &World, provider: &Provider) -> Vec<String> {
     pks
 }
 
-async fn rebuild_all(world: &World, pks: &[String]) -> Vec<Rebuild> {
+pub(crate) async fn rebuild_all(world: &World, pks: &[String]) -> Vec<Rebuild> {
     let rebuilder = rebuilder(world);
     let mut rebuilt = Vec::new();
     for pk in pks {
@@ -113,7 +113,7 @@ fn rebuilder(world: &World) -> Rebuilder {
     Rebuilder::new(view_config(), world.dynamodb.clone())
 }
 
-fn table(world: &World) -> Views {
+pub(crate) fn table(world: &World) -> Views {
     Views::new(world.dynamodb.clone(), ORDERS.to_owned())
 }
 
@@ -209,6 +209,7 @@ fn one_more(pk: &str) -> (Item, String) {
         fingerprint: String::new(),
         redacted: Vec::new(),
         alias: None,
+        admitted_ms: None,
     };
     let read = SCALAPAY.read(&webhook::row::Row { body: body.to_string().into_bytes(), ..row.row.clone() });
     (row.to_item(), read.to_json().unwrap())

@@ -15,6 +15,7 @@ use crate::read::money::Amount;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState};
 
 mod stored;
+mod shorten;
 mod write;
 pub mod personal;
 
@@ -305,6 +306,11 @@ fn sum<'v>(amounts: impl Iterator<Item = Option<RefundedAmount<'v>>>) -> Option<
         sum = sum.checked_add(amount)?;
     }
     Some(sum)
+}
+
+/// Returns the value in place of one that stays in its event.
+fn reference(event: &str) -> Value {
+    serde_json::json!({"dataref": event})
 }
 
 /// Returns the state that is first in a table of those that are found.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::keep::claim::Part;
 use crate::read::event::{Data, Event, is_nameless};
 use crate::read::status::{FulfillmentState, OrderState, PaymentState, ReturnState};
-use crate::view::{REGISTER_BYTES_MAX, Register, View};
+use crate::view::{REGISTER_BYTES_MAX, Register, View, reference};
 
 /// The parcels in which goods come back, which are not the order's.
 const RETURNED: &str = "return_fulfillments";
@@ -176,7 +176,7 @@ impl Writer<'_> {
         // A correction is its event under a better mapping: the sequence says which is the better.
         let id = self.event.correctionof.as_ref().unwrap_or(&self.event.id);
         let too_large = value.to_string().len() > REGISTER_BYTES_MAX;
-        let value = if too_large { serde_json::json!({"dataref": id}) } else { value.clone() };
+        let value = if too_large { reference(id) } else { value.clone() };
         let register = Register { value, sequence: self.place.sequence.clone(), event: id.clone() };
         self.view.registers.insert(format!("{parent}/{name}"), register);
     }

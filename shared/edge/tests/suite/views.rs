@@ -1,0 +1,66 @@
+//! Views that their rows cannot hold, or that are damaged.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use edge::keep::item::text;
+use serde_json::{Value, json};
+use webhook::providers::SCALAPAY;
+
+use crate::harness::*;
+use crate::orders::{apply, messages, orders};
+use crate::rebuild::{pk_of, rebuild_all, table, views};
+
+/// Messages of an order's payments, each with texts of its own that no compression makes short.
+fn large_messages(message: &str, count: usize) -> Vec<String> {
+    let text = |seed: u64| random(seed).take(14_000).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let numbers = 0..u64::try_from(count).unwrap();
+    numbers
+        .map(|number| {
+            let mut event: Value = serde_json::from_str(message).unwrap();
+            event["id"] = json!(format!("scalapay/it/21KLT3YDWT/authorized/large{number}"));
+            event["data"]["id"] = json!(format!("p{number}"));
+            event["data"]["failure_reason"] = text(number).into();
+            event.to_string()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_view_over_the_limit_refers_to_its_events() {
+    let world = world().await;
+    let messages = messages(&world, &SCALAPAY).await;
+    let message = messages.iter().find(|message| message.contains("21KLT3YDWT/authorized")).unwrap();
+    let pk = "scalapay/it/21KLT3YDWT";
+    for some in large_messages(message, 60).chunks(10) {
+        assert_eq!(apply(&orders(&world), some).await, [""; 0]);
+    }
+    let view = table(&world).view(pk).await.unwrap().unwrap().render();
+    let reason = |number: usize| &view["payments"][format!("p{number}")]["failure_reason"];
+    let left_out = (0..60).filter(|number| reason(*number)["dataref"].is_string()).count();
+    assert!((20..55).contains(&left_out), "{left_out}");
+    assert!((0..60).all(|number| reason(number).is_string() || reason(number)["dataref"].is_string()));
+    // What is short is whole.
+    assert!((0..60).all(|number| view["payments"][format!("p{number}")]["status"]["state"] == "authorized"));
+    // It goes on: the next event of the order has its place.
+    let mut later: Value = serde_json::from_str(message).unwrap();
+    later["sequence"] = json!(format!("3{}", &later["sequence"].as_str().unwrap()[1..]));
+    later["data"]["status"] = json!({"state": "paid", "word": "charged"});
+    assert_eq!(apply(&orders(&world), &[later.to_string()]).await, [""; 0]);
+    let view = table(&world).view(pk).await.unwrap().unwrap().render();
+    assert_eq!(view["payments"]["21KLT3YDWT"]["status"]["state"], "paid");
+}
+
+#[tokio::test]
+async fn a_damaged_view_is_made_again() {
+    let world = world().await;
+    let messages = messages(&world, &SCALAPAY).await;
+    apply(&orders(&world), &messages).await;
+    let before = views(&world).await;
+    for damaged in &before {
+        let request = world.dynamodb.update_item().table_name(ORDERS).key("pk", text(&pk_of(damaged)));
+        let nonsense = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(*b"nonsense"));
+        let request = request.update_expression("SET #view = :view").expression_attribute_names("#view", "view");
+        request.expression_attribute_values(":view", nonsense).send().await.unwrap();
+    }
+    rebuild_all(&world, &before.iter().map(pk_of).collect::<Vec<_>>()).await;
+    assert_eq!(views(&world).await, before);
+}
