@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use edge::aws::client::secret_value;
+use edge::aws::client::{CURRENT, secret_value};
 use serde_json::{Map, Value};
 use webhook::json;
 
@@ -18,7 +18,6 @@ use crate::error::Error;
 
 /// The label of versions that are not current yet.
 pub const STAGE: &str = "hookmill-edit";
-const CURRENT: &str = "AWSCURRENT";
 
 /// Others may get in between this often.
 const TRIES_MAX: u32 = 12;
@@ -46,7 +45,7 @@ pub struct SecretName<'a> {
 
 /// Reads a secret.
 pub async fn read(stack: &Stack, place: SecretName<'_>) -> Result<SecretValue, Error> {
-    let read = secret_value(&stack.secrets_manager(), place.id).await;
+    let read = secret_value(&stack.secrets_manager(), place.id, CURRENT).await;
     let output = read.map_err(|failure| of_failure(&format!("read {}", place.called), &failure))?;
     let (text, version) = output.map(|output| (output.secret_string, output.version_id)).unwrap_or_default();
     Ok(SecretValue { text: text.unwrap_or_default(), version })

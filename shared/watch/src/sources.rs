@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::Client;
-use edge::aws::client::secret_value;
+use edge::aws::client::{CURRENT, PREVIOUS, secret_value};
 use edge::aws::config::ReceiverOf;
 use edge::keep::time_index::SourceId;
 use serde::{Deserialize, Serialize};
@@ -28,15 +28,29 @@ pub struct Known {
 /// The secrets' sources, by provider.
 pub type SourcesByProvider = BTreeMap<&'static str, Sources>;
 
+/// The content of the receivers' secrets.
+#[derive(Debug, Default)]
+pub struct ReceiverSecrets {
+    /// Their sources.
+    pub sources: SourcesByProvider,
+    /// Sources of the version before: one that was added and removed between two readings is in no current one.
+    pub before: Vec<SourceId>,
+    /// Providers whose secret could not be read, with the reasons.
+    pub unread: BTreeMap<String, String>,
+}
+
 impl Known {
     /// Updates the sources from the secrets as they are now.
-    pub fn update(&mut self, secrets: &SourcesByProvider, unread: BTreeSet<String>, now_ms: i64) {
-        for (provider, sources) in secrets {
+    pub fn update(&mut self, secrets: &ReceiverSecrets, now_ms: i64) {
+        for SourceId { provider, source } in &secrets.before {
+            self.ever.entry(provider.clone()).or_default().insert(source.clone());
+        }
+        for (provider, sources) in &secrets.sources {
             let names: BTreeSet<String> = sources.names().map(str::to_owned).collect();
             self.ever.entry((*provider).to_owned()).or_default().extend(names.iter().cloned());
             self.current.insert((*provider).to_owned(), names);
         }
-        self.unread = unread;
+        self.unread = secrets.unread.keys().cloned().collect();
         self.read_ms = now_ms;
     }
 
@@ -51,30 +65,41 @@ impl Known {
     }
 }
 
-/// Reads the receivers' secrets. Also returns the providers whose secret could not be read, with the reasons.
-pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> (SourcesByProvider, BTreeMap<String, String>) {
-    let (mut secrets, mut unread) = (SourcesByProvider::new(), BTreeMap::new());
+/// Reads the receivers' secrets.
+pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> ReceiverSecrets {
+    let mut secrets = ReceiverSecrets::default();
     for receiver in receivers {
         let Some(provider) = Provider::named(&receiver.provider) else {
-            unread.insert(receiver.provider.clone(), "no provider has this name".to_owned());
+            secrets.unread.insert(receiver.provider.clone(), "no provider has this name".to_owned());
             continue;
         };
-        let read = match value(client, &receiver.secret_id).await {
-            Ok(None) => Ok(Sources::default()),
-            Ok(Some(text)) => Sources::parse(&provider.admission, &text).map_err(|defect| defect.to_string()),
-            Err(reason) => Err(reason),
-        };
-        match read {
-            Ok(sources) => drop(secrets.insert(provider.name, sources)),
-            Err(reason) => drop(unread.insert(receiver.provider.clone(), reason)),
+        match sources(client, provider, &receiver.secret_id, CURRENT).await {
+            Ok(sources) => drop(secrets.sources.insert(provider.name, sources)),
+            Err(reason) => drop(secrets.unread.insert(receiver.provider.clone(), reason)),
+        }
+        // A version that nobody can use any more names nothing, and the sweep does not wait for it.
+        if let Ok(before) = sources(client, provider, &receiver.secret_id, PREVIOUS).await {
+            let source = |source: &str| SourceId { provider: provider.name.to_owned(), source: source.to_owned() };
+            secrets.before.extend(before.names().map(source));
         }
     }
-    (secrets, unread)
+    secrets
+}
+
+async fn sources(client: &Client, provider: &Provider, secret_id: &str, stage: &str) -> Result<Sources, String> {
+    match of_stage(client, secret_id, stage).await? {
+        None => Ok(Sources::default()),
+        Some(text) => Sources::parse(&provider.admission, &text).map_err(|defect| defect.to_string()),
+    }
 }
 
 /// Returns a secret's value; `None` if it has none yet.
 pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, String> {
-    let output = secret_value(client, secret_id).await.map_err(|failure| failure.to_string())?;
+    of_stage(client, secret_id, CURRENT).await
+}
+
+async fn of_stage(client: &Client, secret_id: &str, stage: &str) -> Result<Option<String>, String> {
+    let output = secret_value(client, secret_id, stage).await.map_err(|failure| failure.to_string())?;
     Ok(output.and_then(|output| output.secret_string).filter(|text| !text.trim().is_empty()))
 }
 

@@ -179,13 +179,13 @@ impl Watch {
         if !is_due && known.unread.is_empty() {
             return Ok((known, None));
         }
-        let (secrets, unread) = sources::read(&self.secrets_manager, &self.config.receivers).await;
-        for (provider, reason) in &unread {
+        let secrets = sources::read(&self.secrets_manager, &self.config.receivers).await;
+        for (provider, reason) in &secrets.unread {
             self.failed(run, "sources", &format!("the secret of {provider}: {reason}"));
         }
-        known.update(&secrets, unread.into_keys().collect(), now_ms);
+        known.update(&secrets, now_ms);
         self.memory.keep(SOURCES, &known).await?;
-        Ok((known, is_due.then_some(secrets)))
+        Ok((known, is_due.then_some(secrets.sources)))
     }
 
     async fn silence(&self, known: &Known, run: &mut WatchRun) {

@@ -54,9 +54,14 @@ impl std::fmt::Display for CallFailure {
     }
 }
 
-/// Reads a secret; `None` if it was made and never filled.
-pub async fn secret_value(client: &Client, id: &str) -> Result<Option<GetSecretValueOutput>, CallFailure> {
-    match client.get_secret_value().secret_id(id).send().await {
+/// The stages of a secret's version in use, and of the one before.
+pub const CURRENT: &str = "AWSCURRENT";
+/// See [`CURRENT`].
+pub const PREVIOUS: &str = "AWSPREVIOUS";
+
+/// Reads a version of a secret; `None` if there is none, as in a secret that was made and never filled.
+pub async fn secret_value(client: &Client, id: &str, stage: &str) -> Result<Option<GetSecretValueOutput>, CallFailure> {
+    match client.get_secret_value().secret_id(id).version_stage(stage).send().await {
         Ok(output) => Ok(Some(output)),
         Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(None),
         Err(error) => Err(CallFailure::of(&error)),

@@ -266,3 +266,24 @@ async fn subscriptions_are_compared_with_what_they_were() {
     );
     assert_eq!(words(&report, FindingKind::Subscriptions), ["account", "account"]);
 }
+
+#[tokio::test]
+async fn a_source_that_was_there_between_two_looks_is_swept() {
+    let ground = Ground::new().await;
+    ground.run_hourly().await;
+    let receiver = ground.put_scalev(1);
+    ground.receive(&receiver, 1, json!({})).await;
+    // Removed before the next look: only the version before names it.
+    ground.put_secret(
+        "scalev before",
+        Some(json!({"sources": {"main": {
+            "scheme": "signed", "signing_keys": ["of-this-test-only-the-old-key"], "merchants": "any",
+        }}})),
+    );
+    ground.put_secret("scalev", Some(json!({"sources": {}})));
+    ground.world.time.advance(HOUR_MS);
+    assert_eq!(ground.run_hourly().await.sources, 0);
+    ground.put_secret("scalev before", None);
+    ground.world.time.advance(28 * HOUR_MS);
+    assert_eq!(ground.run_hourly().await.swept.unwrap().sent, 1);
+}

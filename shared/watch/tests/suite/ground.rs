@@ -75,6 +75,7 @@ impl Ground {
                 events_table: EVENTS.to_owned(),
                 queues: vec![QueueConfig { url: WORK.to_owned(), types: Vec::new(), bodies: false }],
                 dead_letter_queue_url: "https://queue/parked".to_owned(),
+                timeout_ms: 300_000,
             },
             receivers: PROVIDERS.iter().map(receiver).collect(),
             accounts_secret_id: "accounts".to_owned(),
@@ -100,7 +101,9 @@ impl Ground {
         let secrets = Arc::clone(&self.secrets);
         let http = infallible_client_fn(move |request| {
             let call: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-            match secrets.lock().unwrap().get(call["SecretId"].as_str().unwrap()) {
+            let id = call["SecretId"].as_str().unwrap().to_owned();
+            let id = if call["VersionStage"] == "AWSPREVIOUS" { format!("{id} before") } else { id };
+            match secrets.lock().unwrap().get(&id) {
                 Some(Some(text)) => respond(200, &json!({"ARN": "arn", "Name": "secret", "SecretString": text})),
                 Some(None) => respond(400, &json!({"__type": "AccessDeniedException", "Message": "no"})),
                 None => respond(400, &json!({"__type": "ResourceNotFoundException", "Message": "no value"})),
