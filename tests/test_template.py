@@ -444,6 +444,7 @@ def check_environment(template: Template) -> None:
             wanted |= {
                 "QUEUES": variables["QUEUES"],
                 "RELAY_DEAD_LETTER_QUEUE_URL": {"Ref": "RelayDeadLetterQueue"},
+                "TIMEOUT_SECONDS": {"Ref": "RelayTimeoutSeconds"},
             }
         elif name == "Watch":
             wanted |= {

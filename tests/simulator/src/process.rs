@@ -85,6 +85,7 @@ impl Environment {
             events_table: TABLE_EVENTS.to_owned(),
             queues: queues(),
             dead_letter_queue_url: DEAD_LETTER_QUEUE.to_owned(),
+            timeout_ms: edge::aws::config::RELAY_TIMEOUT_MS,
         };
         let dynamodb = client!(aws_sdk_dynamodb, &network, BACKGROUND);
         let sqs = client!(aws_sdk_sqs, &network, BACKGROUND);

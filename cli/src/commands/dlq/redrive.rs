@@ -253,7 +253,7 @@ impl Redrive<'_> {
         let url = self.urls.get(&to).cloned().unwrap_or_default();
         let unsent = send_all(&self.client, &url, messages, &self.context.clock, deadline_ms).await;
         let reasons: HashMap<&str, String> =
-            unsent.iter().map(|Unsent { name, failure }| (name.as_str(), failure.to_string())).collect();
+            unsent.iter().map(|Unsent { name, failure, .. }| (name.as_str(), failure.to_string())).collect();
         let is_sent = |letter: &Letter| !reasons.contains_key(letter.message_id.as_str());
         let (sent, kept): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_sent);
         let undeleted = delete(&self.client, self.url, &sent).await;

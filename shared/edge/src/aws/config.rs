@@ -7,6 +7,9 @@ use serde::Deserialize;
 /// Longest body that is accepted, unless the environment has another limit.
 pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
 
+/// The relay's timeout where the environment has none, as an earlier template's, in milliseconds.
+pub const RELAY_TIMEOUT_MS: i64 = 60_000;
+
 /// A reason why a function cannot start. Names the variable, never a value.
 #[derive(thiserror::Error)]
 pub enum ConfigError {
@@ -45,6 +48,8 @@ pub struct RelayConfig {
     pub queues: Vec<QueueConfig>,
     /// The dead letter queue for failures of the other queues: `RELAY_DEAD_LETTER_QUEUE_URL`.
     pub dead_letter_queue_url: String,
+    /// Longest time of an invocation, in milliseconds: `TIMEOUT_SECONDS`.
+    pub timeout_ms: i64,
 }
 
 /// One queue and the events that it takes.
@@ -122,8 +127,17 @@ impl RelayConfig {
         if queues.is_empty() {
             return Err(ConfigError::Form("QUEUES", "a list of at least one queue"));
         }
-        Ok(RelayConfig { events_table, queues, dead_letter_queue_url: required("RELAY_DEAD_LETTER_QUEUE_URL")? })
+        let dead_letter_queue_url = required("RELAY_DEAD_LETTER_QUEUE_URL")?;
+        let timeout_ms = timeout_ms()?.unwrap_or(RELAY_TIMEOUT_MS);
+        Ok(RelayConfig { events_table, queues, dead_letter_queue_url, timeout_ms })
     }
+}
+
+/// Reads the function's timeout; `None` if the environment does not have it.
+fn timeout_ms() -> Result<Option<i64>, ConfigError> {
+    let Ok(text) = env::var("TIMEOUT_SECONDS") else { return Ok(None) };
+    let seconds: i64 = text.parse().map_err(|_| ConfigError::Form("TIMEOUT_SECONDS", "a number of seconds"))?;
+    Ok(Some(seconds.saturating_mul(1_000)))
 }
 
 impl ViewConfig {
@@ -139,15 +153,13 @@ impl WatchConfig {
         let form = r#"a JSON list of {"provider": "...", "secret_id": "...", "url": "..."}"#;
         let receivers =
             serde_json::from_str(&required("RECEIVERS")?).map_err(|_| ConfigError::Form("RECEIVERS", form))?;
-        let seconds: i64 = required("TIMEOUT_SECONDS")?
-            .parse()
-            .map_err(|_| ConfigError::Form("TIMEOUT_SECONDS", "a number of seconds"))?;
+        let timeout_ms = timeout_ms()?.ok_or(ConfigError::Missing("TIMEOUT_SECONDS"))?;
         Ok(WatchConfig {
             relay: RelayConfig::from_env()?,
             receivers,
             accounts_secret_id: required("ACCOUNTS_SECRET_ID")?,
             stack: required("STACK")?,
-            timeout_ms: seconds.saturating_mul(1_000),
+            timeout_ms,
         })
     }
 }

@@ -50,6 +50,8 @@ pub struct Unsent {
     pub name: String,
     /// The queue's last answer.
     pub failure: CallFailure,
+    /// The queue refused it for what it is, although nothing of the sender's content was left in it.
+    pub is_refused: bool,
 }
 
 impl QueueMessage {
@@ -102,6 +104,8 @@ struct Group {
     /// A call with its head was refused for its content: the head goes alone next time.
     alone: bool,
     failure: Option<CallFailure>,
+    /// Its head was refused without its content too: another attempt would be refused as well.
+    is_refused: bool,
 }
 
 /// Sends messages, keeping order within a group; a group stops at its first failure and is tried again.
@@ -173,6 +177,7 @@ impl Group {
         self.failure = Some(refused.failure);
         self.alone = refused.content_of_call;
         if let Some(head) = self.waiting.front_mut().filter(|_| refused.senders_fault) {
+            self.is_refused = head.body == head.bare_body;
             // No content may hold up the others: the bare event is short and has almost nothing of the sender's.
             head.body.clone_from(&head.bare_body);
         }
@@ -185,7 +190,7 @@ struct GroupHead {
 }
 
 fn sendable_head(groups: &HashMap<String, Group>, name: &str) -> Option<GroupHead> {
-    let group = groups.get(name).filter(|group| group.attempts < ATTEMPTS_MAX)?;
+    let group = groups.get(name).filter(|group| group.attempts < ATTEMPTS_MAX && !group.is_refused)?;
     Some(GroupHead { message: group.waiting.front()?.clone(), alone: group.alone })
 }
 
@@ -193,7 +198,10 @@ fn left_over(order: &[String], mut groups: HashMap<String, Group>) -> Vec<Unsent
     let mut unsent = Vec::new();
     for group in order.iter().filter_map(|name| groups.remove(name)) {
         let failure = group.failure.unwrap_or_else(|| CallFailure::without_code("no time was left"));
-        unsent.extend(group.waiting.into_iter().map(|message| Unsent { name: message.name, failure: failure.clone() }));
+        for (place, message) in group.waiting.into_iter().enumerate() {
+            let is_refused = group.is_refused && place == 0;
+            unsent.push(Unsent { name: message.name, failure: failure.clone(), is_refused });
+        }
     }
     unsent
 }

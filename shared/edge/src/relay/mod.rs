@@ -3,5 +3,9 @@
 pub mod stream;
 #[expect(clippy::module_inception, reason = "the room is named after its main part")]
 pub mod relay;
+mod outlets;
+mod outgoing;
+mod batch_log;
 pub mod relay_log;
+pub mod error;
 pub mod sweep;

@@ -6,23 +6,24 @@
 //! the order of shards decides what is compared. Events of several slots take a row each.
 //! Rows are sets of names: written twice, by a batch that was retried or split in another way, they mean the same.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use crate::keep::error::StoreError;
-use crate::keep::item::{Item, KIND_RELAYED, bytes, instant, text};
+use crate::keep::item::{Item, KIND_RELAYED, bytes, text};
+use crate::keep::time_index::IndexEntry;
 
 /// The length of a slot, in milliseconds.
 pub const SLOT_MS: i64 = 10 * 60 * 1_000;
 
-/// Life of a row; events received before it would be sent again if no sweep had been until then.
-const LIFE_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+/// Life of a row: of events received before it, nobody knows whether they were relayed.
+pub const LIFE_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// Bytes of an event's name: enough that no two events ever share one.
-const NAME_BYTES: usize = 16;
+pub(crate) const NAME_BYTES: usize = 16;
 
 /// Length of a slot's name: an instant's text up to the tens of its minutes.
 const SLOT_CHARACTERS: usize = "2026-01-31T08:0".len();
@@ -58,16 +59,29 @@ impl RelayLog {
         futures_util::future::try_join_all(puts).await.map(|_| ())
     }
 
-    /// Returns the names of relayed events that were received between two instants, both at a slot's edge.
-    pub async fn between(&self, from_ms: i64, to_ms: i64) -> Result<HashSet<Name>, StoreError> {
-        let mut names = HashSet::new();
-        let mut at_ms = from_ms;
-        while at_ms < to_ms {
-            let slot = instant(at_ms);
-            self.of_slot(slot.get(..SLOT_CHARACTERS).unwrap_or(&slot), &mut names).await?;
-            at_ms += SLOT_MS;
+    /// Returns those of some events, received within one slot, that are not in the log, in their order. The log is
+    /// read page by page, so only the events themselves are held.
+    pub async fn missing(&self, entries: Vec<IndexEntry>) -> Result<Vec<IndexEntry>, StoreError> {
+        let Some(slot) = entries.first().map(|entry| slot_of(&entry.received_at).to_owned()) else {
+            return Ok(Vec::new());
+        };
+        let mut missing: HashMap<Name, IndexEntry> =
+            entries.into_iter().map(|entry| (name_of(&entry.key.id()), entry)).collect();
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk");
+        let query = query.expression_attribute_values(":pk", text(&partition(&slot)));
+        let mut pages = query.into_paginator().items().send();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| StoreError::service("read what was relayed", &error))?;
+            let joined = item.get("names").and_then(|value| value.as_b().ok()).map(AsRef::as_ref).unwrap_or_default();
+            joined.chunks_exact(NAME_BYTES).for_each(|name| drop(missing.remove(name)));
+            if missing.is_empty() {
+                break;
+            }
         }
-        Ok(names)
+        let mut missing: Vec<IndexEntry> = missing.into_values().collect();
+        missing.sort_unstable();
+        Ok(missing)
     }
 
     async fn put(&self, slot: &str, names: Vec<Name>, now_ms: i64) -> Result<(), StoreError> {
@@ -83,19 +97,6 @@ impl RelayLog {
         let sent = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         sent.map(|_| ()).map_err(|error| StoreError::service("note what was relayed", &error))
     }
-
-    async fn of_slot(&self, slot: &str, names: &mut HashSet<Name>) -> Result<(), StoreError> {
-        let query = self.client.query().table_name(&self.table).consistent_read(true);
-        let query = query.key_condition_expression("pk = :pk");
-        let query = query.expression_attribute_values(":pk", text(&partition(slot)));
-        let mut pages = query.into_paginator().items().send();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| StoreError::service("read what was relayed", &error))?;
-            let joined = item.get("names").and_then(|value| value.as_b().ok()).map(AsRef::as_ref).unwrap_or_default();
-            names.extend(joined.chunks_exact(NAME_BYTES).filter_map(|name| Name::try_from(name).ok()));
-        }
-        Ok(())
-    }
 }
 
 /// Returns the name of an event in the relay log.
@@ -104,6 +105,11 @@ pub fn name_of(id: &str) -> Name {
     let mut name = Name::default();
     name.iter_mut().zip(digest).for_each(|(byte, of_digest)| *byte = of_digest);
     name
+}
+
+/// Returns the slot of a time of receipt. A malformed time has one too, of its own.
+pub fn slot_of(received_at: &str) -> &str {
+    received_at.get(..SLOT_CHARACTERS).unwrap_or(received_at)
 }
 
 /// Returns the events' names by slot, sorted. A malformed time has no slot, and no sweep looks for it.
@@ -128,6 +134,7 @@ fn partition(slot: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keep::item::instant;
 
     #[test]
     fn a_batch_has_a_note_for_each_slot() {

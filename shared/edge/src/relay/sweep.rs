@@ -3,7 +3,8 @@
 //! Every event is in the time index under the time at which it was received, and every relayed one in the relay log
 //! under the same time. An event in an hour of the index that is not in the log and too old to be in the stream was
 //! never relayed. It is sent now: the oldest first, under its own id, by the relay's own code, which logs it too.
-//! An hour counts as swept when all of it is sent, so an interruption only costs reading the same hour again.
+//! A slot of the log counts as swept when all of it is sent, so an interruption only costs reading the same slot again.
+//! Index and log are read page by page, and a part of a slot is compared at a time: memory does not grow with the rate.
 
 use aws_sdk_dynamodb::Client;
 
@@ -13,9 +14,10 @@ use crate::keep::error::StoreError;
 use crate::keep::item::{ERASED_AT, Item, instant, is_event, text};
 use crate::keep::memory::Memory;
 use crate::keep::store::Store;
-use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, ms_of};
-use crate::relay::relay::{Relay, RelayError};
-use crate::relay::relay_log::{RelayLog, name_of};
+use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, WalkOrder, ms_of};
+use crate::relay::error::RelayError;
+use crate::relay::relay::Relay;
+use crate::relay::relay_log::{LIFE_MS, RelayLog, SLOT_MS, slot_of};
 
 /// Younger events may still be in the stream, which holds 24 hours; the rest is for clocks and last attempts.
 pub const AGE_MS_MIN: i64 = 26 * HOUR_MS;
@@ -26,8 +28,14 @@ const FIRST_MS: i64 = 48 * HOUR_MS;
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 
+/// Events that were received longer ago are not compared: of those that came before, the relay log may be gone.
+const AGE_MS_MAX: i64 = LIFE_MS - 24 * HOUR_MS;
+
 /// Events that are fetched and sent at a time, as many as the relay gets from the stream.
 const BATCH: usize = 100;
+
+/// Events that are compared with the log at a time: some 15 MB.
+const PART_MAX: usize = 50_000;
 
 /// The row of the sweeper's progress, and its attribute.
 const PROGRESS: &str = "swept";
@@ -84,51 +92,84 @@ impl Sweeper {
     /// Sweeps every hour that is old enough, for these sources; begins nothing after the deadline.
     pub async fn sweep(&self, sources: &[SourceId], deadline_ms: i64) -> Result<Swept, SweepError> {
         let now_ms = self.clock.now_ms();
-        let last_ms = hour_of(now_ms - AGE_MS_MIN);
-        let from_ms = self.progress().await?.unwrap_or(hour_of(now_ms - FIRST_MS));
+        let last_ms = floor(now_ms - AGE_MS_MIN, HOUR_MS);
+        let from_ms = self.progress().await?.unwrap_or(floor(now_ms - FIRST_MS, HOUR_MS));
+        let from_ms = self.known_from(from_ms, now_ms);
         let mut swept = Swept { until_ms: from_ms, compared: 0, sent: 0, unfinished: false };
-        while swept.until_ms < last_ms {
-            if last_ms - swept.until_ms > HOUR_MS && self.clock.now_ms() < deadline_ms {
-                swept.until_ms = self.next_hour(sources, swept.until_ms, last_ms).await?;
+        if from_ms >= last_ms {
+            return Ok(swept);
+        }
+        let mut walk = self.index.walk(sources, from_ms..last_ms, WalkOrder::OldestFirst);
+        let mut part: Vec<IndexEntry> = Vec::new();
+        loop {
+            swept.unfinished = self.clock.now_ms() >= deadline_ms;
+            if swept.unfinished {
+                return Ok(swept);
+            }
+            let next = walk.next().await?;
+            let slot = next.as_ref().map(|entry| slot_of(&entry.received_at));
+            let is_whole = part.len() >= PART_MAX || part.last().map(|last| slot_of(&last.received_at)) != slot;
+            if is_whole && !self.send_missing(std::mem::take(&mut part), deadline_ms, &mut swept).await? {
+                swept.unfinished = true;
+                return Ok(swept);
+            }
+            // A time that cannot be read must not skip anything.
+            let until_ms =
+                next.as_ref().map_or(Some(last_ms), |entry| Some(floor(ms_of(&entry.received_at)?, SLOT_MS)));
+            if let Some(until_ms) = until_ms.filter(|until_ms| *until_ms > swept.until_ms) {
+                swept.until_ms = until_ms.min(last_ms);
                 self.keep_progress(swept.until_ms).await?;
-                if swept.until_ms == last_ms {
-                    break;
+            }
+            match next {
+                Some(entry) => part.push(entry),
+                None => return Ok(swept),
+            }
+        }
+    }
+
+    /// Returns the time from which the relay log is there. Everything before it would look as if it had not been relayed:
+    /// it is not sent again, and an operator is asked to look.
+    fn known_from(&self, from_ms: i64, now_ms: i64) -> i64 {
+        let known_ms = floor(now_ms - AGE_MS_MAX, HOUR_MS);
+        if from_ms >= known_ms {
+            return from_ms;
+        }
+        let (from, to) = (instant(from_ms), instant(known_ms));
+        let next = format!("hookmill replay --from {from} --to {to}, if events of that time are missing anywhere");
+        LogLine::error(
+            "a sweep was held up for so long that nobody knows which events were relayed: they are left out",
+        )
+        .attention()
+        .with("from", from)
+        .with("until", to)
+        .with("next", next)
+        .write(now_ms);
+        known_ms
+    }
+
+    /// Sends those events of a part of one slot that were never relayed. Returns whether it could in time.
+    async fn send_missing(
+        &self,
+        part: Vec<IndexEntry>,
+        deadline_ms: i64,
+        swept: &mut Swept,
+    ) -> Result<bool, SweepError> {
+        swept.compared += part.len();
+        let missing = self.relayed.missing(part).await?;
+        for some in missing.chunks(BATCH) {
+            loop {
+                if self.clock.now_ms() >= deadline_ms {
+                    return Ok(false);
+                }
+                match self.send(some).await {
+                    // What was sent of them is remembered.
+                    Err(SweepError::Relay(RelayError::Time { .. })) => {}
+                    sent => {
+                        swept.sent += sent?;
+                        break;
+                    }
                 }
             }
-            let whole = self.clock.now_ms() < deadline_ms && self.hour(sources, deadline_ms, &mut swept).await?;
-            if !whole {
-                swept.unfinished = true;
-                break;
-            }
-            swept.until_ms += HOUR_MS;
-            self.keep_progress(swept.until_ms).await?;
-        }
-        Ok(swept)
-    }
-
-    /// Returns the first hour from this one on in which anything was received: empty ones are not read one by one.
-    async fn next_hour(&self, sources: &[SourceId], from_ms: i64, last_ms: i64) -> Result<i64, StoreError> {
-        let first = self.index.first_from(sources, from_ms).await?;
-        // A time that cannot be read must not skip anything.
-        let first_ms = first.map_or(last_ms, |first| ms_of(&first).unwrap_or(from_ms));
-        Ok(hour_of(first_ms).clamp(from_ms, last_ms))
-    }
-
-    /// Sends the events that one hour misses. Returns whether all of them were sent in time.
-    async fn hour(&self, sources: &[SourceId], deadline_ms: i64, swept: &mut Swept) -> Result<bool, SweepError> {
-        let (from_ms, to_ms) = (swept.until_ms, swept.until_ms + HOUR_MS);
-        let mut entries: Vec<IndexEntry> = self.index.received_by(sources, from_ms, to_ms).await?;
-        if entries.is_empty() {
-            return Ok(true);
-        }
-        swept.compared += entries.len();
-        let noted = self.relayed.between(from_ms, to_ms).await?;
-        entries.retain(|entry| !noted.contains(&name_of(&entry.key.id())));
-        for missing in entries.chunks(BATCH) {
-            if self.clock.now_ms() >= deadline_ms {
-                return Ok(false);
-            }
-            swept.sent += self.send(missing).await?;
         }
         Ok(true)
     }
@@ -152,7 +193,7 @@ impl Sweeper {
     async fn progress(&self) -> Result<Option<i64>, StoreError> {
         let until = self.memory.get(PROGRESS, UNTIL).await?;
         // If it cannot be read, more hours are looked at, and none is left out.
-        Ok(until.and_then(|until| ms_of(until.as_s().ok()?)).map(hour_of))
+        Ok(until.and_then(|until| ms_of(until.as_s().ok()?)).map(|ms| floor(ms, SLOT_MS)))
     }
 
     async fn keep_progress(&self, until_ms: i64) -> Result<(), StoreError> {
@@ -160,6 +201,6 @@ impl Sweeper {
     }
 }
 
-fn hour_of(ms: i64) -> i64 {
-    ms.div_euclid(HOUR_MS) * HOUR_MS
+fn floor(ms: i64, unit_ms: i64) -> i64 {
+    ms.div_euclid(unit_ms) * unit_ms
 }

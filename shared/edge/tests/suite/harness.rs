@@ -329,7 +329,12 @@ pub(crate) struct Queues {
     pub(crate) refuse: Mutex<Option<Refuse>>,
     /// Refuses, by this code, every call that has a body of more than so many bytes in it.
     pub(crate) refuse_calls: Mutex<Option<(&'static str, usize)>>,
+    /// The time that passes in each call, in milliseconds, by the queue's URL.
+    pub(crate) takes_ms: Mutex<Option<Pace>>,
 }
+
+/// The clock, and the time that a call of the queue of a URL takes on it.
+pub(crate) type Pace = (Arc<Time>, fn(&str) -> i64);
 
 /// `None` takes the entry; a code refuses it, as the sender's fault or not; `Err` fails the whole call.
 pub(crate) type Refuse = fn(&str, &str, usize) -> Result<Option<(&'static str, bool)>, ()>;
@@ -358,6 +363,9 @@ impl Queues {
             calls.len()
         };
         let url = call["QueueUrl"].as_str().unwrap();
+        if let Some((time, takes_ms)) = &*self.takes_ms.lock().unwrap() {
+            time.advance(takes_ms(url));
+        }
         let entries = call["Entries"].as_array().cloned().unwrap_or_else(|| vec![call.clone()]);
         let too_long = |limit: usize| entries.iter().any(|entry| entry["MessageBody"].as_str().unwrap().len() > limit);
         if let Some((code, bytes_max)) = *self.refuse_calls.lock().unwrap()

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod harness;
+mod played;
 mod receiver;
 mod quarantine;
 mod relay;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::harness::*;
+use crate::played::Played;
 use crate::relay::{DECISIVE, PARKED, USERS, relay, send_batch};
 use edge::Receiver;
 use edge::keep::item::{Item, instant};
@@ -65,7 +66,7 @@ fn sources() -> Vec<SourceId> {
     ["scalapay", "scalev"].into_iter().flat_map(names).collect()
 }
 
-async fn sweep(world: &World, queues: &Arc<Queues>) -> Result<Swept, SweepError> {
+pub(crate) async fn sweep(world: &World, queues: &Arc<Queues>) -> Result<Swept, SweepError> {
     sweeper(world, queues).sweep(&sources(), i64::MAX).await
 }
 
@@ -188,13 +189,14 @@ async fn a_sweep_that_fails_or_ends_early_goes_on_where_it_was() {
         Some(|url, body, _| if url == DECISIVE && body.contains("e150") { Err(()) } else { Ok(None) });
     let error = sweep(&world, &queues).await.unwrap_err();
     assert!(matches!(error, SweepError::Relay(_)), "{error}");
-    assert_eq!(sent_ids(&queues, USERS).len(), 100);
+    // Of the second hundred, what is before it in each order is sent, and remembered.
+    assert_eq!(sent_ids(&queues, USERS).len(), 150);
     // No time at all: nothing is begun, nothing is claimed.
     break_queues(&queues, false);
     let swept = sweeper(&world, &queues).sweep(&sources(), 0).await.unwrap();
     assert!(swept.unfinished && swept.sent == 0);
     let swept = sweep(&world, &queues).await.unwrap();
-    assert!(!swept.unfinished && swept.sent == 150);
+    assert!(!swept.unfinished && swept.sent == 100);
     let ids = sent_ids(&queues, USERS);
     assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (250, 250));
 }
@@ -231,4 +233,48 @@ async fn a_first_sweep_begins_two_days_ago() {
     let progress = kept.iter().find(|item| text_of(item, "pk") == "watch").unwrap();
     assert_eq!(text_of(progress, "until"), instant(swept.until_ms));
     assert!(kept.iter().filter(|item| text_of(item, "kind") != "event").all(|item| item.get("bucket").is_none()));
+}
+
+/// The memory of a sweep does not grow with the rate: some pages of the index, a part of a slot and a page of the log.
+#[tokio::test]
+async fn an_hour_of_any_number_of_events_is_swept_in_bounded_memory() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let from_ms = world.now_ms().div_euclid(HOUR_MS) * HOUR_MS;
+    let count = std::env::var("PLAYED_EVENTS").map_or(120_000, |count| count.parse().unwrap());
+    let played = Played::new(from_ms, count, 10_007);
+    let missing = played.missing();
+    world.time.advance(HOUR_MS + AGE_MS_MIN);
+    let world = World { dynamodb: played.client(), ..world };
+    let source = SourceId { provider: "scalev".to_owned(), source: "main".to_owned() };
+    let swept = sweeper(&world, &queues).sweep(&[source], i64::MAX).await.unwrap();
+    assert_eq!((swept.compared, swept.sent, swept.unfinished), (count, missing, false));
+    assert_eq!((swept.until_ms, played.answered()), (from_ms + HOUR_MS, count));
+    let sent = sent_ids(&queues, USERS);
+    let number = |id: &String| id.rsplit('e').next().unwrap().parse::<usize>().unwrap();
+    assert!(sent.len() == missing && sent.windows(2).all(|pair| number(&pair[0]) < number(&pair[1])));
+    let held = played.held_max.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(held <= 60_000 + edge::keep::time_index::HELD_MAX, "{held} of {count}");
+}
+
+/// After thirty days the relay log is gone: what came before is not taken for something that was never relayed.
+#[tokio::test]
+async fn a_sweep_that_was_held_up_for_a_month_sends_nothing_again() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let receiver = world.receiver(&SCALEV);
+    assert_eq!(sweep(&world, &queues).await.unwrap().sent, 0);
+    world.time.advance(72 * HOUR_MS);
+    assert_eq!(sweep(&world, &queues).await.unwrap().sent, 0);
+    receive(&receiver, 1).await;
+    let mut stream = Stream::default();
+    stream.look(&world).await;
+    stream.hand_over(&world, &queues).await;
+    world.time.advance(20 * 24 * HOUR_MS);
+    receive(&receiver, 2).await;
+    world.time.advance(11 * 24 * HOUR_MS);
+    for row in world.items(EVENTS).await.into_iter().filter(|row| text_of(row, "pk").starts_with("relayed/")) {
+        let delete = world.dynamodb.delete_item().table_name(EVENTS);
+        delete.key("pk", row["pk"].clone()).key("sk", row["sk"].clone()).send().await.unwrap();
+    }
+    let swept = sweep(&world, &queues).await.unwrap();
+    assert_eq!((swept.compared, swept.sent, sent_ids(&queues, USERS).len()), (1, 1, 2));
 }
