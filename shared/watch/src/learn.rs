@@ -1,15 +1,17 @@
 //! Learns from received events: a source's usual hours, the shapes of its events, and the keys that they matched.
 //!
-//! The time index is read once for all three. Bodies are read for the shapes only, a few of each kind.
+//! The time index is walked once for all three: of an hour only its count is held, of a kind only some events' names.
+//! Bodies are read for the shapes only, a few of each kind.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use edge::aws::clock::Clock;
 use edge::keep::error::StoreError;
 use edge::keep::item::StoredRow;
 use edge::keep::memory::Memory;
 use edge::keep::store::Store;
-use edge::keep::time_index::{IndexEntry, SourceId, TimeIndex, ms_of};
+use edge::keep::time_index::{IndexEntry, SourceId, TimeIndex, WalkOrder, ms_of};
 use serde::{Deserialize, Serialize};
 use webhook::secret::Secret;
 
@@ -17,8 +19,12 @@ use crate::finding::{FindingKind, WatchFinding};
 use crate::shape::{self, BodyShape, Drift};
 use crate::silence::{HOUR_MS, History};
 
-/// Length of the stretches in which the index is read.
+/// Length of the stretches in which the index is read; with more events than this, one ends with the hour.
 const STRETCH_MS: i64 = 24 * HOUR_MS;
+const STRETCH_EVENTS: usize = 200_000;
+
+/// Most kinds of a stretch whose events are sampled.
+const SAMPLED_KINDS_MAX: usize = 1_000;
 
 /// Most bodies that are read of one kind in a stretch, and of one source in all.
 const SAMPLES_OF_A_KIND: usize = 20;
@@ -38,6 +44,79 @@ pub struct Learnt {
     pub old_key_ms: Option<i64>,
     /// The kinds of events whose shapes are kept.
     pub kinds: Vec<String>,
+}
+
+/// The part of the index of a source that was read, from one hour on.
+#[derive(Debug, Default)]
+struct Stretch {
+    /// The end of the hours that were read.
+    until_ms: i64,
+    /// By hour, its first millisecond and the number of its events, as far as a history counts them.
+    hours: BTreeMap<i64, u8>,
+    /// By kind.
+    samples: BTreeMap<String, Samples>,
+}
+
+impl Stretch {
+    fn add(&mut self, hour_ms: i64, entry: IndexEntry) {
+        let count = self.hours.entry(hour_ms).or_default();
+        *count = count.saturating_add(1);
+        let kind = entry.key.sk.split('/').next().unwrap_or_default();
+        if let Some(samples) = self.samples.get_mut(kind) {
+            samples.add(entry);
+        } else if self.samples.len() < SAMPLED_KINDS_MAX {
+            self.samples.entry(kind.to_owned()).or_default().add(entry);
+        }
+    }
+
+    /// Returns a time within the hour of each event that is counted.
+    fn times(&self) -> impl Iterator<Item = i64> {
+        self.hours.iter().flat_map(|(hour_ms, count)| std::iter::repeat_n(*hour_ms, usize::from(*count)))
+    }
+}
+
+/// Some events of a kind, spread evenly over a stretch whose end is not known yet: every second one, then every fourth
+/// and so on, the more there are.
+#[derive(Debug)]
+struct Samples {
+    held: Vec<IndexEntry>,
+    /// The latest one, which is always among those that are chosen.
+    last: Option<IndexEntry>,
+    seen: usize,
+    stride: usize,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Samples { held: Vec::new(), last: None, seen: 0, stride: 1 }
+    }
+}
+
+impl Samples {
+    fn add(&mut self, entry: IndexEntry) {
+        if self.seen.is_multiple_of(self.stride) {
+            self.held.push(entry.clone());
+        }
+        self.last = Some(entry);
+        self.seen += 1;
+        if self.held.len() >= 2 * SAMPLES_OF_A_KIND {
+            let mut number = 0_usize;
+            self.held.retain(|_| {
+                number += 1;
+                !number.is_multiple_of(2)
+            });
+            self.stride *= 2;
+        }
+    }
+
+    /// Returns some of the events in order, the last one included.
+    fn chosen(&self, share: usize) -> Vec<&IndexEntry> {
+        let last = self.last.as_ref().filter(|last| self.held.last() != Some(last));
+        let all: Vec<&IndexEntry> = self.held.iter().chain(last).collect();
+        let count = all.len();
+        let is_chosen = |index: usize| (index + 1) * share / count != index * share / count || count <= share;
+        all.into_iter().enumerate().filter(|(index, _)| is_chosen(*index)).map(|(_, entry)| entry).collect()
+    }
 }
 
 /// Returns the name of a source's state.
@@ -86,11 +165,35 @@ impl Learner {
                 return Ok(learnt);
             }
             let to_ms = last_ms.min(from_ms + STRETCH_MS);
-            let entries = self.index.received(source, from_ms, to_ms).await?;
-            self.sample(source, credentials, &mut learnt, &entries, findings).await?;
-            learnt.history.learn(from_ms, to_ms, entries.iter().filter_map(|entry| ms_of(&entry.received_at)));
+            let Some(stretch) = self.stretch(source, from_ms..to_ms, deadline_ms).await? else { return Ok(learnt) };
+            self.sample(source, credentials, &mut learnt, &stretch.samples, findings).await?;
+            learnt.history.learn(from_ms, stretch.until_ms, stretch.times());
             self.memory.keep(&name, &learnt).await?;
         }
+    }
+
+    /// Reads the index from an hour on: a day, or fewer hours of a busy source or if time is short; `None` if no hour
+    /// could be read to its end.
+    async fn stretch(
+        &self,
+        source: &SourceId,
+        range_ms: Range<i64>,
+        deadline_ms: i64,
+    ) -> Result<Option<Stretch>, StoreError> {
+        let mut stretch = Stretch { until_ms: range_ms.end, ..Stretch::default() };
+        let mut walk = self.index.walk(std::slice::from_ref(source), range_ms.clone(), WalkOrder::OldestFirst);
+        let (mut events, mut hour_ms) = (0_usize, range_ms.start);
+        while let Some(entry) = walk.next().await? {
+            let next_ms = ms_of(&entry.received_at).map_or(hour_ms, |ms| ms.div_euclid(HOUR_MS) * HOUR_MS);
+            let is_over = events.is_multiple_of(1_000) && events > 0 && self.clock.now_ms() >= deadline_ms;
+            if is_over || (next_ms > hour_ms && events >= STRETCH_EVENTS) {
+                stretch.until_ms = next_ms;
+                return Ok((next_ms > range_ms.start).then_some(stretch));
+            }
+            (events, hour_ms) = (events + 1, next_ms);
+            stretch.add(next_ms, entry);
+        }
+        Ok(Some(stretch))
     }
 
     /// Reads some bodies of each kind, and learns their shapes and keys.
@@ -99,15 +202,17 @@ impl Learner {
         source: &SourceId,
         credentials: &[Secret],
         learnt: &mut Learnt,
-        entries: &[IndexEntry],
+        samples: &BTreeMap<String, Samples>,
         findings: &mut Vec<WatchFinding>,
     ) -> Result<(), StoreError> {
-        for (kind, chosen) in chosen(entries) {
+        let share = (SAMPLES_OF_A_SOURCE / samples.len().max(1)).clamp(1, SAMPLES_OF_A_KIND);
+        for (kind, samples) in samples {
+            let chosen = samples.chosen(share);
             if !learnt.kinds.iter().any(|known| known == kind) {
                 if learnt.kinds.len() >= KINDS_MAX {
                     continue;
                 }
-                learnt.kinds.push(kind.to_owned());
+                learnt.kinds.push(kind.clone());
             }
             let loads = chosen.iter().map(|entry| self.store.load(&entry.key));
             let rows = futures_util::future::join_all(loads).await;
@@ -120,8 +225,9 @@ impl Learner {
                         let drifts = add_to(&mut shape, &row);
                         findings.extend(drifts.iter().map(|drift| finding(source, kind, drift)));
                     }
-                    // A body that is gone or damaged has no shape; an outage ends the learning.
-                    Ok(None) | Err(StoreError::Row { .. }) => {}
+                    // A body that is gone, damaged or of a later build has no shape; an outage ends the learning.
+                    Ok(None) | Err(StoreError::OtherBuild { .. }) => {}
+                    Err(error) if !error.is_outage() => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -161,24 +267,6 @@ fn finding(source: &SourceId, kind: &str, drift: &Drift) -> WatchFinding {
     WatchFinding::new(FindingKind::Drift, source, drift.word(), message, next)
 }
 
-/// Chooses the entries to be read, by kind, in order, within the limits.
-fn chosen(entries: &[IndexEntry]) -> BTreeMap<&str, Vec<&IndexEntry>> {
-    let mut of_kinds: BTreeMap<&str, Vec<&IndexEntry>> = BTreeMap::new();
-    for entry in entries {
-        let kind = entry.key.sk.split('/').next().unwrap_or_default();
-        of_kinds.entry(kind).or_default().push(entry);
-    }
-    let share = (SAMPLES_OF_A_SOURCE / of_kinds.len().max(1)).clamp(1, SAMPLES_OF_A_KIND);
-    for entries in of_kinds.values_mut() {
-        // Spread evenly over the whole stretch, the last one always included.
-        let count = entries.len();
-        let is_chosen = |index: usize| (index + 1) * share / count != index * share / count || count <= share;
-        *entries =
-            entries.iter().copied().enumerate().filter(|(at, _)| is_chosen(*at)).map(|(_, entry)| entry).collect();
-    }
-    of_kinds
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,14 +280,25 @@ mod tests {
         };
         let mut entries: Vec<IndexEntry> = (0..1_000).map(|number| entry("order.created", number)).collect();
         entries.extend((0..3).map(|number| entry("rare", number)));
-        let chosen = chosen(&entries);
-        assert_eq!(chosen["rare"].len(), 3);
-        let many = &chosen["order.created"];
+        let of = |entries: &[IndexEntry]| {
+            let mut stretch = Stretch::default();
+            entries.iter().for_each(|entry| stretch.add(0, entry.clone()));
+            stretch.samples
+        };
+        let samples = of(&entries);
+        assert_eq!(samples["rare"].chosen(SAMPLES_OF_A_KIND).len(), 3);
+        let many = samples["order.created"].chosen(SAMPLES_OF_A_KIND);
         assert_eq!((many.len(), many.last().unwrap().received_at.as_str()), (SAMPLES_OF_A_KIND, "00999"));
         assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
+        // They are spread over all of it, and no more are held however many there are.
+        let numbers: Vec<i64> = many.iter().map(|entry| entry.received_at.parse().unwrap()).collect();
+        assert!(numbers[0] < 100 && numbers.windows(2).all(|pair| pair[1] - pair[0] < 100), "{numbers:?}");
+        assert!(samples["order.created"].held.len() < 2 * SAMPLES_OF_A_KIND);
         let day: Vec<IndexEntry> = (0..24).map(|number| entry("order.created", number)).collect();
-        assert_eq!(super::chosen(&day)["order.created"].len(), SAMPLES_OF_A_KIND);
+        assert_eq!(of(&day)["order.created"].chosen(SAMPLES_OF_A_KIND).len(), SAMPLES_OF_A_KIND);
         let kinds: Vec<IndexEntry> = (0..1_000).map(|number| entry(&format!("k{}", number % 300), number)).collect();
-        assert!(super::chosen(&kinds).values().all(|entries| entries.len() == 1));
+        assert!(of(&kinds).values().all(|samples| samples.chosen(1).len() == 1));
+        let endless: Vec<IndexEntry> = (0..5_000).map(|number| entry(&format!("k{number}"), number)).collect();
+        assert_eq!(of(&endless).len(), SAMPLED_KINDS_MAX);
     }
 }

@@ -78,7 +78,7 @@ struct Pages {
     range_ms: Range<i64>,
     order: WalkOrder,
     /// Most entries of a page.
-    entries: Option<i32>,
+    entries: i32,
 }
 
 /// One partition of a walk.
@@ -123,36 +123,11 @@ impl TimeIndex {
         let partitions: Vec<Partition> = sources.iter().flat_map(of_source).map(Partition::new).collect();
         let entries = (HELD_MAX / partitions.len().max(1)).clamp(1, PAGE_MAX);
         let entries = i32::try_from(entries).unwrap_or(1);
-        Walk { pages: Pages { entries: Some(entries), ..self.pages(range_ms, order) }, partitions }
+        Walk { pages: self.pages(range_ms, order, entries), partitions }
     }
 
-    /// The queries of a range, with pages as long as the table gives them.
-    fn pages(&self, range_ms: Range<i64>, order: WalkOrder) -> Pages {
-        Pages { client: self.client.clone(), table: self.table.clone(), range_ms, order, entries: None }
-    }
-
-    /// Returns the events that a source received from one millisecond up to, but without, another, in order.
-    pub async fn received(&self, source: &SourceId, from_ms: i64, to_ms: i64) -> Result<Vec<IndexEntry>, StoreError> {
-        let pages = self.pages(from_ms..to_ms, WalkOrder::OldestFirst);
-        let bucket = |shard| time_bucket(&source.provider, &source.source, shard);
-        let buckets = (0..TIME_SHARDS).map(|shard| pages.read_all(bucket(shard)));
-        let mut entries = try_join_all(buckets).await?.concat();
-        entries.sort_unstable();
-        Ok(entries)
-    }
-
-    /// Returns the events that several sources received, in order.
-    pub async fn received_by(
-        &self,
-        sources: &[SourceId],
-        from_ms: i64,
-        to_ms: i64,
-    ) -> Result<Vec<IndexEntry>, StoreError> {
-        let reads = sources.iter().map(|source| self.received(source, from_ms, to_ms));
-        let mut entries: Vec<IndexEntry> =
-            stream::iter(reads).buffer_unordered(SOURCES_AT_ONCE).try_collect::<Vec<_>>().await?.concat();
-        entries.sort_unstable();
-        Ok(entries)
+    fn pages(&self, range_ms: Range<i64>, order: WalkOrder, entries: i32) -> Pages {
+        Pages { client: self.client.clone(), table: self.table.clone(), range_ms, order, entries }
     }
 
     /// Returns the time of the first event that any of these sources received at this time or later.
@@ -176,7 +151,9 @@ impl TimeIndex {
 
     /// Returns the chunks that were written for a source before a time.
     pub(crate) async fn chunks(&self, source: &SourceId, to_ms: i64) -> Result<Vec<IndexEntry>, StoreError> {
-        self.pages(0..to_ms, WalkOrder::OldestFirst).read_all(chunk_bucket(&source.provider, &source.source)).await
+        let entries = i32::try_from(PAGE_MAX).unwrap_or(1);
+        let pages = self.pages(0..to_ms, WalkOrder::OldestFirst, entries);
+        pages.read_all(chunk_bucket(&source.provider, &source.source)).await
     }
 
     async fn edge_of_bucket(
@@ -205,7 +182,7 @@ impl Walk {
     /// The same walk with at most this number of entries a page, for a walk that ends early.
     #[must_use]
     pub fn with_page(mut self, entries: i32) -> Self {
-        self.pages.entries = self.pages.entries.map(|most| entries.clamp(1, most));
+        self.pages.entries = entries.clamp(1, self.pages.entries);
         self
     }
 
@@ -308,7 +285,7 @@ impl Pages {
             .expression_attribute_values(":from", text(&instant(self.range_ms.start)))
             .expression_attribute_values(":to", text(&instant(self.range_ms.end - 1)))
             .scan_index_forward(self.order == WalkOrder::OldestFirst)
-            .set_limit(self.entries)
+            .limit(self.entries)
             .set_exclusive_start_key(start)
             .send()
             .await;
