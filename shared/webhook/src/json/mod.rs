@@ -240,7 +240,7 @@ impl<'a> Parser<'a> {
             self.space();
             self.expect(b':')?;
             let value = self.value()?;
-            members.push((key, value));
+            push(&mut members, (key, value));
             self.space();
             if self.take(b'}') {
                 break;
@@ -257,7 +257,8 @@ impl<'a> Parser<'a> {
             return Ok(Kind::Array(values));
         }
         loop {
-            values.push(self.value()?);
+            let value = self.value()?;
+            push(&mut values, value);
             self.space();
             if self.take(b']') {
                 return Ok(Kind::Array(values));
@@ -390,6 +391,15 @@ impl<'a> Key<'a> {
     }
 }
 
+/// Adds to a list that grows by half from one place on. Most lists of a hostile body are short: with the usual four
+/// places each, a body of 6 MB would take over 500 MB, which is more than the function has.
+fn push<T>(list: &mut Vec<T>, value: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 2).max(1));
+    }
+    list.push(value);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -439,5 +449,18 @@ mod tests {
         let Kind::Array(items) = &document.root.kind else { panic!() };
         let texts: Vec<_> = items.iter().map(|item| item.text().unwrap().into_owned()).collect();
         assert_eq!(texts, ["😀", "\u{fffd}", "\u{fffd}x"]);
+    }
+
+    #[test]
+    fn short_lists_take_little_more_than_their_values() {
+        for length in 1..200 {
+            let (values, members) = (vec!["0"; length].join(","), vec![r#""":0"#; length].join(","));
+            let body = format!("[[{values}],{{{members}}}]");
+            let document = parse(body.as_bytes()).unwrap();
+            let Kind::Array(lists) = document.root.kind else { unreachable!() };
+            let [Kind::Array(values), Kind::Object(members)] = [&lists[0].kind, &lists[1].kind] else { unreachable!() };
+            assert_eq!((values.len(), members.len()), (length, length));
+            assert!(values.capacity().max(members.capacity()) <= length + length / 2, "{length}");
+        }
     }
 }
