@@ -228,6 +228,13 @@ async fn whatever_a_body_says_its_row_fits_into_an_item() {
         }
         assert_eq!(world.names(&format!("scalev/main/{unique_id}")).await.len(), 1);
     }
+    // A header that is kept and that no signature covers.
+    let event = sample("scalev", "order.created.2026", |event| {
+        event["body"] = r#"{"event":"order.updated","unique_id":"header","data":{"order_id":"header"}}"#.into();
+        event["headers"]["x-scalev-app-id"] = noise.clone().into();
+    });
+    assert_eq!(status(&receiver, &event).await, 200);
+    assert_eq!(world.names("scalev/main/header").await.len(), 1);
     let item = world.items(EVENTS).await.into_iter().find(|item| item.contains_key("alias")).unwrap();
     assert_eq!(text_of(&item, "alias"), format!("~h{}", hex::encode(Sha256::digest(&noise))));
 }

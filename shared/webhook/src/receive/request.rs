@@ -50,6 +50,10 @@ impl RefusedDelivery {
     }
 }
 
+/// A longer value of a header is not kept: no signature and no id of a provider is as long, and a row has to fit into
+/// an item of the table.
+const KEPT_HEADER_BYTES_MAX: usize = 1_024;
+
 impl Delivery {
     /// A header's value; empty counts as missing.
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -71,13 +75,15 @@ impl Delivery {
         Sha256::digest(&self.body).into()
     }
 
-    /// The named headers that are present, for keeping; `?name` is a query parameter.
+    /// The named headers that are present and not longer than a row has room for, for keeping; `?name` is a query
+    /// parameter.
     pub fn kept_headers(&self, names: &[&str]) -> BTreeMap<String, String> {
         let value = |name: &str| match name.strip_prefix('?') {
             Some(parameter) => self.query_once(parameter).map(Cow::into_owned),
             None => self.header(name).map(str::to_owned),
         };
-        names.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
+        let kept = |name: &str| value(name).filter(|value| value.len() <= KEPT_HEADER_BYTES_MAX);
+        names.iter().filter_map(|name| Some(((*name).to_owned(), kept(name)?))).collect()
     }
 }
 
