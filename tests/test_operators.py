@@ -45,6 +45,7 @@ class Late:
     event: str
     order: str
     email: str
+    fingerprint: str
 
 
 @dataclass
@@ -233,6 +234,7 @@ GROUPS: dict[str, Group] = {
             recorded("forget", "order", "{made.late.order}"),
             recorded("forget", "order", "{made.thing}"),
             recorded("forget", "person", "--source", LATE, "--email", "{made.late.email}"),
+            recorded("disown", "--source", LATE, "--key", "{made.late.fingerprint}", "--since", "1h"),
         )
     ),
     "HookmillDoctor": Group(
@@ -273,7 +275,8 @@ def late(cli: Cli, pipe: e2e.Pipe) -> Iterator[Late]:
         message = pipe.wait_for_messages([line["id"]])[line["id"]]
         pipe.stack.client("dynamodb").put_item(TableName=pipe.stack.outputs[EVENTS], Item=row)
         order, email = order_of(line["id"]), message.event["data"]["customer"]["email"]
-        yield Late(line["name"], line["id"], order, email)
+        fingerprint = item(pipe.stack, EVENTS, *event_key(line["id"]))["fingerprint"]["S"]
+        yield Late(line["name"], line["id"], order, email, fingerprint)
 
 
 @pytest.fixture(scope="module")

@@ -208,7 +208,7 @@ OPERATORS_ONLY_IN = {
 
 
 def check_operators_delete_no_event(template: Template) -> None:
-    """Checks that nobody may delete an event's row, or update one but to forget, under any condition."""
+    """Checks that nobody may delete an event's row, or update one but to forget or disown, under any condition."""
     found, updating = {}, set()
     for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:

@@ -12,7 +12,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{Instant, RangeArgs, Span, instant};
 use crate::work::ids;
-use crate::work::journal::{HowArgs, Journal};
+use crate::work::journal::{EventChoice, HowArgs, Journal};
 use crate::work::rebuilding::orders_of;
 use crate::work::selection::{SourceArgs, chosen};
 use stack::aws::store_failed;
@@ -202,8 +202,9 @@ pub async fn carry_out(
     planned: Vec<String>,
     before_ms: Option<i64>,
 ) -> Result<Exit, Error> {
-    let mut journal = Journal::start(context, command, how, async || Ok(planned), before_ms).await?;
-    let (before_ms, due) = (journal.head.before_ms, journal.due());
+    let choice = EventChoice { before_ms, ..EventChoice::default() };
+    let mut journal = Journal::start(context, command, how, async || Ok(planned), choice).await?;
+    let (before_ms, due) = (journal.head.choice.before_ms, journal.due());
     if due.is_empty() {
         context.output.note("Nothing is to be erased.");
         return Ok(Exit::Ok);

@@ -264,9 +264,10 @@ impl Forwarding<'_> {
             let mut orders: Vec<Vec<(IndexEntry, KeptEvent)>> = Vec::new();
             let mut passed = false;
             for entry in some {
-                let selected = |kept: &KeptEvent| kept.damage.is_some() || self.args.filter.takes(kept);
+                let selected =
+                    |kept: &KeptEvent| kept.damage.is_some() || !kept.is_disowned() && self.args.filter.takes(kept);
                 match rows.remove(&entry.key).filter(selected) {
-                    // It is not meant, or was erased since.
+                    // It is not selected, or is gone or disowned.
                     None => {
                         self.position.done(entry);
                         passed = true;

@@ -7,6 +7,7 @@ use crate::terminal::error::{Error, Exit};
 
 pub mod accounts;
 pub mod completions;
+pub mod disown;
 pub mod dlq;
 pub mod doctor;
 pub mod events;
@@ -41,6 +42,8 @@ pub enum Command {
     Reread(reread::RereadArgs),
     /// Erase an order, a person or what is old: a dry run without --yes
     Forget(forget::ForgetArgs),
+    /// Disown events that somebody else made with a leaked key: a dry run without --yes
+    Disown(disown::DisownArgs),
     /// Look at dead letters and send them back
     #[command(subcommand)]
     Dlq(dlq::Dlq),
@@ -74,6 +77,7 @@ impl Command {
             Command::Reread(args) => args.ends_by_interrupt(),
             Command::Replay(_) | Command::Reconcile(_) | Command::Forward(_) => true,
             Command::Send(_) | Command::Trigger(_) | Command::Orders(_) | Command::Forget(_) | Command::Dlq(_) => false,
+            Command::Disown(_) => false,
             Command::Quarantine(_) | Command::Sources(_) | Command::Accounts(_) => false,
             Command::Subscriptions(_) | Command::Doctor(_) | Command::Completions(_) => false,
         }
@@ -90,6 +94,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Replay(args) => replay::run(context, args).await,
         Command::Reread(args) => reread::run(context, args).await,
         Command::Forget(args) => forget::run(context, args).await,
+        Command::Disown(args) => disown::run(context, args).await,
         Command::Dlq(args) => dlq::run(context, args).await,
         Command::Quarantine(args) => quarantine::run(context, args).await,
         Command::Sources(args) => sources::run(context, args).await,

@@ -53,6 +53,7 @@ struct ReplayPlan {
     planned: Vec<Planned>,
     damaged: bool,
     bodiless: usize,
+    disowned: usize,
     untaken: usize,
 }
 
@@ -102,6 +103,9 @@ async fn planned(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Res
     if plan.bodiless > 0 {
         context.output.note(&format!("{} left out: no body is kept any more.", events(plan.bodiless)));
     }
+    if plan.disowned > 0 {
+        context.output.note(&format!("{} are left out: they were disowned.", plan.disowned));
+    }
     if plan.untaken > 0 {
         context.output.note(&format!("{} left out: the orders queue does not take such a type.", events(plan.untaken)));
     }
@@ -115,11 +119,10 @@ async fn one(context: &Context, id: &str, to: &[Destination]) -> Result<ReplayPl
     let mut plan = ReplayPlan::default();
     plan.add(kept, to);
     if plan.planned.is_empty() {
-        let why = match (&kept.damage, plan.bodiless) {
+        let why = match (&kept.damage, kept.withheld()) {
             (Some(damage), _) => format!("its row cannot be read: {}", damage.reason),
-            (None, 0) => format!("the orders queue does not take events of type {}", kept.event.event_type.name()),
-            (None, _) if kept.is_erased() => "it was erased".to_owned(),
-            (None, _) => "its body is no longer kept".to_owned(),
+            (None, Some(reason)) => reason.to_owned(),
+            (None, None) => format!("the orders queue does not take events of type {}", kept.event.event_type.name()),
         };
         return Err(Error::problems(format!("{id} cannot be replayed: {why}")));
     }
@@ -181,6 +184,8 @@ impl ReplayPlan {
         let queues: Vec<Destination> = to.iter().copied().filter(|queue| queue.takes(event_type)).collect();
         if kept.damage.is_some() {
             self.damaged = true;
+        } else if kept.is_disowned() {
+            self.disowned += 1;
         } else if kept.is_bodiless() {
             self.bodiless += 1;
         } else if queues.is_empty() {

@@ -116,6 +116,9 @@ pub struct RereadTotals {
     pub erased: usize,
     /// Events whose bodies are not there.
     pub bodiless: usize,
+    /// Events that were disowned.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub disowned: usize,
     /// Events of which the other side has no reading.
     pub unknown: usize,
     /// The mapping's versions, by provider: the other side's and this build's.
@@ -151,8 +154,10 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     let mut tally = Tally::new(args);
     while let Some(events) = readings.next().await? {
         let sound = events.into_iter().filter(|kept| kept.damage.is_none());
-        let (readable, gone): (Vec<_>, Vec<_>) = sound.partition(|kept| !kept.is_bodiless());
+        let (readable, gone): (Vec<_>, Vec<_>) = sound.partition(|kept| kept.withheld().is_none());
+        let (disowned, gone): (Vec<_>, Vec<_>) = gone.into_iter().partition(KeptEvent::is_disowned);
         let erased = gone.iter().filter(|kept| kept.is_erased()).count();
+        tally.totals.disowned += disowned.len();
         tally.totals.erased += erased;
         tally.totals.bodiless += gone.len() - erased;
         let olds = stream::iter(&readable).map(|kept| deployed_reading(context, kept)).buffered(QUESTIONS);
@@ -262,6 +267,10 @@ fn is_understood(event: &Value) -> bool {
     event.get("unreadable").is_none() && event.get("unrecognised").is_none()
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 impl RereadTotals {
     /// Returns what prevents publishing, or makes it needless.
     fn warnings(&self) -> Vec<String> {
@@ -303,6 +312,7 @@ fn totals_text(totals: &RereadTotals, paint: Paint) -> String {
         (totals.became_unreadable, "became unreadable"),
         (totals.erased, "were erased, so nothing can be read in them"),
         (totals.bodiless, "have no body any more"),
+        (totals.disowned, "were disowned"),
     ] {
         if count > 0 {
             lines.push(format!("{count} {what}"));

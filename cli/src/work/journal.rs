@@ -172,11 +172,25 @@ pub struct WorkHead {
     pub command: String,
     /// The events table that it works on: another stack has another.
     pub table: String,
-    /// Only events received before this, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before_ms: Option<i64>,
+    /// The events of each thing that it is about.
+    #[serde(flatten)]
+    pub choice: EventChoice,
     /// The number of things that are planned; a file with less was never finished.
     pub items: usize,
+}
+
+/// The events of a thing that work is about; without a bound, all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventChoice {
+    /// Only those received before this, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_ms: Option<i64>,
+    /// Only those received at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<i64>,
+    /// Only those that this key or token let in, by its fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// A line of such work.
@@ -223,10 +237,10 @@ impl Journal {
         context: &Context,
         command: &str,
         planned: Vec<String>,
-        before_ms: Option<i64>,
+        choice: EventChoice,
     ) -> Result<Self, Error> {
         let table = context.deployment().await?.events_table()?.to_owned();
-        Ok(Run::new(WorkHead { command: command.to_owned(), table, before_ms, items: planned.len() }, planned))
+        Ok(Run::new(WorkHead { command: command.to_owned(), table, choice, items: planned.len() }, planned))
     }
 
     /// Begins work, or goes on with it, as the arguments say. Only what is to be done is recorded.
@@ -235,17 +249,17 @@ impl Journal {
         command: &str,
         how: &HowArgs,
         plan: impl AsyncFnOnce() -> Result<Vec<String>, Error>,
-        before_ms: Option<i64>,
+        choice: EventChoice,
     ) -> Result<Self, Error> {
         let mut journal = match &how.resume {
             Some(path) => Journal::resume(path)?.checked(context, command, path).await?,
-            None => Journal::planned(context, command, plan().await?, before_ms).await?,
+            None => Journal::planned(context, command, plan().await?, choice).await?,
         };
         if !how.yes {
             journal.file = None;
         } else if !journal.due().is_empty() {
             let now = instant(context.clock.now_ms()).replace(':', "");
-            let name = format!("{}-{now}-{}", command.replace(' ', "-"), std::process::id());
+            let name = format!("{}-{now}-{}", command.replace(" --", "-").replace(' ', "-"), std::process::id());
             journal.record(context, how, &name, command)?;
         }
         Ok(journal)

@@ -101,7 +101,7 @@ pub enum SendOutcome {
     Failed,
     /// An earlier event of its order failed, so it was not tried.
     Held,
-    /// It, or its body, is no longer kept.
+    /// It, or its body, is no longer kept, or it was disowned.
     Gone,
     /// It no longer reads as planned.
     Changed,
@@ -183,11 +183,14 @@ impl<'a> ReplaySender<'a> {
         let mut messages: Vec<QueueMessage> = Vec::new();
         let mut tried: Vec<(&Planned, String)> = Vec::new();
         for event in events.iter().filter(|event| self.run.is_due(event, queue)) {
-            match found.get(&event.id).filter(|kept| !kept.is_bodiless()) {
+            match found.get(&event.id) {
                 None => lines.push(line(event, queue, SendOutcome::Gone, Some("it is no longer kept"))),
                 Some(KeptEvent { damage: Some(damage), .. }) => {
                     let reason = format!("its row cannot be read: {}", damage.reason);
                     lines.push(line(event, queue, SendOutcome::Gone, Some(&reason)));
+                }
+                Some(kept) if kept.withheld().is_some() => {
+                    lines.push(line(event, queue, SendOutcome::Gone, kept.withheld()));
                 }
                 Some(kept) if self.held.contains(&(queue, kept.key.pk.clone())) => {
                     lines.push(line(

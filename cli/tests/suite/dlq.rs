@@ -175,3 +175,31 @@ async fn a_dead_letter_is_named_by_any_unique_beginning_and_an_unknown_one_is_an
     assert_eq!((sent.len(), &sent[0]["outcome"], &sent[0]["id"]), (1, &json!("sent"), &json!(created.id())));
     assert_eq!(world.queues.taken(WORK).len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_disowned_since_is_deleted_and_does_not_hold_its_order_up() {
+    let world = world().await;
+    let (key, event) = kept(&world, "created").await;
+    let (later, _) =
+        world.keep(&SCALAPAY, "authorized", START_MS + 10, |body| body.replace("E1KLSVMATB", "21KLT3YDWT")).await;
+    assert_eq!(later.pk, key.pk);
+    let later = world.lines(&["events", "show", &later.id()]).await.remove(0)["event"].clone();
+    let fingerprint = webhook::secret::Secret::new(crate::harness::KEY).fingerprint();
+    for event in [&event, &later] {
+        world.queues.put(ORDERS_DEAD_LETTERS, &event.to_string(), &group_of(&key.pk));
+    }
+    let parked = json!({"queue": WORK, "id": key.id(), "reason": "a test's"}).to_string();
+    world.queues.put(RELAY_DEAD_LETTERS, &parked, "");
+    let file = crate::harness::Scratch::new("redrive-disowned");
+    let range = ["--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T00:00:00.005Z"];
+    let disown = ["disown", "--source", "scalapay/it", "--key", &fingerprint, "--yes", "--run-file", file.path()];
+    world.lines(&[&disown[..], &range[..]].concat()).await;
+    for (queue, outcomes) in [("orders", vec!["disowned", "sent"]), ("relay", vec!["disowned"])] {
+        let mut lines = world.lines(&["dlq", "redrive", "--queue", queue, "--yes"]).await;
+        lines.sort_by_key(|line| line["outcome"].to_string());
+        assert_eq!(lines.iter().map(|line| line["outcome"].clone()).collect::<Vec<_>>(), outcomes, "{lines:?}");
+    }
+    let sent: Vec<Value> = world.queues.taken(ORDERS).into_iter().map(|(body, ..)| body).collect();
+    assert_eq!(sent, [later]);
+    assert!(world.queues.taken(WORK).is_empty() && world.queues.taken(RELAY_DEAD_LETTERS).is_empty());
+}

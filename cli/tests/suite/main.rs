@@ -11,6 +11,7 @@ mod replay;
 mod rebuild;
 mod reread;
 mod forget;
+mod disown;
 mod dlq;
 mod quarantine;
 mod sources;

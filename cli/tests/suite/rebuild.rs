@@ -78,7 +78,7 @@ async fn what_was_not_begun_when_it_is_to_end_stays_undone() {
     let world = world().await;
     two_orders(&world).await;
     let orders = ["scalapay/it/A", "scalapay/it/B"].map(str::to_owned).to_vec();
-    let mut journal = Journal::planned(&world.context, "reread publish", orders, None).await.unwrap();
+    let mut journal = Journal::planned(&world.context, "reread publish", orders, Default::default()).await.unwrap();
     let stop = Cell::new(true);
     let stopped = rebuild_all(&world.context, &mut journal, true, Telling::default(), &stop).await;
     assert_eq!(stopped.unwrap_err().kind, Exit::Interrupted);

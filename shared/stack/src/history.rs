@@ -61,7 +61,8 @@ impl KeptEvent {
         let key = key_of(item).ok_or_else(|| Error::problems("a row of the events table has no key"))?;
         match read(store, item, &key).await {
             Ok((stored, read)) => {
-                Ok(KeptEvent { key, stored: Some(stored), damage: None, event: read.event, view: read.view })
+                let (event, view) = (read.event.clone(), read.view_of(&stored));
+                Ok(KeptEvent { key, stored: Some(stored), damage: None, event, view })
             }
             Err(error) => {
                 let damage = Damage::of(error)?;
@@ -77,9 +78,24 @@ impl KeptEvent {
         self.stored.as_ref().is_some_and(StoredRow::is_erased)
     }
 
+    /// Returns whether it was disowned: it is sent nowhere.
+    pub fn is_disowned(&self) -> bool {
+        self.stored.as_ref().is_some_and(StoredRow::is_disowned)
+    }
+
     /// Returns whether its body is no longer kept: sent, it would go out as one that cannot be read.
     pub fn is_bodiless(&self) -> bool {
         self.stored.as_ref().is_some_and(|stored| stored.is_erased() || stored.is_bodiless())
+    }
+
+    /// Returns the reason for which it is sent nowhere; `None` if it may be.
+    pub fn withheld(&self) -> Option<&'static str> {
+        let reasons = [
+            (self.is_disowned(), "it was disowned"),
+            (self.is_erased(), "it was erased"),
+            (self.is_bodiless(), "its body is no longer kept"),
+        ];
+        reasons.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
     }
 
     /// Returns the time of receipt.
@@ -94,7 +110,7 @@ impl KeptEvent {
     }
 
     /// Returns its marks in words: `conflict`, `revision`, `possiblyrepeated`, `unrecognised`, `unreadable`,
-    /// `unreadfields`, `test`, `erased`, `reconcile`.
+    /// `unreadfields`, `test`, `erased`, `disowned`, `reconcile`.
     pub fn marks(&self) -> Vec<&'static str> {
         let event = &self.event;
         [
@@ -106,6 +122,7 @@ impl KeptEvent {
             ("unreadfields", event.unreadfields.is_some()),
             ("test", event.test),
             ("erased", self.is_erased()),
+            ("disowned", self.is_disowned()),
             ("reconcile", event.origin.is_some()),
         ]
         .into_iter()

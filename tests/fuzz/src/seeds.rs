@@ -214,6 +214,7 @@ fn record(row: Row) -> Value {
         redacted: vec!["data.secret_slug".to_owned()],
         alias: Some("other".to_owned()),
         admitted_ms: None,
+        disowned_at: None,
     };
     json!({"eventName": "INSERT", "dynamodb": {"NewImage": image(&stored.to_item())}})
 }

@@ -52,16 +52,13 @@ pub struct RedrivenLine {
     /// Where it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Destination>,
-    /// `due` in a dry run; `sent`; `kept`, where it still lies in its queue; `erased`, where its event was: it is deleted
-    /// and not sent, in a dry run it would be.
+    /// `due` in a dry run; `sent`; `kept`, where it still lies in its queue; `erased` or `disowned`, where its event was: it
+    /// is deleted and not sent, in a dry run it would be.
     pub outcome: &'static str,
     /// The reason for which it is kept or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
-
-/// The reason for which a dead letter is deleted and not sent.
-const ERASED: &str = "its event was erased";
 
 /// The fate of a dead letter.
 enum LetterFate {
@@ -69,8 +66,30 @@ enum LetterFate {
     Goes(Destination, QueueMessage),
     /// It stays, for this reason.
     Stays(String),
-    /// It is deleted: its event was erased, and it still holds what the event said.
-    Ends,
+    /// It is deleted, since its event is sent nowhere any more.
+    Ends(Ending),
+}
+
+/// A reason for which a dead letter is deleted and not sent.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// Its event was erased, and it still holds what the event said.
+    Erased,
+    /// Its event was disowned.
+    Disowned,
+}
+
+impl Ending {
+    fn outcome(self) -> &'static str {
+        match self {
+            Ending::Erased => "erased",
+            Ending::Disowned => "disowned",
+        }
+    }
+
+    fn reason(self) -> String {
+        format!("its event was {}", self.outcome())
+    }
 }
 
 /// A redrive under way.
@@ -105,17 +124,14 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
     }
     context.output.tell_all(&redrive.lines, text)?;
     let count = |outcome: &str| redrive.lines.iter().filter(|line| line.outcome == outcome).count();
+    let deleted = count("erased") + count("disowned");
     context.output.note(&match (args.yes, count("due")) {
-        (true, _) if count("erased") > 0 => {
-            format!("{} sent, {} kept, {} deleted", count("sent"), count("kept"), count("erased"))
-        }
+        (true, _) if deleted > 0 => format!("{} sent, {} kept, {deleted} deleted", count("sent"), count("kept")),
         (true, _) => format!("{} sent, {} kept", count("sent"), count("kept")),
         (false, _) if redrive.lines.is_empty() => "Nothing is to be sent.".to_owned(),
-        (false, due) if count("erased") > 0 => format!(
-            "Nothing was sent. {due} would be, {} would be kept, {} deleted: add --yes",
-            count("kept"),
-            count("erased")
-        ),
+        (false, due) if deleted > 0 => {
+            format!("Nothing was sent. {due} would be, {} would be kept, {deleted} deleted: add --yes", count("kept"))
+        }
         (false, 0) => format!("Nothing was sent. None would be; {} would be kept.", count("kept")),
         (false, due) => format!("Nothing was sent. {due} would be, {} would be kept: add --yes", count("kept")),
     });
@@ -162,7 +178,7 @@ impl Redrive<'_> {
             let (outcome, to, reason) = match self.fate(&letter).await? {
                 LetterFate::Goes(to, _) => ("due", Some(to), None),
                 LetterFate::Stays(reason) => ("kept", None, Some(reason)),
-                LetterFate::Ends => ("erased", None, Some(ERASED.to_owned())),
+                LetterFate::Ends(ending) => (ending.outcome(), None, Some(ending.reason())),
             };
             self.report(&letter, to, outcome, reason);
         }
@@ -214,7 +230,7 @@ impl Redrive<'_> {
             };
             match fate {
                 Ok(LetterFate::Goes(to, message)) => going.entry(to).or_default().push((letter, message)),
-                Ok(LetterFate::Ends) => ending.push(letter),
+                Ok(LetterFate::Ends(why)) => ending.push((letter, why)),
                 Ok(LetterFate::Stays(reason)) => {
                     if !reason.is_empty() {
                         self.report(&letter, None, "kept", Some(reason));
@@ -279,13 +295,16 @@ impl Redrive<'_> {
         }
     }
 
-    /// Deletes dead letters of events that were erased.
-    async fn end(&mut self, dead_letters: Vec<Letter>) {
+    /// Deletes dead letters of events that are sent nowhere any more.
+    async fn end(&mut self, ending: Vec<(Letter, Ending)>) {
+        let (dead_letters, endings): (Vec<Letter>, Vec<Ending>) = ending.into_iter().unzip();
         let undeleted = delete(&self.client, self.url, &dead_letters).await;
-        for dead in &dead_letters {
+        for (dead, ending) in dead_letters.iter().zip(endings) {
             let (outcome, reason) = match undeleted.get(&dead.message_id) {
-                None => ("erased", ERASED.to_owned()),
-                Some(reason) => ("kept", format!("{ERASED}, but the dead letter cannot be deleted: {reason}")),
+                None => (ending.outcome(), ending.reason()),
+                Some(reason) => {
+                    ("kept", format!("{}, but the dead letter cannot be deleted: {reason}", ending.reason()))
+                }
             };
             self.report(dead, None, outcome, Some(reason));
         }
@@ -297,8 +316,8 @@ impl Redrive<'_> {
                 let key = EventKey::from_id(id);
                 let group = dead.group.clone().or(key.map(|key| edge::aws::queue::group_of(&key.pk)));
                 let Some(group) = group else { return Ok(LetterFate::Stays("it has no group".to_owned())) };
-                if self.is_erased(dead).await? {
-                    return Ok(LetterFate::Ends);
+                if let Some(ending) = self.ending(dead).await? {
+                    return Ok(LetterFate::Ends(ending));
                 }
                 let (body, bare_body) = (dead.body.clone(), dead.body.clone());
                 (to, QueueMessage { name: String::new(), group, deduplication: String::new(), body, bare_body })
@@ -309,7 +328,7 @@ impl Redrive<'_> {
                 };
                 match self.parked(id).await? {
                     Ok(message) => (to, message),
-                    Err(reason) => return Ok(LetterFate::Stays(reason)),
+                    Err(fate) => return Ok(fate),
                 }
             }
             (Says::Stretch { .. }, _) => {
@@ -323,26 +342,33 @@ impl Redrive<'_> {
         Ok(LetterFate::Goes(to, QueueMessage { name: dead.message_id.clone(), deduplication, ..message }))
     }
 
-    /// Returns whether the event that a dead letter holds was erased since; of a correction, the event that it corrects.
-    async fn is_erased(&self, dead: &Letter) -> Result<bool, Error> {
-        let Ok(event) = serde_json::from_str::<Event>(&dead.body) else { return Ok(false) };
-        let Some(key) = EventKey::from_id(event.correctionof.as_ref().unwrap_or(&event.id)) else { return Ok(false) };
-        Ok(fetch(self.context, &[key]).await?.first().is_some_and(KeptEvent::is_erased))
+    /// Returns why the event that a dead letter holds is sent nowhere any more, if that is so; of a correction, the event
+    /// that it corrects.
+    async fn ending(&self, dead: &Letter) -> Result<Option<Ending>, Error> {
+        let Ok(event) = serde_json::from_str::<Event>(&dead.body) else { return Ok(None) };
+        let Some(key) = EventKey::from_id(event.correctionof.as_ref().unwrap_or(&event.id)) else { return Ok(None) };
+        Ok(match fetch(self.context, &[key]).await?.first() {
+            Some(kept) if kept.is_disowned() => Some(Ending::Disowned),
+            Some(kept) if kept.is_erased() => Some(Ending::Erased),
+            Some(_) | None => None,
+        })
     }
 
-    /// The message of an event that the relay parked.
-    async fn parked(&self, id: &str) -> Result<Result<QueueMessage, String>, Error> {
+    /// The message of an event that the relay parked, or the fate of its dead letter.
+    async fn parked(&self, id: &str) -> Result<Result<QueueMessage, LetterFate>, Error> {
+        let stays = |reason: String| Ok(Err(LetterFate::Stays(reason)));
         let Some(key) = EventKey::from_id(id).filter(|key| Provider::of(key).is_some()) else {
-            return Ok(Err(format!("{id} is no event's id")));
+            return stays(format!("{id} is no event's id"));
         };
-        Ok(match fetch(self.context, std::slice::from_ref(&key)).await?.first() {
-            None => Err(format!("no event {id} is kept any more")),
+        match fetch(self.context, std::slice::from_ref(&key)).await?.first() {
+            None => stays(format!("no event {id} is kept any more")),
             Some(KeptEvent { damage: Some(damage), .. }) => {
-                Err(format!("the row of {id} cannot be read by this build: {}", damage.reason))
+                stays(format!("the row of {id} cannot be read by this build: {}", damage.reason))
             }
-            Some(kept) if kept.is_bodiless() => Err(format!("the body of {id} is no longer kept")),
-            Some(kept) => Ok(QueueMessage::of(&kept.event, &key.pk)),
-        })
+            Some(kept) if kept.is_disowned() => Ok(Err(LetterFate::Ends(Ending::Disowned))),
+            Some(kept) if kept.is_bodiless() => stays(format!("the body of {id} is no longer kept")),
+            Some(kept) => Ok(Ok(QueueMessage::of(&kept.event, &key.pk))),
+        }
     }
 
     fn means(&self, letter: &Letter) -> bool {

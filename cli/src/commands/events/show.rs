@@ -59,6 +59,9 @@ pub struct ShownDelivery {
     /// When the body was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased: Option<String>,
+    /// When it was disowned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disowned: Option<String>,
     /// The body of this event stands in that one's row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_of: Option<String>,
@@ -129,6 +132,7 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
             KeptBody::Erased(erased) => Some(erased.at.clone()),
             KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Of(_) | KeptBody::Gone => None,
         },
+        disowned: stored.disowned_at.clone(),
         body_of: match &stored.body {
             KeptBody::Of(sk) => Some(format!("{}/{sk}", stored.row.key.pk)),
             KeptBody::Inline(_) | KeptBody::Chunks { .. } | KeptBody::Gone | KeptBody::Erased(_) => None,
@@ -183,6 +187,7 @@ fn text(shown: &ShownEvent, paint: Paint) -> String {
         };
         let length = delivery.body_bytes.map_or_else(gone, |bytes| format!("{bytes} bytes"));
         row("body", &format!("{length}, sha256 {}", delivery.hash));
+        delivery.disowned.iter().for_each(|at| row("disowned", at));
         delivery.body_of.iter().for_each(|id| row("body of", id));
         row("cut", &if delivery.cut.is_empty() { "nothing".to_owned() } else { delivery.cut.join(", ") });
         row("key", &format!("{} ({})", delivery.fingerprint, delivery.key));

@@ -49,7 +49,7 @@ pub struct OrderLine {
     pub refunded: Option<String>,
 }
 
-const ATTRIBUTES: &str = "pk, order_state, payment_state, fulfillment_state, #total, currency, refunded";
+const ATTRIBUTES: &str = "pk, order_state, payment_state, fulfillment_state, #total, currency, refunded, disowned";
 
 /// Lists orders.
 pub async fn run(context: &Context, args: OrderListArgs) -> Result<Exit, Error> {
@@ -92,7 +92,7 @@ pub async fn page(context: &Context, args: &OrderListArgs) -> Result<(Vec<OrderL
         };
         let output = scan.send().await.map_err(|error| failed("read the orders", &error))?;
         (0..output.scanned_count()).for_each(|_| progress.step());
-        found.extend(output.items().iter().filter_map(line));
+        found.extend(output.items().iter().filter(|item| !is_disowned(item)).filter_map(line));
         resume = output.last_evaluated_key;
         if resume.is_none() || found.len() > args.limit {
             break;
@@ -101,6 +101,12 @@ pub async fn page(context: &Context, args: &OrderListArgs) -> Result<(Vec<OrderL
     let more = found.len() > args.limit;
     found.truncate(args.limit);
     Ok((found, more))
+}
+
+/// Returns whether nothing is left of an order but that its events are disowned.
+fn is_disowned(item: &Item) -> bool {
+    let states = ["order_state", "payment_state", "fulfillment_state", "total", "refunded"];
+    item.contains_key("disowned") && !states.iter().any(|name| item.contains_key(*name))
 }
 
 fn line(item: &Item) -> Option<OrderLine> {

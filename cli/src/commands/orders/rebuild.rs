@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::time::RangeArgs;
 use crate::work::ids;
-use crate::work::journal::{HowArgs, Journal};
+use crate::work::journal::{EventChoice, HowArgs, Journal};
 use crate::work::rebuilding::{Telling, orders_in, rebuild_all, totals};
 use crate::work::selection::SourceArgs;
 
@@ -46,7 +46,7 @@ pub struct RebuildArgs {
 /// Rebuilds views.
 pub async fn run(context: &Context, args: RebuildArgs) -> Result<Exit, Error> {
     let plan = async || planned(context, &args).await;
-    let mut journal = Journal::start(context, COMMAND, &args.how, plan, None).await?;
+    let mut journal = Journal::start(context, COMMAND, &args.how, plan, EventChoice::default()).await?;
     if journal.due().is_empty() {
         context.output.note("No order is left to be rebuilt.");
         return Ok(Exit::Ok);

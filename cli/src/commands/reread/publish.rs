@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::interrupt::until_stopped;
 use crate::terminal::output::{counted, counted_with};
-use crate::work::journal::{HowArgs, Journal, Run};
+use crate::work::journal::{EventChoice, HowArgs, Journal, Run};
 use crate::work::rebuilding::{Telling, rebuild_all, totals};
 use crate::work::replay_run::{Planned, Replay, ReplayHead};
 use crate::work::replaying::{ReplaySender, check_queues, counts, how_to_go_on, list_counts, of_kind, run_id};
@@ -66,7 +66,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     let go_on = how_to_go_on(&run.head, run.path());
     let sent = ReplaySender::new(context, run, args.onto.rate).send(stop).await?;
     // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
-    let mut journal = Journal::planned(context, "reread publish", orders, None).await?;
+    let mut journal = Journal::planned(context, "reread publish", orders, EventChoice::default()).await?;
     let rebuilt = rebuild_all(context, &mut journal, true, Telling::default(), stop).await;
     let rebuilt = rebuilt.map_err(|error| error.and_next(&go_on))?;
     context.output.tell(&rebuilt, totals)?;
@@ -134,7 +134,7 @@ async fn check_deployed(context: &Context, run: &Replay) -> Result<(), Error> {
         }
         let found = fetch(context, std::slice::from_ref(&key)).await?;
         // What is gone by now tells nothing: the next one is asked.
-        let Some(kept) = found.first().filter(|kept| !kept.is_bodiless()) else { continue };
+        let Some(kept) = found.first().filter(|kept| kept.withheld().is_none()) else { continue };
         asked.insert(provider);
         compare(context, provider, kept).await?;
     }

@@ -32,6 +32,11 @@ impl Contribution {
         }
     }
 
+    /// Returns the part of the order's view: of a disowned event, that it has none.
+    pub fn view_of(self, stored: &StoredRow) -> View {
+        if stored.is_disowned() { View::of_disowned(stored.row.key.id()) } else { self.view }
+    }
+
     /// Fetches a row's body and reads it.
     pub(crate) async fn load(
         store: &Store,

@@ -30,6 +30,9 @@ pub const ERASED_AT: &str = "erased_at";
 /// The attribute with the time at which a delivery came that was refused and admitted later; others do not have it.
 const REFUSED_AT: &str = "refused_at";
 
+/// The attribute with the time at which an event was disowned.
+pub const DISOWNED_AT: &str = "disowned_at";
+
 /// Compressed bodies longer than this go into chunks: an item holds 400 KB in all.
 pub const INLINE_BYTES_MAX: usize = 380 * 1024;
 
@@ -93,6 +96,8 @@ pub struct StoredRow {
     /// Time at which it was admitted from the quarantine, in milliseconds since 1970, if it was. It is in the time index
     /// there: at its time of receipt, what reads the index in order has passed already.
     pub admitted_ms: Option<i64>,
+    /// The time at which it was disowned: somebody else had made it, with a key that had leaked.
+    pub disowned_at: Option<String>,
 }
 
 /// An item that is not of its documented form. Names the attribute.
@@ -125,6 +130,7 @@ impl StoredRow {
         put("origin", row.key.is_snapshot().then(|| text(ORIGIN)));
         put("alias", self.alias.as_deref().map(text));
         put(REFUSED_AT, self.admitted_ms.map(|_| text(&instant(row.received_ms))));
+        put(DISOWNED_AT, self.disowned_at.as_deref().map(text));
         put("headers", (!row.headers.is_empty()).then(|| header_map(&row.headers)));
         put(
             "cut",
@@ -205,12 +211,18 @@ impl StoredRow {
             redacted: redacted.filter_map(|value| value.as_s().ok().cloned()).collect(),
             alias: string("alias").cloned(),
             admitted_ms: refused_ms.map(|_| indexed_ms),
+            disowned_at: string(DISOWNED_AT).cloned(),
         })
     }
 
     /// Returns whether the body was erased.
     pub fn is_erased(&self) -> bool {
         matches!(self.body, KeptBody::Erased(_))
+    }
+
+    /// Returns whether it was disowned.
+    pub fn is_disowned(&self) -> bool {
+        self.disowned_at.is_some()
     }
 
     /// Returns whether the body is not there although it was not erased. Of a body that another row has, this is known
@@ -321,6 +333,7 @@ mod tests {
                 redacted: vec!["data.secret_slug".into()],
                 alias: Some("id".into()),
                 admitted_ms: None,
+                disowned_at: Some(instant(6)),
             };
             assert_eq!(StoredRow::from_item(&stored.to_item()).unwrap(), stored);
             // One that was admitted is in the index at that time, and came when it came.

@@ -103,6 +103,7 @@ impl Store {
             redacted: new.redacted,
             alias: new.claim.alias.clone(),
             admitted_ms,
+            disowned_at: None,
         };
         self.insert_claimed(&new.claim, row).await
     }
@@ -174,36 +175,60 @@ impl Store {
         if stored.is_bodiless() { Err(StoreError::Unreadable("its body is no longer kept")) } else { Ok(()) }
     }
 
-    async fn insert_claimed(&self, claim: &Claim, mut row: StoredRow) -> Result<KeepOutcome, StoreError> {
-        let existing = match self.put(&row).await? {
-            Put::Done(write_units) => return Ok(outcome(row, Kept::New, write_units)),
-            Put::Taken(existing) => existing,
-        };
-        match claim.decide(&existing.existing(), row.row.received_ms) {
-            Decision::Repeat => Ok(outcome(row, Kept::Repeat, 0.0)),
-            Decision::KeepAs(variant) => {
-                let mark = match (&variant, claim.other_body) {
-                    (Variant::SignedAt(_), _) => Mark::PossiblyRepeated,
-                    (Variant::Body(_) | Variant::Generation(_), OtherBody::Conflict) => Mark::Conflict,
-                    (Variant::Body(_) | Variant::Generation(_), OtherBody::Revision) => Mark::Revision,
-                };
-                // A body that is no longer kept cannot be referred to.
-                let is_there = !matches!(existing.body, KeptBody::Gone | KeptBody::Erased(_));
-                if mark == Mark::PossiblyRepeated && is_there {
-                    row.body = KeptBody::Of(row.row.key.sk.clone());
+    async fn insert_claimed(&self, claim: &Claim, row: StoredRow) -> Result<KeepOutcome, StoreError> {
+        match self.put(&row).await? {
+            Put::Done(write_units) => Ok(outcome(row, Kept::New, write_units)),
+            Put::Taken(existing) => match claim.decide(&existing.existing(), row.row.received_ms) {
+                Decision::KeepAs(variant @ Variant::Body(_)) => {
+                    self.insert_variant(claim, row, variant, *existing).await
                 }
-                row.row.key = row.row.key.variant(&variant);
-                row.row.mark = Some(mark);
-                match self.put(&row).await? {
-                    Put::Done(write_units) => Ok(outcome(row, Kept::Marked(mark), write_units)),
-                    Put::Taken(_) => Ok(outcome(row, Kept::Repeat, 0.0)),
-                }
-            }
-            Decision::LaterGeneration => self.insert_generation(claim, row, *existing).await,
+                // A disowned event is nobody's: the same one again may well be the provider's.
+                _ if existing.is_disowned() => self.insert_generation(claim, row, *existing).await,
+                Decision::Repeat => Ok(outcome(row, Kept::Repeat, 0.0)),
+                Decision::KeepAs(variant) => self.insert_variant(claim, row, variant, *existing).await,
+                Decision::LaterGeneration => self.insert_generation(claim, row, *existing).await,
+            },
         }
     }
 
-    /// Keeps an equal body that came beyond the horizon, unless a later generation is within it.
+    /// Keeps a delivery as a further row beside an existing one, unless it is there already.
+    async fn insert_variant(
+        &self,
+        claim: &Claim,
+        mut row: StoredRow,
+        variant: Variant,
+        existing: StoredRow,
+    ) -> Result<KeepOutcome, StoreError> {
+        let mark = match (&variant, claim.other_body) {
+            (Variant::SignedAt(_), _) => Mark::PossiblyRepeated,
+            (Variant::Body(_) | Variant::Generation(_), OtherBody::Conflict) => Mark::Conflict,
+            (Variant::Body(_) | Variant::Generation(_), OtherBody::Revision) => Mark::Revision,
+        };
+        // A body that is no longer kept cannot be referred to.
+        let is_there = !matches!(existing.body, KeptBody::Gone | KeptBody::Erased(_));
+        if mark == Mark::PossiblyRepeated && is_there {
+            row.body = match &existing.body {
+                // What refers to a body has none that could be referred to.
+                KeptBody::Of(first) => KeptBody::Of(first.clone()),
+                _ => KeptBody::Of(existing.row.key.sk.clone()),
+            };
+        }
+        row.row.key = existing.row.key.variant(&variant);
+        // It contradicts nothing that counts.
+        row.row.mark = (!existing.is_disowned()).then_some(mark);
+        let kept = row.row.mark.map_or(Kept::New, Kept::Marked);
+        match self.put(&row).await? {
+            Put::Done(write_units) => Ok(outcome(row, kept, write_units)),
+            Put::Taken(taken) if taken.is_disowned() => {
+                row.row.key = taken.row.key.clone();
+                Box::pin(self.insert_generation(claim, row, *taken)).await
+            }
+            Put::Taken(_) => Ok(outcome(row, Kept::Repeat, 0.0)),
+        }
+    }
+
+    /// Keeps an equal body that came beyond the horizon, or after its event was disowned, unless a later generation is
+    /// within it.
     /// Generations have no gaps, so the latest is found by doubling and halving: a few reads, however many there are.
     async fn insert_generation(
         &self,
@@ -226,8 +251,14 @@ impl Store {
                 None => free = middle,
             }
         }
-        if claim.decide(&latest.existing(), row.row.received_ms) == Decision::Repeat {
-            return Ok(outcome(row, Kept::Repeat, 0.0));
+        if !latest.is_disowned() {
+            match claim.decide(&latest.existing(), row.row.received_ms) {
+                Decision::Repeat => return Ok(outcome(row, Kept::Repeat, 0.0)),
+                Decision::KeepAs(variant @ Variant::SignedAt(_)) => {
+                    return self.insert_variant(claim, row, variant, latest).await;
+                }
+                Decision::KeepAs(_) | Decision::LaterGeneration => {}
+            }
         }
         let mut next = row.clone();
         next.row.key = name(free);

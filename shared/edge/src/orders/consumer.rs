@@ -129,7 +129,7 @@ impl Orders {
         let stored = self.store.load(&key).await.map_err(|error| error.chain())?.ok_or("its row is missing")?;
         let provider = Provider::of(&key).ok_or("no provider has this name")?;
         let contribution = Contribution::of(provider, &stored).map_err(|error| error.chain())?;
-        Ok((key.pk, contribution.view))
+        Ok((key.pk, contribution.view_of(&stored)))
     }
 
     fn failed(&self, what: &str, reason: &str) {

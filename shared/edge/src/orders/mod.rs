@@ -5,4 +5,5 @@ pub mod views;
 pub mod rebuild;
 pub mod read;
 pub mod erasure;
+pub mod disowning;
 pub mod orphans;

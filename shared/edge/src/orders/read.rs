@@ -59,18 +59,22 @@ pub enum ReadError {
     /// It was kept, and its body was erased by age or on request.
     #[error("it was erased on {0}")]
     Erased(String),
+    /// It was disowned: it came by a key that had leaked.
+    #[error("it was disowned on {0}")]
+    Disowned(String),
     /// The table could not be read.
     #[error("the table cannot be read: {0}")]
     Store(String),
 }
 
 impl From<ReadError> for Diagnostic {
-    /// The types that a caller can distinguish: `Form`, `Unknown`, `Erased`, `Store`.
+    /// The types that a caller can distinguish: `Form`, `Unknown`, `Erased`, `Disowned`, `Store`.
     fn from(error: ReadError) -> Self {
         let error_type = match &error {
             ReadError::Form => "Form",
             ReadError::Unknown => "Unknown",
             ReadError::Erased(_) => "Erased",
+            ReadError::Disowned(_) => "Disowned",
             ReadError::Store(_) => "Store",
         };
         Diagnostic { error_type: error_type.to_owned(), error_message: error.to_string() }
@@ -120,6 +124,9 @@ impl Reader {
         if let KeptBody::Erased(erased) = stored.body {
             return Err(ReadError::Erased(erased.at));
         }
+        if let Some(at) = stored.disowned_at {
+            return Err(ReadError::Disowned(at));
+        }
         let event = provider.read(&stored.row);
         let event = if with_body && !stored.is_bodiless() { event.with_body(&stored.row.body) } else { event };
         Ok(json!(if correction.is_some() { event.into_correction() } else { event }))
@@ -127,7 +134,8 @@ impl Reader {
 
     async fn order(&self, pk: &str, with_bodies: bool) -> Result<Value, ReadError> {
         let view = self.views.view(pk).await.map_err(|error| ReadError::Store(error.chain()))?;
-        let view = view.ok_or(ReadError::Unknown)?;
+        // One that is empty only says which events are disowned.
+        let view = view.filter(|view| !view.is_empty()).ok_or(ReadError::Unknown)?;
         let mut answer = json!({"order": pk, "summary": view.summary(), "view": view.render()});
         if let Some(members) = answer.as_object_mut().filter(|_| with_bodies) {
             members.insert("events".to_owned(), self.bodies(pk).await?);
@@ -143,6 +151,9 @@ impl Reader {
         for row in self.store.partition(pk).await.map_err(failed)? {
             // A row that cannot be read has nothing to hand over, and holds nothing else up.
             let Ok(mut stored) = row else { continue };
+            if stored.is_disowned() {
+                continue;
+            }
             let id = stored.row.key.id();
             match self.store.load_body(&mut stored).await {
                 Ok(()) => {}

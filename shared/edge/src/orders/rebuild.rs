@@ -36,6 +36,8 @@ pub struct Rebuild {
     pub events: Vec<EventKey>,
     /// Events of them that are erased: their remainders were joined.
     pub erased: usize,
+    /// Events that are disowned: they were not joined.
+    pub disowned: usize,
     /// Events that cannot be read, and why. The view keeps what it has of them.
     pub unreadable: Vec<(EventKey, String)>,
     /// Values and registers that were left out, since the view is too large for its row. Its events have them.
@@ -46,7 +48,7 @@ pub struct Rebuild {
 impl Rebuild {
     /// Returns whether the view would change. An order of which no event is kept is left alone.
     pub fn is_change(&self) -> bool {
-        let known = !self.events.is_empty() || !self.unreadable.is_empty();
+        let known = !self.events.is_empty() || !self.unreadable.is_empty() || self.disowned > 0;
         known && *self.existing.as_ref().unwrap_or(&View::default()) != self.joined
     }
 }
@@ -68,7 +70,8 @@ impl Rebuilder {
     pub async fn survey(&self, pk: &str) -> Result<Rebuild, StoreError> {
         let (existing, etag) = self.views.read_for_rebuild(pk).await?;
         let (joined, events, unreadable) = Default::default();
-        let mut rebuild = Rebuild { existing, joined, events, erased: 0, unreadable, left_out: 0, etag };
+        let (erased, disowned, left_out) = Default::default();
+        let mut rebuild = Rebuild { existing, joined, events, erased, disowned, unreadable, left_out, etag };
         for row in self.store.partition(pk).await? {
             match row {
                 Ok(stored) => self.add(&mut rebuild, stored).await?,
@@ -96,6 +99,11 @@ impl Rebuilder {
 
     async fn add(&self, rebuild: &mut Rebuild, mut stored: StoredRow) -> Result<(), StoreError> {
         let key = stored.row.key.clone();
+        if stored.is_disowned() {
+            rebuild.joined.merge(View::of_disowned(key.id()));
+            rebuild.disowned += 1;
+            return Ok(());
+        }
         match Contribution::load(&self.store, self.provider(&key), &mut stored).await {
             Ok(contribution) => {
                 rebuild.joined.merge(contribution.view);
@@ -116,7 +124,7 @@ impl Rebuilder {
     async fn replace(&self, pk: &str, rebuild: &Rebuild) -> Result<bool, StoreError> {
         match &rebuild.etag {
             // Without events there is no view.
-            Some(etag) if rebuild.joined.is_empty() => self.views.delete(pk, etag).await,
+            Some(etag) if rebuild.joined == View::default() => self.views.delete(pk, etag).await,
             etag => self.views.write(pk, &rebuild.joined, etag.clone()).await,
         }
     }

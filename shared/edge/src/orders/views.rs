@@ -133,6 +133,9 @@ fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
         ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),
         ("view".to_owned(), bytes(compression::compress_view(&json).map_err(StoreError::Compression)?)),
     ]);
+    if view.disowned() > 0 {
+        item.insert("disowned".to_owned(), AttributeValue::N(view.disowned().to_string()));
+    }
     item.extend(summary_attributes(&view.summary()));
     Ok(item)
 }

@@ -13,4 +13,5 @@ mod rebuild;
 mod views;
 mod time_index;
 mod erasure;
+mod disowning;
 mod strangers;

@@ -210,6 +210,7 @@ fn one_more(pk: &str) -> (Item, String) {
         redacted: Vec::new(),
         alias: None,
         admitted_ms: None,
+        disowned_at: None,
     };
     let read = SCALAPAY.read(&webhook::row::Row { body: body.to_string().into_bytes(), ..row.row.clone() });
     (row.to_item(), read.to_json().unwrap())

@@ -278,3 +278,17 @@ async fn a_sweep_that_was_held_up_for_a_month_sends_nothing_again() {
     let swept = sweep(&world, &queues).await.unwrap();
     assert_eq!((swept.compared, swept.sent, sent_ids(&queues, USERS).len()), (1, 1, 2));
 }
+
+#[tokio::test]
+async fn what_was_disowned_before_it_was_relayed_is_not_sent() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let receiver = world.receiver(&SCALEV);
+    receive(&receiver, 1).await;
+    receive(&receiver, 2).await;
+    let mut disowned = world.items(EVENTS).await.remove(0);
+    disowned.insert("disowned_at".to_owned(), disowned["received_at"].clone());
+    world.dynamodb.put_item().table_name(EVENTS).set_item(Some(disowned.clone())).send().await.unwrap();
+    world.time.advance(30 * HOUR_MS);
+    assert_eq!(sweep(&world, &queues).await.unwrap().sent, 1);
+    assert!(!sent_ids(&queues, USERS).contains(&id(&disowned)));
+}

@@ -59,6 +59,8 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
     registers: BTreeMap<String, Register>,
+    /// Ids of disowned events, of which nothing is joined.
+    disowned: BTreeSet<String>,
 }
 
 /// One field's current value and the event that it is from.
@@ -102,12 +104,22 @@ pub enum Refunded {
 }
 
 impl View {
-    /// Joins another view in. Returns whether anything changed.
+    /// The view of an event that is disowned: it says nothing, and says nothing when it is joined again.
+    pub fn of_disowned(event: String) -> Self {
+        View { registers: BTreeMap::new(), disowned: BTreeSet::from([event]) }
+    }
+
+    /// Joins another view in, but for what it has of events that are disowned here. Returns whether anything changed.
+    /// What is here of an event that the other one disowns stays until the view is rebuilt: it may be in an older
+    /// value's place.
     pub fn merge(&mut self, other: View) -> bool {
         let mut changed = false;
+        for event in other.disowned {
+            changed |= self.disowned.insert(event);
+        }
         for (path, theirs) in other.registers {
             let newer = self.registers.get(&path).is_none_or(|ours| ours.before(&theirs));
-            if newer {
+            if newer && !self.disowned.contains(&theirs.event) {
                 self.registers.insert(path, theirs);
                 changed = true;
             }
@@ -118,6 +130,11 @@ impl View {
     /// Returns whether it has no register.
     pub fn is_empty(&self) -> bool {
         self.registers.is_empty()
+    }
+
+    /// Returns the number of events that are disowned in it.
+    pub fn disowned(&self) -> usize {
+        self.disowned.len()
     }
 
     /// Takes away every value that is not to be kept. The places stay taken: nothing older comes back, and neither does
