@@ -121,17 +121,17 @@ pub struct Telling {
 /// Rebuilds what a journal plans, or only looks; tells every view that is not as its events tell.
 pub async fn rebuild_all(
     context: &Context,
+    rebuilder: &Rebuilder,
     journal: &mut Journal,
     write: bool,
     telling: Telling,
     stop: &Cell<bool>,
 ) -> Result<RebuildCounts, Error> {
-    let rebuilder = context.rebuilder().await?;
     let due = journal.due();
     let mut progress = context.output.progress("orders", due.len());
     // What is begun comes to its end and is told.
     let due = stream::iter(due).take_while(|_| std::future::ready(!stop.get()));
-    let results = due.map(|pk| one(&rebuilder, pk, write)).buffer_unordered(AT_ONCE);
+    let results = due.map(|pk| one(rebuilder, pk, write)).buffer_unordered(AT_ONCE);
     let mut counts = RebuildCounts::default();
     journal
         .follow(results, |pk, made| {

@@ -80,11 +80,12 @@ async fn what_was_not_begun_when_it_is_to_end_stays_undone() {
     let orders = ["scalapay/it/A", "scalapay/it/B"].map(str::to_owned).to_vec();
     let mut journal = Journal::planned(&world.context, "reread publish", orders, Default::default()).await.unwrap();
     let stop = Cell::new(true);
-    let stopped = rebuild_all(&world.context, &mut journal, true, Telling::default(), &stop).await;
+    let rebuilder = world.context.rebuilder().await.unwrap();
+    let stopped = rebuild_all(&world.context, &rebuilder, &mut journal, true, Telling::default(), &stop).await;
     assert_eq!(stopped.unwrap_err().kind, Exit::Interrupted);
     assert!(views(&world).await.is_empty());
     stop.set(false);
-    rebuild_all(&world.context, &mut journal, true, Telling::default(), &stop).await.unwrap();
+    rebuild_all(&world.context, &rebuilder, &mut journal, true, Telling::default(), &stop).await.unwrap();
     assert_eq!(views(&world).await.len(), 2);
 }
 

@@ -82,6 +82,10 @@ pub fn store_failed(error: &StoreError) -> Error {
         StoreError::OtherBuild { .. } => {
             Error::problems(error.to_string()).next("A later hookmill wrote it: use that version, or deploy it first.")
         }
+        StoreError::LaterMapping { .. } => Error::problems(error.to_string()).next(
+            "Use the tool of the stack's build. If that deployment was taken back: hookmill orders rebuild \
+             --over-later-mapping.",
+        ),
         StoreError::Compression(_) | StoreError::Contended => Error::service(error.to_string()),
     }
 }

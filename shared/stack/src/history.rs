@@ -138,7 +138,10 @@ impl Damage {
             StoreError::Row { source, .. } => Ok(Damage { reason: source.to_string(), later_build: false }),
             StoreError::Unreadable(reason) => Ok(Damage { reason: reason.to_owned(), later_build: false }),
             StoreError::OtherBuild { .. } => Ok(Damage { reason: error.chain(), later_build: true }),
-            StoreError::Service { .. } | StoreError::Compression(_) | StoreError::Contended => Err(error.into()),
+            StoreError::Service { .. }
+            | StoreError::LaterMapping { .. }
+            | StoreError::Compression(_)
+            | StoreError::Contended => Err(error.into()),
         }
     }
 }

@@ -32,6 +32,9 @@ pub struct RebuildArgs {
     /// Also the values of names, addresses and whatever else may be personal
     #[arg(long, requires = "diff")]
     pub show_values: bool,
+    /// Also views that a later mapping than this tool's made: after a deployment was taken back
+    #[arg(long)]
+    pub over_later_mapping: bool,
     /// The way in which it is carried out.
     #[command(flatten)]
     pub how: HowArgs,
@@ -52,7 +55,8 @@ pub async fn run(context: &Context, args: RebuildArgs) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     let telling = Telling { diff: args.diff, show_values: args.show_values };
-    let counts = rebuild_all(context, &mut journal, args.how.yes, telling, &Cell::new(false)).await?;
+    let rebuilder = context.rebuilder().await?.over_later_mappings(args.over_later_mapping);
+    let counts = rebuild_all(context, &rebuilder, &mut journal, args.how.yes, telling, &Cell::new(false)).await?;
     context.output.tell(&counts, totals)?;
     if counts.would_change > 0 {
         context.output.note(&format!("Nothing was written. {} would be: add --yes", counts.would_change));

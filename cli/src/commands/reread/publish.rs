@@ -67,7 +67,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     let sent = ReplaySender::new(context, run, args.onto.rate).send(stop).await?;
     // Merging corrections would leave what only the older mapping read, and a time that it read wrongly, where they are.
     let mut journal = Journal::planned(context, "reread publish", orders, EventChoice::default()).await?;
-    let rebuilt = rebuild_all(context, &mut journal, true, Telling::default(), stop).await;
+    let rebuilt = rebuild_all(context, &context.rebuilder().await?, &mut journal, true, Telling::default(), stop).await;
     let rebuilt = rebuilt.map_err(|error| error.and_next(&go_on))?;
     context.output.tell(&rebuilt, totals)?;
     Ok(sent.or(rebuilt.exit()))

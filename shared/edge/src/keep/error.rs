@@ -51,6 +51,16 @@ pub enum StoreError {
         /// The dictionary's number.
         number: u32,
     },
+    /// A view that a later build made: this one would take back what that one understood.
+    #[error("mapping {made} made the view of {pk}, and this build is of mapping {ours}, which may understand less")]
+    LaterMapping {
+        /// The view's key.
+        pk: String,
+        /// The version of the mapping that made it.
+        made: u32,
+        /// This build's.
+        ours: u32,
+    },
     /// The body could not be compressed.
     #[error("the body cannot be compressed")]
     Compression(#[source] std::io::Error),
@@ -84,6 +94,7 @@ impl StoreError {
             StoreError::Row { .. } | StoreError::Unreadable(_) => false,
             StoreError::Service { .. }
             | StoreError::OtherBuild { .. }
+            | StoreError::LaterMapping { .. }
             | StoreError::Compression(_)
             | StoreError::Contended => true,
         }

@@ -23,6 +23,7 @@ pub struct Rebuilder {
     store: Store,
     views: Views,
     mapping: &'static [&'static Provider],
+    over_later_mappings: bool,
 }
 
 /// A view and the one that its events make.
@@ -57,7 +58,12 @@ impl Rebuilder {
     /// A rebuilder with this build's mapping.
     pub fn new(config: ViewConfig, client: Client) -> Self {
         let store = Store::new(client.clone(), config.events_table);
-        Rebuilder { store, views: Views::new(client, config.orders_table), mapping: &PROVIDERS }
+        Rebuilder {
+            store,
+            views: Views::new(client, config.orders_table),
+            mapping: &PROVIDERS,
+            over_later_mappings: false,
+        }
     }
 
     /// The same rebuilder with another mapping than this build's.
@@ -66,9 +72,30 @@ impl Rebuilder {
         Rebuilder { mapping, ..self }
     }
 
+    /// The same rebuilder, also of views that a later mapping made: after a deployment that was taken back.
+    #[must_use]
+    pub fn over_later_mappings(self, allowed: bool) -> Self {
+        Rebuilder { over_later_mappings: allowed, ..self }
+    }
+
+    /// Returns an error if a later mapping than this build's made a view: its fields may be unknown here, and would be
+    /// lost.
+    pub(super) fn check_mapping(&self, pk: &str, view: Option<&View>) -> Result<(), StoreError> {
+        let made = view.map_or(0, View::mapping_version);
+        let name = pk.split('/').next().unwrap_or_default();
+        let ours = self.mapping.iter().find(|provider| provider.name == name).map(|provider| provider.mapping_version);
+        match ours {
+            Some(ours) if made > ours && !self.over_later_mappings => {
+                Err(StoreError::LaterMapping { pk: pk.to_owned(), made, ours })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Returns what a rebuild would make of a view; nothing is written.
     pub async fn survey(&self, pk: &str) -> Result<Rebuild, StoreError> {
         let (existing, etag) = self.views.read_for_rebuild(pk).await?;
+        self.check_mapping(pk, existing.as_ref())?;
         let (joined, events, unreadable) = Default::default();
         let (erased, disowned, left_out) = Default::default();
         let mut rebuild = Rebuild { existing, joined, events, erased, disowned, unreadable, left_out, etag };

@@ -7,10 +7,11 @@ use edge::keep::time_index::SourceId;
 use edge::orders::orphans::{AGE_MS_MIN, Orphans};
 use serde_json::Value;
 use webhook::claim::EventKey;
-use webhook::providers::{SCALAPAY, SCALEV};
+use webhook::providers::{Provider, SCALAPAY, SCALEV};
 
 use crate::harness::*;
-use crate::rebuild::eraser;
+use crate::orders::{apply, messages, orders};
+use crate::rebuild::{eraser, rebuilder};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -186,4 +187,28 @@ async fn chunks_without_a_row_are_found_and_deleted_and_those_with_one_are_not()
     eraser(&world).erase(&text_of(&row, "pk"), None).await.unwrap();
     world.dynamodb.put_item().table_name(EVENTS).set_item(Some(chunk)).send().await.unwrap();
     assert_eq!(found(None).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_build_takes_back_nothing_that_a_later_one_understood() {
+    let world = world().await;
+    apply(&orders(&world), &messages(&world, &SCALAPAY).await).await;
+    let later = Provider { mapping_version: SCALAPAY.mapping_version + 1, ..SCALAPAY };
+    let mapping: &'static [&'static Provider] = Box::leak(Box::new([&*Box::leak(Box::new(later))]));
+    let pk = "scalapay/it/21KLT3YDWT";
+    assert!(rebuilder(&world).with_mapping(mapping).rebuild(pk).await.unwrap().is_change());
+    let (events, views_before) = (world.items(EVENTS).await, world.items(ORDERS).await);
+    let refusals = [
+        rebuilder(&world).survey(pk).await.map(drop).unwrap_err(),
+        rebuilder(&world).rebuild(pk).await.map(drop).unwrap_err(),
+        eraser(&world).survey(pk, None).await.map(drop).unwrap_err(),
+        eraser(&world).erase(pk, None).await.map(drop).unwrap_err(),
+    ];
+    let reason = format!("mapping {} made the view of {pk}", SCALAPAY.mapping_version + 1);
+    assert!(refusals.iter().all(|error| error.to_string().contains(&reason)), "{refusals:?}");
+    assert_eq!(world.items(EVENTS).await, events);
+    assert_eq!(world.items(ORDERS).await, views_before);
+    // The deployment was taken back: the view is this build's again, and can be erased.
+    assert!(rebuilder(&world).over_later_mappings(true).rebuild(pk).await.unwrap().is_change());
+    assert!(!eraser(&world).erase(pk, None).await.unwrap().events.is_empty());
 }

@@ -56,6 +56,11 @@ impl Position {
     }
 }
 
+/// Returns the mapping's version in a position's text; `None` if it is no such text.
+pub fn mapping_of(sequence: &str) -> Option<u32> {
+    sequence.split('.').nth(4)?.parse().ok()
+}
+
 /// Nanoseconds since 1970; earlier times, which no webhook is about, count as 1970.
 fn nanoseconds(time: Timestamp) -> u64 {
     u64::try_from(time.as_nanosecond().max(0)).unwrap_or(u64::MAX)

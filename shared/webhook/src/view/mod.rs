@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::keep::claim::EventKey;
 use crate::read::event::UNNAMED;
 use crate::read::money::Amount;
+use crate::read::position::mapping_of;
 use crate::read::status::{FulfillmentState, OrderState, PaymentState};
 
 mod stored;
@@ -130,6 +131,11 @@ impl View {
     /// Returns whether it has no register.
     pub fn is_empty(&self) -> bool {
         self.registers.is_empty()
+    }
+
+    /// Returns the newest version of the mappings that made it; 0 if no event is in it.
+    pub fn mapping_version(&self) -> u32 {
+        self.registers.values().filter_map(|register| mapping_of(&register.sequence)).max().unwrap_or(0)
     }
 
     /// Returns the number of events that are disowned in it.
