@@ -1,7 +1,10 @@
 //! The way in: the sources in the secrets, the receivers' URLs, and the clock by which all is told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use webhook::secret::Secret;
 use webhook::source::{Defect, Sources};
 
 use super::{Finding, Patient, listed, span};
@@ -65,7 +68,28 @@ fn judge_sources(provider: &str, sources: &Sources) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(Finding::ok(format!("sources: {}", listed(&names))));
     }
+    findings.extend(shared_keys(sources));
     findings
+}
+
+/// One key at two sources: whoever captured a delivery of one can send it to the other, where it passes.
+fn shared_keys(sources: &Sources) -> Vec<Finding> {
+    let mut holders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources.names().filter_map(|name| sources.get(name)) {
+        let fingerprints: BTreeSet<String> = source.credentials().iter().map(Secret::fingerprint).collect();
+        for fingerprint in fingerprints {
+            holders.entry(fingerprint).or_default().push(source.name.clone());
+        }
+    }
+    let shared = holders.into_iter().filter(|(_, names)| names.len() > 1);
+    let finding = |(fingerprint, names): (String, Vec<String>)| {
+        let told = format!("the sources {} have a key together, {fingerprint}", listed(&names));
+        Finding::warning(told).next(
+            "A delivery of one that somebody captured is accepted at the other. Rotate one of them, if the provider \
+             gives each a key of its own; if not, let each take its own merchant only (docs/sources.md).",
+        )
+    };
+    shared.map(finding).collect()
 }
 
 pub(super) async fn urls(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
@@ -157,6 +181,25 @@ mod tests {
         let rotate = "hookmill sources rotate scalev/old";
         assert!(findings.iter().any(|finding| finding.next.as_ref().unwrap().contains(rotate)));
         assert_eq!(judge_sources("scalev", &Sources::default())[0].state, State::Notice);
+    }
+
+    #[test]
+    fn a_key_that_two_sources_have_is_told_by_its_fingerprint() {
+        let source = |name: &str, keys: &str| {
+            format!(r#""{name}": {{"scheme": "signed", "signing_keys": [{keys}], "merchants": "any"}}"#)
+        };
+        let (one, other) = (r#""q8Vq2b7xGkP4mZ1s""#, r#""w9Xz3c8yHlQ5nA2t""#);
+        let judged = |sources: &[String]| {
+            let secret = format!(r#"{{"sources": {{{}}}}}"#, sources.join(","));
+            judge_sources("scalev", &Sources::parse(&SCALEV.admission, &secret).unwrap())
+        };
+        let both = format!("{other}, {one}");
+        let findings = judged(&[source("app", one), source("shop", &both), source("own", other)]);
+        let shared: Vec<_> = findings.iter().filter(|finding| finding.state == State::Warning).collect();
+        assert_eq!(shared.len(), 2, "{findings:?}");
+        assert!(shared[0].message.contains("app, shop") || shared[1].message.contains("app, shop"), "{shared:?}");
+        assert!(!format!("{findings:?}").contains("q8Vq"));
+        assert!(judged(&[source("app", one), source("own", other)]).iter().all(|finding| finding.state == State::Ok));
     }
 
     #[test]
