@@ -69,6 +69,8 @@ impl Disowner {
 
     /// Returns what would be done in a partition.
     pub async fn survey(&self, pk: &str, what: &Disowning) -> Result<Disowned, StoreError> {
+        // Before a row is marked: a view that this build may not make would keep what its events are marked for.
+        self.rebuilder.check(pk).await?;
         let mut disowned = Disowned::default();
         for row in self.store.partition(pk).await? {
             match row {

@@ -116,7 +116,7 @@ impl Eraser {
     /// The selected rows, in the order in which they have to go, and the count of everything in the partition.
     async fn select(&self, pk: &str, before_ms: Option<i64>) -> Result<(Vec<Selected>, Erasure), StoreError> {
         // What an older build reads in a body is what remains of it.
-        self.rebuilder.check_mapping(pk, self.views.view(pk).await?.as_ref())?;
+        self.rebuilder.check(pk).await?;
         let (mut rows, mut erasure) = (Vec::new(), Erasure::default());
         for row in self.store.partition(pk).await? {
             rows.push(row.map_err(|(_, error)| error)?);

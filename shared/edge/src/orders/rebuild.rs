@@ -78,9 +78,14 @@ impl Rebuilder {
         Rebuilder { over_later_mappings: allowed, ..self }
     }
 
+    /// Returns an error if a later mapping than this build's made a partition's view.
+    pub(super) async fn check(&self, pk: &str) -> Result<(), StoreError> {
+        self.check_mapping(pk, self.views.read_for_rebuild(pk).await?.0.as_ref())
+    }
+
     /// Returns an error if a later mapping than this build's made a view: its fields may be unknown here, and would be
     /// lost.
-    pub(super) fn check_mapping(&self, pk: &str, view: Option<&View>) -> Result<(), StoreError> {
+    fn check_mapping(&self, pk: &str, view: Option<&View>) -> Result<(), StoreError> {
         let made = view.map_or(0, View::mapping_version);
         let name = pk.split('/').next().unwrap_or_default();
         let ours = self.mapping.iter().find(|provider| provider.name == name).map(|provider| provider.mapping_version);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use webhook::claim::EventKey;
 use webhook::providers::{Provider, SCALAPAY, SCALEV};
 
+use crate::disowning::{disowner, since};
 use crate::harness::*;
 use crate::orders::{apply, messages, orders};
 use crate::rebuild::{eraser, rebuilder};
@@ -198,11 +199,14 @@ async fn an_older_build_takes_back_nothing_that_a_later_one_understood() {
     let pk = "scalapay/it/21KLT3YDWT";
     assert!(rebuilder(&world).with_mapping(mapping).rebuild(pk).await.unwrap().is_change());
     let (events, views_before) = (world.items(EVENTS).await, world.items(ORDERS).await);
+    let everything = since(&text_of(&events[0], "fingerprint"), 0);
     let refusals = [
         rebuilder(&world).survey(pk).await.map(drop).unwrap_err(),
         rebuilder(&world).rebuild(pk).await.map(drop).unwrap_err(),
         eraser(&world).survey(pk, None).await.map(drop).unwrap_err(),
         eraser(&world).erase(pk, None).await.map(drop).unwrap_err(),
+        disowner(&world).survey(pk, &everything).await.map(drop).unwrap_err(),
+        disowner(&world).disown(pk, &everything).await.map(drop).unwrap_err(),
     ];
     let reason = format!("mapping {} made the view of {pk}", SCALAPAY.mapping_version + 1);
     assert!(refusals.iter().all(|error| error.to_string().contains(&reason)), "{refusals:?}");

@@ -7,7 +7,7 @@ use webhook::providers::SCALAPAY;
 
 use crate::harness::*;
 use crate::orders::{apply, messages, orders};
-use crate::rebuild::{pk_of, rebuild_all, table, views};
+use crate::rebuild::{eraser, pk_of, rebuild_all, table, views};
 
 /// Messages of an order's payments, each with texts of its own that no compression makes short.
 fn large_messages(message: &str, count: usize) -> Vec<String> {
@@ -61,6 +61,8 @@ async fn a_damaged_view_is_made_again() {
         let request = request.update_expression("SET #view = :view").expression_attribute_names("#view", "view");
         request.expression_attribute_values(":view", nonsense).send().await.unwrap();
     }
+    // Nor does it keep anybody from being forgotten.
+    assert!(!eraser(&world).survey(&pk_of(&before[0]), None).await.unwrap().events.is_empty());
     rebuild_all(&world, &before.iter().map(pk_of).collect::<Vec<_>>()).await;
     assert_eq!(views(&world).await, before);
 }

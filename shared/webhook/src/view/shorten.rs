@@ -73,7 +73,7 @@ mod tests {
             let register = Register { value: value.clone(), sequence: format!("{number}"), event: "e".to_owned() };
             ((*path).to_owned(), register)
         };
-        View { registers: registers.iter().enumerate().map(register).collect() }
+        View { has_disowned: false, registers: registers.iter().enumerate().map(register).collect() }
     }
 
     fn length(view: &View) -> usize {
