@@ -32,9 +32,9 @@ impl Contribution {
         }
     }
 
-    /// Returns the part of the order's view: of a disowned event, that it has none.
+    /// Returns the part of the order's view: of a disowned event, that there is one.
     pub fn view_of(self, stored: &StoredRow) -> View {
-        if stored.is_disowned() { View::of_disowned(stored.row.key.id()) } else { self.view }
+        if stored.is_disowned() { View::of_disowned() } else { self.view }
     }
 
     /// Fetches a row's body and reads it.

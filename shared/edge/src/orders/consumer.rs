@@ -92,13 +92,13 @@ impl Orders {
 
     /// Joins a batch's events into their views, each view read and written once.
     pub async fn apply(&self, batch: QueueBatch) -> PartialFailures {
-        let mut joined: BTreeMap<String, (View, Vec<usize>)> = BTreeMap::new();
+        let mut joined: BTreeMap<String, (Vec<View>, Vec<usize>)> = BTreeMap::new();
         let mut failed: HashSet<usize> = HashSet::new();
         for (index, record) in batch.records.iter().enumerate() {
             match self.event(&record.body).await {
                 Ok((pk, view)) => {
-                    let (whole, indexes) = joined.entry(pk).or_default();
-                    whole.merge(view);
+                    let (views, indexes) = joined.entry(pk).or_default();
+                    views.push(view);
                     indexes.push(index);
                 }
                 Err(reason) => {
@@ -107,8 +107,8 @@ impl Orders {
                 }
             }
         }
-        for (pk, (view, indexes)) in joined {
-            if let Err(error) = self.views.join(&pk, view).await {
+        for (pk, (views, indexes)) in joined {
+            if let Err(error) = self.views.join(&self.store, &pk, &views).await {
                 self.failed(&pk, &error.chain());
                 failed.extend(indexes);
             }

@@ -1,8 +1,8 @@
 //! Disowns events that somebody else made with a key that had leaked, and takes that back.
 //!
-//! A disowned row stays as it is, with one attribute more. Its order's view is made without it and remembers its id, so
-//! that a message which is still on its way, or comes back from a dead letter queue, joins nothing. The same event, when
-//! it comes again, is kept again: it may be the provider's own.
+//! A disowned row stays as it is, with one attribute more. Its order's view is made without it and remembers that there
+//! is such a row, so that of a message which is still on its way, or comes back from a dead letter queue, the row is
+//! asked for first. The same event, when it comes again, is kept again: it may be the provider's own.
 
 use aws_sdk_dynamodb::Client;
 use webhook::claim::EventKey;

@@ -132,7 +132,7 @@ impl Rebuilder {
     async fn add(&self, rebuild: &mut Rebuild, mut stored: StoredRow) -> Result<(), StoreError> {
         let key = stored.row.key.clone();
         if stored.is_disowned() {
-            rebuild.joined.merge(View::of_disowned(key.id()));
+            rebuild.joined.merge(View::of_disowned());
             rebuild.disowned += 1;
             return Ok(());
         }

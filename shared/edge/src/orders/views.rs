@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use webhook::claim::EventKey;
 use webhook::view::{Refunded, Summary, View};
 
 use crate::aws::clock::Clock;
@@ -11,6 +12,7 @@ use crate::aws::log::LogLine;
 use crate::keep::compression;
 use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{Item, bytes, text};
+use crate::keep::store::Store;
 
 /// Most bytes of a view as it is stored, the attributes beside it left out: an item holds 400 KB in all.
 pub const VIEW_BYTES_MAX: usize = 380 * 1024;
@@ -69,12 +71,19 @@ impl Views {
         }
     }
 
-    /// Joins a view into the one that is there.
-    pub(super) async fn join(&self, pk: &str, news: View) -> Result<(), StoreError> {
+    /// Joins events' views into the one that is there, but for those of events that were disowned on their way here.
+    pub(super) async fn join(&self, store: &Store, pk: &str, news: &[View]) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS_MAX {
             let (mut view, etag) =
                 self.read(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
-            if !view.merge(news.clone()) {
+            let mut changed = false;
+            for news in news {
+                // Few orders have such an event: the others cost no look at a row.
+                if !view.has_disowned() || !is_disowned(store, news).await? {
+                    changed |= view.merge(news.clone());
+                }
+            }
+            if !changed {
                 return Ok(());
             }
             note_shortened(pk, shorten(&mut view));
@@ -125,6 +134,17 @@ pub(super) fn note_shortened(pk: &str, left_out: usize) {
     }
 }
 
+/// Returns whether the event that made a view is disowned. A correction's registers name the event that it corrects.
+async fn is_disowned(store: &Store, view: &View) -> Result<bool, StoreError> {
+    let event = view.registers().next().and_then(|(_, register)| EventKey::from_id(&register.event));
+    let Some(key) = event else { return Ok(false) };
+    match store.row(&key).await {
+        Err(error) if error.is_outage() => Err(error),
+        // A row that cannot be read holds nothing up.
+        row => Ok(row.ok().flatten().is_some_and(|stored| stored.is_disowned())),
+    }
+}
+
 /// Makes a view's row: the view itself, and its states and sums for people and queries.
 fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
     let json = serde_json::to_vec(view).map_err(|error| StoreError::row(pk, error))?;
@@ -133,8 +153,8 @@ fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
         ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),
         ("view".to_owned(), bytes(compression::compress_view(&json).map_err(StoreError::Compression)?)),
     ]);
-    if view.disowned() > 0 {
-        item.insert("disowned".to_owned(), AttributeValue::N(view.disowned().to_string()));
+    if view.has_disowned() {
+        item.insert("disowned".to_owned(), AttributeValue::Bool(true));
     }
     item.extend(summary_attributes(&view.summary()));
     Ok(item)

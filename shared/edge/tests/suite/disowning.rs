@@ -124,6 +124,29 @@ async fn an_order_of_which_nothing_is_left_has_no_view_and_gets_none() {
     assert!(!rebuilt.is_change() && rebuilt.disowned == 0);
 }
 
+/// Whoever has a key can make any number of events of one order, and a view has to fit into an item.
+#[tokio::test]
+async fn a_view_is_no_longer_for_many_disowned_events_than_for_one() {
+    let world = world().await;
+    let messages = three_days(&world).await;
+    apply(&orders(&world), &messages).await;
+    let other = sample("scalapay", "created", |event| {
+        event["body"] = event["body"].as_str().unwrap().replace("21KLT3YDWT", "OTHER").into();
+    });
+    assert_eq!(status(&world.receiver(&SCALAPAY), &other).await, 200);
+    let what = since(&text_of(&rows(&world).await[0], "fingerprint"), 0);
+    let mut views = Vec::new();
+    for (pk, count) in [(PK, 3), ("scalapay/it/OTHER", 1)] {
+        assert_eq!(disowner(&world).disown(pk, &what).await.unwrap().events.len(), count);
+        let item = world.items(ORDERS).await.into_iter().find(|item| text_of(item, "pk") == pk).unwrap();
+        views.push(item["view"].clone());
+    }
+    assert_eq!(views[0], views[1]);
+    // In one batch with others, too.
+    assert!(apply(&orders(&world), &messages).await.is_empty());
+    assert_eq!(rendered(&world, PK).await, None);
+}
+
 /// Who had the key may have sent what the provider sends later.
 #[tokio::test]
 async fn what_comes_again_after_it_was_disowned_is_kept_once_more() {

@@ -60,8 +60,8 @@ pub const FULFILLMENT_FOLD: &[FulfillmentState] = &[
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
     registers: BTreeMap<String, Register>,
-    /// Ids of disowned events, of which nothing is joined.
-    disowned: BTreeSet<String>,
+    /// True if events of it are disowned: a message of one of them may still be on its way.
+    has_disowned: bool,
 }
 
 /// One field's current value and the event that it is from.
@@ -105,22 +105,18 @@ pub enum Refunded {
 }
 
 impl View {
-    /// The view of an event that is disowned: it says nothing, and says nothing when it is joined again.
-    pub fn of_disowned(event: String) -> Self {
-        View { registers: BTreeMap::new(), disowned: BTreeSet::from([event]) }
+    /// The view of an event that is disowned: that there is one.
+    pub fn of_disowned() -> Self {
+        View { registers: BTreeMap::new(), has_disowned: true }
     }
 
-    /// Joins another view in, but for what it has of events that are disowned here. Returns whether anything changed.
-    /// What is here of an event that the other one disowns stays until the view is rebuilt: it may be in an older
-    /// value's place.
+    /// Joins another view in. Returns whether anything changed.
     pub fn merge(&mut self, other: View) -> bool {
-        let mut changed = false;
-        for event in other.disowned {
-            changed |= self.disowned.insert(event);
-        }
+        let mut changed = other.has_disowned && !self.has_disowned;
+        self.has_disowned |= other.has_disowned;
         for (path, theirs) in other.registers {
             let newer = self.registers.get(&path).is_none_or(|ours| ours.before(&theirs));
-            if newer && !self.disowned.contains(&theirs.event) {
+            if newer {
                 self.registers.insert(path, theirs);
                 changed = true;
             }
@@ -138,9 +134,9 @@ impl View {
         self.registers.values().filter_map(|register| mapping_of(&register.sequence)).max().unwrap_or(0)
     }
 
-    /// Returns the number of events that are disowned in it.
-    pub fn disowned(&self) -> usize {
-        self.disowned.len()
+    /// Returns whether events of it are disowned: whoever joins another one has to ask for its row first.
+    pub fn has_disowned(&self) -> bool {
+        self.has_disowned
     }
 
     /// Takes away every value that is not to be kept. The places stay taken: nothing older comes back, and neither does

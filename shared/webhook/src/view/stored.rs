@@ -1,6 +1,6 @@
 //! A view as JSON: what is kept of it in the table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,8 +12,8 @@ use super::{Register, View};
 struct Stored {
     events: Vec<(String, String)>,
     registers: BTreeMap<String, (usize, Value)>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    disowned: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disowned: bool,
 }
 
 impl Serialize for View {
@@ -25,7 +25,7 @@ impl Serialize for View {
         let index = |register: &Register| events.binary_search(&place(register)).unwrap_or_default();
         let entry = |(path, register): (&String, &Register)| (path.clone(), (index(register), register.value.clone()));
         let registers = self.registers.iter().map(entry).collect();
-        Stored { registers, events, disowned: self.disowned.clone() }.serialize(serializer)
+        Stored { registers, events, disowned: self.has_disowned }.serialize(serializer)
     }
 }
 
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for View {
         let registers: Option<_> =
             stored.registers.into_iter().map(|(path, entry)| Some((path, register(entry)?))).collect();
         registers
-            .map(|registers| View { registers, disowned: stored.disowned })
+            .map(|registers| View { registers, has_disowned: stored.disowned })
             .ok_or_else(|| serde::de::Error::custom("a register's event is missing"))
     }
 }
