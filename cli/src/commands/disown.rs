@@ -46,7 +46,7 @@ pub struct DisownArgs {
     /// The source that let the events in
     #[arg(long, value_name = "PROVIDER/SOURCE", required_unless_present = "resume")]
     pub source: Option<SourceName>,
-    /// The key or URL token that let them in, by its fingerprint: see hookmill events show
+    /// The fingerprint of the key or URL token that let them in
     #[arg(long, value_name = "FINGERPRINT", required_unless_present = "resume")]
     pub key: Option<String>,
     /// Own them again

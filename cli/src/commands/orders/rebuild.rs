@@ -32,7 +32,7 @@ pub struct RebuildArgs {
     /// Also the values of names, addresses and whatever else may be personal
     #[arg(long, requires = "diff")]
     pub show_values: bool,
-    /// Also views that a later mapping than this tool's made: after a deployment was taken back
+    /// Also views of a later mapping: after a deployment was taken back
     #[arg(long)]
     pub over_later_mapping: bool,
     /// The way in which it is carried out.
