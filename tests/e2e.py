@@ -144,9 +144,9 @@ class Pipe:
                 own.putheader(name, value)
             own.endheaders(body)
             answer = own.getresponse()
-            told = sorted((name.lower(), value) for name, value in answer.getheaders())
-            told = tuple(pair for pair in told if pair[0] not in OWN_TO_EACH_ANSWER)
-            return Answer(answer.status, told, answer.read())
+            headers = sorted((name.lower(), value) for name, value in answer.getheaders())
+            headers = tuple(pair for pair in headers if pair[0] not in OWN_TO_EACH_ANSWER)
+            return Answer(answer.status, headers, answer.read())
         finally:
             if connection is None:
                 own.close()

@@ -52,12 +52,12 @@ def cloudevents_faults(event: dict) -> list[str]:
         faults.append("specversion is not 1.0")
     for name, value in attributes.items():
         if not re.fullmatch(r"[a-z0-9]+", name):
-            faults.append(f"{name} is no attribute name")
+            faults.append(f"{name} is not an attribute name")
         if isinstance(value, bool):
             continue
         if isinstance(value, int):
             if not -(2**31) <= value < 2**31:
-                faults.append(f"{name} is no Integer")
+                faults.append(f"{name} is not an Integer")
         elif not isinstance(value, str):
             faults.append(f"{name} is a {type(value).__name__}")
         elif any(not allowed_character(character) for character in value):
@@ -68,7 +68,7 @@ def cloudevents_faults(event: dict) -> list[str]:
             faults.append(f"{name} is not of its form: {event[name]!r}")
     for name in ("time", "receivedtime"):
         if name in event and not is_rfc3339(event[name]):
-            faults.append(f"{name} is no Timestamp: {event[name]!r}")
+            faults.append(f"{name} is not a Timestamp: {event[name]!r}")
     if event.get("subject") == "":
         faults.append("subject is empty")
     if "data" in event and "dataref" in event:
@@ -118,7 +118,7 @@ def arrival(event: dict) -> str:
     return f"{since // timedelta(microseconds=1) * 1_000:020}"
 
 
-# --- Cut secrets -----------------------------------------------------------
+# --- Redacted secrets -----------------------------------------------------------
 
 # The places in bodies of values that are secrets themselves, by the providers' documents.
 SECRET_PATHS = {
@@ -153,7 +153,7 @@ def without_secrets(provider: str, body: bytes) -> tuple[bytes, list[str]]:
     values = [DECODER.decode(text[slice(*place)]) for place in found]
     long = [value for value in values if isinstance(value, str) and len(value) >= COPIED_CHARACTERS_MIN]
     for match in STRING.finditer(text):
-        # A member's name is no value.
+        # A member's name is not a value.
         if text[SPACE.match(text, match.end()).end()] != ":":
             found |= {match.span() for value in long if value in DECODER.decode(match[0])}
     cut = []

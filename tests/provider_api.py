@@ -52,7 +52,7 @@ class Api:
             status, times = self.failing
             if times:
                 self.failing = (status, times - 1)
-                return status, {"error": "told by a test"}
+                return status, {"error": "from a test"}
             if authorization != f"Bearer {CREDENTIAL}":
                 return 401, {"error": "no"}
             parts = urlsplit(target)
@@ -93,17 +93,17 @@ class Api:
                 return 404, {"error": "no such thing"}
 
 
-def webhook(name: str, told: dict) -> dict:
+def webhook(name: str, given: dict) -> dict:
     """Returns a webhook in SHOPLINE's documented form."""
     return {
         "id": name,
         "format": "json",
-        "address": told.get("address"),
+        "address": given.get("address"),
         "status": "active",
         "merchant_id": "5fc5ea00c43d7f001003999d",
         "created_at": "2020-10-20T03:50:00.323Z",
         "updated_at": "2020-10-23T08:43:00.369Z",
-        "topics": told.get("topics", []),
+        "topics": given.get("topics", []),
     }
 
 
@@ -118,11 +118,11 @@ def serving() -> Iterator[Api]:
         def answer(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
-            status, told = api.answer(self.command, self.path, body, self.headers.get("authorization", ""))
+            status, document = api.answer(self.command, self.path, body, self.headers.get("authorization", ""))
             if api.loses_answers and self.command == "POST":
                 self.close_connection = True
                 return
-            text = json.dumps(told).encode()
+            text = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(text)))

@@ -47,7 +47,7 @@ def test_repeats_cost_less_and_nothing_follows_them() -> None:
     assert all_of_them == pytest.approx(1e6 * bill.dollars(ours.repeat, PRICES))
 
 
-def test_logs_and_views_are_told_apart() -> None:
+def test_logs_and_views_are_distinguished() -> None:
     bare, logged = bill.designs(measured(), PRICES, logs=False), bill.designs(measured(), PRICES, logs=True)
     assert all(one.cost(PRICES, 0) < other.cost(PRICES, 0) for one, other in zip(bare, logged, strict=True))
     assert bare[0].cost(PRICES, 0) < bare[1].cost(PRICES, 0)

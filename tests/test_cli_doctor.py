@@ -44,7 +44,7 @@ def test_a_healthy_stack_has_no_problem(cli: Cli) -> None:
     assert "1 warning" in ran.err
 
 
-def test_it_is_told_in_words_too(cli: Cli) -> None:
+def test_it_is_reported_in_words_too(cli: Cli) -> None:
     ran = cli.run("doctor", *only("tables", "urls"))
     assert ran.code == 0 and "Everything is as it should be." in ran.err
     assert [line.split()[:2] for line in ran.out.splitlines()] == [["ok", "tables"], ["ok", "tables"], ["ok", "urls"]]
@@ -62,7 +62,7 @@ def disabled(stack: Stack, function: str) -> Iterator[None]:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
-def test_a_mapping_that_is_switched_off_is_told(cli: Cli, stack: Stack) -> None:
+def test_a_mapping_that_is_switched_off_is_reported(cli: Cli, stack: Stack) -> None:
     for function, about in (("RelayFunction", "relay"), ("OrdersFunction", "orders")):
         with disabled(stack, function):
             ran, lines = doctor(cli, *only("mappings"))
@@ -72,7 +72,7 @@ def test_a_mapping_that_is_switched_off_is_told(cli: Cli, stack: Stack) -> None:
     assert doctor(cli, *only("mappings"))[0].code == 0
 
 
-def test_an_alarm_that_is_gone_or_rings_is_told(cli: Cli, stack: Stack) -> None:
+def test_an_alarm_that_is_gone_or_rings_is_reported(cli: Cli, stack: Stack) -> None:
     client, name = stack.client("cloudwatch"), stack.physical("RelayIsLate")
     (alarm,) = client.describe_alarms(AlarmNames=[name])["MetricAlarms"]
     kept = ("AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic", "Period",
@@ -93,7 +93,7 @@ def test_an_alarm_that_is_gone_or_rings_is_told(cli: Cli, stack: Stack) -> None:
         client.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="the test is over")
 
 
-def test_a_log_group_that_is_gone_is_told(cli: Cli, stack: Stack) -> None:
+def test_a_log_group_that_is_gone_is_reported(cli: Cli, stack: Stack) -> None:
     client, group = stack.client("logs"), stack.physical("ReadLogs")
     client.delete_log_group(logGroupName=group)
     try:
@@ -114,7 +114,7 @@ def without_an_output(stack: Stack) -> Iterator[str]:
         yield name
 
 
-def test_a_missing_output_is_told_and_the_rest_is_still_looked_at(cli: Cli, without_an_output: str) -> None:
+def test_a_missing_output_is_reported_and_the_rest_is_still_checked(cli: Cli, without_an_output: str) -> None:
     ran, lines = doctor(cli, "--stack", without_an_output, *only("stack", "functions", "tables"))
     assert ran.code == 1
     missing, gone = problems(lines)
@@ -125,7 +125,7 @@ def test_a_missing_output_is_told_and_the_rest_is_still_looked_at(cli: Cli, with
     assert [line["state"] for line in lines if line["check"] == "tables"] == ["ok", "ok"]
 
 
-def test_a_dead_letter_is_told(cli: Cli, stack: Stack) -> None:
+def test_a_dead_letter_is_reported(cli: Cli, stack: Stack) -> None:
     client, url = stack.client("sqs"), stack.outputs["RelayDeadLetterQueueUrl"]
     client.send_message(QueueUrl=url, MessageBody="a test's")
     try:
@@ -169,20 +169,20 @@ def test_a_wrong_key_is_named(cli: Cli, pipe: e2e.Pipe) -> None:
     assert found["state"] == "notice"
 
 
-def test_a_secret_that_cannot_be_used_is_told_without_its_values(cli: Cli, pipe: e2e.Pipe) -> None:
+def test_an_unusable_secret_is_reported_without_its_values(cli: Cli, pipe: e2e.Pipe) -> None:
     stack = pipe.stack
     client, secret = stack.client("secretsmanager"), stack.outputs["SelldoneSecret"]
     good = sources.read_secret(client, secret)
     bad = {"scheme": "url_token", "url_tokens": ["hookmill-sample-hunter2"], "merchants": "any"}
     try:
-        for value, told in (
+        for value, message in (
             ({"sources": good["sources"] | {"bad": bad}}, "the source bad cannot be used"),
             ({"hunter2": 1}, "the secret of selldone cannot be used"),
         ):
             client.put_secret_value(SecretId=secret, SecretString=json.dumps(value))
             ran, lines = doctor(cli, *only("secrets"))
             (found,) = problems(lines)
-            assert (ran.code, found["about"], told in found["message"]) == (1, "selldone", True), found
+            assert (ran.code, found["about"], message in found["message"]) == (1, "selldone", True), found
             assert found["next"] and "hunter2" not in ran.out + ran.err
     finally:
         client.put_secret_value(SecretId=secret, SecretString=json.dumps(good))

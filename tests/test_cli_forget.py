@@ -92,7 +92,7 @@ def test_a_person_is_forgotten(cli: Cli, pipe: e2e.Pipe, forgotten: Forgotten) -
     assert cli.json("forget", "order", ORDER) == [{"orders": 0, "events": 0, "refused": 0, "failed": 0}]
 
 
-def test_an_erased_event_is_told_as_erased(cli: Cli, pipe: e2e.Pipe, forgotten: Forgotten) -> None:
+def test_an_erased_event_is_reported_as_erased(cli: Cli, pipe: e2e.Pipe, forgotten: Forgotten) -> None:
     event_id = forgotten.ids[0]
     (shown,) = cli.json("events", "show", event_id)
     assert (shown["marks"], shown["type"]) == (["erased"], "payment.created")
@@ -100,8 +100,8 @@ def test_an_erased_event_is_told_as_erased(cli: Cli, pipe: e2e.Pipe, forgotten: 
     answer = pipe.stack.client("lambda").invoke(
         FunctionName=pipe.stack.outputs["ReadFunction"], Payload=json.dumps({"id": event_id})
     )
-    told = json.loads(answer["Payload"].read())
-    assert (told["errorType"], told["errorMessage"][:17]) == ("Erased", "it was erased on "), told
+    error = json.loads(answer["Payload"].read())
+    assert (error["errorType"], error["errorMessage"][:17]) == ("Erased", "it was erased on "), error
     (totals,) = cli.json("reread", "--source", FORGOTTEN)
     assert (totals["events"], totals["erased"]) == (0, len(forgotten.ids))
 
@@ -135,7 +135,7 @@ def test_what_is_young_stays(cli: Cli, pipe: e2e.Pipe) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("forget",), 2, "not said what to forget"),
         (("forget", "order", "nonsense"), 2, "not an order's id"),
@@ -144,9 +144,9 @@ def test_what_is_young_stays(cli: Cli, pipe: e2e.Pipe) -> None:
         (("forget", "order", "--resume", "nowhere.jsonl"), 2, "cannot be read"),
     ],
 )
-def test_what_cannot_be_forgotten_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_forgotten_is_reported(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run(*arguments)
-    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+    assert (ran.code, message in ran.err, ran.out) == (code, True, ""), ran
 
 
 def test_make_run_goes_on_where_its_order_was_forgotten(pipe: e2e.Pipe, forgotten: Forgotten) -> None:

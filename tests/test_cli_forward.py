@@ -85,9 +85,9 @@ def test_events_come_once_in_order_as_cloudevents(
     cli: Cli, pipe: e2e.Pipe, sent: list[str], target: Target, tmp_path: Path
 ) -> None:
     forward = ("forward", "--to", target.url, "--source", SOURCE, "--once", *position(tmp_path))
-    told = cli.json(*forward, "--from", "1970-01-01")
-    assert target.ids == sent == [line["id"] for line in told]
-    assert all(line["outcome"] == "forwarded" and line["answer"] == 204 and line["tries"] == 1 for line in told)
+    printed = cli.json(*forward, "--from", "1970-01-01")
+    assert target.ids == sent == [line["id"] for line in printed]
+    assert all(line["outcome"] == "forwarded" and line["answer"] == 204 and line["tries"] == 1 for line in printed)
     path, headers, body = target.taken[0]
     assert path == "/hook" and headers["content-type"].startswith("application/cloudevents+json")
     assert json.loads(body) == pipe.read(sent[0])
@@ -98,7 +98,7 @@ def test_events_come_once_in_order_as_cloudevents(
     assert target.ids == listed(cli)
 
 
-def test_it_begins_behind_an_event_and_takes_what_is_meant(
+def test_it_begins_after_an_event_and_takes_what_is_selected(
     cli: Cli, sent: list[str], target: Target, tmp_path: Path
 ) -> None:
     forward = ("forward", "--to", target.url, "--source", SOURCE, "--once", *position(tmp_path))
@@ -106,8 +106,8 @@ def test_it_begins_behind_an_event_and_takes_what_is_meant(
     everything = listed(cli)
     assert target.ids == everything[2:]
     target.taken.clear()
-    told = cli.json(*forward, "--since", "1h", "--type", "payment.captured")
-    assert {line["type"] for line in told} == {"payment.captured"} and target.ids == [line["id"] for line in told]
+    printed = cli.json(*forward, "--since", "1h", "--type", "payment.captured")
+    assert {line["type"] for line in printed} == {"payment.captured"} and target.ids == [line["id"] for line in printed]
     # What was not selected is passed, not put off.
     assert cli.json(*forward) == []
 
@@ -198,7 +198,7 @@ def test_orders_go_side_by_side_and_each_in_its_order(
         assert [i for i in target.ids if subject(i) == one] == [i for i in everything if subject(i) == one]
 
 
-def test_secrets_that_were_cut_stay_cut_and_are_told(cli: Cli, target: Target, tmp_path: Path) -> None:
+def test_redacted_secrets_stay_redacted_and_are_reported(cli: Cli, target: Target, tmp_path: Path) -> None:
     cli.json("send", "events/scalev/order.created.2026.json", "--source", "scalev/main-forward")
     (line,) = cli.json(
         "forward", "--to", target.url, "--source", "scalev/main-forward", "--once", "--since", "1h",
@@ -211,7 +211,7 @@ def test_secrets_that_were_cut_stay_cut_and_are_told(cli: Cli, target: Target, t
     assert secrets and not [secret for secret in secrets if secret.strip('"').encode() in body]
 
 
-def test_what_was_erased_or_read_back_is_passed_and_told(
+def test_what_was_erased_or_fetched_is_skipped_and_reported(
     cli: Cli, pipe: e2e.Pipe, target: Target, tmp_path: Path
 ) -> None:
     source = "shopline/tw-forward"
@@ -230,16 +230,16 @@ def test_what_was_erased_or_read_back_is_passed_and_told(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--to", "http://example.com/hook"), "--allow-http"),
         (("--to", "example.com"), "not a URL to forward to"),
         ((), "--to"),
     ],
 )
-def test_targets_that_cannot_be_are_told(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+def test_impossible_targets_are_reported(cli: Cli, arguments: tuple[str, ...], message: str) -> None:
     ran = cli.run("forward", *arguments)
-    assert (ran.code, told in ran.err) == (2, True), ran
+    assert (ran.code, message in ran.err) == (2, True), ran
 
 
 def test_a_stack_is_not_forwarded_to_itself(cli: Cli, pipe: e2e.Pipe, tmp_path: Path) -> None:

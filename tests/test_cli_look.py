@@ -99,7 +99,7 @@ def test_an_order_is_shown_with_its_events(cli: Cli, pipe: e2e.Pipe, sent: list[
     assert marked
 
 
-def test_a_tail_tells_what_comes_and_ends_by_ctrl_c(cli: Cli) -> None:
+def test_a_tail_prints_what_comes_and_ends_by_ctrl_c(cli: Cli) -> None:
     tail = cli.start("--json", "events", "tail", "--source", "scalapay/it-look", "--every", "1s")
     assert tail.stderr and tail.stdout
     assert "Following" in tail.stderr.readline()
@@ -124,7 +124,7 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, sent: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("events", "show", "shopline/tw-look/1/order%2Fcreate/none"), 4, "no event"),
         (("events", "show", "not-an-id"), 2, "not an event id"),
@@ -134,14 +134,14 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli, sent: list[str]) -> None:
         (("--stack", "nobodys", "orders", "list"), 3, "no stack named nobodys"),
     ],
 )
-def test_what_is_not_there_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_is_not_there_is_reported(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run(*arguments)
-    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+    assert (ran.code, message in ran.err, ran.out) == (code, True, ""), ran
 
 
-def test_without_credentials_region_or_endpoint_the_next_step_is_told(cli: Cli, stack) -> None:
+def test_without_credentials_region_or_endpoint_the_next_step_is_shown(cli: Cli, stack) -> None:
     there = ("--endpoint-url", stack.endpoint)
-    for arguments, more, code, told in (
+    for arguments, more, code, message in (
         (there, {"AWS_REGION": "us-east-1"}, 3, "no AWS credentials"),
         (there, {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, 3, "no AWS region"),
         ((), {}, 3, "no AWS region"),
@@ -149,7 +149,7 @@ def test_without_credentials_region_or_endpoint_the_next_step_is_told(cli: Cli, 
         (("--local=1",), {}, 5, "no connection"),
     ):
         ran = cli.run("--json", *arguments, "orders", "list", place=False, **more)
-        assert (ran.code, told in ran.error["error"]) == (code, True), ran
+        assert (ran.code, message in ran.error["error"]) == (code, True), ran
         assert ran.error["next"]
         # Without a word about AWS the local stack may be wanted.
         assert "--local" in ran.error["next"] or "nobodys" in arguments

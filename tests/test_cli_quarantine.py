@@ -85,8 +85,8 @@ def test_what_a_wrong_key_refused_is_taken_in(cli: Cli, pipe: e2e.Pipe, right: d
     assert cli.json("quarantine", "list", "--source", SOURCE) == []
 
     messages = pipe.wait_for_messages(rows)
-    told = {datetime.fromisoformat(message.event["receivedtime"]) for message in messages.values()}
-    assert told == {datetime.fromisoformat(time) for time in received.values()}
+    times = {datetime.fromisoformat(message.event["receivedtime"]) for message in messages.values()}
+    assert times == {datetime.fromisoformat(time) for time in received.values()}
     pipe.wait_for_views()
     assert pipe.views("scalev", "late")
 
@@ -105,14 +105,14 @@ def test_a_killed_run_is_run_again(cli: Cli, pipe: e2e.Pipe, right: dict) -> Non
     cli.json("sources", "rotate", SOURCE, "--key-env", "NEXT", NEXT=wrong["signing_keys"][0])
     names = {line["name"] for line in cli.json("quarantine", "list", "--source", SOURCE, "--passing")}
     assert len(names) == len(events)
-    told = 0
+    printed = 0
     for _ in range(3):
         process = cli.start("--json", "quarantine", "admit", "--source", SOURCE, "--yes")
         assert process.stdout
-        told += bool(process.stdout.readline())
+        printed += bool(process.stdout.readline())
         process.kill()
         process.communicate(timeout=30)
-    assert told >= 1
+    assert printed >= 1
     rest = cli.json("quarantine", "admit", "--source", SOURCE, "--yes")
     assert {line["outcome"] for line in rest} <= {"new", "repeat"}
     added = pipe.rows("scalev", "late").keys() - before.keys()
@@ -135,13 +135,13 @@ def test_a_source_that_was_not_there_yet(cli: Cli, pipe: e2e.Pipe, right: dict) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("show", "scalev/late/9999"), 4, "nothing is in quarantine"),
         (("show", "scalev/late"), 2, "<provider>/<source>/<slot>"),
         (("list", "--reason", "no"), 2, "a reason is one of"),
     ],
 )
-def test_what_cannot_be_asked_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_asked_is_reported(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run("quarantine", *arguments)
-    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+    assert (ran.code, message in ran.err, ran.out) == (code, True, ""), ran

@@ -43,19 +43,19 @@ def minute(number: int, hour: int) -> str:
 
 def order(number: int, status: str, hour: int) -> dict:
     """Returns an order as the API has it."""
-    told = json.loads((RESPONSES / "shopline/order.json").read_text())
-    told |= {"id": name(number), "status": status, "updated_at": minute(number, hour)}
-    told["order_payment"] |= {"status": "completed", "updated_at": minute(number, hour)}
-    return told
+    answer = json.loads((RESPONSES / "shopline/order.json").read_text())
+    answer |= {"id": name(number), "status": status, "updated_at": minute(number, hour)}
+    answer["order_payment"] |= {"status": "completed", "updated_at": minute(number, hour)}
+    return answer
 
 
 def delivery(pipe: e2e.Pipe, number: int, status: str, hour: int, purpose: str = "reconcile") -> dict:
     """Returns a webhook about an order, signed for the purpose's copy of the source."""
     event = copy.deepcopy(e2e.sample("shopline", "order.update.new"))
     body = json.loads(event["body"])
-    told = datetime.fromisoformat(minute(number, hour)).astimezone(UTC)
+    time = datetime.fromisoformat(minute(number, hour)).astimezone(UTC)
     body["resource"] |= {"_id": name(number), "status": status, "updated_at": minute(number, hour)}
-    body |= {"ts": str(int(told.timestamp()) * 10**9), "trace_id": f"{name(number)}-{status}-{hour}"}
+    body |= {"ts": str(int(time.timestamp()) * 10**9), "trace_id": f"{name(number)}-{status}-{hour}"}
     event["body"] = json.dumps(body, separators=(",", ":"))
     return pipe.signed("shopline", event, purpose)
 
@@ -87,13 +87,13 @@ def test_what_never_came_is_fetched_and_nothing_is_doubled(
     assert dry.code == 1, dry
     *orders, summary = dry.lines
     missing = {f"{SOURCE}/{name(number)}" for number in range(BROUGHT, ORDERS)}
-    assert {told["order"] for told in orders} == missing
+    assert {compared["order"] for compared in orders} == missing
     assert (summary["compared"], summary["missing"], summary["equal"]) == (ORDERS, ORDERS - BROUGHT, BROUGHT)
     assert len(pipe.rows("shopline", "tw-reconcile")) == BROUGHT
 
     wet = cli.run(*line, "--yes")
     assert (wet.code, wet.lines[-1]["kept"]) == (0, ORDERS - BROUGHT), wet
-    kept = [event for told in wet.lines[:-1] for event in told["events"]]
+    kept = [event for compared in wet.lines[:-1] for event in compared["events"]]
     messages = pipe.wait_for_messages(kept)
     for event_id, message in messages.items():
         event = message.event
@@ -131,7 +131,7 @@ def test_late_webhooks_change_nothing_and_later_ones_do(
     # What the webhook leaves out is as it was fetched.
     assert shown["view"]["order"]["number"] == "20210126080841ba2"
     listed = cli.json("events", "list", "--source", SOURCE, "--limit", "1000")
-    assert sum("reconcile" in told["marks"] for told in listed) == ORDERS - BROUGHT
+    assert sum("reconcile" in line["marks"] for line in listed) == ORDERS - BROUGHT
 
 
 def test_refunds_get_their_amounts(cli: Cli, pipe: e2e.Pipe, api: Api) -> None:
@@ -154,7 +154,7 @@ def test_refunds_get_their_amounts(cli: Cli, pipe: e2e.Pipe, api: Api) -> None:
         assert str(pipe.views("scalapay", "it-reconcile")[key]["refunded"]) == "20"
 
 
-def test_a_failure_in_the_middle_is_told_and_the_same_again_goes_on(
+def test_a_failure_in_the_middle_is_reported_and_the_same_again_goes_on(
     cli: Cli, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     several = [order(100 + number, "pending", 10) | {"updated_at": minute(number, 12)} for number in range(10)]
@@ -193,10 +193,10 @@ def test_what_was_forgotten_is_not_fetched_unless_it_is_named(
     monkeypatch.setattr(api, "orders", theirs)
     listed = cli.run("--json", "reconcile", "--source", FORGOTTEN, "--from", "2026-01-01", "--yes")
     assert listed.code == 0, listed
-    *told, summary = listed.lines
-    assert [line["order"] for line in told] == [f"{FORGOTTEN}/{name(missing)}"]
+    *orders, summary = listed.lines
+    assert [line["order"] for line in orders] == [f"{FORGOTTEN}/{name(missing)}"]
     assert (summary["compared"], summary["missing"], summary["behind"], summary["kept"]) == (3, 1, 0, 1)
-    assert pipe.rows("shopline", "tw-forgotten").keys() == rows.keys() | set(told[0]["events"])
+    assert pipe.rows("shopline", "tw-forgotten").keys() == rows.keys() | set(orders[0]["events"])
 
     named = cli.run("--json", "reconcile", "--source", FORGOTTEN, "--order", name(changed), "--yes")
     assert (named.code, named.lines[-1]["kept"]) == (0, 1), named
@@ -206,13 +206,13 @@ def test_what_was_forgotten_is_not_fetched_unless_it_is_named(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
-        ((), 2, "not said which orders"),
+        ((), 2, "no orders were selected"),
         (("--order", "600f"), 4, "1 gone"),
         (("--from", "2026-02-01", "--to", "2026-01-01"), 2, "is empty"),
     ],
 )
-def test_what_cannot_be_compared_is_told(cli: Cli, api: Api, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_compared_is_reported(cli: Cli, api: Api, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run("reconcile", "--source", SOURCE, *arguments)
-    assert (ran.code, told in ran.out + ran.err) == (code, True), ran
+    assert (ran.code, message in ran.out + ran.err) == (code, True), ran

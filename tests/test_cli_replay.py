@@ -88,28 +88,28 @@ def test_ctrl_c_ends_cleanly_and_the_run_goes_on(cli: Cli, pipe: e2e.Pipe, sent:
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
-    told = [first["id"], *(json.loads(line)["id"] for line in out.splitlines())]
+    sent_ids = [first["id"], *(json.loads(line)["id"] for line in out.splitlines())]
     recorded = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
-    assert [line["sent"]["id"] for line in recorded if "sent" in line] == told
+    assert [line["sent"]["id"] for line in recorded if "sent" in line] == sent_ids
     planned = [line["planned"]["id"] for line in recorded if "planned" in line]
     assert set(sent) <= set(planned)
     rest = cli.json("replay", "--resume", str(file), "--yes")
-    assert told + [line["id"] for line in rest] == planned
+    assert sent_ids + [line["id"] for line in rest] == planned
     drain(pipe)
     assert {name: len(of_id(pipe, name)) - before.get(name, 0) for name in planned} == dict.fromkeys(planned, 1)
 
 
 def test_a_parked_event_is_listed_and_sent_back(cli: Cli, pipe: e2e.Pipe, sent: list[str]) -> None:
     queue = pipe.stack.outputs["RelayDeadLetterQueueUrl"]
-    letter = {"queue": pipe.stack.outputs["WorkQueueUrl"], "id": sent[0], "reason": "AccessDenied: no"}
+    dead_letter = {"queue": pipe.stack.outputs["WorkQueueUrl"], "id": sent[0], "reason": "AccessDenied: no"}
     dead = pipe.dead_letters()
-    pipe.stack.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(letter))
+    pipe.stack.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(dead_letter))
     for _ in range(2):
         # What was looked at is there again at once.
         lines = cli.json("dlq", "list", "--queue", "relay")
         assert [line["reason"] for line in lines if line["id"] == sent[0]] == ["AccessDenied: no"]
     (shown,) = cli.json("dlq", "show", sent[0])
-    assert json.loads(shown["body"]) == letter
+    assert json.loads(shown["body"]) == dead_letter
     (due,) = cli.json("dlq", "redrive", "--queue", "relay", "--letter", sent[0])
     assert (due["outcome"], due["to"]) == ("due", "work")
     drain(pipe)
@@ -128,26 +128,26 @@ def test_a_parked_event_that_was_forgotten_stays(cli: Cli, pipe: e2e.Pipe, tmp_p
     (event_id,) = cli.send(pipe, ["order.created.2026"], source)
     cli.json("forget", "order", event_id, "--yes", "--run-file", str(tmp_path / "run.jsonl"))
     client, queue = pipe.stack.client("sqs"), pipe.stack.outputs["RelayDeadLetterQueueUrl"]
-    letter = {"queue": pipe.stack.outputs["WorkQueueUrl"], "id": event_id, "reason": "AccessDenied: no"}
+    dead_letter = {"queue": pipe.stack.outputs["WorkQueueUrl"], "id": event_id, "reason": "AccessDenied: no"}
     dead, earlier = pipe.dead_letters(), len(of_id(pipe, event_id))
-    client.send_message(QueueUrl=queue, MessageBody=json.dumps(letter))
+    client.send_message(QueueUrl=queue, MessageBody=json.dumps(dead_letter))
     try:
         ran = cli.run("--json", "dlq", "redrive", "--queue", "relay", "--letter", event_id, "--yes")
         (line,) = ran.lines
-        told = (ran.code, line["outcome"], line["reason"])
-        assert told == (1, "kept", f"the body of {event_id} is no longer kept")
+        outcome = (ran.code, line["outcome"], line["reason"])
+        assert outcome == (1, "kept", f"the body of {event_id} is no longer kept")
         drain(pipe)
         assert len(of_id(pipe, event_id)) == earlier
     finally:
         left = client.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
         for message in left:
             client.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    assert [json.loads(message["Body"]) for message in left] == [letter]
+    assert [json.loads(message["Body"]) for message in left] == [dead_letter]
     assert pipe.dead_letters() == dead
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("replay",), 2, "not said what to replay"),
         (("replay", "scalapay/it-replay/none/created/~"), 4, "no event"),
@@ -155,6 +155,6 @@ def test_a_parked_event_that_was_forgotten_stays(cli: Cli, pipe: e2e.Pipe, tmp_p
         (("replay", "--resume", "nowhere.jsonl"), 2, "cannot be read"),
     ],
 )
-def test_what_cannot_be_replayed_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_replayed_is_reported(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run(*arguments)
-    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+    assert (ran.code, message in ran.err, ran.out) == (code, True, ""), ran

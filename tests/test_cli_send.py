@@ -84,7 +84,7 @@ def test_a_forged_delivery_is_refused(cli: Cli, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("no-such-file.json",), 2, "cannot be read"),
         (("README.md", "--provider", "scalev"), 2, "not a Lambda request event"),
@@ -95,9 +95,9 @@ def test_a_forged_delivery_is_refused(cli: Cli, target: str) -> None:
         (("events/selldone/OnlineOrder.CheckoutOrder.json", "--source", "scalev/main-cli", "--repeat", "0"), 2, "0"),
     ],
 )
-def test_what_cannot_be_sent_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_sent_is_reported(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run("send", *arguments)
-    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+    assert (ran.code, message in ran.err, ran.out) == (code, True, ""), ran
 
 
 def test_ctrl_c_ends_it(cli: Cli, pipe: e2e.Pipe) -> None:

@@ -131,7 +131,7 @@ def test_a_credential_is_set_and_never_shown(cli: Cli, pipe: e2e.Pipe) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("sources", "add", "scalapay/it", "--any-merchant"), 2, "--key-env NAME"),
         (("sources", "add", "shopline/x", "--any-merchant"), 2, "--scheme signed"),
@@ -140,9 +140,9 @@ def test_a_credential_is_set_and_never_shown(cli: Cli, pipe: e2e.Pipe) -> None:
         (("accounts", "remove", "scalapay/none"), 4, "no account"),
     ],
 )
-def test_what_cannot_be_done_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_done_is_reported(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run(*arguments)
-    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+    assert (ran.code, message in ran.err, ran.out) == (code, True, ""), ran
 
 
 def test_another_make_run_keeps_what_was_added_and_rotated(cli: Cli, pipe: e2e.Pipe, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_changes_are_dry_runs_first(cli: Cli, api: Api, token: str) -> None:
     assert cli.run("subscriptions", "get", "5f8e", *ONE).code == 4
 
 
-def test_a_lost_answer_is_told_and_made_good_by_the_same_again(cli: Cli, api: Api, token: str) -> None:
+def test_a_lost_answer_is_reported_and_made_good_by_the_same_again(cli: Cli, api: Api, token: str) -> None:
     api.loses_answers = True
     ran = clean(cli.run("--json", "subscriptions", "create", *ONE, "--topic", "order/create"), token)
     assert (ran.code, "may have happened" in ran.error["next"], len(api.webhooks)) == (5, True, 1)
@@ -101,7 +101,7 @@ def test_failures_have_their_exits(cli: Cli, api: Api, token: str, status: int, 
     assert (ran.code, bool(ran.error["next"])) == (code, True)
 
 
-def test_what_has_no_account_or_no_api_is_told(cli: Cli, api: Api, pipe: e2e.Pipe) -> None:
+def test_what_has_no_account_or_no_api_is_reported(cli: Cli, api: Api, pipe: e2e.Pipe) -> None:
     ran = cli.run("--json", "subscriptions", "list", "--source", "shopline/app-hooks")
     assert (ran.code, f"{cli.name} accounts set shopline/app-hooks" in ran.error["next"]) == (3, True)
     provider_api.put_account(pipe.stack, "scalapay/it-hooks", {"api_key": CREDENTIAL, "base_url": api.base})

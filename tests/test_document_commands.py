@@ -49,7 +49,7 @@ OWN = (
 
 @dataclass
 class Shell:
-    """Where the commands are typed: a folder with the samples, and the exit code of the last command."""
+    """A folder with the samples, in which commands run; it knows the last exit code."""
 
     pipe: e2e.Pipe
     folder: Path

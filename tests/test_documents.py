@@ -62,7 +62,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def is_path(code: str) -> bool:
-    """Returns whether a piece of code in the text is meant as a path of this repository."""
+    """Returns whether a piece of code in the text is a path of this repository."""
     first = code.split("/")[0]
     return "/" in code and re.fullmatch(r"[\w.\-/*]+", code) is not None and (ROOT / first).exists() and first != ".local"
 

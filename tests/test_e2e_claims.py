@@ -24,8 +24,8 @@ class Shop:
 
     def event(self, body: dict | bytes, **headers: str) -> dict:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = e2e.request(self.provider, SOURCES[self.provider], raw, told)
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = e2e.request(self.provider, SOURCES[self.provider], raw, given)
         return self.pipe.signed(self.provider, request, "claims")
 
     def send(self, *bodies: dict | bytes, **headers: str) -> None:
@@ -127,7 +127,7 @@ def test_a_payment_from_created_to_refunded_twice(scalapay: Shop) -> None:
 
     events = scalapay.events(token)
     assert {sk for sk, event in events.items() if event.get("possiblyrepeated")} == {again}
-    assert events[again]["data"] == events[first]["data"], "it tells what its first body told"
+    assert events[again]["data"] == events[first]["data"], "its content is its first body's"
     view = scalapay.view(token)
     assert (view["payment_state"], view["refunded"]) == ("refunded", "30")
 
@@ -148,8 +148,8 @@ def test_created_comes_once_however_it_is_signed(scalapay: Shop) -> None:
 
 def order(order_id: str, number: int, word: str = "order.created", **data: object) -> dict:
     stamp = f"2026-01-01T00:00:{number:02}Z"
-    told = {"order_id": order_id, "status": "pending", "last_updated_at": stamp}
-    return {"event": word, "unique_id": f"event_{order_id}{number}", "timestamp": stamp, "data": told | data}
+    order = {"order_id": order_id, "status": "pending", "last_updated_at": stamp}
+    return {"event": word, "unique_id": f"event_{order_id}{number}", "timestamp": stamp, "data": order | data}
 
 
 def test_another_body_under_one_id_is_a_conflict(scalev: Shop) -> None:
@@ -180,7 +180,7 @@ def test_an_order_with_and_without_its_internal_id_is_one_order(scalev: Shop) ->
     assert others == []
 
 
-def test_a_test_event_without_an_id_is_told_by_its_bytes(scalev: Shop) -> None:
+def test_a_test_event_without_an_id_is_known_by_its_bytes(scalev: Shop) -> None:
     test = {"event": "business.test_event", "timestamp": "2026-01-02T00:00:00Z", "data": {}}
     later = test | {"timestamp": "2026-01-02T00:00:01Z"}
     before = scalev.rows("~").keys()
@@ -263,8 +263,8 @@ def test_sign_ins_inside_and_beyond_the_horizon(shopline: Shop) -> None:
 
 def basket(number: int, action: str, second: int = 0, event: str = "OnlineOrder", **more: object) -> dict:
     stamp = f"2026-01-01T00:00:{second:02}.000000Z"
-    told = {"id": number, "status": "Reserved", "currency": "USD", "updated_at": stamp}
-    return {"event": event, "action": action, "shop": {"id": 1}, "basket": told | more}
+    basket = {"id": number, "status": "Reserved", "currency": "USD", "updated_at": stamp}
+    return {"event": event, "action": action, "shop": {"id": 1}, "basket": basket | more}
 
 
 def test_a_fresh_snapshot_of_one_happening_is_a_revision(selldone: Shop) -> None:
@@ -275,7 +275,7 @@ def test_a_fresh_snapshot_of_one_happening_is_a_revision(selldone: Shop) -> None
     assert sorted(event.get("revision", False) for event in selldone.events(subject).values()) == [False, True]
 
 
-def test_actions_that_come_again_are_told_by_the_version(selldone: Shop) -> None:
+def test_actions_that_come_again_are_known_by_the_version(selldone: Shop) -> None:
     sent = [basket(70_002, "SentOrder", second, delivery_info={"tracking_code": str(second)}) for second in (0, 1)]
     selldone.send(*sent, *sent)
     assert len(selldone.rows("1:OnlineOrder:70002")) == 2

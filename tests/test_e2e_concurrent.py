@@ -94,7 +94,7 @@ def test_nothing_ended_as_a_dead_letter(pipe: e2e.Pipe, ends: Ends) -> None:
 def histories() -> list[tuple[str, dict]]:
     """Returns the samples' histories, as of one shop day after another, until there are enough deliveries.
 
-    Left out are samples of which the provider tells neither a time nor a rank, or only a rank that comes
+    Left out are samples to which the provider gives neither a time nor a rank, or only a rank that comes
     again and again, so that the time of arrival decides and random order ends elsewhere: SHOPLINE's older
     envelope without `ts` and `updated_at`, Selldone's kinds without times and what is in no provider's tables.
     So are those without the id that would make them deliveries of another order.
@@ -106,8 +106,8 @@ def histories() -> list[tuple[str, dict]]:
         if not e2e_checks.is_ordered_by_arrival(reading) and not reading.get("changedshape")
     ]
     copies = -(-DELIVERIES // len(files))
-    told = [(file.parent.name, of_day(file, number)) for number in range(1, copies + 1) for file in files]
-    return told[:DELIVERIES]
+    deliveries = [(file.parent.name, of_day(file, number)) for number in range(1, copies + 1) for file in files]
+    return deliveries[:DELIVERIES]
 
 
 def of_day(file: Path, number: int) -> dict:
@@ -158,8 +158,8 @@ def rows(pipe: e2e.Pipe, purpose: str) -> dict[str, e2e.Row]:
     kept = {}
     for provider, name in own_sources(pipe, purpose):
         for event_id, row in pipe.rows(provider, name).items():
-            told = {attribute: value for attribute, value in row.items() if attribute not in OF_ARRIVAL}
-            kept[event_id] = told | {"body": pipe.body(row)}
+            compared = {attribute: value for attribute, value in row.items() if attribute not in OF_ARRIVAL}
+            kept[event_id] = compared | {"body": pipe.body(row)}
     return kept
 
 
@@ -168,8 +168,8 @@ def views(pipe: e2e.Pipe, purpose: str) -> dict[str, e2e.Row]:
     kept = {}
     for provider, name in own_sources(pipe, purpose):
         for pk, row in pipe.views(provider, name).items():
-            told = {attribute: value for attribute, value in row.items() if attribute not in OF_ARRIVAL}
-            kept[sample_name(pk, purpose)] = told | {"view": json.loads(sample_name(row["view"], purpose))}
+            compared = {attribute: value for attribute, value in row.items() if attribute not in OF_ARRIVAL}
+            kept[sample_name(pk, purpose)] = compared | {"view": json.loads(sample_name(row["view"], purpose))}
     return kept
 
 

@@ -26,7 +26,7 @@ def test_sam_deploys_the_same(stack: Stack, tmp_path: Path) -> None:
                 *("--region", ministack.REGION, "--parameter-overrides", "OperatorPolicies=true"),
             ],
             env=ministack.clean_environment(other.port),
-            # Another directory, so that no samconfig.toml of the user's has a say.
+            # Another directory, so that no samconfig.toml of the user's is read.
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,

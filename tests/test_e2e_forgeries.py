@@ -146,7 +146,7 @@ def test_refusals_are_alike_and_leave_no_row(pipe: e2e.Pipe, target: str, answer
 
 
 @pytest.mark.parametrize("target", ["scalev", "scalapay"])
-def test_a_signature_header_that_stands_twice_is_refused(pipe: e2e.Pipe, target: str) -> None:
+def test_a_duplicate_signature_header_is_refused(pipe: e2e.Pipe, target: str) -> None:
     """AWS joins the values with a comma; the front end here may not, so the function is called itself."""
     provider, _ = TARGETS[target]
     event = pipe.signed(provider, e2e.sample(provider, SAMPLES[target]), "forged")

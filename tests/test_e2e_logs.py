@@ -50,7 +50,7 @@ def test_every_line_of_ours_is_one_object(logged: dict[str, list[str]]) -> None:
     check_lines(logged)
 
 
-def test_the_watch_tells_its_numbers(logged: dict[str, list[str]]) -> None:
+def test_the_watch_logs_its_numbers(logged: dict[str, list[str]]) -> None:
     runs = [json.loads(line) for line in logged["watch"] if '"watch ran"' in line]
     whole = [run for run in runs if NUMBERS <= run.keys()]
     assert whole and all(run["stack"] == "hookmill" and "Silence" in run for run in runs)

@@ -174,7 +174,7 @@ def test_ids_for_the_queue_are_short_ascii_and_distinct(passes: Passes) -> None:
             assert value.isascii() and value.isprintable() and len(value) <= 128
 
 
-def test_the_read_function_tells_the_same_event(passes: Passes) -> None:
+def test_the_read_function_returns_the_same_event(passes: Passes) -> None:
     for event_id in [e2e.reading(file)["id"] for file in CASES[::10]]:
         assert passes.pipe.read(event_id) == passes.messages[event_id].event
 

@@ -88,7 +88,7 @@ def test_a_new_source_is_taken_and_a_removed_one_is_not(pipe: e2e.Pipe) -> None:
         assert deliver(pipe, "scalev", "order.created.2025", "old", old) == 401
 
 
-def test_without_a_secret_the_provider_is_told_to_come_again(pipe: e2e.Pipe) -> None:
+def test_without_a_secret_the_provider_is_asked_to_retry(pipe: e2e.Pipe) -> None:
     source = signed_source(key())
     with fresh(pipe, "scalapay"):
         for broken in ("not JSON", "[]", "{}", '{"sources": 1}', '{"sources": []}'):
@@ -136,8 +136,8 @@ def test_weak_and_broken_sources_are_refused_and_take_no_other_down(pipe: e2e.Pi
 
     with fresh(pipe, "selldone"):
         put(pipe, "selldone", {"sources": WEAK | {"good": token_source(GOOD)}})
-        told = {name: answer(name, SAMPLE_TOKEN if name == "sample" else GOOD) for name in WEAK}
-        assert told == dict.fromkeys(WEAK, 503)
+        answers = {name: answer(name, SAMPLE_TOKEN if name == "sample" else GOOD) for name in WEAK}
+        assert answers == dict.fromkeys(WEAK, 503)
         assert answer("good", GOOD) == 200
     assert {name: pipe.rows("selldone", name) for name in WEAK} == dict.fromkeys(WEAK, {})
     assert len(pipe.rows("selldone", "good")) == 1

@@ -121,7 +121,7 @@ def test_what_the_stream_forgot_is_sent_and_nothing_else(pipe: e2e.Pipe, kept: d
     assert run(pipe)["swept"]["sent"] == 0
 
 
-def test_silence_is_told_and_ends(pipe: e2e.Pipe, kept: dict) -> None:
+def test_silence_is_reported_and_ends(pipe: e2e.Pipe, kept: dict) -> None:
     other = copy.deepcopy(kept)
     other["pk"] = {"S": "scalev/apps-watch/1"}
     # The bucket's number is of the subject, but any of the eight is read.
@@ -140,7 +140,7 @@ def test_silence_is_told_and_ends(pipe: e2e.Pipe, kept: dict) -> None:
     assert findings(run(pipe, hourly=False), "silence", "apps-watch") == []
 
 
-def test_a_changed_shape_is_told(pipe: e2e.Pipe, kept: dict) -> None:
+def test_a_changed_shape_is_reported(pipe: e2e.Pipe, kept: dict) -> None:
     forget(pipe, f"source/{SOURCE}", f"shape/{SOURCE}/order.changed")
     body = json.loads(e2e.decompress(e2e.plain(kept)["body"]))
     for number in range(60):
@@ -149,8 +149,8 @@ def test_a_changed_shape_is_told(pipe: e2e.Pipe, kept: dict) -> None:
     body["data"]["loyalty"] = {"points": 5}
     changed["body"] = {"B": compress(json.dumps(body).encode())}
     put(pipe, changed, 100, 2, word="order.changed")
-    told = findings(run(pipe), "drift")
-    assert [one["message"] for one in told] == [
+    found = findings(run(pipe), "drift")
+    assert [one["message"] for one in found] == [
         f"{SOURCE}: order.changed has a field that no body had before: data.loyalty"
     ]
     assert findings(run(pipe), "drift") == []
@@ -167,17 +167,17 @@ def test_subscriptions_are_checked(pipe: e2e.Pipe) -> None:
     with provider_api.serving() as api, provider_api.own_accounts(pipe.stack):
         provider_api.put_account(pipe.stack, "shopline/tw-watch", api.shop)
 
-        def told(*webhooks: dict) -> list[str]:
+        def kinds(*webhooks: dict) -> list[str]:
             api.webhooks = {webhook["id"]: webhook for webhook in webhooks}
             return [one["word"] for one in findings(run(pipe), "subscriptions", "tw-watch")]
 
-        assert told() == ["missing"]
-        assert told(ours) == []
-        assert told(ours | {"topics": topics[:1]}) == ["topics_missing"]
-        assert told(ours | {"status": "inactive"}) == ["inactive"]
+        assert kinds() == ["missing"]
+        assert kinds(ours) == []
+        assert kinds(ours | {"topics": topics[:1]}) == ["topics_missing"]
+        assert kinds(ours | {"status": "inactive"}) == ["inactive"]
 
 
-def test_an_old_key_in_use_is_told(pipe: e2e.Pipe, kept: dict) -> None:
+def test_an_old_key_in_use_is_reported(pipe: e2e.Pipe, kept: dict) -> None:
     source = pipe.source("scalev", NAME)
     before = list(source["signing_keys"])
     rotated = copy.deepcopy(pipe.stack.sources["scalev"])
@@ -227,8 +227,8 @@ def course(pipe: e2e.Pipe) -> dict[str, tuple[str, str, str]]:
     def states(value: Callable[[dict], float], seconds_ago: Callable[[dict], float]) -> dict[str, str]:
         for (namespace, metric), alarm in metrics.items():
             then = datetime.now(timezone.utc) - timedelta(seconds=seconds_ago(alarm))
-            told = {"MetricName": metric, "Dimensions": alarm.get("Dimensions", [])}
-            client.put_metric_data(Namespace=namespace, MetricData=[told | {"Value": value(alarm), "Timestamp": then}])
+            metric_data = {"MetricName": metric, "Dimensions": alarm.get("Dimensions", [])}
+            client.put_metric_data(Namespace=namespace, MetricData=[metric_data | {"Value": value(alarm), "Timestamp": then}])
         found = client.describe_alarms(AlarmNames=list(names))["MetricAlarms"]
         return {names[alarm["AlarmName"]]: alarm["StateValue"] for alarm in found}
 
@@ -269,9 +269,9 @@ def test_a_run_that_fails_says_what_failed(pipe: e2e.Pipe) -> None:
         answer = pipe.stack.client("lambda").invoke(
             FunctionName=pipe.stack.outputs["WatchFunction"], Payload=json.dumps({"hourly": True}).encode()
         )
-        told = json.loads(answer["Payload"].read())
-        assert answer["FunctionError"] and told["errorType"] == "Duties"
-        assert told["errorMessage"] == "duties of the watch failed: sources, sweep"
+        error = json.loads(answer["Payload"].read())
+        assert answer["FunctionError"] and error["errorType"] == "Duties"
+        assert error["errorMessage"] == "duties of the watch failed: sources, sweep"
     finally:
         secrets.put_secret_value(SecretId=secret, SecretString=json.dumps(pipe.stack.sources["selldone"]))
     run(pipe)

@@ -80,5 +80,5 @@ def test_a_run_says_what_it_costs() -> None:
     ran = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     (line,) = (line for line in ran.stdout.splitlines() if line.startswith("  make run "))
     assert "minutes" in line
-    (told,) = (line for line in dry_run("run") if "first time" in line)
-    assert "minutes" in told and "GB of disk" in told
+    (first_time,) = (line for line in dry_run("run") if "first time" in line)
+    assert "minutes" in first_time and "GB of disk" in first_time

@@ -48,7 +48,7 @@ def parts(template: Template, provider: str) -> Counter[str]:
 
 
 def missing(template: Template) -> dict[str, list[str]]:
-    """What most of the others have in the template and a provider has not."""
+    """Returns the template's parts that most providers have and one lacks."""
     of = {provider: parts(template, provider) for provider in PROVIDERS}
     wanted: Counter[str] = Counter()
     for part in set().union(*of.values()):

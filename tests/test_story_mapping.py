@@ -62,9 +62,9 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, sent: list[str], older: dict[str, d
     # What would change, field by field.
     with older_build.deployed(pipe.stack, older) as name:
         lines = cli.json("--stack", name, "reread", "--source", SOURCE, "--out", str(plan))
-    told = {line["field"]: line["examples"] for line in lines[:-1]}
-    assert set(told) == {"data.totals.total.amount", "sequence"}
-    assert told["data.totals.total.amount"] == [{"id": sent[0], "old": "4070", "new": "40.7"}]
+    changes = {line["field"]: line["examples"] for line in lines[:-1]}
+    assert set(changes) == {"data.totals.total.amount", "sequence"}
+    assert changes["data.totals.total.amount"] == [{"id": sent[0], "old": "4070", "new": "40.7"}]
     assert (lines[-1]["events"], lines[-1]["changed"], lines[-1]["sequence_changes"]) == (3, 1, 1)
     # The fixed build is the one that is deployed.
     (totals,) = cli.json("reread", "--source", SOURCE)
@@ -104,7 +104,7 @@ def test_a_version_that_was_not_raised_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("reread", "publish", "README.md"), 2, "is not a plan's"),
         (("reread", "publish", "nowhere.jsonl"), 2, "cannot be read"),
@@ -112,6 +112,6 @@ def test_a_version_that_was_not_raised_is_refused(
         (("orders", "rebuild", "nonsense"), 2, "not an order's id"),
     ],
 )
-def test_what_cannot_be_done_is_told(cli: Cli, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_done_is_reported(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
     ran = cli.run(*arguments)
-    assert (ran.code, told in ran.err, ran.out) == (code, True, ""), ran
+    assert (ran.code, message in ran.err, ran.out) == (code, True, ""), ran

@@ -50,9 +50,9 @@ def delivery(number: int, token: str) -> e2e.Event:
     """Returns the webhook of an order that was completed."""
     event = e2e.sample("shopline", "order.update.new")
     body = json.loads(event["body"])
-    told = datetime.fromisoformat(minute(number, 10)).astimezone(UTC)
+    time = datetime.fromisoformat(minute(number, 10)).astimezone(UTC)
     body["resource"] |= {"_id": name(number), "status": "completed", "updated_at": minute(number, 10)}
-    body |= {"ts": str(int(told.timestamp()) * 10**9), "trace_id": f"{name(number)}-night"}
+    body |= {"ts": str(int(time.timestamp()) * 10**9), "trace_id": f"{name(number)}-night"}
     event["body"] = json.dumps(body, separators=(",", ":"))
     source = {"scheme": "url_token", "url_tokens": [token]}
     return signing.sign("shopline", event | {"rawPath": "/night"}, source)
@@ -71,8 +71,8 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, api: Api, token: str) -> None:
     # The alarm hears of refusals by the receivers' own figure, and says what to type.
     client = pipe.stack.client("cloudwatch")
     (alarm,) = client.describe_alarms(AlarmNames=[pipe.stack.physical("ShoplineRefuses")])["MetricAlarms"]
-    told = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
-    assert told == {"provider": "shopline", "outcome": "refused"}
+    dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert dimensions == {"provider": "shopline", "outcome": "refused"}
     assert "hookmill doctor" in alarm["AlarmDescription"]
 
     # Doctor names the key.

@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slopes_tell_flat_from_linear_from_quadratic() {
+    fn slopes_distinguish_flat_linear_and_quadratic() {
         let points = |power: i32| [1.0_f64, 10.0, 100.0].map(|x| (x.ln(), (3.0 * x.powi(power)).ln()));
         for power in [0, 1, 2] {
             assert!((slope(&points(power)) - f64::from(power)).abs() < 1e-9);

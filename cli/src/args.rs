@@ -35,7 +35,7 @@ impl Cli {
 /// Examples by command: a command's path, then its lines, indented.
 const EXAMPLES: &str = include_str!("../examples.txt");
 
-/// Help is no wider than this, however wide the terminal is.
+/// The greatest width of help, however wide the terminal is.
 const HELP_WIDTH_MAX: usize = 100;
 
 /// Returns the command tree with its examples.

@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="target", help="all, where none is named")
     parser.add_argument("--seconds", type=int, default=60, help="how long each target runs (60)")
-    parser.add_argument("--runs", type=int, default=0, help="end a target after so many executions")
+    parser.add_argument("--runs", type=int, default=0, help="end a target after this number of executions")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     arguments = parser.parse_args()
     known = re.findall(r'^name = "(\w+)"\npath', (LIBFUZZER / "Cargo.toml").read_text(), re.MULTILINE)
@@ -103,13 +103,13 @@ def run(binary: Path, seconds: int, runs: int) -> Result:
         *([f"-runs={runs}"] if runs else []),
     ]
     say(f"{target}: {seconds} s …")
-    result, started, told = Result(target), time.monotonic(), 0.0
+    result, started, reported = Result(target), time.monotonic(), 0.0
     tail: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace") as process:
         for line in process.stderr or ():
             tail = [*tail[-14:], line.rstrip()]
-            if read_pulse(line, result) and time.monotonic() - told > PULSE_SECONDS:
-                told = time.monotonic()
+            if read_pulse(line, result) and time.monotonic() - reported > PULSE_SECONDS:
+                reported = time.monotonic()
                 say(f"  {result.executions:>12,} executions, {result.coverage:,} edges, {result.corpus:,} inputs kept")
             if statistic := re.match(r"stat::(\w+):\s+(\d+)", line):
                 read_statistic(statistic[1], int(statistic[2]), result)

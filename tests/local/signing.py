@@ -259,17 +259,17 @@ class Parser:
             parts.append(self.escape())
 
     def escape(self) -> str:
-        letter = self.text[self.at + 1 : self.at + 2]
-        if letter == "u":
+        character = self.text[self.at + 1 : self.at + 2]
+        if character == "u":
             digits = self.HEX.match(self.text, self.at + 2)
             if digits is None:
                 raise self.error("not four hex digits")
             self.at = digits.end()
             return chr(int(digits.group(), 16))
-        if letter not in self.ESCAPES:
+        if character not in self.ESCAPES:
             raise self.error("no such escape")
         self.at += 2
-        return self.ESCAPES[letter]
+        return self.ESCAPES[character]
 
     def space(self) -> None:
         space = self.SPACE.match(self.text, self.at)
@@ -354,7 +354,7 @@ def provider_of(file: Path) -> str:
     """Returns the provider of a sample: the folder it lies in."""
     name = file.resolve().parent.name
     if name not in PROVIDERS:
-        raise ValueError(f"the folder of {file} is no provider's")
+        raise ValueError(f"the folder of {file} is not a provider's")
     return name
 
 

@@ -195,8 +195,8 @@ def complete(stack: Stack) -> None:
     tables = stack.client("dynamodb")
     for name in ("EventsTable", "OrdersTable"):
         table, declared = stack.outputs[name], template["Resources"][name]["Properties"]
-        told = tables.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled", False)
-        tables.update_table(TableName=table, DeletionProtectionEnabled=str(told).lower() == "true")
+        protected = tables.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled", False)
+        tables.update_table(TableName=table, DeletionProtectionEnabled=str(protected).lower() == "true")
         if "TimeToLiveSpecification" in declared:
             tables.update_time_to_live(TableName=table, TimeToLiveSpecification=declared["TimeToLiveSpecification"])
 

@@ -6,7 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "it is no receiver: it stops at the first surprise"
+    reason = "unlike a receiver, it stops at the first surprise"
 )]
 
 use std::env;

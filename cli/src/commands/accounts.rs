@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::keys::given;
+use crate::terminal::keys::read_key;
 use crate::terminal::output::{Paint, dash};
 use stack::known::check_known;
 use stack::secret::{self, SecretName};
@@ -113,7 +113,7 @@ async fn set(context: &Context, args: SetArgs) -> Result<Exit, Error> {
     let name = &args.name;
     let platform = platform(name)?;
     let from = || format!("Such a credential is from {}", platform.credential_from);
-    let credential = given(args.credential_env.as_deref(), args.credential_stdin, "credential")
+    let credential = read_key(args.credential_env.as_deref(), args.credential_stdin, "credential")
         .map_err(|error| error.next(from()))?
         .ok_or_else(|| Error::usage("no credential is given").next(from()))?;
     if args.shop.is_some() && platform.shop.is_none() {

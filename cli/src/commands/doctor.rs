@@ -1,6 +1,7 @@
-//! `hookmill doctor`: is everything as it should be?
+//! `hookmill doctor`: checks a deployment.
 //!
-//! Every check stands alone: what it may not look at, or cannot reach, is told as unknown, and the others go on.
+//! Checks are independent: one that lacks a permission or cannot reach its subject is reported as unknown, and the
+//! others go on.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ mod self_test;
 
 pub use patient::Patient;
 
-/// Checks that look at the same time.
+/// Checks that run at the same time.
 const AT_ONCE: usize = 4;
 
 /// Arguments of `doctor`.
@@ -90,7 +91,7 @@ pub enum State {
     Notice,
     /// It may become a problem.
     Warning,
-    /// It cannot be told.
+    /// It could not be checked.
     Unknown,
     /// Not as it should be.
     Problem,
@@ -149,19 +150,19 @@ impl Finding {
         Finding::new(State::Problem, message)
     }
 
-    /// It cannot be told.
+    /// It could not be checked.
     pub fn unknown(error: Error) -> Self {
         Finding { next: error.next, exit: error.kind, ..Finding::new(State::Unknown, error.message) }
     }
 
-    /// Says what it is about.
+    /// Sets the subject.
     #[must_use]
     pub fn about(mut self, about: impl Into<String>) -> Self {
         self.about = Some(about.into());
         self
     }
 
-    /// Adds what to do about it.
+    /// Sets the next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
@@ -198,9 +199,9 @@ impl Check {
     }
 }
 
-/// Looks at everything that is meant.
+/// Runs the selected checks.
 pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
-    // Without a stack there is nothing to look at, and every check would say so.
+    // Without a stack every check would report the same error.
     context.deployment().await?;
     let patient = Patient::new(context);
     let checks = chosen(&args);
@@ -223,11 +224,11 @@ pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
 }
 
 fn chosen(args: &DoctorArgs) -> Vec<Check> {
-    let meant = |check: &Check| match check {
+    let selected = |check: &Check| match check {
         Check::SelfTest => args.self_test || args.only.contains(check),
         _ => args.only.is_empty() || args.only.contains(check),
     };
-    Check::value_variants().iter().filter(|check| meant(check) && !args.skip.contains(check)).copied().collect()
+    Check::value_variants().iter().filter(|check| selected(check) && !args.skip.contains(check)).copied().collect()
 }
 
 fn lines(check: Check, found: Result<Vec<Finding>, Error>) -> Vec<CheckLine> {
@@ -267,7 +268,7 @@ fn summary(lines: &[CheckLine]) -> String {
 }
 
 fn text(lines: &[CheckLine], paint: Paint) -> String {
-    let told = |line: &CheckLine| {
+    let row = |line: &CheckLine| {
         let finding = &line.finding;
         let word = match finding.state {
             State::Ok => paint.good("ok     "),
@@ -281,10 +282,10 @@ fn text(lines: &[CheckLine], paint: Paint) -> String {
         let (name, message) = (line.check.name(), &finding.message);
         format!("{word}  {}  {about}{message}{}", paint.bold(&format!("{name:<10}")), next.unwrap_or_default())
     };
-    lines.iter().map(told).collect::<Vec<_>>().join("\n")
+    lines.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// So many seconds, in words.
+/// Writes a number of seconds in words.
 fn span(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
@@ -294,7 +295,7 @@ fn span(seconds: i64) -> String {
     }
 }
 
-/// A list of names, in words.
+/// Joins names, in words.
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

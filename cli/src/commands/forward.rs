@@ -17,7 +17,7 @@ use webhook::claim::EventKey;
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::interrupt::until_told;
+use crate::terminal::interrupt::until_interrupted;
 use crate::terminal::output::{Paint, visible};
 use crate::terminal::time::{Instant, Span, instant};
 use crate::work::ids::entry_of;
@@ -138,7 +138,7 @@ struct Forwarding<'a> {
 /// Forwards events. The first Ctrl-C lets what is on its way arrive and be noted; a second one ends at once.
 pub async fn run(context: &Context, args: ForwardArgs) -> Result<Exit, Error> {
     let (stopper, stop) = watch::channel(false);
-    until_told(&context.output, || stopper.send_replace(true), forward(context, &args, stop)).await
+    until_interrupted(&context.output, || stopper.send_replace(true), forward(context, &args, stop)).await
 }
 
 /// The same, until it is told to stop.
@@ -451,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looking_costs_is_told() {
+    fn the_cost_of_looking_is_reported() {
         assert_eq!(read_units(1, "2s".parse().unwrap()), 7_200);
         assert_eq!(read_units(6, "60s".parse().unwrap()), 1_440);
     }

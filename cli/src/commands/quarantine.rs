@@ -36,10 +36,10 @@ pub async fn run(context: &Context, command: QuarantineCommand) -> Result<Exit, 
     }
 }
 
-/// Which refused deliveries are meant.
+/// The selection of refused deliveries.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Query {
-    /// At which sources.
+    /// The sources.
     #[command(flatten)]
     pub sources: SourceArgs,
     /// When they were received.
@@ -55,8 +55,8 @@ fn reason(text: &str) -> Result<Refusal, String> {
     Refusal::of_word(text).ok_or_else(|| format!("a reason is one of {}", known()))
 }
 
-/// The refused deliveries that are meant, the earliest first. One named source has also those that called themselves so
-/// while it was not known.
+/// Finds the selected refused deliveries, the earliest first. One named source includes those that named it before it
+/// was known.
 pub async fn find(context: &Context, query: &Query) -> Result<Vec<Refused>, Error> {
     let range = query.range.range(context.clock.now_ms())?;
     // Deliveries are refused at sources that no secret has, so one that is named is looked for before it is judged.

@@ -1,4 +1,4 @@
-//! `hookmill reconcile`: a provider's orders beside what is kept of them, and what is missing fetched.
+//! `hookmill reconcile`: compares a provider's orders with what is kept of them, and fetches what is missing.
 
 use std::cell::Cell;
 
@@ -30,21 +30,21 @@ pub struct ReconcileArgs {
     /// This order, by the id that webhooks name it by, with its kind if the provider has several: KIND:17; may be repeated
     #[arg(long = "order", value_name = "ID")]
     pub orders: Vec<String>,
-    /// Fetch and keep what is missing; without it, only tell what that is
+    /// Fetch and keep what is missing; without it, only list it
     #[arg(long)]
     pub yes: bool,
 }
 
-/// Reconciles. The first Ctrl-C lets the order under way be kept and told; a second one ends at once.
+/// Reconciles. The first Ctrl-C lets the current order be kept and reported; a second one ends at once.
 pub async fn run(context: &Context, args: ReconcileArgs) -> Result<Exit, Error> {
     until_stopped(&context.output, async |stop| reconcile(context, &args, stop).await).await
 }
 
-/// The same, until it is told to stop. What came of it is told however it ends.
+/// Reconciles until `stop` is set. The outcome is reported however it ends.
 pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
     let bounded = args.range.from.is_some() || args.range.to.is_some() || args.range.since.is_some();
     if !bounded && args.orders.is_empty() {
-        return Err(Error::usage("it is not said which orders to compare")
+        return Err(Error::usage("no orders were selected")
             .next("Name a time, --since 2d or --from and --to, or orders, --order; --from 1970-01-01 is everything."));
     }
     let range = if bounded { Some(args.range.range(context.clock.now_ms())?) } else { None };
@@ -52,7 +52,7 @@ pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool
     let api = Api::of(context, &args.source).await?;
     let mut comparison = Comparison::new(context, &api, &source, args.yes).await?;
     let outcome = comparison.carry_out(range, &args.orders, stop).await;
-    let (lines, mut summary) = comparison.told();
+    let (lines, mut summary) = comparison.outcome();
     summary.complete = outcome.is_ok();
     context.output.list(&lines, &COLUMNS, cells)?;
     context.output.tell(&summary, sentence)?;
@@ -92,11 +92,11 @@ fn cells(line: &ComparedLine, paint: Paint) -> Vec<String> {
     let name = line.order.clone().or_else(|| line.id.clone()).unwrap_or("?".to_owned());
     let kept = line.kept.map_or("–".to_owned(), |kept| paint.good(kept));
     let kept = if line.unrecognised { format!("{kept},{}", paint.odd("unrecognised")) } else { kept };
-    vec![standing, line.updated_at.clone().unwrap_or("not told".to_owned()), kept, name]
+    vec![standing, line.updated_at.clone().unwrap_or("unknown".to_owned()), kept, name]
 }
 
 fn sentence(summary: &ComparisonSummary, _: Paint) -> String {
-    let told = counts([
+    let counted = counts([
         (summary.missing, "missing"),
         (summary.behind, "behind"),
         (summary.unknown, "unknown"),
@@ -108,5 +108,5 @@ fn sentence(summary: &ComparisonSummary, _: Paint) -> String {
         (summary.repeats, "kept before"),
         (summary.unrecognised, "unrecognised"),
     ]);
-    format!("{} compared: {}", summary.compared, if told.is_empty() { "none" } else { &told })
+    format!("{} compared: {}", summary.compared, if counted.is_empty() { "none" } else { &counted })
 }

@@ -9,7 +9,7 @@ use webhook::source::{Source, Sources as Known};
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::keys::{given, new_token};
+use crate::terminal::keys::{new_token, read_key};
 use crate::terminal::output::Paint;
 use stack::secret::{self, SecretName};
 use stack::sources::SourceName;
@@ -133,7 +133,7 @@ fn unknown(name: &SourceName) -> Error {
 /// that is longer than the provider's by a line break would refuse every delivery.
 fn key(context: &Context, args: &KeyArgs, provider: &Provider, scheme: SchemeName) -> Result<Secret, Error> {
     let (_, called) = credentials_of(scheme);
-    match (given(args.key_env.as_deref(), args.key_stdin, called)?, scheme) {
+    match (read_key(args.key_env.as_deref(), args.key_stdin, called)?, scheme) {
         (Some(given), _) => {
             let key = alone(&given, called)?;
             if key != given {
@@ -160,8 +160,8 @@ fn alone(given: &Secret, called: &str) -> Result<Secret, Error> {
     Ok(Secret::new(key))
 }
 
-/// A source, what is to be known of it, and what to do now.
-fn told(source: &str, rows: &[(&str, &str)], steps: &[String], paint: Paint) -> String {
+/// Shows a source, its properties and the next steps.
+fn summary_text(source: &str, rows: &[(&str, &str)], steps: &[String], paint: Paint) -> String {
     let row = |(name, value): &(&str, &str)| format!("  {}  {value}", paint.dim(&format!("{name:<6}")));
     let lines = std::iter::once(paint.bold(source)).chain(rows.iter().map(row)).chain(std::iter::once(String::new()));
     let steps = steps.iter().zip(1..).map(|(step, number)| format!("{number}. {step}"));

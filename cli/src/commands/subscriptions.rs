@@ -50,7 +50,7 @@ pub struct OneArgs {
     pub source: SourceName,
 }
 
-/// A webhook as its provider tells it. The address is told without what may be a secret in it.
+/// A registered webhook. Its address is shown without what may be a secret in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebhookLine {
     /// The source whose account was asked.
@@ -116,7 +116,7 @@ impl WebhookLine {
         };
         let status = if self.status == "active" { self.status.clone() } else { paint.odd(&self.status) };
         let failures = self.failures.map_or("–".to_owned(), |(count, limit)| format!("{count} of {limit}"));
-        let address = self.address.clone().unwrap_or("not told".to_owned());
+        let address = self.address.clone().unwrap_or("unknown".to_owned());
         vec![self.source.clone(), self.id.clone(), status, failures, ours, address, self.topics.join(",")]
     }
 }
@@ -133,7 +133,7 @@ pub async fn run(context: &Context, command: Subscriptions) -> Result<Exit, Erro
     }
 }
 
-/// The accounts that are meant, and in words those that cannot be used.
+/// Returns the selected accounts, and the defects of those that cannot be used.
 async fn apis(context: &Context, args: &SourceArgs) -> Result<(Vec<Api>, Vec<String>), Error> {
     if let Some(source) = &args.source {
         return Ok((vec![api(context, source).await?], Vec::new()));
@@ -163,7 +163,7 @@ async fn list(context: &Context, args: &SourceArgs) -> Result<Exit, Error> {
             continue;
         }
         let found = api.client.subscriptions().await.map_err(|error| api_failed(&error))?;
-        // The source may not be set up yet: its webhooks are listed all the same.
+        // The source may not be set up yet: its webhooks are listed anyway.
         let ours = address_of(context, &api.name).await.ok();
         if found.is_empty() {
             context.output.note(&format!("No webhook is registered for {}.", api.name));
@@ -187,14 +187,14 @@ fn text(lines: &[WebhookLine], paint: Paint) -> String {
     table(&heading, &lines.iter().map(|line| line.cells(paint)).collect::<Vec<_>>(), paint)
 }
 
-/// Everything that is told of one, a line a field.
+/// Shows one webhook in full, a line a field.
 fn shown(line: &WebhookLine, paint: Paint) -> String {
     let ours = match line.ours {
         Some(true) => " (this source's)",
         Some(false) => " (not this source's)",
         None => "",
     };
-    let address = line.address.clone().unwrap_or("not told".to_owned());
+    let address = line.address.clone().unwrap_or("unknown".to_owned());
     let mut rows = vec![
         ("source", Some(line.source.clone())),
         ("address", Some(format!("{address}{ours}"))),

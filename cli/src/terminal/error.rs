@@ -1,4 +1,4 @@
-//! How a command ends: errors, and the exit codes that they give.
+//! Errors, and the exit codes that they give.
 
 pub use stack::{Error, Exit};
 
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_exit_code_is_told_once() {
+    fn every_exit_code_is_documented_once() {
         let codes: Vec<u8> = EXIT_CODES.iter().map(|(exit, _)| exit.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 130]);
         let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md")).unwrap();

@@ -1,4 +1,4 @@
-//! Ctrl-C on long work: the first lets what is under way come to its end and be told; a second one ends at once.
+//! Ctrl-C on long work: the first lets the current step end and be reported; a second one ends at once.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -6,19 +6,19 @@ use std::pin::pin;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Output;
 
-/// Carries work out that looks at the flag between its steps.
+/// Runs work that looks at the flag between its steps.
 pub async fn until_stopped<F>(output: &Output, work: F) -> Result<Exit, Error>
 where
     F: AsyncFnOnce(&Cell<bool>) -> Result<Exit, Error>,
 {
     let stop = Cell::new(false);
-    until_told(output, || stop.replace(true), work(&stop)).await
+    until_interrupted(output, || stop.replace(true), work(&stop)).await
 }
 
-/// Carries work out that `tell` tells to stop; `tell` says whether it had been told already.
-pub async fn until_told(
+/// Runs work that `stop` asks to end; `stop` returns true if it had been called before.
+pub async fn until_interrupted(
     output: &Output,
-    tell: impl Fn() -> bool,
+    stop: impl Fn() -> bool,
     work: impl Future<Output = Result<Exit, Error>>,
 ) -> Result<Exit, Error> {
     let mut work = pin!(work);
@@ -28,7 +28,7 @@ pub async fn until_told(
             biased;
             outcome = &mut work => return outcome,
             _ = &mut interrupt => {
-                if tell() {
+                if stop() {
                     return Err(Error::interrupted());
                 }
                 output.note("Ending when what is on its way has arrived; Ctrl-C again ends at once.");

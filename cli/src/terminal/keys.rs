@@ -7,7 +7,7 @@ use webhook::secret::{QuarantineKey, Secret};
 use crate::terminal::error::Error;
 
 /// The key in an environment variable or on standard input, where one of them is named. `what` is what it is called.
-pub fn given(variable: Option<&str>, stdin: bool, what: &str) -> Result<Option<Secret>, Error> {
+pub fn read_key(variable: Option<&str>, stdin: bool, what: &str) -> Result<Option<Secret>, Error> {
     let (key, place) = if let Some(name) = variable {
         let value = std::env::var(name).map_err(|_| Error::usage(format!("the variable {name} is not set")))?;
         (value, format!("the variable {name}"))
@@ -48,9 +48,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_there_is_told() {
-        assert!(given(None, false, "key").unwrap().is_none());
-        let error = given(Some("HOOKMILL_NO_SUCH_VARIABLE"), false, "key").unwrap_err();
+    fn a_missing_key_is_reported() {
+        assert!(read_key(None, false, "key").unwrap().is_none());
+        let error = read_key(Some("HOOKMILL_NO_SUCH_VARIABLE"), false, "key").unwrap_err();
         assert_eq!(error.message, "the variable HOOKMILL_NO_SUCH_VARIABLE is not set");
     }
 }

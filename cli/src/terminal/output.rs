@@ -1,4 +1,4 @@
-//! What a command tells: results to standard output, everything else to standard error.
+//! Prints results to standard output, everything else to standard error.
 //!
 //! With `--json`, every line of standard output is one JSON document: a list has one line an entry, anything else is
 //! one line. Errors are then JSON too, on standard error.
@@ -16,7 +16,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::hint::StackOptions;
 use crate::terminal::time::ago;
 
-/// Progress is told from here on, and on no terminal only this often.
+/// Progress is shown from here on, and on a stream that is not a terminal only this often.
 const QUIET: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_secs(10);
 
@@ -40,7 +40,7 @@ pub struct Paint {
     width: Option<usize>,
 }
 
-/// A count that is told while it grows.
+/// A count that is shown while it grows.
 #[derive(Debug)]
 pub struct Progress<'a> {
     output: &'a Output,
@@ -48,7 +48,7 @@ pub struct Progress<'a> {
     total: usize,
     done: usize,
     began: Instant,
-    told: Option<Instant>,
+    shown: Option<Instant>,
 }
 
 impl Output {
@@ -145,12 +145,12 @@ impl Output {
         self.stack.add_to(next).into_owned()
     }
 
-    /// Tells why the command ended, and gives the exit code.
+    /// Reports an error, and returns its exit code.
     pub fn failed(&self, error: &Error) -> Exit {
         let (message, next) = (self.hint(&error.message), error.next.as_deref().map(|next| self.hint(next)));
         if self.json && !message.is_empty() {
-            let told = json!({"error": message, "next": next, "exit": error.kind.code()});
-            self.say(&format!("{told}\n"));
+            let document = json!({"error": message, "next": next, "exit": error.kind.code()});
+            self.say(&format!("{document}\n"));
         } else if !message.is_empty() {
             self.say(&format!("hookmill: {message}\n"));
             if let Some(next) = &next {
@@ -160,14 +160,14 @@ impl Output {
         error.kind
     }
 
-    /// A count of something that may take long.
+    /// Starts to count something that may take long.
     pub fn progress(&self, what: &'static str, total: usize) -> Progress<'_> {
-        Progress { output: self, what, total, done: 0, began: Instant::now(), told: None }
+        Progress { output: self, what, total, done: 0, began: Instant::now(), shown: None }
     }
 
     fn say(&self, text: &str) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is left to be told that nobody can be told.
+        // If stderr is closed, there is nowhere left to report to.
         let _ = notes.write_all(text.as_bytes()).and_then(|()| notes.flush());
     }
 }
@@ -184,10 +184,10 @@ impl Progress<'_> {
         self.done += 1;
         let pause = if self.output.terminal { Duration::from_millis(100) } else { SLOW };
         let first = if self.output.terminal { QUIET } else { SLOW };
-        if self.began.elapsed() < first || self.told.is_some_and(|told| told.elapsed() < pause) {
+        if self.began.elapsed() < first || self.shown.is_some_and(|shown| shown.elapsed() < pause) {
             return;
         }
-        self.told = Some(Instant::now());
+        self.shown = Some(Instant::now());
         let (before, after) = if self.output.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
         let total = if self.total > 0 { format!(" of {}", self.total) } else { String::new() };
         self.output.say(&format!("{before}{}{total} {}{after}", self.done, self.what));
@@ -196,7 +196,7 @@ impl Progress<'_> {
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        if self.told.is_some() && self.output.terminal {
+        if self.shown.is_some() && self.output.terminal {
             self.output.say("\r\x1b[K");
         }
     }
@@ -349,8 +349,8 @@ pub fn dash(text: Option<&str>) -> String {
 
 /// Returns those counts that are not zero, with their words: `2 sent, 1 failed`.
 pub fn counts<'a>(all: impl IntoIterator<Item = (usize, &'a str)>) -> String {
-    let told = all.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-    told.collect::<Vec<_>>().join(", ")
+    let shown = all.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// A count with its noun: `1 event`, `2 events`.

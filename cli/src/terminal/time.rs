@@ -34,7 +34,7 @@ pub struct Instant(pub i64);
 pub struct Span(pub Duration);
 
 impl RangeArgs {
-    /// The range that is meant; without any bound it is everything.
+    /// Returns the selected range; without any bound it is everything.
     pub fn range(&self, now_ms: i64) -> Result<Range, Error> {
         let since = self.since.map(|span| now_ms.saturating_sub(span.ms()));
         let from_ms = self.from.map(|from| from.0).or(since).unwrap_or(0);

@@ -30,7 +30,7 @@ impl Api {
         let accounts = accounts(context, platform).await?;
         if let Some((_, defect)) = accounts.defective().find(|(source, _)| *source == name.source) {
             return Err(Error::deployment(format!("the account of {name} cannot be used: {defect}"))
-                .next(format!("Set it anew: hookmill accounts set {name}")));
+                .next(format!("Set it again: hookmill accounts set {name}")));
         }
         match accounts.get(&name.source) {
             Some(account) => Api::new(context, name.clone(), account.clone()),

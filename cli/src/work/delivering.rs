@@ -15,7 +15,7 @@ use webhook::source::{Merchants, Source, Sources};
 
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
-use crate::terminal::keys::given;
+use crate::terminal::keys::read_key;
 use crate::terminal::output::{self, Paint, table};
 use crate::work::sending::{Case, Sender, TimedStatus};
 use stack::kept::{Fates, look, look_again};
@@ -144,7 +144,7 @@ struct Ready {
 pub async fn deliver(context: &Context, args: &SendArgs, cases: Vec<Case>) -> Result<Exit, Error> {
     let key = match &args.key {
         Some(key) => Some(key.clone()),
-        None => given(args.key_env.as_deref(), args.key_stdin, "key")?,
+        None => read_key(args.key_env.as_deref(), args.key_stdin, "key")?,
     };
     let ready = prepare(context, args, cases, key).await?;
     let names: HashSet<EventKey> =

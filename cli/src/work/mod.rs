@@ -1,4 +1,4 @@
-//! What several commands share: options and ids as they are typed, deliveries that the tool signs and sends itself, and
+//! Shared by several commands: options and ids as they are typed, deliveries that the tool signs and sends itself, and
 //! long work that can be resumed.
 
 pub mod selection;

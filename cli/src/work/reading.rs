@@ -1,4 +1,4 @@
-//! What is read of a stack goes on behind what cannot be read, which is noted.
+//! Notes what cannot be read, and reads on behind it.
 
 use edge::keep::time_index::{IndexEntry, WalkOrder};
 

@@ -1,4 +1,4 @@
-//! What a replay sets out to send and what became of it, as its run file has it.
+//! A replay's run file: the plan, and the outcome of each event.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_tells_what_is_still_due() {
+    fn a_file_knows_what_is_still_due() {
         let path = std::env::temp_dir().join(format!("hookmill-run-{}.jsonl", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let mut begun = run();

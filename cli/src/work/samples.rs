@@ -145,7 +145,7 @@ struct Leaf {
 }
 
 impl Leaf {
-    /// Returns the replacement by a value of the same JSON type; `None` if the value is not a number where one stands.
+    /// Returns the replacement by a value of the same JSON type; `None` if the value is not a number but should be.
     fn replaced(&self, value: &str) -> Option<Edit> {
         let number = serde_json::from_str::<serde_json::Number>(value).is_ok();
         match self.is_number {
@@ -173,7 +173,7 @@ fn find(value: &json::Value<'_>, path: String, found: &mut BTreeMap<String, Leaf
     }
 }
 
-/// Moves the point by so many digits to the right; `None` if a fraction would be left.
+/// Moves the decimal point to the right by a number of digits; `None` if a fraction would be left.
 fn shifted(amount: &str, digits: usize) -> Option<String> {
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
     let fraction = fraction.trim_end_matches('0');

@@ -23,7 +23,7 @@ const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 const READ: Duration = Duration::from_secs(30);
 
-/// The folder of answers of a provider's API, which are no deliveries.
+/// The folder of answers of a provider's API: they are not deliveries.
 const SNAPSHOTS: &str = "snapshots";
 
 /// Headers that belong to one transport or were added on the way, not by the provider.
@@ -75,13 +75,13 @@ pub struct Reading {
 pub fn cases(paths: &[PathBuf], reading: &Reading) -> Result<Vec<Case>, Error> {
     let mut found = Vec::new();
     for path in paths {
-        let told = |error: &std::io::Error| Error::usage(format!("{} cannot be read: {error}", path.display()));
-        if !std::fs::metadata(path).map_err(|error| told(&error))?.is_dir() {
+        let unreadable = |error: &std::io::Error| Error::usage(format!("{} cannot be read: {error}", path.display()));
+        if !std::fs::metadata(path).map_err(|error| unreadable(&error))?.is_dir() {
             found.push(case(path, reading)?);
             continue;
         }
         let mut files = Vec::new();
-        walk(path, &mut files).map_err(|error| told(&error))?;
+        walk(path, &mut files).map_err(|error| unreadable(&error))?;
         files.sort();
         let samples = files.iter().filter(|file| is_sample(file, reading));
         for file in samples {
@@ -210,11 +210,11 @@ impl Sender {
 
 fn request(method: &str, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> Result<HttpRequest, String> {
     let mut request = HttpRequest::new(SdkBody::from(body));
-    let told = |error: &dyn std::error::Error| format!("a request that cannot be made: {error}");
-    request.set_method(method).map_err(|error| told(&error))?;
-    request.set_uri(url).map_err(|error| told(&error))?;
+    let invalid = |error: &dyn std::error::Error| format!("a request that cannot be made: {error}");
+    request.set_method(method).map_err(|error| invalid(&error))?;
+    request.set_uri(url).map_err(|error| invalid(&error))?;
     for (name, value) in headers {
-        request.headers_mut().try_insert(name.clone(), value.clone()).map_err(|error| told(&error))?;
+        request.headers_mut().try_insert(name.clone(), value.clone()).map_err(|error| invalid(&error))?;
     }
     Ok(request)
 }

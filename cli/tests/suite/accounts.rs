@@ -25,8 +25,8 @@ async fn an_account_is_set_changed_and_removed() {
     assert!(world.notes().contains("API Auth"), "where credentials are from");
     let set = ["accounts", "set", "shopline/tw", "--credential-env", VARIABLE];
     assert_eq!(world.run(&set).await, Exit::Usage);
-    let told = world.notes();
-    assert!(told.contains(r#"the account has no \"handle\""#) && told.contains("--shop"), "{told}");
+    let notes = world.notes();
+    assert!(notes.contains(r#"the account has no \"handle\""#) && notes.contains("--shop"), "{notes}");
     assert_eq!(world.vault.calls("PutSecretValue"), 0);
     let line = world.lines(&[&set[..], &["--shop", "ours"]].concat()).await.remove(0);
     assert_eq!((&line["outcome"], &line["shop"]), (&json!("set"), &json!("ours")));
@@ -50,7 +50,7 @@ async fn an_account_is_set_changed_and_removed() {
 async fn what_cannot_be_an_account_is_not_written() {
     let world = world_with_secrets().await;
     world.vault.put("ScalapaySecret", &json!({"sources": {"it": {}}}));
-    for (line, told) in [
+    for (line, expected) in [
         (&["accounts", "set", "scalapay/it", "--credential-env", VARIABLE, "--shop", "x"][..], "needs no shop"),
         (
             &["accounts", "set", "scalapay/it", "--credential-env", VARIABLE, "--base-url", "http://x.example"],
@@ -60,7 +60,7 @@ async fn what_cannot_be_an_account_is_not_written() {
     ] {
         assert_eq!(world.run(line).await, Exit::Usage, "{line:?}");
         let notes = world.notes();
-        assert!(notes.contains(told), "{notes}");
+        assert!(notes.contains(expected), "{notes}");
     }
     world.vault.put(SECRET, &json!({"accounts": {}, "ours": 1}));
     assert_eq!(world.run(&["accounts", "set", "scalapay/it", "--credential-env", VARIABLE]).await, Exit::Problems);

@@ -58,8 +58,8 @@ async fn partial(world: &World, line: &[&str], id: &str, reason: &str) -> Vec<Va
     let exit = world.run(line).await;
     let (results, notes) = (String::from_utf8(world.results()).unwrap(), world.notes());
     assert_eq!(exit, Exit::Problems, "{line:?}: {notes}");
-    let told = |text: &str| text.lines().any(|line| line.contains(id) && line.contains(reason));
-    assert!(told(&notes) || told(&results), "{line:?}: {notes}{results}");
+    let reports = |text: &str| text.lines().any(|line| line.contains(id) && line.contains(reason));
+    assert!(reports(&notes) || reports(&results), "{line:?}: {notes}{results}");
     results.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

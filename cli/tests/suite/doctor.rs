@@ -1,4 +1,4 @@
-//! Looking at a stack of which little can be seen: every check tells so for itself.
+//! Checks a stack of which little can be seen: every check reports that for itself.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ async fn looked(world: &World, line: &[&str]) -> (Exit, Vec<Value>) {
 #[tokio::test]
 async fn what_may_not_be_looked_at_is_unknown_and_says_what_is_needed() {
     let world = world_at(&answering(400, "AccessDeniedException").await, true);
-    // The queues of these tests are no AWS that could refuse.
+    // These tests' queues are not on AWS, which could refuse the call.
     let all = ["doctor", "--skip", "queues", "--skip", "urls", "--skip", "clock"];
     let (exit, lines) = looked(&world, &all).await;
     // A stack of these tests lacks outputs, which is known; nothing else is.

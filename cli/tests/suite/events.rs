@@ -136,7 +136,7 @@ async fn text_says_the_same() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_shown_is_told() {
+async fn what_cannot_be_shown_is_reported() {
     let world = world().await;
     for (line, exit) in [
         (&["events", "show", "scalev/main/1/order.created/none"][..], Exit::NotFound),
@@ -148,13 +148,13 @@ async fn what_cannot_be_shown_is_told() {
         (&["orders", "list", "--after", "a/b"], Exit::Usage),
     ] {
         assert_eq!(world.run(line).await, exit, "{line:?}");
-        let told: Value = serde_json::from_str(&world.notes()).unwrap();
-        assert_eq!(told["exit"], exit.code());
+        let failure: Value = serde_json::from_str(&world.notes()).unwrap();
+        assert_eq!(failure["exit"], exit.code());
     }
 }
 
 #[tokio::test]
-async fn a_tail_tells_late_rows_and_none_twice() {
+async fn a_tail_prints_late_rows_and_none_twice() {
     let world = world().await;
     let sources: Vec<SourceName> = vec!["scalapay/it".parse().unwrap()];
     let mut tail = Following::new(START_MS, 60_000);
@@ -172,7 +172,7 @@ async fn a_tail_tells_late_rows_and_none_twice() {
     // It was received before the one above, but its row shows up after it.
     let late = keep("C", START_MS + 90_000).await;
     assert_eq!(look(&mut tail).await, [late]);
-    // What is told late is looked for again if telling failed.
+    // What appears late is looked for again if printing failed.
     let untold = keep("D", START_MS + 101_000).await;
     let fresh = tail.look(&world.context, &sources, usize::MAX).await.unwrap();
     assert_eq!(fresh.len(), 1);

@@ -1,4 +1,4 @@
-//! What goes wrong around a command: each a message, a next step and an exit code.
+//! Failures around a command: each gives a message, a next step and an exit code.
 
 use crate::harness::{HOOKMILL, START_MS, Scratch, events_folder, world, world_at, world_with_secrets};
 use hookmill::context::Global;
@@ -12,7 +12,7 @@ use webhook::providers::SCALEV;
 pub(crate) async fn answering(status: u16, code: &str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let body = json!({"__type": code, "message": "told by a test"}).to_string();
+    let body = json!({"__type": code, "message": "from a test"}).to_string();
     let answer = format!(
         "HTTP/1.1 {status} No\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",
@@ -47,21 +47,21 @@ async fn what_aws_refuses_has_its_exit_and_its_next_step() {
         ] {
             let world = world_at(&endpoint, true);
             assert_eq!(world.run(line).await, exit, "{code} {line:?}");
-            let told: Value = serde_json::from_str(&world.notes()).unwrap();
-            assert!(told["error"].as_str().unwrap().contains(code), "{told}");
-            assert!(told["next"].as_str().unwrap().contains(next), "{told}");
+            let failure: Value = serde_json::from_str(&world.notes()).unwrap();
+            assert!(failure["error"].as_str().unwrap().contains(code), "{failure}");
+            assert!(failure["next"].as_str().unwrap().contains(next), "{failure}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_not_there_is_told() {
+async fn an_unreachable_endpoint_is_reported() {
     // Nobody listens on a port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let world = world_at(&format!("http://{free}"), true);
     assert_eq!(world.run(&["orders", "list"]).await, Exit::Service);
-    let told = world.notes();
-    assert!(told.contains("no connection") && told.contains("--endpoint-url"), "{told}");
+    let notes = world.notes();
+    assert!(notes.contains("no connection") && notes.contains("--endpoint-url"), "{notes}");
 }
 
 fn of_local(port: u16) -> Global {
@@ -119,9 +119,12 @@ async fn an_unknown_source_is_reported_alike_by_all_commands() {
     ] {
         let line = [line, &["--source", "scalev/nobodys"]].concat();
         assert_eq!(world.run(&line).await, Exit::NotFound, "{line:?}");
-        let told: Value = serde_json::from_str(world.notes().lines().last().unwrap()).unwrap();
-        assert_eq!(told["error"], "the stack has no source scalev/nobodys", "{line:?}");
-        assert!(told["next"].as_str().unwrap().contains(&format!("{HOOKMILL} sources add scalev/nobodys")), "{told}");
+        let failure: Value = serde_json::from_str(world.notes().lines().last().unwrap()).unwrap();
+        assert_eq!(failure["error"], "the stack has no source scalev/nobodys", "{line:?}");
+        assert!(
+            failure["next"].as_str().unwrap().contains(&format!("{HOOKMILL} sources add scalev/nobodys")),
+            "{failure}"
+        );
     }
     assert!(!std::path::Path::new(plan.path()).exists());
     // A source that was removed is still asked about: its events are there.
@@ -148,7 +151,7 @@ fn a_type_that_no_event_has_is_a_mistake() {
 }
 
 #[test]
-fn files_that_are_no_deliveries_are_told() {
+fn files_that_are_not_deliveries_are_reported() {
     let folder = std::env::temp_dir().join(format!("hookmill-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("scalev")).unwrap();
     for (name, text) in [

@@ -1,4 +1,4 @@
-//! What is personal goes, where orders stood stays.
+//! Personal data is erased, the state of orders stays.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hookmill::Exit;
@@ -61,7 +61,7 @@ async fn a_person_is_found_and_erased() {
     assert_eq!(done.last().unwrap()["events"], 6);
     assert!(!everything(&world).await.contains(&email));
     assert!(!std::fs::read_to_string(file.path()).unwrap().to_lowercase().contains(&email));
-    // Where the order stands is as it was, and every tool says what became of the events.
+    // The order's state is unchanged, and every tool reports the events as erased.
     let after = world.lines(&["orders", "show", "scalapay/it/A"]).await.remove(0);
     assert_eq!((&after["summary"], &after["current"]), (&before["summary"], &json!(true)));
     let shown = world.lines(&["events", "show", &ids[0]]).await.remove(0);
@@ -84,7 +84,7 @@ async fn a_person_is_found_and_erased() {
 async fn the_value_need_not_stand_on_the_command_line() {
     let world = world().await;
     two_buyers(&world).await;
-    for (line, told) in [
+    for (line, expected) in [
         (&["--email"][..], "an e-mail address has an @"),
         (&["--phone", "123"], "8 digits"),
         (&["--customer-id"], "is empty"),
@@ -93,7 +93,7 @@ async fn the_value_need_not_stand_on_the_command_line() {
     ] {
         let exit = world.run(&[&["forget", "person", "--source", "scalapay/it"], line].concat()).await;
         let notes = world.notes();
-        assert!(exit == Exit::Usage && notes.contains(told), "{line:?}: {notes}");
+        assert!(exit == Exit::Usage && notes.contains(expected), "{line:?}: {notes}");
     }
     assert_eq!(world.run(&["forget"]).await, Exit::Usage);
 }
@@ -134,11 +134,11 @@ async fn what_is_old_goes_and_what_is_young_stays() {
     let file = Scratch::new("old");
     let line = ["forget", "--older-than", "1d", "--source", "scalapay/it"];
     assert_eq!(world.run(&line).await, Exit::Ok);
-    let told = String::from_utf8(world.results()).unwrap();
-    assert!(told.contains("would erase   scalapay/it/A  3 events, 1 younger\n"), "{told}");
+    let printed = String::from_utf8(world.results()).unwrap();
+    assert!(printed.contains("would erase   scalapay/it/A  3 events, 1 younger\n"), "{printed}");
     assert_eq!(world.run(&[&line[..], &["--yes", "--run-file", file.path()]].concat()).await, Exit::Ok);
-    let told = String::from_utf8(world.results()).unwrap();
-    assert!(told.ends_with("6 events of 2 orders and subjects erased\n"), "{told}");
+    let printed = String::from_utf8(world.results()).unwrap();
+    assert!(printed.ends_with("6 events of 2 orders and subjects erased\n"), "{printed}");
     let store = world.context.store().await.unwrap();
     let body = async |key: &EventKey| store.load(key).await.unwrap().unwrap().row.body.len();
     assert_eq!(body(&EventKey::from_id(&ids[0]).unwrap()).await, 0);

@@ -49,7 +49,7 @@ pub(crate) struct World {
 /// A proposed command begins with this: the stack of these tests is not the one that is assumed without options.
 pub(crate) const HOOKMILL: &str = "hookmill --stack tested";
 
-/// What was written, for a test to read.
+/// Captured output.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Words(Arc<Mutex<Vec<u8>>>);
 
@@ -156,7 +156,7 @@ impl World {
         sleep.0
     }
 
-    /// Carries a command line out. Gives its exit code; an error is told as the process would tell it.
+    /// Runs a command line and returns its exit code; an error is reported as the process would report it.
     pub(crate) async fn run(&self, line: &[&str]) -> Exit {
         let arguments = ["hookmill"].iter().chain(line);
         let cli = <hookmill::Cli as clap::Parser>::try_parse_from(arguments).unwrap();
@@ -185,7 +185,7 @@ impl World {
         printed
     }
 
-    /// What was said beside the results.
+    /// Returns what was written to stderr.
     pub(crate) fn notes(&self) -> String {
         String::from_utf8(self.name_the_stack(self.notes.taken())).unwrap()
     }

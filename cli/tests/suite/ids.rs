@@ -11,8 +11,8 @@ async fn error(world: &World, line: &[&str]) -> (Exit, Value) {
     (exit, serde_json::from_str(world.notes().lines().last().unwrap()).unwrap())
 }
 
-fn text(told: &Value, name: &str) -> String {
-    told[name].as_str().unwrap().to_owned()
+fn text(failure: &Value, name: &str) -> String {
+    failure[name].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -42,10 +42,10 @@ async fn a_beginning_of_several_ids_names_them() {
     let world = world().await;
     let (one, _) = world.keep(&SCALEV, "order.created.2026", START_MS, str::to_owned).await;
     let (two, _) = world.keep(&SCALEV, "order.payment_status_changed.2026", START_MS + 1, str::to_owned).await;
-    let (exit, told) = error(&world, &["events", "show", "scalev/main/2"]).await;
+    let (exit, failure) = error(&world, &["events", "show", "scalev/main/2"]).await;
     assert_eq!(exit, Exit::Usage);
-    assert_eq!(text(&told, "error"), "scalev/main/2 fits more than one event");
-    assert!(text(&told, "next").contains(&one.id()) && text(&told, "next").contains(&two.id()), "{told}");
+    assert_eq!(text(&failure, "error"), "scalev/main/2 fits more than one event");
+    assert!(text(&failure, "next").contains(&one.id()) && text(&failure, "next").contains(&two.id()), "{failure}");
 }
 
 #[tokio::test]
@@ -64,10 +64,10 @@ async fn what_names_nothing_is_reported_as_such() {
         (&["orders", "show", "scalev/main/1"], Exit::NotFound, "no order scalev/main/1 is kept"),
         (&["orders", "rebuild", "scalev/main/1"], Exit::NotFound, "no order scalev/main/1 is kept"),
     ] {
-        let (ended, told) = error(&world, line).await;
-        assert_eq!(ended, exit, "{told}");
-        assert!(text(&told, "error").contains(message), "{told}");
-        assert!(text(&told, "error").len() < 300 && text(&told, "next").contains("hookmill"), "{told}");
+        let (ended, failure) = error(&world, line).await;
+        assert_eq!(ended, exit, "{failure}");
+        assert!(text(&failure, "error").contains(message), "{failure}");
+        assert!(text(&failure, "error").len() < 300 && text(&failure, "next").contains("hookmill"), "{failure}");
     }
 }
 
@@ -76,8 +76,8 @@ async fn an_unknown_order_leaves_no_record_of_its_erasure() {
     let world = world_with_secrets().await;
     let file = Scratch::new("erasure");
     let line = ["forget", "order", "scalev/main/nobodys", "--yes", "--run-file", file.path()];
-    let (exit, told) = error(&world, &line).await;
-    assert_eq!((exit, text(&told, "error").as_str()), (Exit::NotFound, "no order scalev/main/nobodys is kept"));
+    let (exit, failure) = error(&world, &line).await;
+    assert_eq!((exit, text(&failure, "error").as_str()), (Exit::NotFound, "no order scalev/main/nobodys is kept"));
     assert!(!std::path::Path::new(file.path()).exists());
 }
 
@@ -89,8 +89,8 @@ async fn forwarding_once_to_a_dead_target_ends() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (to, file) = (format!("localhost:{}", free.port()), Scratch::new("position"));
     let line = ["forward", "--once", "--source", "scalev/main", "--from", "1970-01-01", "--to", &to];
-    let (exit, told) = error(&world, &[&line[..], &["--position", file.path()]].concat()).await;
+    let (exit, failure) = error(&world, &[&line[..], &["--position", file.path()]].concat()).await;
     assert_eq!(exit, Exit::Service);
-    assert!(text(&told, "error").contains("no connection, tried 4 times"), "{told}");
-    assert!(text(&told, "next").contains("same command again"), "{told}");
+    assert!(text(&failure, "error").contains("no connection, tried 4 times"), "{failure}");
+    assert!(text(&failure, "next").contains("same command again"), "{failure}");
 }

@@ -35,10 +35,10 @@ async fn late_and_superseded_events_are_marked() {
 }
 
 #[tokio::test]
-async fn superseded_events_tell_nothing_any_more() {
+async fn superseded_events_set_no_fields() {
     let world = world().await;
     let (first, _) = world.keep(&SCALEV, "order.status_changed.2026", START_MS, same).await;
-    // The same change, told anew and a little later.
+    // The same change, sent again and a little later.
     let (second, _) = world
         .keep(&SCALEV, "order.status_changed.2026", START_MS + 1, |body| {
             let body = regex_free_replace(body, "unique_id", "event_LATER");
@@ -61,12 +61,12 @@ fn regex_free_replace(body: &str, name: &str, value: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_view_that_lacks_an_event_is_told() {
+async fn a_view_that_lacks_an_event_is_reported() {
     let world = world_in_text().await;
     let (created, _) = world.keep(&SCALEV, "order.created.2026", START_MS, same).await;
     assert_eq!(world.run(&["orders", "show", &created.pk]).await, Exit::Problems);
     let text = String::from_utf8(world.results()).unwrap();
-    assert!(text.contains("notjoined") && text.contains("not what its events tell"), "{text}");
+    assert!(text.contains("notjoined") && text.contains("not what its events say"), "{text}");
     world.join(&created).await;
     assert_eq!(world.run(&["orders", "show", &created.pk, "--view"]).await, Exit::Ok);
     let text = String::from_utf8(world.results()).unwrap();

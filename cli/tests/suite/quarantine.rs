@@ -112,8 +112,8 @@ async fn what_still_fails_stays_with_its_reason() {
     );
     let name = line["name"].as_str().unwrap().to_owned();
     assert_eq!(world.run(&["quarantine", "admit", &name, "--yes"]).await, Exit::Problems);
-    let told: Value = serde_json::from_slice(&world.results()).unwrap();
-    assert_eq!((&told["outcome"], &told["reason"]), (&json!("refused"), &json!("unknown_source")));
+    let line: Value = serde_json::from_slice(&world.results()).unwrap();
+    assert_eq!((&line["outcome"], &line["reason"]), (&json!("refused"), &json!("unknown_source")));
     assert_eq!(rows(&world, "refused").await, 1);
     // The source is made: one named source has what called itself so.
     world.vault.put("SelldoneSecret", &secret("main", "url_token", KEY));
@@ -164,7 +164,7 @@ async fn a_refused_delivery_is_shown_without_its_secrets() {
 }
 
 #[tokio::test]
-async fn without_the_secret_nothing_is_admitted_and_that_is_told() {
+async fn without_the_secret_nothing_is_admitted_and_that_is_reported() {
     let world = world_with_secrets().await;
     refuse(&world, &SCALEV, "order.created.2026", Refusal::Mismatch, START_MS).await;
     world.vault.put_text("ScalevSecret", "no JSON");

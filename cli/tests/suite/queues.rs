@@ -27,7 +27,7 @@ type Refuse = Box<dyn Fn(&str, &str) -> Option<&'static str> + Send>;
 #[derive(Default)]
 pub(crate) struct Queues {
     state: Mutex<State>,
-    /// What the deployed reader answers, by event id.
+    /// The deployed reader's answers, by event id.
     pub(crate) deployed: Mutex<BTreeMap<String, Value>>,
 }
 
@@ -97,13 +97,13 @@ impl Queues {
         self.state.lock().unwrap().put(url, body, group.to_owned(), String::new());
     }
 
-    /// How many messages of a queue are hidden.
+    /// Returns the number of a queue's messages that are hidden.
     pub(crate) fn hidden(&self, url: &str) -> usize {
         let state = self.state.lock().unwrap();
         state.messages.get(url).into_iter().flatten().filter(|kept| kept.hidden).count()
     }
 
-    /// How many calls of an action there were.
+    /// Returns the number of calls of an action.
     pub(crate) fn calls(&self, action: &str) -> usize {
         self.state.lock().unwrap().calls.iter().filter(|(called, _)| called == action).count()
     }
@@ -114,7 +114,7 @@ impl Queues {
         if let Some((refused, code)) = state.refuse_calls
             && refused == action
         {
-            return (400, json!({"__type": code, "message": "told by a test"}));
+            return (400, json!({"__type": code, "message": "from a test"}));
         }
         let url = call["QueueUrl"].as_str().unwrap().to_owned();
         match action {

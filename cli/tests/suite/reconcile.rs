@@ -1,4 +1,4 @@
-//! A provider's orders beside what is kept: what is missing is told, fetched and joined, once and no oftener.
+//! Reconciles a provider's orders with what is kept: what is missing is reported, fetched and joined, exactly once.
 
 use std::cell::Cell;
 
@@ -13,7 +13,7 @@ use hookmill::Exit;
 
 const SINCE: [&str; 2] = ["--from", "2020-01-01"];
 
-/// An order as SHOPLINE's API tells it.
+/// An order as SHOPLINE's API returns it.
 fn order(id: &str, word: &str, updated_at: &str) -> Value {
     let mut order: Value = serde_json::from_slice(&file("shopline/order.json")).unwrap();
     (order["id"], order["status"], order["updated_at"]) = (json!(id), json!(word), json!(updated_at));
@@ -25,7 +25,7 @@ fn page(orders: &[Value]) -> Reply {
     status(200, &json!({"items": orders}).to_string())
 }
 
-/// A webhook of an order, of the form that tells a time.
+/// A webhook of an order, of the form that has a time.
 async fn webhook(world: &World, id: &str, word: &str, updated_at: &str) -> EventKey {
     let nanoseconds = updated_at.parse::<jiff::Timestamp>().unwrap().as_nanosecond();
     let change = |body: &str| {
@@ -60,7 +60,7 @@ async fn state_of(world: &World, pk: &str) -> Value {
 const RECONCILE: [&str; 3] = ["reconcile", "--source", "shopline/tw"];
 
 #[tokio::test]
-async fn what_is_missing_or_behind_is_told_kept_and_then_equal() {
+async fn what_is_missing_or_behind_is_reported_kept_and_then_equal() {
     let orders = [
         order("a", "completed", "2026-01-05T00:00:00Z"),
         order("b", "confirmed", "2026-01-04T00:00:00Z"),
@@ -93,14 +93,14 @@ async fn what_is_missing_or_behind_is_told_kept_and_then_equal() {
     assert_eq!(listed.len(), 2);
     assert!(listed.iter().all(|line| line["marks"] == json!(["reconcile"]) && line["type"] == "order.updated"));
     let shown = world.lines(&["events", "show", listed[0]["id"].as_str().unwrap()]).await.remove(0);
-    assert_eq!(shown["delivery"]["key"], "none: read back from the provider");
+    assert_eq!(shown["delivery"]["key"], "none: fetched from the provider");
     assert_eq!(shown["event"]["origin"], "reconcile");
 }
 
 #[tokio::test]
 async fn late_webhooks_double_nothing_and_later_ones_win() {
     let (world, _server) = world_with(vec![page(&[order("a", "confirmed", "2026-01-05T00:00:00Z")]), page(&[])]).await;
-    // The shop's webhooks tell times, as another order of it shows.
+    // The shop's webhooks have times, as another order of it shows.
     webhook(&world, "b", "confirmed", "2026-01-04T00:00:00Z").await;
     world.lines(&[&RECONCILE[..], &SINCE, &["--yes"]].concat()).await;
     let state = |shown: &Value| shown["summary"]["order_state"].clone();
@@ -111,11 +111,11 @@ async fn late_webhooks_double_nothing_and_later_ones_win() {
     webhook(&world, "a", "completed", "2026-01-06T00:00:00Z").await;
     let later = state_of(&world, "shopline/tw/a").await;
     assert_eq!(state(&later), "completed");
-    assert_eq!(later["view"]["order"]["number"], "20210126080841ba2", "what no webhook told is still there");
+    assert_eq!(later["view"]["order"]["number"], "20210126080841ba2", "what no webhook contained is still there");
 }
 
 #[tokio::test]
-async fn where_webhooks_tell_no_times_none_rules_over_them() {
+async fn snapshots_without_webhook_times_do_not_override_webhooks() {
     let (world, _server) = world_with(vec![page(&[order("a", "confirmed", "2026-01-05T00:00:00Z")]), page(&[])]).await;
     let old = |word: &'static str| {
         move |body: &str| {
@@ -142,8 +142,8 @@ async fn an_interruption_by_the_provider_keeps_what_was_kept_and_goes_on() {
     world.without_pauses();
     let line = [&RECONCILE[..], &SINCE, &["--yes"]].concat();
     assert_eq!(world.run(&line).await, Exit::Service);
-    let told = String::from_utf8(world.results()).unwrap();
-    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let printed = String::from_utf8(world.results()).unwrap();
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((ends(&lines, "kept"), &lines[1]["complete"]), (vec!["missing new".to_owned()], &json!(false)));
     let notes = world.notes();
     assert!(notes.contains("keeps nothing twice") && notes.contains("after 4 attempts"), "{notes}");
@@ -171,13 +171,13 @@ async fn payments_get_the_amounts_of_their_refunds() {
     assert_eq!(refunded().await, "unknown");
 
     let line = ["reconcile", "--source", "scalapay/it", "--from", "2026-01-01", "--yes"];
-    let told = world.lines(&line).await;
-    assert_eq!((ends(&told, "kept"), &told[1]["kept"]), (vec!["behind new".to_owned()], &json!(2)));
+    let printed = world.lines(&line).await;
+    assert_eq!((ends(&printed, "kept"), &printed[1]["kept"]), (vec!["behind new".to_owned()], &json!(2)));
     assert!(world.notes().contains("Scalapay lists no payments"));
     assert_eq!(refunded().await, json!({"amount": "20"}));
     let again = world.lines(&line).await;
     assert_eq!((again.len(), &again[0]["equal"]), (1, &json!(1)));
-    // By name it is asked for however it stands, and kept no second time.
+    // By name it is fetched in any case, and not kept a second time.
     let named = world.lines(&["reconcile", "--source", "scalapay/it", "--order", token, "--yes"]).await;
     assert_eq!((ends(&named, "kept"), &named[1]["repeats"]), (vec!["equal repeat".to_owned()], &json!(2)));
     assert_eq!(refunded().await, json!({"amount": "20"}));
@@ -221,9 +221,9 @@ async fn orders_of_every_provider_are_kept_under_their_webhooks_subjects() {
         ),
     ] {
         let (world, _server) = world_with(replies).await;
-        let told = world.lines(&line).await;
-        assert_eq!(told[0]["order"], pk);
-        let event = told[0]["events"][0].as_str().unwrap().to_owned();
+        let printed = world.lines(&line).await;
+        assert_eq!(printed[0]["order"], pk);
+        let event = printed[0]["events"][0].as_str().unwrap().to_owned();
         let key = EventKey::from_id(&event).unwrap();
         let stored = world.context.store().await.unwrap().load(&key).await.unwrap().unwrap();
         assert!(key.is_snapshot() && !stored.row.body.is_empty());
@@ -240,9 +240,9 @@ async fn what_webhooks_brought_is_read_back_one_by_one_where_nothing_is_listed()
     world.keep(&SCALEV, "order.status_changed.shipped", START_MS + 1, same).await;
     world.keep(&SCALEV, "business.test_event.2026", START_MS + 2, same).await;
     world.keep(&SCALEV, "order.created.2026", START_MS + 3, |body| body.replace("250130JQHFZG", "250130GONE00")).await;
-    let told = world.lines(&["reconcile", "--source", "scalev/main", "--from", "2026-01-01"]).await;
-    assert_eq!(ends(&told, "order"), ["gone scalev/main/250130GONE00"]);
-    assert_eq!((&told[1]["compared"], &told[1]["ahead"], &told[1]["gone"]), (&json!(1), &json!(1), &json!(1)));
+    let printed = world.lines(&["reconcile", "--source", "scalev/main", "--from", "2026-01-01"]).await;
+    assert_eq!(ends(&printed, "order"), ["gone scalev/main/250130GONE00"]);
+    assert_eq!((&printed[1]["compared"], &printed[1]["ahead"], &printed[1]["gone"]), (&json!(1), &json!(1), &json!(1)));
     let lines = server.lines();
     assert_eq!(lines.len(), 2, "each order is read once, and what is none is not: {lines:?}");
 }
@@ -274,29 +274,29 @@ async fn a_large_order_goes_into_chunks_and_an_odd_one_is_flagged() {
     });
     large["order_remarks"] = json!(noise.collect::<String>());
     let (world, _server) = world_with(vec![page(&[large]), page(&[])]).await;
-    let told = world.lines(&[&RECONCILE[..], &SINCE, &["--yes"]].concat()).await;
-    let key = EventKey::from_id(told[0]["events"][0].as_str().unwrap()).unwrap();
+    let printed = world.lines(&[&RECONCILE[..], &SINCE, &["--yes"]].concat()).await;
+    let key = EventKey::from_id(printed[0]["events"][0].as_str().unwrap()).unwrap();
     let stored = world.context.store().await.unwrap().load(&key).await.unwrap().unwrap();
     assert!(matches!(stored.body, edge::keep::item::KeptBody::Chunks { .. }) && stored.row.body.len() > 900_000);
 
     let (world, _server) = world_with(vec![status(200, r#"{"what":"is this"}"#)]).await;
     let line = [&RECONCILE[..], &["--order", "x", "--yes"]].concat();
     assert_eq!(world.run(&line).await, Exit::Problems);
-    let told = String::from_utf8(world.results()).unwrap();
-    assert!(told.contains("\"unrecognised\":true") && told.contains("\"kept\":\"new\""), "{told}");
+    let printed = String::from_utf8(world.results()).unwrap();
+    assert!(printed.contains("\"unrecognised\":true") && printed.contains("\"kept\":\"new\""), "{printed}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_compared_is_told() {
+async fn what_cannot_be_compared_is_reported() {
     let (world, server) = world_with(vec![status(410, "{}")]).await;
-    for (line, exit, told) in [
-        (vec![], Exit::Usage, "not said which orders"),
+    for (line, exit, expected) in [
+        (vec![], Exit::Usage, "no orders were selected"),
         (vec!["--from", "2026-02-01", "--to", "2026-01-01"], Exit::Usage, "is empty"),
         (vec!["--order", "600f"], Exit::NotFound, ""),
     ] {
         assert_eq!(world.run(&[&RECONCILE[..], &line].concat()).await, exit, "{line:?}");
         let notes = world.notes();
-        assert!(notes.contains(told), "{notes}");
+        assert!(notes.contains(expected), "{notes}");
     }
     assert_eq!(server.lines().len(), 1);
     let line = ["reconcile", "--source", "selldone/main", "--order", "NoOrder:1"];
@@ -308,7 +308,7 @@ async fn what_cannot_be_compared_is_told() {
 }
 
 #[tokio::test]
-async fn text_tells_the_counts() {
+async fn text_has_the_counts() {
     let world = world_in_text().await;
     let server = Server::start(vec![page(&[order("a", "pending", "2026-01-05T00:00:00Z")]), page(&[])]);
     furnish(&world, &server);
@@ -325,13 +325,13 @@ async fn a_list_that_does_not_end_is_no_whole_one() {
     let (world, server) = world_with(vec![same.clone(), same.clone(), same]).await;
     let line = ["reconcile", "--source", "selldone/main", "--from", "2020-01-01"];
     assert_eq!(world.run(&line).await, Exit::Service);
-    let told = world.notes();
-    assert!(told.contains("an end of its pages"), "{told}");
+    let notes = world.notes();
+    assert!(notes.contains("an end of its pages"), "{notes}");
     assert_eq!(server.lines().len(), 2);
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_between_orders_and_tells_how_far_it_came() {
+async fn ctrl_c_ends_between_orders_and_reports_progress() {
     let orders = ["a", "b"].map(|id| order(id, "pending", "2026-01-05T00:00:00Z"));
     let (world, _server) = world_with(vec![page(&orders), page(&orders), page(&[])]).await;
     let line = [&["hookmill"], &RECONCILE[..], &SINCE, &["--yes"]].concat();
@@ -339,8 +339,8 @@ async fn ctrl_c_ends_between_orders_and_tells_how_far_it_came() {
     let hookmill::commands::Command::Reconcile(args) = cli.command else { panic!("another command") };
     let outcome = hookmill::commands::reconcile::reconcile(&world.context, &args, &Cell::new(true)).await;
     assert_eq!(outcome.unwrap_err().kind, Exit::Interrupted);
-    let told: Value = serde_json::from_slice(&world.results()).unwrap();
-    assert_eq!((&told["kept"], &told["complete"]), (&json!(0), &json!(false)));
+    let printed: Value = serde_json::from_slice(&world.results()).unwrap();
+    assert_eq!((&printed["kept"], &printed["complete"]), (&json!(0), &json!(false)));
     let rest = world.lines(&line[1..]).await;
     assert_eq!((&rest[2]["kept"], &rest[2]["complete"]), (&json!(2), &json!(true)));
 }

@@ -149,10 +149,10 @@ async fn a_group_stops_at_its_first_failure_and_the_run_goes_on_later() {
     // Batches of two, so that what comes after the failure is in later ones.
     let line = [&OF_SOURCE[..], &["--yes", "--rate", "2", "--run-file", file.path()]].concat();
     assert_eq!(world.run(&line).await, Exit::Service);
-    let told: Vec<Value> =
+    let printed: Vec<Value> =
         String::from_utf8(world.results()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let outcome = |id: &String| {
-        let line = told.iter().find(|line| line["id"] == json!(id)).unwrap();
+        let line = printed.iter().find(|line| line["id"] == json!(id)).unwrap();
         (line["outcome"].as_str().unwrap(), line["reason"].as_str())
     };
     assert_eq!(outcome(&ids[2]), ("failed", Some("InternalError: no")));
@@ -231,17 +231,17 @@ async fn a_queue_that_takes_nothing_ends_it() {
         assert_eq!(world.run(&line).await, exit);
         let notes = world.notes();
         assert!(notes.contains(code) && notes.contains(&format!("To go on: {HOOKMILL} replay --resume")), "{notes}");
-        // A batch is tried five times; one or two batches tell enough.
+        // A batch is tried five times; one or two batches are enough.
         assert!(world.queues.calls("SendMessageBatch") <= 10);
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_replayed_is_told() {
+async fn what_cannot_be_replayed_is_reported() {
     let world = world_in_text().await;
     let (other, _) = world.keep(&SCALAPAY, "disputed", START_MS, same).await;
     let other = other.id();
-    for (line, exit, told) in [
+    for (line, exit, expected) in [
         (&["replay"][..], Exit::Usage, "not said what to replay"),
         (&["replay", "scalapay/it/NONE/created/~"], Exit::NotFound, "no event"),
         (&["replay", "nonsense"], Exit::Usage, "not an event id"),
@@ -252,7 +252,7 @@ async fn what_cannot_be_replayed_is_told() {
     ] {
         assert_eq!(world.run(line).await, exit, "{line:?}");
         let notes = world.notes();
-        assert!(notes.contains(told), "{line:?}: {notes}");
+        assert!(notes.contains(expected), "{line:?}: {notes}");
     }
     let file = Scratch::new("elsewhere");
     let elsewhere = json!({"replay": {"id": "r", "queues": {"work": "https://elsewhere"}, "events": 0}});
@@ -273,8 +273,8 @@ async fn an_orders_events_are_replayed_together() {
     let file = Scratch::new("order");
     let twice = ["replay", "--order", "scalapay/it/A", "--order", &ids[2], "--type", "payment.*", "--yes"];
     let sent = world.lines(&[&twice[..], &["--run-file", file.path()]].concat()).await;
-    let told: Vec<&str> = sent.iter().filter_map(|line| line["id"].as_str()).collect();
-    assert_eq!(told, [&ids[0], &ids[2], &ids[4]]);
+    let printed: Vec<&str> = sent.iter().filter_map(|line| line["id"].as_str()).collect();
+    assert_eq!(printed, [&ids[0], &ids[2], &ids[4]]);
     assert_eq!(world.queues.taken(WORK).len(), 3);
     for (order, exit) in [("", Exit::Usage), ("scalapay/it/C", Exit::NotFound)] {
         assert_eq!(world.run(&["replay", "--order", order]).await, exit, "{order}");

@@ -45,13 +45,13 @@ async fn equal_readings_are_said_to_be_equal() {
     two_orders(&world).await;
     this_build(&world).await;
     assert_eq!(world.run(&OF_SOURCE).await, Exit::Ok);
-    let told = String::from_utf8(world.results()).unwrap();
+    let printed = String::from_utf8(world.results()).unwrap();
     let version = SCALAPAY.mapping_version;
-    assert_eq!(told, format!("All 6 events read the same; mapping versions: scalapay {version}\n"));
+    assert_eq!(printed, format!("All 6 events read the same; mapping versions: scalapay {version}\n"));
 }
 
 #[tokio::test]
-async fn differences_are_told_by_field_and_buyers_are_not() {
+async fn differences_are_listed_by_field_and_buyers_are_not() {
     let world = world().await;
     let ids = two_orders(&world).await;
     older_build(&world).await;
@@ -213,7 +213,7 @@ async fn a_mapping_whose_version_was_not_raised_is_refused() {
     let of = |version: u32| format!("\"mapping\":{version}");
     let not_raised = format!("version was not raised: {version}, and now {version}");
     let this_build_has = format!("this build has {version}");
-    for (wrong, told) in [
+    for (wrong, expected) in [
         (text.replace(&of(0), &of(version)), not_raised.as_str()),
         (text.replace(&of(version), &of(7)), &this_build_has),
         (text.lines().take(2).map(|line| format!("{line}\n")).collect(), "not a whole plan"),
@@ -221,14 +221,14 @@ async fn a_mapping_whose_version_was_not_raised_is_refused() {
         (text.replace("correct", "incorrect"), "is not a plan's"),
     ] {
         std::fs::write(plan.path(), wrong).unwrap();
-        assert_eq!(world.run(&["reread", "publish", plan.path()]).await, Exit::Usage, "{told}");
+        assert_eq!(world.run(&["reread", "publish", plan.path()]).await, Exit::Usage, "{expected}");
         let notes = world.notes();
-        assert!(notes.contains(told), "{told}: {notes}");
+        assert!(notes.contains(expected), "{expected}: {notes}");
     }
 }
 
 #[tokio::test]
-async fn erased_events_are_told_apart() {
+async fn erased_events_are_distinguished() {
     let world = world().await;
     two_orders(&world).await;
     world.keep(&SCALAPAY, "disputed", START_MS + 100, str::to_owned).await;

@@ -43,13 +43,13 @@ async fn a_source_is_added_to_an_empty_secret() {
     assert!(QuarantineKey::from_text(current["quarantine_key"].as_str().unwrap()).is_some());
     assert!(world.vault.own_labels(SELLDONE).is_empty());
     // The name is taken now.
-    let told = error(&world, &ADD, Exit::Problems).await;
-    assert!(told.contains("has a source selldone/main already"), "{told}");
+    let message = error(&world, &ADD, Exit::Problems).await;
+    assert!(message.contains("has a source selldone/main already"), "{message}");
     assert_eq!(world.vault.current(SELLDONE), current);
 }
 
 #[tokio::test]
-async fn what_else_stands_in_a_secret_stays() {
+async fn other_members_of_a_secret_stay() {
     let world = world_with_secrets().await;
     let before = json!({"sources": {"eu": {"anything": [1, -2.5]}}, "quarantine_key": "mistyped", "ours": {"x": null}});
     world.vault.put(SELLDONE, &before);
@@ -104,8 +104,8 @@ async fn who_is_always_outrun_gives_up_and_says_so() {
             secrets.put(SELLDONE, &format!(r#"{{"sources": {{"other-{number}": {{}}}}}}"#));
         }
     });
-    let told = error(&world, &ADD, Exit::Service).await;
-    assert!(told.contains("changed by somebody else each time") && told.contains("run it again"), "{told}");
+    let message = error(&world, &ADD, Exit::Service).await;
+    assert!(message.contains("changed by somebody else each time") && message.contains("run it again"), "{message}");
     assert!(!names(&world.vault, SELLDONE).contains(&"main".to_owned()));
 }
 
@@ -123,25 +123,25 @@ async fn a_lost_answer_is_no_second_change() {
 async fn what_the_receivers_would_not_load_is_not_written() {
     let world = world_with_secrets().await;
     for (secret, line, why) in [
-        (r#"{"sources": []}"#, &ADD[..], "is no JSON object"),
+        (r#"{"sources": []}"#, &ADD[..], "is not a JSON object"),
         ("no JSON", &ADD, "it is not JSON"),
-        (r#"{"sources": {}, "sources": {}}"#, &ADD, "a name stands in it twice"),
+        (r#"{"sources": {}, "sources": {}}"#, &ADD, "a name is in it twice"),
         ("{}", &["sources", "add", "selldone/main", "--merchant", ""], "the list of merchants is empty"),
     ] {
         world.vault.put_text(SELLDONE, secret);
         let calls = world.vault.calls("PutSecretValue");
-        let told = error(&world, line, Exit::Problems).await;
-        assert!(told.contains(why), "{told}");
+        let message = error(&world, line, Exit::Problems).await;
+        assert!(message.contains(why), "{message}");
         assert_eq!(world.vault.calls("PutSecretValue"), calls, "{secret}");
     }
     world.vault.refuse("PutSecretValue", "AccessDeniedException");
     world.vault.put(SELLDONE, &json!({"sources": {}}));
-    let told = error(&world, &ADD, Exit::Deployment).await;
-    assert!(told.contains("cannot change the secret of selldone"), "{told}");
+    let message = error(&world, &ADD, Exit::Deployment).await;
+    assert!(message.contains("cannot change the secret of selldone"), "{message}");
 }
 
 #[tokio::test]
-async fn a_line_that_says_too_little_is_told_what_is_missing() {
+async fn an_incomplete_line_names_what_is_missing() {
     let world = world_with_secrets().await;
     for (line, next) in [
         (&["sources", "add", "scalev/main", "--any-merchant"][..], "--key-env NAME"),
@@ -149,11 +149,11 @@ async fn a_line_that_says_too_little_is_told_what_is_missing() {
         (&["sources", "add", "scalev/main", "--any-merchant", "--scheme", "url-token"], "It has: signed"),
         (&["sources", "add", "scalev/main", "--any-merchant", "--key-env", "HOOKMILL_NOT_SET"], "is not set"),
     ] {
-        let told = error(&world, line, Exit::Usage).await;
-        assert!(told.contains(next), "{told}");
+        let message = error(&world, line, Exit::Usage).await;
+        assert!(message.contains(next), "{message}");
     }
-    let told = error(&world, &["sources", "rotate", "scalev/none"], Exit::NotFound).await;
-    assert!(told.contains("no source scalev/none"), "{told}");
+    let message = error(&world, &["sources", "rotate", "scalev/none"], Exit::NotFound).await;
+    assert!(message.contains("no source scalev/none"), "{message}");
 }
 
 #[tokio::test]
@@ -168,12 +168,15 @@ async fn merchants_are_asked_for_where_deliveries_name_them() {
         let add = [&["sources", "add", &source][..], scheme, key].concat();
         let with = [&add[..], &["--merchant", "1"]].concat();
         if platform.names_merchant {
-            let told = error(&world, &add, Exit::Usage).await;
-            assert!(told.contains("--merchant ID") && told.contains("--any-merchant"), "{told}");
+            let message = error(&world, &add, Exit::Usage).await;
+            assert!(message.contains("--merchant ID") && message.contains("--any-merchant"), "{message}");
             world.lines(&with).await;
         } else {
-            let told = error(&world, &with, Exit::Usage).await;
-            assert!(told.contains("--merchant can check nothing") && told.contains("--any-merchant"), "{told}");
+            let message = error(&world, &with, Exit::Usage).await;
+            assert!(
+                message.contains("--merchant can check nothing") && message.contains("--any-merchant"),
+                "{message}"
+            );
             world.lines(&add).await;
         }
     }
@@ -233,13 +236,13 @@ async fn a_key_is_rotated_in_two_steps() {
     world.vault.put(SCALEV_SECRET, &json!({"sources": {"main": entry(&["the new key, unused yet", KEY])}}));
     world.keep(&SCALEV, "order.created.2026", now_ms - 4 * 86_400_000, str::to_owned).await;
     assert_eq!(used(&world).await, ["not known", "not known"]);
-    let told = error(&world, &finish, Exit::Problems).await;
-    assert!(told.contains("is not known: no delivery came by the new one"), "{told}");
+    let message = error(&world, &finish, Exit::Problems).await;
+    assert!(message.contains("is not known: no delivery came by the new one"), "{message}");
     // One lately: it is still used.
     world.keep(&SCALEV, "order.status_changed.2026", now_ms - 86_400_000, str::to_owned).await;
     assert_eq!(used(&world).await, ["not known", "in use"]);
-    let told = error(&world, &finish, Exit::Problems).await;
-    assert!(told.contains("is still used: the last delivery by it came at"), "{told}");
+    let message = error(&world, &finish, Exit::Problems).await;
+    assert!(message.contains("is still used: the last delivery by it came at"), "{message}");
     assert_eq!(world.vault.calls("PutSecretValue"), 0);
     // The other way round the old one is out of use.
     world.vault.put(SCALEV_SECRET, &json!({"sources": {"main": entry(&[KEY, "the old key, unused now"])}}));
@@ -256,7 +259,7 @@ async fn a_key_is_rotated_in_two_steps() {
 }
 
 #[tokio::test]
-async fn a_new_token_stands_before_the_old_one() {
+async fn a_new_token_comes_before_the_old_one() {
     let world = world_with_secrets().await;
     world.lines(&ADD).await;
     let old = world.vault.current(SELLDONE)["sources"]["main"]["url_tokens"][0].clone();

@@ -34,7 +34,7 @@ fn list_of(webhooks: &[Value]) -> Reply {
     status(200, &json!({"items": webhooks, "pagination": {"total_pages": 1}}).to_string())
 }
 
-async fn told(world: &World, line: &[&str]) -> (Exit, String, String) {
+async fn outputs(world: &World, line: &[&str]) -> (Exit, String, String) {
     let exit = world.run(line).await;
     let (results, notes) = (String::from_utf8(world.results()).unwrap(), world.notes());
     assert_clean(&results);
@@ -43,7 +43,7 @@ async fn told(world: &World, line: &[&str]) -> (Exit, String, String) {
 }
 
 #[tokio::test]
-async fn a_webhook_is_told_with_every_documented_field() {
+async fn a_webhook_is_shown_with_every_documented_field() {
     let (world, server) = world_with(vec![
         ok("shopline/webhook.json"),
         ok("shopline/webhooks.page1.json"),
@@ -51,7 +51,7 @@ async fn a_webhook_is_told_with_every_documented_field() {
     ])
     .await;
     let (exit, results, _) =
-        told(&world, &["subscriptions", "get", "5f8e5dc08a8bb70a5c9cd93c", "--source", "shopline/tw"]).await;
+        outputs(&world, &["subscriptions", "get", "5f8e5dc08a8bb70a5c9cd93c", "--source", "shopline/tw"]).await;
     assert_eq!(exit, Exit::Ok);
     let expected = json!({
         "source": "shopline/tw", "id": "5f8e5dc08a8bb70a5c9cd93c", "format": "json",
@@ -60,7 +60,7 @@ async fn a_webhook_is_told_with_every_documented_field() {
         "updated_at": "2020-10-23T08:43:00.369Z",
     });
     assert_eq!(serde_json::from_str::<Value>(&results).unwrap(), expected);
-    let (_, results, _) = told(&world, &["subscriptions", "list", "--source", "shopline/tw"]).await;
+    let (_, results, _) = outputs(&world, &["subscriptions", "list", "--source", "shopline/tw"]).await;
     assert_eq!(results.lines().count(), 3);
     assert_eq!(server.lines()[0], "GET /v1/webhooks/5f8e5dc08a8bb70a5c9cd93c");
 }
@@ -70,11 +70,13 @@ async fn text_says_the_same() {
     let replies =
         |address: &str| vec![list_of(&[ours(address, &["order/create"], "active")]), ok("shopline/webhook.json")];
     let (world, _server, _) = shop(true, replies).await;
-    let (_, results, _) = told(&world, &["subscriptions", "list", "--source", "shopline/tw"]).await;
+    let (_, results, _) = outputs(&world, &["subscriptions", "list", "--source", "shopline/tw"]).await;
     assert!(results.contains("ours     http://127.0.0.1:") && results.contains("/_aws/…"), "{results}");
-    let (_, results, _) = told(&world, &["subscriptions", "get", "5f8e", "--source", "shopline/tw"]).await;
-    for told in ["format    json", "merchant  5e840cae77cb07003243f7c7", "not this source's", "created   2020-10-20"] {
-        assert!(results.contains(told), "{told}: {results}");
+    let (_, results, _) = outputs(&world, &["subscriptions", "get", "5f8e", "--source", "shopline/tw"]).await;
+    for expected in
+        ["format    json", "merchant  5e840cae77cb07003243f7c7", "not this source's", "created   2020-10-20"]
+    {
+        assert!(results.contains(expected), "{expected}: {results}");
     }
 }
 
@@ -85,7 +87,7 @@ async fn what_does_not_come_yet_is_registered_with_our_url() {
         vec![list_of(&there), status(200, &there[0].to_string())]
     };
     let (world, server, address) = shop(false, replies).await;
-    let (exit, results, notes) = told(&world, &["subscriptions", "create", "--source", "shopline/tw"]).await;
+    let (exit, results, notes) = outputs(&world, &["subscriptions", "create", "--source", "shopline/tw"]).await;
     assert_eq!((exit, results.lines().count()), (Exit::Ok, 1));
     assert!(notes.contains("already: order/create."), "{notes}");
     let asked = server.asked();
@@ -102,20 +104,20 @@ async fn creating_twice_makes_nothing_twice() {
     let there = |address: &str| vec![list_of(&[ours(address, &["order/create"], "active")])];
     let (world, server, _) = shop(false, there).await;
     let line = ["subscriptions", "create", "--source", "shopline/tw", "--topic", "order/create"];
-    let (exit, results, notes) = told(&world, &line).await;
+    let (exit, results, notes) = outputs(&world, &line).await;
     assert_eq!((exit, results.as_str(), server.lines().len()), (Exit::Ok, "", 1));
     assert!(notes.contains("Nothing is left to create"), "{notes}");
 }
 
 #[tokio::test]
-async fn a_creation_whose_answer_was_lost_is_told() {
+async fn a_creation_whose_answer_was_lost_is_reported() {
     let (world, server) = world_with(vec![none(), Reply::Close]).await;
     let line = ["subscriptions", "create", "--source", "shopline/tw", "--topic", "order/create", "--topic", "x/y"];
     let line = [&line[..], &["--unknown-topics"]].concat();
-    let (exit, _, notes) = told(&world, &line).await;
+    let (exit, _, notes) = outputs(&world, &line).await;
     assert_eq!((exit, server.lines().len()), (Exit::Service, 2));
     assert!(notes.contains("unrecognised"), "{notes}");
-    assert!(notes.contains(&format!("{HOOKMILL} subscriptions list --source shopline/tw tells")), "{notes}");
+    assert!(notes.contains(&format!("{HOOKMILL} subscriptions list --source shopline/tw")), "{notes}");
 }
 
 #[tokio::test]
@@ -123,9 +125,9 @@ async fn a_topic_that_no_mapping_knows_is_refused_with_the_nearest() {
     let (world, server) = world_with(vec![none()]).await;
     let create = ["subscriptions", "create", "--source", "shopline/tw", "--topic", "order/craete"];
     let update = ["subscriptions", "update", "5f8e", "--source", "shopline/tw", "--topic", "order/craete"];
-    let (exit, _, notes) = told(&world, &create).await;
+    let (exit, _, notes) = outputs(&world, &create).await;
     assert_eq!((exit, notes.contains("The nearest is order/create.")), (Exit::Usage, true), "{notes}");
-    assert_eq!(told(&world, &update).await.0, Exit::Usage);
+    assert_eq!(outputs(&world, &update).await.0, Exit::Usage);
     assert!(server.lines().is_empty());
 }
 
@@ -134,7 +136,7 @@ async fn what_would_be_created_is_shown_first() {
     let two = status(200, r#"{"webhooks":[],"total":0}"#);
     let (world, server) = world_with(vec![none(), two]).await;
     let line = ["subscriptions", "create", "--source", "shopline/tw", "--dry-run"];
-    let (exit, results, notes) = told(&world, &line).await;
+    let (exit, results, notes) = outputs(&world, &line).await;
     assert_eq!((exit, results.lines().count(), notes.contains("Nothing was created")), (Exit::Ok, 1, true), "{notes}");
     let planned: Value = serde_json::from_str(&results).unwrap();
     assert_eq!((&planned["status"], &planned["ours"]), (&json!("planned"), &json!(true)));
@@ -142,7 +144,7 @@ async fn what_would_be_created_is_shown_first() {
     // A provider with one topic a webhook needs several.
     let topics = ["--topic", "OnlineOrder", "--topic", "PosOrder"];
     let line = [&["subscriptions", "create", "--source", "selldone/main", "--dry-run"], &topics[..]].concat();
-    assert_eq!(told(&world, &line).await.1.lines().count(), 2);
+    assert_eq!(outputs(&world, &line).await.1.lines().count(), 2);
     let asked = server.lines();
     assert!(asked.len() == 2 && asked.iter().all(|line| line.starts_with("GET ")), "{asked:?}");
 }
@@ -153,25 +155,25 @@ async fn that_there_is_no_api_is_said_before_a_credential_is_asked_for() {
     let world = world().await;
     for platform in platforms::PLATFORMS.into_iter().filter(|platform| platform.by_hand.is_some()) {
         let source = format!("{}/it", platform.name);
-        let (exit, _, notes) = told(&world, &["subscriptions", "create", "--source", &source]).await;
+        let (exit, _, notes) = outputs(&world, &["subscriptions", "create", "--source", &source]).await;
         assert_eq!((exit, notes.contains("has no API for webhooks")), (Exit::Usage, true), "{notes}");
         assert!(!notes.contains("accounts set"), "{notes}");
     }
 }
 
 #[tokio::test]
-async fn of_several_the_made_ones_are_told() {
+async fn of_several_the_created_ones_are_listed() {
     let there = status(200, r#"{"webhooks":[],"total":0}"#);
     let (world, _server) = world_with(vec![there, ok("selldone/webhook.created.json"), status(422, "{}")]).await;
     let line =
         ["subscriptions", "create", "--source", "selldone/main", "--topic", "OnlineOrder", "--topic", "PosOrder"];
-    let (exit, results, notes) = told(&world, &line).await;
+    let (exit, results, notes) = outputs(&world, &line).await;
     assert_eq!((exit, results.lines().count()), (Exit::Usage, 1));
     assert!(notes.contains("for PosOrder (1 were created before it)"), "{notes}");
 }
 
 #[tokio::test]
-async fn changes_are_told_first_and_made_with_yes() {
+async fn changes_are_shown_first_and_made_with_yes() {
     let other = json!({"id": "5f8e", "address": "https://old.example/tw/3f9c-secret", "status": "active", "topics": ["order/create"]});
     let one = status(200, &other.to_string());
     let replies = |address: &str| {
@@ -180,7 +182,7 @@ async fn changes_are_told_first_and_made_with_yes() {
     };
     let (world, server, _) = shop(false, replies).await;
     let update = ["subscriptions", "update", "5f8e", "--source", "shopline/tw"];
-    let (_, results, notes) = told(&world, &update).await;
+    let (_, results, notes) = outputs(&world, &update).await;
     let change: Value = serde_json::from_str(&results).unwrap();
     assert_eq!(
         (&change["done"], &change["before"]["ours"], &change["after"]["ours"]),
@@ -188,10 +190,10 @@ async fn changes_are_told_first_and_made_with_yes() {
     );
     assert_eq!(change["before"]["address"], "https://old.example/tw/…");
     assert!(notes.contains("add --yes"));
-    told(&world, &[&update[..], &["--yes"]].concat()).await;
+    outputs(&world, &[&update[..], &["--yes"]].concat()).await;
     let delete = ["subscriptions", "delete", "5f8e", "--source", "shopline/tw"];
-    assert!(told(&world, &delete).await.2.contains("Nothing was removed"));
-    assert_eq!(told(&world, &[&delete[..], &["--yes"]].concat()).await.0, Exit::Ok);
+    assert!(outputs(&world, &delete).await.2.contains("Nothing was removed"));
+    assert_eq!(outputs(&world, &[&delete[..], &["--yes"]].concat()).await.0, Exit::Ok);
     let asked = server.asked();
     let lines: Vec<&str> = asked.iter().map(|asked| asked.line.as_str()).collect();
     let (get, put, del) = ("GET /v1/webhooks/5f8e", "PUT /v1/webhooks/5f8e", "DELETE /v1/webhooks/5f8e");
@@ -200,14 +202,14 @@ async fn changes_are_told_first_and_made_with_yes() {
 }
 
 #[tokio::test]
-async fn a_check_tells_what_is_wrong_and_how_bad_that_is() {
+async fn a_check_reports_faults_and_their_severity() {
     let replies = |address: &str| {
         let address = address.replace("shopline/tw", "selldone/main");
         let wrong = json!([{"id": 7, "url": address, "type": "OnlineOrder", "fails": 63}]);
         vec![status(200, &json!({"webhooks": wrong, "total": 1}).to_string())]
     };
     let (world, _server, _) = shop(false, replies).await;
-    let (exit, results, _) = told(&world, &["subscriptions", "check", "--source", "selldone/main"]).await;
+    let (exit, results, _) = outputs(&world, &["subscriptions", "check", "--source", "selldone/main"]).await;
     let found: Vec<Value> = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let words: Vec<_> =
         found.iter().map(|line| (line["severity"].as_str().unwrap(), line["finding"].as_str().unwrap())).collect();
@@ -222,7 +224,7 @@ async fn a_check_of_all_goes_on_after_a_source_that_fails() {
     // In the order of the providers' names: Selldone is asked first, and refuses.
     let replies = |address: &str| vec![status(401, "{}"), list_of(&[ours(address, &all, "active")])];
     let (world, _server, _) = shop(false, replies).await;
-    let (exit, results, notes) = told(&world, &["subscriptions", "check"]).await;
+    let (exit, results, notes) = outputs(&world, &["subscriptions", "check"]).await;
     assert_eq!(exit, Exit::Deployment);
     let found: Vec<Value> = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(found.len(), 1, "{results}");
@@ -234,13 +236,13 @@ async fn a_check_of_all_goes_on_after_a_source_that_fails() {
 async fn a_check_that_finds_nothing_ends_well() {
     let all = (platforms::providers::SHOPLINE.topics)();
     let (world, _server, _) = shop(false, |address| vec![list_of(&[ours(address, &all, "active")])]).await;
-    let (exit, results, notes) = told(&world, &["subscriptions", "check", "--source", "shopline/tw"]).await;
+    let (exit, results, notes) = outputs(&world, &["subscriptions", "check", "--source", "shopline/tw"]).await;
     assert_eq!((exit, results.as_str()), (Exit::Ok, ""));
     assert!(notes.contains("all is as it should be"), "{notes}");
 }
 
 #[tokio::test]
-async fn what_is_done_by_hand_is_told() {
+async fn manual_steps_are_shown() {
     let (world, server) = world_with(vec![]).await;
     for line in [
         &["subscriptions", "list", "--source", "scalapay/it"][..],
@@ -250,7 +252,7 @@ async fn what_is_done_by_hand_is_told() {
         &["subscriptions", "delete", "7", "--source", "scalapay/it", "--yes"],
         &["subscriptions", "check", "--source", "scalev/main"],
     ] {
-        let (exit, _, notes) = told(&world, line).await;
+        let (exit, _, notes) = outputs(&world, line).await;
         assert_eq!(exit, Exit::Usage, "{line:?}");
         assert!(notes.contains("Partner Portal") || notes.contains("dashboard"), "{notes}");
     }
@@ -278,16 +280,16 @@ async fn each_failure_has_its_exit_and_its_next_step() {
     ] {
         let (mut world, _server) = world_with(vec![reply; 4]).await;
         let waits = Arc::clone(&world.without_pauses());
-        let (told_exit, _, notes) = told(&world, &["subscriptions", "get", "1", "--source", "shopline/tw"]).await;
-        let told: Value = serde_json::from_str(&notes).unwrap();
-        assert_eq!((told_exit, &told["exit"]), (exit, &json!(exit.code())), "{notes}");
-        assert!(told["next"].as_str().unwrap().contains(next), "{notes}");
+        let (actual, _, notes) = outputs(&world, &["subscriptions", "get", "1", "--source", "shopline/tw"]).await;
+        let failure: Value = serde_json::from_str(&notes).unwrap();
+        assert_eq!((actual, &failure["exit"]), (exit, &json!(exit.code())), "{notes}");
+        assert!(failure["next"].as_str().unwrap().contains(next), "{notes}");
         drop(waits);
     }
 }
 
 #[tokio::test]
-async fn without_an_account_the_next_step_is_told() {
+async fn without_an_account_the_next_step_is_shown() {
     let world = world().await;
     let server = Server::start(vec![]);
     furnish(&world, &server);
@@ -298,7 +300,7 @@ async fn without_an_account_the_next_step_is_told() {
         ("{", "not JSON"),
     ] {
         world.queues.secret("AccountsSecret", secret);
-        let (exit, _, notes) = told(&world, &["subscriptions", "list", "--source", "shopline/tw"]).await;
+        let (exit, _, notes) = outputs(&world, &["subscriptions", "list", "--source", "shopline/tw"]).await;
         assert!(exit == Exit::Deployment && notes.contains(error), "{secret}: {notes}");
         assert!(notes.contains(&format!("{HOOKMILL} accounts set")), "{notes}");
     }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-/// What another operator does between two calls.
+/// An action of another operator between two calls.
 type Meanwhile = Box<dyn FnMut(&str, &mut Secrets) + Send>;
 
 /// The secrets.
@@ -100,7 +100,7 @@ impl Vault {
         self.state.lock().unwrap().secrets.put(name, text);
     }
 
-    /// What stands under a label.
+    /// Returns the value under a label.
     pub(crate) fn under(&self, name: &str, label: &str) -> Option<Value> {
         let text = self.state.lock().unwrap().secrets.text(name, label)?;
         Some(serde_json::from_str(&text).unwrap())
@@ -133,7 +133,7 @@ impl Vault {
         self.state.lock().unwrap().refuse = Some((action, code));
     }
 
-    /// How many calls of an action there were.
+    /// Returns the number of calls of an action.
     pub(crate) fn calls(&self, action: &str) -> usize {
         self.state.lock().unwrap().calls.iter().filter(|called| *called == action).count()
     }
@@ -144,7 +144,7 @@ impl Vault {
         if let Some((refused, code)) = state.refuse
             && refused == action
         {
-            return (400, json!({"__type": code, "Message": "told by a test"}));
+            return (400, json!({"__type": code, "Message": "from a test"}));
         }
         if let Some(mut work) = state.meanwhile.take() {
             work(action, &mut state.secrets);

@@ -1,8 +1,8 @@
-//! Whether the time of a refusal tells an unknown source from a wrong credential.
+//! Measures whether the time of a refusal distinguishes an unknown source from a wrong credential.
 //!
 //! `cargo bench -p edge --profile simulate --bench refusals -- [--rounds N] [--json]`
 //!
-//! Both kinds go through the real receiver in turn, in random order, with equal bodies. What is told is not a time but
+//! Both kinds go through the real receiver in turn, in random order, with equal bodies. The result is not a time but
 //! how often somebody who sees one answer of each kind, without any network between, would guess right: 50 % is blind.
 
 #![expect(
@@ -37,7 +37,7 @@ const CASES: [(&str, &str, usize); 10] = [
     ("selldone", "OnlineOrder.PaymentOrder", 100_000),
 ];
 
-/// What the two kinds took, in nanoseconds.
+/// Times of the two kinds, in nanoseconds.
 struct Measured {
     wrong: Vec<u64>,
     unknown: Vec<u64>,
@@ -48,19 +48,19 @@ fn main() {
     let rounds =
         words.iter().position(|word| word == "--rounds").map_or(3_000, |at| words[at + 1].parse::<usize>().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut told = Vec::new();
+    let mut rows = Vec::new();
     for (provider, case, bytes) in CASES {
         eprintln!("{provider} {case} …");
         let measured = runtime.block_on(measure(provider, case, bytes, rounds));
-        told.push(summary(provider, case, bytes, measured));
+        rows.push(summary(provider, case, bytes, measured));
     }
     if words.iter().any(|word| word == "--json") {
-        println!("{}", json!(told));
+        println!("{}", json!(rows));
         return;
     }
     println!("provider  case                      enlarged to  wrong credential  unknown source  guessed right");
-    for row in told {
-        let text = |name: &str| told_text(&row[name]);
+    for row in rows {
+        let text = |name: &str| document_text(&row[name]);
         println!(
             "{:<9} {:<25} {:>11} {:>14} µs {:>12} µs {:>12} %",
             text("provider"),
@@ -73,7 +73,7 @@ fn main() {
     }
 }
 
-fn told_text(value: &Value) -> String {
+fn document_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -88,7 +88,7 @@ async fn measure(provider: &'static str, case: &str, bytes: usize, rounds: usize
     unknown["rawPath"] = path.replacen(name, &"z".repeat(name.len()), 1).into();
     let mut measured = Measured { wrong: Vec::new(), unknown: Vec::new() };
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
-    // The clock stands, so that what refusals may write is spent after the first ones and no secret is fetched anew.
+    // The clock is fixed: the first refusals spend the budget of writes, and no secret is fetched again.
     for round in 0..rounds + 200 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let order = if random >> 63 == 0 { [true, false] } else { [false, true] };
@@ -148,7 +148,7 @@ fn summary(provider: &str, case: &str, bytes: usize, measured: Measured) -> Valu
     })
 }
 
-/// How often the better of the two fixed guesses ("the longer one was …") is right, in tenths of a percent.
+/// Returns how often the better of the two fixed guesses ("the longer one was …") is right, in tenths of a percent.
 fn guessed_right(measured: &Measured) -> u64 {
     let mut wrong = measured.wrong.clone();
     wrong.sort_unstable();

@@ -50,7 +50,7 @@ def varied(value: object, chance: random.Random) -> object:
         case list():
             return [varied(member, chance) for member in value]
         case str() if chance.random() < 0.5:
-            return "".join(chance.choice(string.ascii_letters + string.digits) if letter.isalnum() else letter for letter in value)
+            return "".join(chance.choice(string.ascii_letters + string.digits) if one.isalnum() else one for one in value)
         case bool() | str() | None:
             return value
         case int() | float():
@@ -59,7 +59,7 @@ def varied(value: object, chance: random.Random) -> object:
 
 
 def variants(body: bytes, chance: random.Random) -> list[bytes]:
-    """Other bodies of a sample's form, written with its spaces; none where the sample is no JSON."""
+    """Makes other bodies of a sample's form, written with its spaces; none if the sample is not JSON."""
     try:
         document = json.loads(body)
     except ValueError:

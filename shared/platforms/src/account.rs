@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_secret_tells_where_but_not_what() {
+    fn a_bad_secret_is_reported_by_place_without_its_value() {
         for (secret, message) in [
             ("", "the secret is empty: put {\"accounts\": {…}} into it"),
             ("{\"accounts\": hunter2}", "the secret is not JSON at line 1, column 14"),

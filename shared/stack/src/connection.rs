@@ -165,7 +165,7 @@ impl Stack {
         })
     }
 
-    /// Returns the address of a function URL from here: as it stands, or by path on a local stack, whose function URLs no
+    /// Returns the address of a function URL from here: unchanged, or by path on a local stack, whose function URLs no
     /// resolver knows. An endpoint without TLS is a local stack's; AWS has none.
     pub fn reachable(&self, function_url: &str) -> String {
         let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| endpoint.starts_with("http://")) else {

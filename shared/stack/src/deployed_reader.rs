@@ -30,11 +30,11 @@ pub async fn read(stack: &Stack, id: &str) -> Result<DeployedReading, Error> {
     if output.function_error.is_none() {
         return Ok(DeployedReading::Event(answer));
     }
-    let told = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
-    match told("errorType") {
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
+    match text("errorType") {
         "Unknown" => Ok(DeployedReading::Unknown),
         "Erased" => Ok(DeployedReading::Erased),
-        other => Err(Error::service(format!("the deployed reader failed: {other}: {}", told("errorMessage")))
+        other => Err(Error::service(format!("the deployed reader failed: {other}: {}", text("errorMessage")))
             .next(format!("Look at the log of the function {function}."))),
     }
 }

@@ -1,4 +1,4 @@
-//! How two readings of one event differ, field by field.
+//! Compares two readings of one event, field by field.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ fn fields(event: &Value) -> BTreeMap<String, Value> {
     found
 }
 
-/// The fields without the mapping's version, which also stands in the sequence.
+/// Returns the fields without the mapping's version, which is also part of the sequence.
 fn compared(event: &Value) -> BTreeMap<String, Value> {
     let mut found = fields(event);
     found.remove("mappingversion");
@@ -100,15 +100,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_are_told_by_field() {
+    fn differences_are_listed_by_field() {
         let old = json!({"type": "a", "mappingversion": 1, "sequence": "3.1.0.0.00001.ff",
             "data": {"kind": "order", "lines": [{"q": 1}, {"q": 2}], "gone": 1}});
         let new = json!({"type": "a", "mappingversion": 2, "sequence": "3.1.0.0.00002.ff",
             "data": {"kind": "order", "lines": [{"q": 3}, {"q": 4}], "come": null}});
-        let told: Vec<_> = changes(&old, &new).into_iter().map(|c| (c.field, c.old, c.new)).collect();
+        let found: Vec<_> = changes(&old, &new).into_iter().map(|c| (c.field, c.old, c.new)).collect();
         let field = |name: &str, old: Option<Value>, new: Option<Value>| (name.to_owned(), old, new);
         assert_eq!(
-            told,
+            found,
             [
                 field("data.come", None, Some(Value::Null)),
                 field("data.gone", Some(json!(1)), None),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn personal_values_are_told_as_there_or_not() {
+    fn personal_values_are_listed_as_present_or_absent() {
         let name = json!("Ann");
         for (field, value, all, text) in [
             ("data.totals.total.amount", Some(&name), false, "Ann"),

@@ -1,4 +1,4 @@
-//! Why something could not be done: a kind, one sentence, and the next step.
+//! Errors: a kind, one sentence, and the next step.
 
 use std::fmt;
 use std::process::ExitCode;

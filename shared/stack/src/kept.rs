@@ -1,4 +1,4 @@
-//! What the events table holds under the names of deliveries that are sent: looked at before and after.
+//! The rows of the events table under the names of sent deliveries, looked at before and after.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl<'a> Fates<'a> {
         let alike = |row: &&KeptRow| row.hash == hash && signed_at == row.signed_at.as_deref();
         let equal: Vec<&KeptRow> = rows.iter().filter(alike).collect();
         let fresh = equal.iter().copied().find(|row| !earlier(row) && !self.claimed.contains(&row.key));
-        // A body of other bytes may mean the same: then it is a repeat of what stands there.
+        // A body of other bytes may mean the same: then it is a repeat of that row.
         let row = fresh.or(equal.last().copied()).or(rows.first())?;
         let is_new = fresh.is_some() && self.claimed.insert(row.key.clone());
         let kept = if is_new { row.mark.clone().unwrap_or_else(|| "new".to_owned()) } else { "repeat".to_owned() };

@@ -1,5 +1,5 @@
-//! Where each canonical field comes from: found by taking out one value of the body after the other and reading
-//! again. It asks the mapping itself, so it holds for whatever this build's mapping does.
+//! Finds the part of a body that each canonical field comes from: it takes out one value of the body after the other
+//! and reads again. It asks the mapping itself, so it holds for whatever this build's mapping does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +48,8 @@ pub fn origins(row: &Row) -> Vec<Origin> {
         without.headers.remove(name);
         influences.push((format!("header {name}"), changed(&whole, &fields(provider, &without))));
     }
-    let told = |field: &String| {
-        // A value that decides what kind of event it is decides everything: it is told only where nothing nearer is.
+    let origin = |field: &String| {
+        // A value that decides the kind of event decides everything: it is named only if nothing nearer is found.
         let decides = |changed: &BTreeSet<String>| changed.contains("type") || changed.contains("data.kind");
         let of = |deciding: bool| {
             let fitting =
@@ -59,7 +59,7 @@ pub fn origins(row: &Row) -> Vec<Origin> {
         let near = of(false);
         Origin { field: field.clone(), from: if near.is_empty() { of(true) } else { near } }
     };
-    whole.keys().filter(|field| !OF_THE_ROW.contains(&field.as_str())).map(told).collect()
+    whole.keys().filter(|field| !OF_THE_ROW.contains(&field.as_str())).map(origin).collect()
 }
 
 fn changed(whole: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> BTreeSet<String> {

@@ -118,8 +118,8 @@ impl Now {
         }
     }
 
-    /// In words.
-    pub fn told(&self) -> String {
+    /// Describes the verdict in words.
+    pub fn description(&self) -> String {
         match self {
             Now::Passes { .. } => "passes".to_owned(),
             Now::Fails(fails) => fails.to_string(),
@@ -201,8 +201,8 @@ pub async fn refused(
     unknown: Option<Option<ProviderName>>,
     range: Range,
 ) -> Result<Found<Refused>, Error> {
-    let meant = |name: &str| unknown.is_some_and(|only| only.is_none_or(|wanted| wanted.0.name == name));
-    let strangers = PROVIDERS.into_iter().filter(|provider| meant(provider.name));
+    let selected = |name: &str| unknown.is_some_and(|only| only.is_none_or(|wanted| wanted.0.name == name));
+    let strangers = PROVIDERS.into_iter().filter(|provider| selected(provider.name));
     let named = sources.iter().map(|source| (source.provider, source.source.as_str()));
     let mut found = Found::default();
     for (provider, source) in named.chain(strangers.map(|provider| (provider, UNKNOWN))) {
@@ -248,22 +248,23 @@ async fn find(stack: &Stack, slot: &Slot) -> Result<Option<Refused>, Error> {
     refused.map_err(|error| Error::problems(format!("{slot} cannot be read: {error}")))
 }
 
-/// The refused deliveries of a source and of unknown ones whose bodies are meant, each by its name and its body's hash.
+/// Returns the refused deliveries, of a source and of unknown ones, whose bodies `is_selected` selects: each by its name and
+/// its body's hash.
 pub async fn slots(
     stack: &Stack,
     source: &SourceName,
-    is_meant: impl Fn(&[u8]) -> bool,
+    is_selected: impl Fn(&[u8]) -> bool,
 ) -> Result<Found<String>, Error> {
     let mut slots = Found::default();
     for name in [source.source.as_str(), UNKNOWN] {
         let found = of_partition(stack, source.provider, name).await?;
         slots.unreadable.extend(found.unreadable);
         for refused in found.read {
-            let meant = match &refused.body {
-                RefusedBody::Whole(body) | RefusedBody::Redacted(body) => is_meant(body),
+            let selected = match &refused.body {
+                RefusedBody::Whole(body) | RefusedBody::Redacted(body) => is_selected(body),
                 RefusedBody::Gone => false,
             };
-            if meant {
+            if selected {
                 slots.read.push(format!("{REFUSED}{}/{}", refused.name(), hex::encode(refused.hash)));
             }
         }

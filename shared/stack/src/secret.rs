@@ -2,8 +2,8 @@
 //!
 //! A new version is put beside the current one, under a label of our own; then `AWSCURRENT` is moved to it from the
 //! version that was read. Secrets Manager refuses that when another version is current by now: then the secret is read
-//! again and the change made anew. The version before stays as `AWSPREVIOUS`. Whatever ends in between leaves a version
-//! that nothing reads, and its label goes to the next change's.
+//! and changed again. The version before stays as `AWSPREVIOUS`. A run that ends in between leaves a version that nothing
+//! reads, and its label goes to the next change's.
 
 use std::time::Duration;
 
@@ -68,15 +68,15 @@ pub async fn edit<T>(
         let held = read(stack, place).await?;
         let before = document(&held.text, place)?;
         let mut after = before.clone();
-        let told = change(&mut after)?;
+        let report = change(&mut after)?;
         if after == before {
-            return Ok(told);
+            return Ok(report);
         }
         let text = serde_json::to_string_pretty(&after)
             .map_err(|error| Error::service(format!("{} cannot be written: {error}", place.called)))?;
         accept(&text)?;
         if replace(stack, place, &held, text).await? {
-            return Ok(told);
+            return Ok(report);
         }
     }
     Err(Error::service(format!("{} was changed by somebody else each time that it was to be", place.called))
@@ -138,14 +138,14 @@ fn document(text: &str, place: SecretName<'_>) -> Result<Map<String, Value>, Err
     };
     let read = json::parse(text.as_bytes()).map_err(|_| refuse("it is not JSON"))?;
     if read.duplicate_keys {
-        return Err(refuse("a name stands in it twice"));
+        return Err(refuse("a name is in it twice"));
     }
     if !is_exact(&read.root) {
         return Err(refuse("it holds a number that would be changed"));
     }
     match serde_json::from_str(text) {
         Ok(Value::Object(document)) => Ok(document),
-        Ok(_) => Err(refuse("it is no JSON object")),
+        Ok(_) => Err(refuse("it is not a JSON object")),
         Err(_) => Err(refuse("it is not JSON")),
     }
 }
@@ -158,8 +158,8 @@ pub fn object<'a>(
 ) -> Result<&'a mut Map<String, Value>, Error> {
     let found = document.entry(member).or_insert_with(|| Value::Object(Map::new()));
     found.as_object_mut().ok_or_else(|| {
-        Error::problems(format!("\"{member}\" in {called} is no JSON object"))
-            .next("Nothing can use the secret as it is: mend it by hand.")
+        Error::problems(format!("\"{member}\" in {called} is not a JSON object"))
+            .next("Nothing can use the secret as it is: fix it by hand.")
     })
 }
 
@@ -194,9 +194,9 @@ mod tests {
             (r#"{"a": "\ud800"}"#, Some("not JSON")),
         ] {
             let found = document(text, SecretName { id: "s", called: "the secret" });
-            let told = found.err().map(|error| error.message);
-            assert_eq!(told.is_some(), why.is_some(), "{text}: {told:?}");
-            assert!(why.is_none_or(|why| told.unwrap().contains(why)), "{text}");
+            let message = found.err().map(|error| error.message);
+            assert_eq!(message.is_some(), why.is_some(), "{text}: {message:?}");
+            assert!(why.is_none_or(|why| message.unwrap().contains(why)), "{text}");
         }
     }
 }

@@ -13,9 +13,9 @@ pub struct Moment {
     /// The event in short.
     #[serde(flatten)]
     pub line: EventLine,
-    /// It came after one that stands later and tells one of the same fields.
+    /// True if it arrived after a later one that has one of the same fields.
     pub late: bool,
-    /// Later events have told everything that it says.
+    /// True if later events have set all of its fields.
     pub superseded: bool,
     /// The number of the view's fields that are as it set them, and of those that it set.
     pub fields: (usize, usize),
@@ -38,14 +38,14 @@ pub fn timeline(events: &[KeptEvent], stored: Option<&View>) -> (Vec<Moment>, Vi
         .iter()
         .zip(&views)
         .map(|(kept, view)| {
-            let told = view.registers().count();
+            let set = view.registers().count();
             let current = current.get(kept.event.id.as_str()).copied().unwrap_or_default();
             Moment {
                 line: EventLine::of(kept),
                 late: late.contains(&kept.event.id),
-                superseded: told > 0 && current == 0,
-                fields: (current, told),
-                joined: (told > 0).then(|| !stored.unwrap_or(&nothing).clone().merge(view.clone())),
+                superseded: set > 0 && current == 0,
+                fields: (current, set),
+                joined: (set > 0).then(|| !stored.unwrap_or(&nothing).clone().merge(view.clone())),
             }
         })
         .collect();
@@ -53,7 +53,7 @@ pub fn timeline(events: &[KeptEvent], stored: Option<&View>) -> (Vec<Moment>, Vi
     (moments, whole)
 }
 
-/// The ids of events that came after one that stands later and tells one of the same fields.
+/// Returns the ids of events that arrived after a later one that has one of the same fields.
 fn late(events: &[KeptEvent], views: &[View]) -> BTreeSet<String> {
     let mut by_arrival: Vec<(&KeptEvent, &View)> = events.iter().zip(views).collect();
     by_arrival.sort_by_key(|(kept, _)| (kept.received(), &kept.event.sequence));

@@ -70,7 +70,7 @@ pub fn canonical_json(data: &[u8]) {
     let ours = print(root, Numbers::JavaScript, Keys::JavaScript);
     if document.duplicate_keys {
         // Refused: JavaScript signs one of the two members.
-        assert_ne!(ours, whole, "no key stands twice");
+        assert_ne!(ours, whole, "no key is there twice");
         return;
     }
     assert_eq!(ours, whole);

@@ -181,7 +181,7 @@ fn check_sequence(sequence: &str) {
     assert!(fits && is_hex(hash, 16), "{sequence}");
 }
 
-/// The message holds what SQS takes, and reads back as the event.
+/// The message holds what SQS takes, and is read as the event.
 pub(crate) fn check_message(event: &Event) {
     let text = event.to_json().unwrap();
     let is_refused = |character| matches!(character, '\u{fffe}' | '\u{ffff}');

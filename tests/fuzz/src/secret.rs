@@ -22,18 +22,18 @@ fn check(provider: &Provider, text: &str, sources: &Sources) {
     let Ok(json) = serde_json::from_str::<Value>(text) else { return };
     // Serde takes a list for a struct as well.
     let Some(named) = json.get("sources").and_then(Value::as_object) else { return };
-    for (name, told) in named.iter().filter(|(_, told)| told.is_object()) {
+    for (name, document) in named.iter().filter(|(_, document)| document.is_object()) {
         let source = sources.get(name);
         assert!(source.is_some() || sources.is_defective(name), "the source {name} is lost");
-        source.into_iter().for_each(|source| check_source(provider, name, told, source));
+        source.into_iter().for_each(|source| check_source(provider, name, document, source));
     }
     let shown =
         format!("{sources:?} {:?}", sources.defective().map(|(_, defect)| defect.to_string()).collect::<Vec<_>>());
     for credential in credentials(named.values()).filter(|credential| credential.contains('!')) {
         // Names and merchants are shown, and a credential may happen to be one.
-        let elsewhere = named
-            .iter()
-            .any(|(name, told)| name.contains(credential) || told["merchants"].to_string().contains(credential));
+        let elsewhere = named.iter().any(|(name, document)| {
+            name.contains(credential) || document["merchants"].to_string().contains(credential)
+        });
         assert!(
             elsewhere || credential.len() < SIGNING_KEY_LENGTH_MIN || !shown.contains(credential),
             "a credential is shown"
@@ -41,7 +41,7 @@ fn check(provider: &Provider, text: &str, sources: &Sources) {
     }
 }
 
-fn check_source(provider: &Provider, name: &str, told: &Value, source: &Source) {
+fn check_source(provider: &Provider, name: &str, document: &Value, source: &Source) {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     assert!((1..=64).contains(&name.len()) && name.bytes().all(plain) && source.name == name, "{name:?}");
     assert!(provider.admission.scheme(source.scheme).is_some(), "no such scheme");
@@ -49,14 +49,14 @@ fn check_source(provider: &Provider, name: &str, told: &Value, source: &Source) 
         SchemeName::Signed => ("signing_keys", SIGNING_KEY_LENGTH_MIN, source.signing_keys.len()),
         SchemeName::UrlToken => ("url_tokens", URL_TOKEN_LENGTH_MIN, source.url_tokens.len()),
     };
-    let credentials: Vec<&str> = told[field].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let credentials: Vec<&str> = document[field].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(count > 0 && credentials.len() == count, "a source without a credential");
     for credential in credentials {
         assert!(credential.len() >= length_min, "a short credential");
         assert!(!credential.starts_with("hookmill-sample-") && credential != "test-signing-secret", "a public one");
     }
     match &source.merchants {
-        Merchants::Any => assert_eq!(told["merchants"], "any"),
+        Merchants::Any => assert_eq!(document["merchants"], "any"),
         Merchants::Only(list) => assert!(!list.is_empty() && list.iter().all(|merchant| !merchant.is_empty())),
     }
 }

@@ -36,6 +36,6 @@ pub fn snapshot(data: &[u8]) {
     let later = event(provider, &Row { received_ms: RECEIVED_MS + 1, ..snapshot.row.clone() });
     let event = event(provider, &snapshot.row);
     assert_eq!(event.origin.as_deref(), Some("reconcile"));
-    assert!(event.sequence <= later.sequence, "an earlier answer stands later");
+    assert!(event.sequence <= later.sequence, "an earlier answer is placed later");
     crate::view::laws(&[View::of(&event), View::of(&later)]);
 }

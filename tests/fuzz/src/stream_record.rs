@@ -28,7 +28,7 @@ pub fn stream_record(data: &[u8]) {
 
 /// The event of a row whose body is at hand.
 fn event(mut stored: StoredRow) -> Event {
-    assert_eq!(StoredRow::from_item(&stored.to_item()).as_ref(), Ok(&stored), "an item reads back as another row");
+    assert_eq!(StoredRow::from_item(&stored.to_item()).as_ref(), Ok(&stored), "an item is read as another row");
     if let KeptBody::Inline(compressed) = &stored.body {
         match decompress(compressed) {
             Ok(body) => stored.row.body = body,

@@ -24,7 +24,7 @@ fn has_float(value: &Value) -> bool {
     }
 }
 
-/// The join is commutative, associative and idempotent, and what is stored reads back.
+/// The join is commutative, associative and idempotent, and what is stored is read unchanged.
 pub(crate) fn laws(views: &[View]) {
     for one in views {
         let mut again = one.clone();

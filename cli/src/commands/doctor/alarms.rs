@@ -1,4 +1,4 @@
-//! The alarms: whether they are there, what they say, and who hears them.
+//! Checks that the alarms exist, are quiet, and notify somebody.
 
 use aws_sdk_cloudwatch::types::{MetricAlarm, StateValue};
 
@@ -13,7 +13,7 @@ pub(super) async fn alarms(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
     let expected = patient.resources("AWS::CloudWatch::Alarm").await?;
     if expected.is_empty() {
         return Ok(vec![
-            Finding::problem("the stack has no alarms, so nobody is told when events are stuck")
+            Finding::problem("the stack has no alarms, so nobody is notified when events are stuck")
                 .next("Deploy the stack again from the template of this version."),
         ]);
     }
@@ -36,13 +36,13 @@ fn judge(names: &[(String, String)], found: &[MetricAlarm]) -> Vec<Finding> {
     for (logical, physical) in names {
         let Some(alarm) = found.iter().find(|alarm| alarm.alarm_name() == Some(physical)) else {
             let gone = Finding::problem(format!("the alarm is gone: {physical}")).next(
-                "CloudFormation still believes in it: deploy once with the alarm taken out of the template, then with it.",
+                "CloudFormation believes that it still exists: deploy once with the alarm taken out of the template, then with it.",
             );
             findings.push(gone.about(logical));
             continue;
         };
         if alarm.state_value() == Some(&StateValue::Alarm) {
-            let why = alarm.state_reason().unwrap_or("no reason is told");
+            let why = alarm.state_reason().unwrap_or("no reason given");
             let next = alarm.alarm_description().unwrap_or("Look at it in CloudWatch.");
             findings.push(Finding::problem(format!("in alarm: {why}")).next(next).about(logical));
         }
@@ -54,12 +54,12 @@ fn judge(names: &[(String, String)], found: &[MetricAlarm]) -> Vec<Finding> {
     }
     if silent.len() == names.len() {
         findings.push(
-            Finding::warning("no alarm tells anybody: they only show in CloudWatch")
+            Finding::warning("no alarm notifies anybody: they only show in CloudWatch")
                 .next("Deploy with AlarmTopicArn=<the ARN of an SNS topic that you have subscribed to>."),
         );
     } else if !silent.is_empty() {
         findings.push(
-            Finding::warning(format!("alarms that tell nobody: {}", listed(&silent)))
+            Finding::warning(format!("alarms that notify nobody: {}", listed(&silent)))
                 .next("Deploy the stack again with its AlarmTopicArn."),
         );
     }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn alarms_that_are_gone_ring_or_tell_nobody_are_told() {
+    fn alarms_that_are_gone_ring_or_notify_nobody_are_reported() {
         let names = [("One".to_owned(), "1".to_owned()), ("Two".to_owned(), "2".to_owned())];
         let states = |found: &[MetricAlarm]| {
             let findings = judge(&names, found);

@@ -1,4 +1,4 @@
-//! Whether what was kept gets on, and whether it was understood.
+//! Checks that kept events move on, and that they were understood.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const NEWEST: usize = 20;
 /// Events received more recently than this may well be on their way.
 const ON_ITS_WAY_MS: i64 = 60 * 1_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-/// At most so many of the last day's events are read.
+/// The greatest number of the last day's events that are read.
 const READ_MAX: usize = 500;
 const LATELY: Duration = Duration::from_secs(15 * 60);
 const LAG_MS_ODD: f64 = 60_000.0;
@@ -48,20 +48,20 @@ pub(super) async fn flow(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 fn judge_lag(lag_ms: Option<f64>) -> Finding {
-    let Some(lag_ms) = lag_ms else { return Finding::ok("CloudWatch has no lag of late: nothing waited") };
+    let Some(lag_ms) = lag_ms else { return Finding::ok("CloudWatch has no recent lag: nothing waited") };
     let lag = Duration::try_from_secs_f64((lag_ms / 1_000.0).max(0.0)).unwrap_or_default();
-    let told = format!(
+    let message = format!(
         "was {} behind at the most in the last 15 minutes",
         span(i64::try_from(lag.as_secs()).unwrap_or(i64::MAX))
     );
     let next = "Read the relay's log: it waits for a queue, or there is more than it can carry. After 24 hours the \
                 stream forgets.";
     if lag_ms > LAG_MS_MAX {
-        Finding::problem(told).next(next)
+        Finding::problem(message).next(next)
     } else if lag_ms > LAG_MS_ODD {
-        Finding::warning(told).next(next)
+        Finding::warning(message).next(next)
     } else {
-        Finding::ok(told)
+        Finding::ok(message)
     }
 }
 
@@ -73,8 +73,8 @@ async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> 
     let table = patient.context.views().await?;
     let mut views: BTreeMap<String, View> = BTreeMap::new();
     let (mut looked, mut missing) = (0, Vec::new());
-    let tells = |kept: &&KeptEvent| kept.event.event_type.concerns_orders() && !kept.view.is_empty();
-    for kept in newest.iter().filter(tells) {
+    let is_joined = |kept: &&KeptEvent| kept.event.event_type.concerns_orders() && !kept.view.is_empty();
+    for kept in newest.iter().filter(is_joined) {
         looked += 1;
         if !views.contains_key(&kept.key.pk) {
             let view = table.view(&kept.key.pk).await?;
@@ -95,21 +95,21 @@ fn judge_joined(looked: usize, missing: &[String]) -> Finding {
             Finding::ok(format!("{newest} in the view"))
         }
         (_, Some(first)) => {
-            let told = format!(
+            let message = format!(
                 "{} of the newest {} about orders {} not in the view, such as {first}",
                 missing.len(),
                 counted(looked, "event"),
                 if missing.len() == 1 { "is" } else { "are" }
             );
-            Finding::problem(told).next(
-                "Look at the mappings, the queues and the dead letters above; when that is mended: hookmill replay \
+            Finding::problem(message).next(
+                "Look at the mappings, the queues and the dead letters above; when that is fixed: hookmill replay \
                  --since 1d --queue orders",
             )
         }
     }
 }
 
-/// The newest events of a range, and whether there are more.
+/// Returns the newest events of a range, and true if there are more.
 async fn newest(patient: &Patient<'_>, range: Range, most: usize) -> Result<(Vec<KeptEvent>, bool), Error> {
     let sources = patient.source_names().await;
     if sources.is_empty()
@@ -167,7 +167,7 @@ fn judge_events(read: usize, more: bool, strange: usize, conflicts: usize) -> Ve
                 "{} an earlier one of the same name",
                 verb(conflicts, "contradicts", "contradict")
             ))
-            .next("hookmill events list --conflict --since 1d shows them; ask the provider which one holds."),
+            .next("hookmill events list --conflict --since 1d shows them; ask the provider which one is right."),
         );
     }
     if findings.is_empty() {
@@ -192,14 +192,17 @@ mod tests {
     }
 
     #[test]
-    fn events_that_are_not_in_their_views_or_not_understood_are_told() {
+    fn events_that_are_not_in_their_views_or_not_understood_are_reported() {
         assert_eq!(judge_joined(0, &[]).state, State::Ok);
         assert_eq!(judge_joined(5, &[]).state, State::Ok);
         let finding = judge_joined(5, &["scalev/main/1/order.created/e".to_owned()]);
         assert_eq!(finding.state, State::Problem);
         assert!(finding.message.contains("1 of the newest 5"));
         assert_eq!(judge_events(9, false, 0, 0)[0].state, State::Ok);
-        let told: Vec<_> = judge_events(500, true, 2, 1).into_iter().map(|finding| finding.message).collect();
-        assert!(told[0].contains("2 of the newest 500") && told[1].contains("1 of the newest 500"), "{told:?}");
+        let messages: Vec<_> = judge_events(500, true, 2, 1).into_iter().map(|finding| finding.message).collect();
+        assert!(
+            messages[0].contains("2 of the newest 500") && messages[1].contains("1 of the newest 500"),
+            "{messages:?}"
+        );
     }
 }

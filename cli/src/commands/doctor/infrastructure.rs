@@ -1,4 +1,4 @@
-//! What the template made: the stack itself, its tables, its mappings, its functions.
+//! Checks on the template's resources: the stack itself, its tables, mappings and functions.
 
 use aws_sdk_cloudformation::types::StackStatus;
 use aws_sdk_dynamodb::types::{IndexStatus, TableDescription, TableStatus};
@@ -39,8 +39,8 @@ pub(super) async fn stack(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> 
     let described = patient.cloudformation.describe_stacks().stack_name(deployment.stack()).send().await;
     match described {
         Err(error) => {
-            let told = failed_for("cloudformation:DescribeStacks", "ask for the stack's status", &error);
-            findings.push(Finding::unknown(told));
+            let message = failed_for("cloudformation:DescribeStacks", "ask for the stack's status", &error);
+            findings.push(Finding::unknown(message));
         }
         Ok(output) => {
             let found = output.stacks().first();
@@ -76,15 +76,15 @@ fn judge_types(parameter: &str, types: &str) -> Vec<Finding> {
 }
 
 fn judge_status(status: &StackStatus, reason: &str) -> Finding {
-    let told = format!("its status is {}{}{reason}", status.as_str(), if reason.is_empty() { "" } else { ": " });
+    let message = format!("its status is {}{}{reason}", status.as_str(), if reason.is_empty() { "" } else { ": " });
     match status {
-        StackStatus::CreateComplete | StackStatus::UpdateComplete | StackStatus::ImportComplete => Finding::ok(told),
-        StackStatus::UpdateRollbackComplete | StackStatus::ImportRollbackComplete => Finding::warning(told)
-            .next("The last deployment was taken back: look at the stack's events, and deploy again."),
+        StackStatus::CreateComplete | StackStatus::UpdateComplete | StackStatus::ImportComplete => Finding::ok(message),
+        StackStatus::UpdateRollbackComplete | StackStatus::ImportRollbackComplete => Finding::warning(message)
+            .next("The last deployment was rolled back: look at the stack's events, and deploy again."),
         status if status.as_str().ends_with("_IN_PROGRESS") => {
-            Finding::warning(told).next("A deployment is under way: look again when it has ended.")
+            Finding::warning(message).next("A deployment is under way: look again when it has ended.")
         }
-        _ => Finding::problem(told).next("Look at the stack's events in CloudFormation, and deploy it again."),
+        _ => Finding::problem(message).next("Look at the stack's events in CloudFormation, and deploy it again."),
     }
 }
 
@@ -93,7 +93,7 @@ fn judge_version(deployed: Option<&str>) -> Finding {
         Some(VERSION) => Finding::ok(format!("version {VERSION}, as this tool")),
         Some(other) => Finding::warning(format!("version {other} is deployed, and this tool is {VERSION}"))
             .next("They may read one delivery differently: deploy the tool's version, or use the stack's."),
-        None => Finding::warning(format!("the stack does not tell its version, and this tool is {VERSION}"))
+        None => Finding::warning(format!("the stack has no version output, and this tool is {VERSION}"))
             .next("It was deployed from an older template: deploy it again."),
     }
 }
@@ -128,7 +128,7 @@ async fn look_at_table(patient: &Patient<'_>, table: &str, of_events: bool) -> F
 fn judge_table(table: &TableDescription, of_events: bool) -> Option<Finding> {
     let status = table.table_status();
     if !matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
-        let word = status.map_or("not told", TableStatus::as_str);
+        let word = status.map_or("unknown", TableStatus::as_str);
         return Some(Finding::problem(format!("the table is not active: {word}")).next("Look at it in DynamoDB."));
     }
     if !of_events {
@@ -187,7 +187,7 @@ async fn look_at_mappings(patient: &Patient<'_>, function: &str, of_relay: bool)
 }
 
 fn judge_mapping(mapping: &Mapping) -> Vec<Finding> {
-    let (uuid, state) = (mapping.uuid().unwrap_or("…"), mapping.state().unwrap_or("not told"));
+    let (uuid, state) = (mapping.uuid().unwrap_or("…"), mapping.state().unwrap_or("unknown"));
     let mut findings = Vec::new();
     match state {
         "Enabled" => {}
@@ -253,8 +253,8 @@ async fn look_at_function(patient: &Patient<'_>, function: &str) -> Vec<Finding>
             return vec![Finding::problem(format!("the function {function} is gone")).next(REDEPLOY)];
         }
         Err(error) => {
-            let told = failed_for("lambda:GetFunctionConfiguration", "look at the function", &error);
-            return vec![Finding::unknown(told)];
+            let message = failed_for("lambda:GetFunctionConfiguration", "look at the function", &error);
+            return vec![Finding::unknown(message)];
         }
     };
     let mut findings: Vec<Finding> = judge_function(&output).into_iter().collect();
@@ -262,13 +262,13 @@ async fn look_at_function(patient: &Patient<'_>, function: &str) -> Vec<Finding>
     let group = group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned);
     match patient.logs.describe_log_groups().log_group_name_prefix(&group).send().await {
         Err(error) => {
-            let told = failed_for("logs:DescribeLogGroups", "look for the function's log group", &error);
-            findings.push(Finding::unknown(told));
+            let message = failed_for("logs:DescribeLogGroups", "look for the function's log group", &error);
+            findings.push(Finding::unknown(message));
         }
         Ok(output) => {
             let there = output.log_groups().iter().any(|found| found.log_group_name() == Some(group.as_str()));
             findings.extend((!there).then(|| {
-                Finding::problem(format!("its log group {group} is gone: nothing that it says is kept, nor counted"))
+                Finding::problem(format!("its log group {group} is gone: its messages are neither kept nor counted"))
                     .next(format!("aws logs create-log-group --log-group-name {group}"))
             }));
         }
@@ -277,7 +277,7 @@ async fn look_at_function(patient: &Patient<'_>, function: &str) -> Vec<Finding>
 }
 
 fn judge_function(function: &GetFunctionConfigurationOutput) -> Option<Finding> {
-    let reason = |told: Option<&str>| told.map(|told| format!(": {told}")).unwrap_or_default();
+    let reason = |text: Option<&str>| text.map(|text| format!(": {text}")).unwrap_or_default();
     match function.state() {
         // One that was not called for weeks is set aside, and comes back with the next call.
         Some(FunctionState::Active | FunctionState::Inactive) | None => {}
@@ -285,13 +285,13 @@ fn judge_function(function: &GetFunctionConfigurationOutput) -> Option<Finding> 
             return Some(Finding::warning("it is being made").next("Look again soon."));
         }
         Some(other) => {
-            let told = format!("its state is {}{}", other.as_str(), reason(function.state_reason()));
-            return Some(Finding::problem(told).next(REDEPLOY));
+            let message = format!("its state is {}{}", other.as_str(), reason(function.state_reason()));
+            return Some(Finding::problem(message).next(REDEPLOY));
         }
     }
     matches!(function.last_update_status(), Some(LastUpdateStatus::Failed)).then(|| {
-        let told = format!("its last update failed{}", reason(function.last_update_status_reason()));
-        Finding::problem(told).next(REDEPLOY)
+        let message = format!("its last update failed{}", reason(function.last_update_status_reason()));
+        Finding::problem(message).next(REDEPLOY)
     })
 }
 

@@ -1,4 +1,4 @@
-//! What the checks look at: the stack, its sources, its figures, each fetched once.
+//! Data that several checks need: the stack, its sources, its metrics, each fetched once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -97,7 +97,7 @@ impl<'a> Patient<'a> {
         Ok(found)
     }
 
-    /// Every provider's sources, or why they cannot be told.
+    /// Every provider's sources, or the error of reading them.
     pub(super) async fn sources(&self) -> &BTreeMap<&'static str, Result<Sources, Error>> {
         self.sources
             .get_or_init(|| async {
@@ -110,7 +110,7 @@ impl<'a> Patient<'a> {
             .await
     }
 
-    /// The names of all sources that can be told.
+    /// Returns the names of all sources that can be read.
     pub(super) async fn source_names(&self) -> Vec<SourceName> {
         let known = self.sources().await;
         let of_one = |provider: &'static Provider| {
@@ -121,7 +121,7 @@ impl<'a> Patient<'a> {
         PROVIDERS.into_iter().flat_map(of_one).collect()
     }
 
-    /// The first error among the secrets: whoever needs all sources says with it that some may be missing.
+    /// Returns the first error among the secrets: a check that needs all sources reports it, since some may be missing.
     pub(super) async fn unreadable(&self) -> Option<Error> {
         self.sources().await.values().find_map(|sources| sources.as_ref().err().cloned())
     }
@@ -149,7 +149,7 @@ impl<'a> Patient<'a> {
         })
     }
 
-    /// The greatest value of each figure of late, or its sum over that time; `None` if CloudWatch has no value.
+    /// Returns each figure's recent maximum, or its sum over that time; `None` if CloudWatch has no value.
     pub(super) async fn figures(&self, figures: &[Figure], since: Duration) -> Result<Vec<Option<f64>>, Error> {
         let now_ms = self.context.clock.now_ms();
         let from_ms = now_ms.saturating_sub(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));

@@ -1,4 +1,4 @@
-//! What the providers have registered, compared with what should come.
+//! Compares the webhooks that the providers have registered with those that should be.
 
 use platforms::check::{Severity, check};
 use webhook::providers::PROVIDERS;
@@ -11,8 +11,8 @@ pub(super) async fn providers(patient: &Patient<'_>) -> Result<Vec<Finding>, Err
     let mut findings = Vec::new();
     for provider in PROVIDERS {
         let (apis, defects) = of_platform(patient.context, provider).await?;
-        let mend = "hookmill accounts set writes it in the form that is read here.";
-        findings.extend(defects.into_iter().map(|told| Finding::problem(told).next(mend).about(provider.name)));
+        let next = "hookmill accounts set writes it in the form that is read here.";
+        findings.extend(defects.into_iter().map(|defect| Finding::problem(defect).next(next).about(provider.name)));
         for api in apis {
             let about = api.name.to_string();
             let looked = look_at(patient, &api).await.unwrap_or_else(|error| vec![Finding::unknown(error)]);
@@ -21,7 +21,7 @@ pub(super) async fn providers(patient: &Patient<'_>) -> Result<Vec<Finding>, Err
     }
     if findings.is_empty() {
         findings.push(
-            Finding::notice("no account is set up, so what the providers have registered is not looked at")
+            Finding::notice("no account is set up, so what the providers have registered is not checked")
                 .next("With the credentials for their APIs it is: hookmill accounts set <provider>/<source>"),
         );
     }
@@ -41,7 +41,7 @@ async fn look_at(patient: &Patient<'_>, api: &Api) -> Result<Vec<Finding>, Error
     };
     if !is_set_up {
         return Ok(vec![
-            Finding::warning("it has an account, but is no source that can be used")
+            Finding::warning("it has an account, but is not a usable source")
                 .next(format!("hookmill sources add {}", api.name)),
         ]);
     }

@@ -1,4 +1,4 @@
-//! Refused deliveries, and what they tell of: a wrong key, a wrong URL, a wrong shop.
+//! Checks on refused deliveries, which point to a wrong key, a wrong URL or a wrong shop.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use stack::quarantine::{RefusedLine, refused};
 use stack::reader::walk;
 use stack::sources::SourceName;
 
-/// From so many different bodies on, which nothing genuine came between, it is the key and no forger.
+/// The number of different bodies, with no genuine delivery between them, that prove a wrong key rather than a forger.
 const SURE: usize = 3;
 
 pub(super) async fn quarantine(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
@@ -53,7 +53,7 @@ fn is_of(line: &RefusedLine, source: &SourceName) -> bool {
     line.provider == source.provider.name && line.source == source.source
 }
 
-/// When a source's latest event was received.
+/// Returns the time at which a source's latest event was received.
 async fn latest(context: &Context, source: &SourceName) -> Result<Option<String>, Error> {
     let mut walk = walk(context, std::slice::from_ref(source), Range::ALL, WalkOrder::NewestFirst, 1).await?;
     Ok(walk.next().await?.map(|entry| entry.received_at))
@@ -66,52 +66,52 @@ pub fn judge(source: &SourceName, lines: &[&RefusedLine], latest: Option<&str>) 
     let finding = |(reason, lines): (&str, Vec<&RefusedLine>)| match reason {
         reason if reason == Refusal::Mismatch.word() => mismatches(source, &lines, latest),
         reason if reason == Refusal::WrongMerchant.word() => {
-            let told = format!("{} refused: a valid key, but another shop's delivery", counted(lines.len()));
-            Finding::warning(told).next(format!(
+            let message = format!("{} refused: a valid key, but another shop's delivery", counted(lines.len()));
+            Finding::warning(message).next(format!(
                 "If the shop is yours, add it to the merchants of {source} in the secret; {}",
                 admit(source)
             ))
         }
         reason => {
-            let told = format!("{} refused: {}", counted(lines.len()), words(reason));
-            Finding::notice(told).next(format!("hookmill events list --quarantined --source {source}"))
+            let message = format!("{} refused: {}", counted(lines.len()), words(reason));
+            Finding::notice(message).next(format!("hookmill events list --quarantined --source {source}"))
         }
     };
     by_reason.into_iter().map(finding).collect()
 }
 
 fn mismatches(source: &SourceName, lines: &[&RefusedLine], latest: Option<&str>) -> Finding {
-    // What was refused before something was kept is no sign that the key is wrong now.
+    // Refusals before the latest kept event do not show that the key is wrong now.
     let since: Vec<&&RefusedLine> =
         lines.iter().filter(|line| latest.is_none_or(|latest| *line.received > *latest)).collect();
     let first = since.iter().map(|line| line.received.as_str()).min();
     let bodies: BTreeSet<&str> = since.iter().map(|line| line.hash.as_str()).collect();
     match first {
         Some(first) if bodies.len() >= SURE => {
-            let told = format!(
+            let message = format!(
                 "deliveries to {source} are refused since {first}, and none is kept: the key is probably wrong"
             );
-            Finding::problem(told).next(format!("hookmill sources rotate {source}, then {}", admit(source)))
+            Finding::problem(message).next(format!("hookmill sources rotate {source}, then {}", admit(source)))
         }
         Some(first) => {
-            let told =
+            let message =
                 format!("{} refused since {first} for a wrong key, and none is kept since", counted(since.len()));
-            Finding::warning(told).next(format!(
+            Finding::warning(message).next(format!(
                 "A forger, or the key is wrong: compare it with the provider's. If it is: hookmill sources rotate \
                  {source}, then {}",
                 admit(source)
             ))
         }
         None => {
-            let told = format!("{} refused for a wrong key, and others kept since", counted(lines.len()));
-            Finding::notice(told).next(format!(
-                "Forgeries, or a time of a wrong key: hookmill events list --quarantined --source {source}"
+            let message = format!("{} refused for a wrong key, and others kept since", counted(lines.len()));
+            Finding::notice(message).next(format!(
+                "Forgeries, or the key was wrong for a time: hookmill events list --quarantined --source {source}"
             ))
         }
     }
 }
 
-/// Deliveries to names that no secret had when they came. Some may have been added since.
+/// Reports deliveries to names that were in no secret when they came. Some may have been added since.
 fn strangers(lines: &[RefusedLine], sources: &[SourceName]) -> Vec<Finding> {
     let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -129,11 +129,11 @@ fn strangers(lines: &[RefusedLine], sources: &[SourceName]) -> Vec<Finding> {
     let finding = |(provider, count): (&str, usize)| {
         let named = names.remove(provider).unwrap_or_default();
         let named: Vec<&str> = named.into_iter().take(5).collect();
-        let told = if named.is_empty() { "names that are none".to_owned() } else { named.join(", ") };
-        Finding::warning(format!("{} refused, to sources that no secret has: {told}", counted(count)))
+        let named = if named.is_empty() { "malformed names".to_owned() } else { named.join(", ") };
+        Finding::warning(format!("{} refused, to sources that no secret has: {named}", counted(count)))
             .next(format!(
-                "A URL with a mistake in it, or a source to be added: hookmill sources add {provider}/<source>. Or \
-                 somebody is trying names."
+                "A mistyped URL, or a source to be added: hookmill sources add {provider}/<source>. Or \
+                 somebody is guessing names."
             ))
             .about(provider)
     };
@@ -153,16 +153,16 @@ fn admit(source: &SourceName) -> String {
     format!("hookmill quarantine admit --source {source}")
 }
 
-/// The receivers' words for a refusal, for people.
+/// Explains a refusal's reason.
 fn words(reason: &str) -> &str {
     let known = [
         (Refusal::UnknownSource, "no such source"),
         (Refusal::Missing, "no signature or token, or one twice"),
-        (Refusal::Malformed, "a signature that cannot be one"),
+        (Refusal::Malformed, "a malformed signature"),
         (Refusal::Mismatch, "no key matches"),
         (Refusal::WrongMerchant, "another shop's delivery"),
         (Refusal::OtherProduct, "a delivery of another product of the same name"),
-        (Refusal::Ambiguous, "what was signed cannot be told"),
+        (Refusal::Ambiguous, "ambiguous what was signed"),
     ];
     known.iter().find(|(refusal, _)| refusal.word() == reason).map_or(reason, |(_, words)| words)
 }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_told() {
+    fn unknown_names_are_reported() {
         let unknown = |named: &str| RefusedLine {
             source: UNKNOWN.to_owned(),
             named: Some(named.to_owned()),

@@ -1,4 +1,4 @@
-//! A signed test event, through URL, function and secret to its row.
+//! Sends a signed test event, through URL, function and secret to its row.
 //!
 //! It is the same event every time, so a source keeps one row of it for ever, and its queues get it once.
 
@@ -17,7 +17,7 @@ use stack::history::fetch;
 use stack::sources::SourceName;
 use webhook::signing::{bare, path, sign};
 
-/// Tests these sources, or all where none is named.
+/// Tests these sources, or all if none is named.
 pub(super) async fn self_test(patient: &Patient<'_>, only: &[SourceName]) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     let names = patient.source_names().await;
@@ -26,7 +26,7 @@ pub(super) async fn self_test(patient: &Patient<'_>, only: &[SourceName]) -> Res
     {
         let Some(body) = platform(name.provider)?.test_event else { continue };
         let sources = patient.sources().await.get(name.provider.name).and_then(|sources| sources.as_ref().ok());
-        // One that cannot be used is told by the check of the secrets.
+        // The check of the secrets reports an unusable one.
         let Some(source) = sources.and_then(|sources| sources.get(&name.source)) else { continue };
         let tested =
             test(patient, name.provider, source, body.as_bytes().to_vec()).await.unwrap_or_else(Finding::unknown);

@@ -67,9 +67,9 @@ pub async fn run(context: &Context, args: EventListArgs) -> Result<Exit, Error> 
         return list_refused(context, &args, &sources, range).await;
     }
     let page = page(context, &args, &sources, range).await?;
-    let told: Vec<EventLine> = page.events.iter().map(EventLine::of).collect();
-    event_lines::list(context, &told)?;
-    match told.last() {
+    let lines: Vec<EventLine> = page.events.iter().map(EventLine::of).collect();
+    event_lines::list(context, &lines)?;
+    match lines.last() {
         None => context.output.note(&format!("No such event was received{}.", within(range))),
         Some(last) if page.more => context.output.note(&format!("There are more: --after '{}'", last.id)),
         Some(_) => {}
@@ -137,18 +137,18 @@ async fn list_refused(
     sources: &[SourceName],
     range: Range,
 ) -> Result<Exit, Error> {
-    let told = noting(
+    let found = noting(
         context,
         refused(context, sources, args.sources.source.is_none().then_some(args.sources.provider), range).await?,
     );
-    let mut told: Vec<RefusedLine> = told.iter().map(RefusedLine::of).collect();
-    told.sort_by(|a, b| if args.oldest_first { a.received.cmp(&b.received) } else { b.received.cmp(&a.received) });
-    let all = told.len();
-    told.truncate(args.limit);
-    context.output.list(&told, &COLUMNS, cells)?;
+    let mut lines: Vec<RefusedLine> = found.iter().map(RefusedLine::of).collect();
+    lines.sort_by(|a, b| if args.oldest_first { a.received.cmp(&b.received) } else { b.received.cmp(&a.received) });
+    let all = lines.len();
+    lines.truncate(args.limit);
+    context.output.list(&lines, &COLUMNS, cells)?;
     if all == 0 {
         context.output.note(&nothing_refused(range));
-    } else if all > told.len() {
+    } else if all > lines.len() {
         context.output.note(&format!("There are {all} in all: --limit {all}"));
     }
     Ok(Exit::Ok)

@@ -30,10 +30,10 @@ const FAILURES_MAX: u32 = 10;
 /// Arguments of `events tail`.
 #[derive(Debug, Clone, Args)]
 pub struct TailArgs {
-    /// Of which sources.
+    /// The sources.
     #[command(flatten)]
     pub sources: SourceArgs,
-    /// Which of them.
+    /// The filter.
     #[command(flatten)]
     pub filter: EventFilter,
     /// Begin with what was received within this long
@@ -79,10 +79,10 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
     }
     let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
     context.output.note(&format!("Following {}; Ctrl-C ends it.", names.join(", ")));
-    let (mut told, mut failures) = (Told::default(), 0);
+    let (mut printed, mut failures) = (Printed::default(), 0);
     loop {
-        match look_and_tell(context, args, (&mut tail, &mut unkept), &sources, &mut told).await {
-            Ok(true) => return Ok(Exit::of_problems(usize::from(told.damaged))),
+        match print_new(context, args, (&mut tail, &mut unkept), &sources, &mut printed).await {
+            Ok(true) => return Ok(Exit::of_problems(usize::from(printed.damaged))),
             Ok(false) => failures = 0,
             Err(error) if error.kind == Exit::Service && failures < FAILURES_MAX => {
                 failures += 1;
@@ -97,31 +97,31 @@ async fn follow(context: &Context, args: &TailArgs) -> Result<Exit, Error> {
 
 /// The lines that were printed so far.
 #[derive(Debug, Default)]
-struct Told {
+struct Printed {
     lines: usize,
     damaged: bool,
 }
 
-/// Prints what is new. Returns whether as many lines were printed as were asked for.
-async fn look_and_tell(
+/// Prints what is new. Returns true if the requested number of lines has been printed.
+async fn print_new(
     context: &Context,
     args: &TailArgs,
     (tail, unkept): (&mut Following, &mut Unkept),
     sources: &[SourceName],
-    told: &mut Told,
+    printed: &mut Printed,
 ) -> Result<bool, Error> {
     let fresh = tail.look(context, sources, usize::MAX).await?;
     for some in fresh.chunks(ROWS) {
         let keys: Vec<EventKey> = some.iter().map(|entry| entry.key.clone()).collect();
         for kept in fetch(context, &keys).await? {
             let damaged = note_damage(context, &kept);
-            told.damaged |= damaged;
+            printed.damaged |= damaged;
             if !damaged && !args.filter.takes(&kept) {
                 continue;
             }
             context.output.tell(&EventLine::of(&kept), line)?;
-            told.lines += 1;
-            if args.count.is_some_and(|count| told.lines >= count) {
+            printed.lines += 1;
+            if args.count.is_some_and(|count| printed.lines >= count) {
                 return Ok(true);
             }
         }
@@ -133,15 +133,15 @@ async fn look_and_tell(
     }
     for line in unkept.look(context, sources, everywhere(args)).await? {
         context.output.tell(&line, unkept::text)?;
-        told.lines += 1;
-        if args.count.is_some_and(|count| told.lines >= count) {
+        printed.lines += 1;
+        if args.count.is_some_and(|count| printed.lines >= count) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Deliveries to unknown sources are no one source's, so a source that is named has none.
+/// Deliveries to unknown sources belong to no source, so they are left out when a source is named.
 fn everywhere(args: &TailArgs) -> Option<Option<ProviderName>> {
     args.sources.source.is_none().then_some(args.sources.provider)
 }

@@ -1,4 +1,4 @@
-//! What leaves no event behind while one follows: refused deliveries, which lie in quarantine, and repeats, which write
+//! Deliveries that leave no event behind: refused ones, which lie in quarantine, and repeats, which write
 //! no row at all and are read in the receivers' logs.
 
 use std::collections::{BTreeMap, HashSet};
@@ -154,7 +154,7 @@ fn repeat_line(provider: &str, logged_ms: i64, message: &str) -> Option<UnkeptLi
     })
 }
 
-/// A line in the columns of the events between which it stands.
+/// Shows a line in the columns of the events around it.
 pub fn text(line: &UnkeptLine, paint: Paint) -> String {
     let reason = line.reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
     let outcome = format!("{}{reason}", line.outcome);

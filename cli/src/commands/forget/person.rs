@@ -22,7 +22,7 @@ use stack::provenance::flatten;
 use stack::quarantine;
 use stack::sources::SourceName;
 
-/// Shorter numbers, told with or without a country's code, are anybody's.
+/// Shorter numbers, with or without a country's code, could be anybody's.
 const DIGITS_MIN: usize = 8;
 
 /// Arguments of `forget person`. The value is never written anywhere.
@@ -46,7 +46,7 @@ pub struct PersonArgs {
     /// Take the value from standard input
     #[arg(long)]
     pub value_stdin: bool,
-    /// How.
+    /// The mode.
     #[command(flatten)]
     pub how: HowArgs,
 }
@@ -149,7 +149,7 @@ fn person(args: &PersonArgs) -> Result<Person, Error> {
     if fits { Ok(person) } else { Err(unfit(&person)) }
 }
 
-/// Never tells the value itself.
+/// Explains what is wrong with a value, without the value itself.
 fn unfit(person: &Person) -> Error {
     Error::usage(match person {
         Person::Email(_) => "an e-mail address has an @ and something around it".to_owned(),
@@ -160,7 +160,7 @@ fn unfit(person: &Person) -> Error {
 }
 
 impl Person {
-    /// Where an event speaks of the person.
+    /// Returns the fields of an event that hold the value.
     fn fields(&self, event: Option<&Event>, body: &[u8]) -> Vec<String> {
         let event = serde_json::to_value(event).unwrap_or_default();
         let of_customer = kind(&event) == "customer";
@@ -187,7 +187,7 @@ impl Person {
         }
     }
 
-    /// Whether a body has the value anywhere. A customer's id alone is too short to be looked for so.
+    /// Returns whether a body has the value anywhere. A customer's id alone is too short for that.
     fn is_in(&self, body: &[u8]) -> bool {
         let text = || String::from_utf8_lossy(body).to_lowercase();
         match self {

@@ -1,4 +1,4 @@
-//! How far a forwarding has got, in a file that is replaced as a whole.
+//! The position of a forwarding, in a file that is replaced as a whole.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -62,7 +62,7 @@ impl PositionFile {
             Err(error) => return Err(cannot("be read", &self.path, &error)),
         };
         let bad = |why: &str| {
-            Error::usage(format!("{} is no position to go on from: {why}", self.path.display()))
+            Error::usage(format!("{} cannot be resumed from: {why}", self.path.display()))
                 .next("Say where to begin with --after, --from or --since, or name another file with --position.")
         };
         let document: PositionDocument = serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))?;
@@ -72,10 +72,10 @@ impl PositionFile {
         if document.target != self.target {
             return Err(bad(&format!("it is that of {}", document.target)));
         }
-        let from: Instant = document.from.parse().map_err(|_| bad("its time is none"))?;
+        let from: Instant = document.from.parse().map_err(|_| bad("invalid time"))?;
         let mut position = Following::new(from.0, overlap_ms);
         for (received_at, id) in document.through {
-            let key = EventKey::from_id(&id).ok_or_else(|| bad("it names what is no event"))?;
+            let key = EventKey::from_id(&id).ok_or_else(|| bad("an invalid event id"))?;
             position.skip(IndexEntry { received_at, key });
         }
         Ok(Some(position))

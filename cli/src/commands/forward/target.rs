@@ -1,4 +1,4 @@
-//! Where events are forwarded to.
+//! The target of forwarded events.
 
 use std::collections::BTreeMap;
 

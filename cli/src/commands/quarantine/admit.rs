@@ -69,7 +69,7 @@ pub async fn run(context: &Context, args: AdmitArgs) -> Result<Exit, Error> {
     refused.sort_by_cached_key(|refused| (refused.received_ms, refused.name()));
     refused.dedup_by_key(|refused| refused.name());
     let present = Present::of(context, &refused).await;
-    // A provider whose secret cannot be read is told before anything is kept.
+    // A provider whose secret cannot be read is an error before anything is kept.
     refused.iter().try_for_each(|refused| present.sources(refused.provider).map(|_| ()))?;
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut problems = false;
@@ -183,13 +183,13 @@ fn text(line: &AdmittedLine, paint: Paint) -> String {
         "refused" | "conflict" => paint.bad(&outcome),
         _ => outcome,
     };
-    let told = [line.id.as_deref(), line.reason.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("  ");
-    format!("{outcome}  {}  {}  {told}", paint.time(&line.received), line.name)
+    let details = [line.id.as_deref(), line.reason.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("  ");
+    format!("{outcome}  {}  {}  {details}", paint.time(&line.received), line.name)
 }
 
 fn summary(counts: &BTreeMap<&'static str, usize>, all: usize, yes: bool) -> String {
-    let told = |word: &str| counts.get(word).copied().unwrap_or_default();
-    match (all, yes, told("due")) {
+    let count = |word: &str| counts.get(word).copied().unwrap_or_default();
+    match (all, yes, count("due")) {
         (0, ..) => "Nothing of that is in quarantine.".to_owned(),
         (_, true, _) => output::counts(counts.iter().map(|(outcome, count)| (*count, *outcome))),
         (_, false, 0) => format!("Nothing was kept. None of {all} would be."),

@@ -52,7 +52,7 @@ impl CheckedLine {
             expires: instant(refused.expires_ms),
             kept: kept(refused),
             passes: now.passes(),
-            now: now.told(),
+            now: now.description(),
             id: match now {
                 Now::Passes { id, .. } => Some(id.clone()),
                 Now::Fails(_) | Now::Unknown(_) => None,

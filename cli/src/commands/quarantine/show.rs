@@ -42,9 +42,9 @@ pub struct ShownRefused {
     /// The fingerprint of the key or token that matches now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// The body as text, secrets cut.
+    /// The body as text, secrets redacted.
     pub text: Option<String>,
-    /// The body in Base64 where it is no text.
+    /// The body in Base64 if it is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
 }

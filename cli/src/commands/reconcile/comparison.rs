@@ -1,4 +1,4 @@
-//! The comparison itself: one order after the other, fetched and kept where that is wanted.
+//! Compares orders one by one, and fetches and keeps them if that is wanted.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -33,21 +33,21 @@ const PAGE: i32 = 40;
 /// An order on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct ComparedLine {
-    /// The order as events and views name it; `None` if the answer does not tell enough.
+    /// The order as events and views name it; `None` if the answer does not name it.
     pub order: Option<String>,
     /// The provider's id of it.
     pub id: Option<String>,
     /// `missing`, `behind`, `equal`, `ahead`, `unknown`, `gone` or `unnamed`.
     pub standing: &'static str,
-    /// When it last changed at the provider, where that is told.
+    /// When it last changed at the provider, if it says so.
     pub updated_at: Option<String>,
-    /// `new` where it was kept now, `repeat` where the very same was kept before.
+    /// `new` if it was kept now, `repeat` if the very same was kept before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<&'static str>,
     /// The events that it was kept as: the order, and each refund that is accounted for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
-    /// True if it cannot be read as the provider documents it. It is kept all the same.
+    /// True if it cannot be read as the provider documents it. It is kept anyway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unrecognised: bool,
 }
@@ -61,7 +61,7 @@ pub struct ComparisonSummary {
     pub missing: usize,
     /// Of which something older is kept.
     pub behind: usize,
-    /// Of which neither side tells a time, and which are not kept as they are.
+    /// Without a time on either side, and with another content than what is kept.
     pub unknown: usize,
     /// Which are kept as they are.
     pub equal: usize,
@@ -69,7 +69,7 @@ pub struct ComparisonSummary {
     pub ahead: usize,
     /// Which the provider no longer has.
     pub gone: usize,
-    /// Which do not tell whose they are.
+    /// Orders whose name here is unknown.
     pub unnamed: usize,
     /// Events that were kept now.
     pub kept: usize,
@@ -89,36 +89,36 @@ pub struct Comparison<'a> {
     source: &'a Source,
     store: Store,
     keeps: bool,
-    /// True if the source's webhooks tell no times; asked when it first matters.
+    /// True if the source's webhooks have no times; looked up when it first matters.
     timeless: Option<bool>,
     accounted: Vec<RefundRow>,
-    /// Something could not be asked for.
+    /// True if something could not be fetched.
     partial: bool,
-    /// Something that is kept could not be read.
+    /// True if something that is kept could not be read.
     damaged: Cell<bool>,
     seen: HashMap<String, Option<Timestamp>>,
     lines: Vec<ComparedLine>,
     summary: ComparisonSummary,
 }
 
-/// An order that the provider told, under its name here.
-struct Told {
+/// An order as the provider returned it, under its name here.
+struct NamedOrder {
     order: FetchedOrder,
     subject: Part,
     pk: String,
-    /// It was asked for by name, so it is kept however it stands.
+    /// True if it was asked for by name: then it is kept in any case.
     asked: bool,
 }
 
 impl ComparisonSummary {
-    /// Orders that are to be fetched.
+    /// Returns the number of orders that are to be fetched.
     pub fn wanting(&self) -> usize {
         self.missing + self.behind + self.unknown
     }
 }
 
 impl<'a> Comparison<'a> {
-    /// A comparison that keeps what is missing, or only tells it.
+    /// Prepares a comparison that keeps what is missing, or only lists it.
     pub async fn new(context: &'a Context, api: &'a Api, source: &'a Source, keeps: bool) -> Result<Self, Error> {
         Ok(Comparison {
             context,
@@ -136,8 +136,8 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// Returns the outcome so far.
-    pub fn told(&mut self) -> (Vec<ComparedLine>, ComparisonSummary) {
+    /// Takes the lines so far, with the counts.
+    pub fn outcome(&mut self) -> (Vec<ComparedLine>, ComparisonSummary) {
         (std::mem::take(&mut self.lines), self.summary.clone())
     }
 
@@ -146,7 +146,7 @@ impl<'a> Comparison<'a> {
         self.partial || self.damaged.get()
     }
 
-    /// Compares the orders that were named, then those of a range.
+    /// Compares the orders that were named, then those of the range.
     pub async fn carry_out(&mut self, range: Option<Range>, named: &[String], stop: &Cell<bool>) -> Result<(), Error> {
         self.accounted = self.refunds(range).await?;
         self.named(named, stop).await?;
@@ -159,7 +159,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Reports need a permission of their own: without it amounts stay unknown, and the rest goes on.
+    /// Reports need a permission of their own: without it amounts stay unknown, and everything else is compared.
     async fn refunds(&mut self, range: Option<Range>) -> Result<Vec<RefundRow>, Error> {
         match theirs::refunds(&*self.api.client, range, self.context.clock.now_ms()).await {
             Ok(rows) => Ok(rows),
@@ -200,15 +200,15 @@ impl<'a> Comparison<'a> {
                 if first.is_some() && first == before {
                     return Err(api_failed(&platforms::ApiError::endless(self.api.name.provider.name, "list orders")));
                 }
-                let orders: Vec<Told> =
-                    page.items.into_iter().filter_map(|order| self.tell(order, list.kind, false)).collect();
-                let known: Vec<Vec<KeptEvent>> = stream::iter(orders.iter().map(|told| self.known(&told.pk)))
+                let orders: Vec<NamedOrder> =
+                    page.items.into_iter().filter_map(|order| self.name_order(order, list.kind, false)).collect();
+                let known: Vec<Vec<KeptEvent>> = stream::iter(orders.iter().map(|named| self.known(&named.pk)))
                     .buffered(AT_ONCE)
                     .try_collect()
                     .await?;
-                for (told, known) in orders.into_iter().zip(known) {
+                for (order, known) in orders.into_iter().zip(known) {
                     go_on(stop)?;
-                    self.take(told, &known).await?;
+                    self.take(order, &known).await?;
                     progress.step();
                 }
                 cursor = page.next;
@@ -242,7 +242,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Reads what is kept of an order; what of it cannot be read is noted.
+    /// Reads what is kept of an order, and notes what cannot be read.
     async fn known(&self, pk: &str) -> Result<Vec<KeptEvent>, Error> {
         let known = of_order(self.context, pk).await?;
         let damaged = known.iter().filter(|kept| note_damage(self.context, kept)).count();
@@ -262,35 +262,35 @@ impl<'a> Comparison<'a> {
             self.lines.push(ComparedLine { order, ..line(Some(name.id.clone()), "gone") });
             return Ok(());
         };
-        let Some(told) = self.tell(order, name.kind, asked) else { return Ok(()) };
+        let Some(order) = self.name_order(order, name.kind, asked) else { return Ok(()) };
         match known {
-            Some((pk, known)) if *pk == told.pk => self.take(told, known).await,
+            Some((pk, known)) if *pk == order.pk => self.take(order, known).await,
             Some(_) | None => {
-                let known = self.known(&told.pk).await?;
-                self.take(told, &known).await
+                let known = self.known(&order.pk).await?;
+                self.take(order, &known).await
             }
         }
     }
 
-    /// An order under its name here; `None` if it has been told as new before, or tells no name.
-    fn tell(&mut self, order: FetchedOrder, kind: Option<&str>, asked: bool) -> Option<Told> {
+    /// Finds an order's name here; `None` if it has none, or was compared before.
+    fn name_order(&mut self, order: FetchedOrder, kind: Option<&str>, asked: bool) -> Option<NamedOrder> {
         let Some(subject) = theirs::subject(self.api, self.source, &order, kind) else {
             self.summary.unnamed += 1;
             self.lines.push(line(order.id, "unnamed"));
             return None;
         };
         let pk = format!("{}/{subject}", self.api.name);
-        // Pages of a list that changes tell some orders twice.
+        // Pages of a list that changes have some orders twice.
         let is_old = order.id.is_some() && self.seen.get(&pk).is_some_and(|seen| *seen >= order.updated_at);
         if is_old {
             return None;
         }
         self.seen.insert(pk.clone(), order.updated_at);
-        Some(Told { order, subject, pk, asked })
+        Some(NamedOrder { order, subject, pk, asked })
     }
 
-    async fn take(&mut self, told: Told, known: &[KeptEvent]) -> Result<(), Error> {
-        let Told { mut order, subject, pk, asked } = told;
+    async fn take(&mut self, order: NamedOrder, known: &[KeptEvent]) -> Result<(), Error> {
+        let NamedOrder { mut order, subject, pk, asked } = order;
         let timeless = self.timeless(known).await?;
         let rows: Vec<&RefundRow> = self.api.client.refunds_of(&self.accounted, &order);
         if !rows.is_empty() {
@@ -303,7 +303,7 @@ impl<'a> Comparison<'a> {
             answers.map(|raw| provider.snapshot(source, subject.clone(), raw.bytes(), timeless, now_ms)).collect();
         let is_kept = |snapshot: &NewRow| known.iter().any(|event| event.key == snapshot.row.key);
         let ours = held(known);
-        // Where no time tells, the bodies do. What was forgotten is not fetched again by itself.
+        // Without times, the bodies are compared. An erased order is only fetched again by name.
         let standing = match standing(&order, ours.as_ref()) {
             Standing::Unknown | Standing::Behind if snapshots.iter().all(is_kept) => Standing::Equal,
             _ if is_forgotten(known) => Standing::Equal,
@@ -319,31 +319,32 @@ impl<'a> Comparison<'a> {
         });
         self.summary.unrecognised += usize::from(unrecognised);
         let updated_at = order.updated_at.map(|time| time.to_string());
-        let mut told = ComparedLine { order: Some(pk), updated_at, unrecognised, ..line(order.id, standing.word()) };
+        let mut compared =
+            ComparedLine { order: Some(pk), updated_at, unrecognised, ..line(order.id, standing.word()) };
         if self.keeps {
-            self.keep(snapshots, &mut told).await?;
+            self.keep(snapshots, &mut compared).await?;
         }
-        self.lines.push(told);
+        self.lines.push(compared);
         Ok(())
     }
 
-    async fn keep(&mut self, snapshots: Vec<NewRow>, told: &mut ComparedLine) -> Result<(), Error> {
-        told.kept = Some("repeat");
+    async fn keep(&mut self, snapshots: Vec<NewRow>, compared: &mut ComparedLine) -> Result<(), Error> {
+        compared.kept = Some("repeat");
         for snapshot in snapshots {
             let kept = self.store.insert(snapshot).await?;
             match kept.kept {
                 Kept::New | Kept::Marked(_) => {
                     self.summary.kept += 1;
-                    told.kept = Some("new");
+                    compared.kept = Some("new");
                 }
                 Kept::Repeat => self.summary.repeats += 1,
             }
-            told.events.push(kept.key.id());
+            compared.events.push(kept.key.id());
         }
         Ok(())
     }
 
-    /// The order's own webhooks know best whether they tell times.
+    /// Returns whether the webhooks have no times. The order's own webhooks are the best evidence.
     async fn timeless(&mut self, known: &[KeptEvent]) -> Result<bool, Error> {
         if !self.api.account.platform.answers_have_times {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Our side: what the events of an order tell of it, and whether a source's webhooks tell times.
+//! Our side: the events that are kept of an order, and whether a source's webhooks have times.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ use stack::history::KeptEvent;
 use stack::reader::EventReader;
 use stack::sources::SourceName;
 
-/// So many of a source's latest events tell whether its webhooks tell times.
+/// The number of a source's latest events that are searched for times.
 const EVENTS_LOOKED_AT: usize = 200;
 
 /// Returns what is known of an order; `None` if no event concerns it.
 pub fn held(events: &[KeptEvent]) -> Option<Held> {
-    let mut told = concerning(events).peekable();
-    told.peek()?;
+    let mut events_of_order = concerning(events).peekable();
+    events_of_order.peek()?;
     let mut view = View::default();
     let mut updated_at: Option<Timestamp> = None;
-    for kept in told {
+    for kept in events_of_order {
         // A payment's or delivery's own time is not the order's. Each event's time counts, also a superseded one's.
         let of_order = kept.view.registers().find(|(path, _)| *path == "order/updated_at");
         updated_at = updated_at.max(of_order.and_then(|(_, register)| register.value.as_str()?.parse().ok()));
@@ -91,7 +91,7 @@ pub async fn timeless(
     Ok(any || of_shops)
 }
 
-/// Returns whether the webhooks among some events tell no times; `None` if no webhook is about an order.
+/// Returns whether the webhooks among some events have no times; `None` if no webhook is about an order.
 pub fn of_webhooks(events: &[KeptEvent]) -> Option<bool> {
     let mut webhooks = concerning(events).filter(|kept| !kept.key.is_snapshot()).peekable();
     webhooks.peek()?;

@@ -120,13 +120,13 @@ impl Plan {
         for (number, line) in read_lines(path)? {
             match serde_json::from_slice::<PlanLine>(&line) {
                 Ok(PlanLine::Correct(correction)) if end.is_none() => corrections.push(correction),
-                Ok(PlanLine::End(told)) if end.is_none() => end = Some(told),
+                Ok(PlanLine::End(last)) if end.is_none() => end = Some(last),
                 Ok(_) => {
-                    return Err(Error::usage(format!("line {number} of {} stands behind its end", path.display())));
+                    return Err(Error::usage(format!("line {number} of {} comes after its end", path.display())));
                 }
                 Err(error) => {
-                    let told = format!("line {number} of {} is not a plan's: {error}", path.display());
-                    return Err(Error::usage(told).next(what));
+                    let message = format!("line {number} of {} is not a plan's: {error}", path.display());
+                    return Err(Error::usage(message).next(what));
                 }
             }
         }

@@ -7,7 +7,7 @@ use webhook::scheme::SchemeName;
 use webhook::secret::{QuarantineKey, Secret};
 
 use super::steps::enter;
-use super::{KeyArgs, credentials_of, edit, entries, key, told, url, word};
+use super::{KeyArgs, credentials_of, edit, entries, key, summary_text, url, word};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::keys::new_quarantine_key;
@@ -48,7 +48,7 @@ pub struct Added {
     pub scheme: &'static str,
     /// Its key or URL token by fingerprint.
     pub fingerprint: String,
-    /// The URL to enter at the provider, with its token where it has one: told this once.
+    /// The URL to enter at the provider, with its token if it has one: shown only now.
     pub url: String,
     /// The next steps, in order.
     pub steps: Vec<String>,
@@ -111,7 +111,7 @@ fn check_merchants(args: &AddArgs) -> Result<(), Error> {
     }
 }
 
-/// Adds the entry, and a key for the quarantine where there is none. Gives what is to be told of that.
+/// Adds the entry, and a key for the quarantine if there is none. Returns what to report about that.
 fn add(
     document: &mut Map<String, Value>,
     args: &AddArgs,
@@ -154,5 +154,5 @@ fn add(
 
 fn text(added: &Added, paint: Paint) -> String {
     let rows = [("scheme", added.scheme), ("key", added.fingerprint.as_str()), ("URL", added.url.as_str())];
-    told(&added.source, &rows, &added.steps, paint)
+    summary_text(&added.source, &rows, &added.steps, paint)
 }

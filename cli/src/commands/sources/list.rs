@@ -39,7 +39,7 @@ pub struct SourceLine {
     /// The defect for which it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect: Option<String>,
-    /// True if the bodies of refused deliveries can be verified again where secrets are cut out of them.
+    /// True if refused deliveries can be verified again after secrets were redacted from their bodies.
     pub seals: bool,
 }
 

@@ -1,8 +1,8 @@
 //! `hookmill sources rotate`.
 //!
 //! The receivers accept every key of a source's list, so a key is changed in two steps: the new one in front of the old
-//! one, and the old one out when the provider no longer uses it. Which key a delivery passed by is told by its row's
-//! fingerprint.
+//! one, and the old one out when the provider no longer uses it. A row's fingerprint says which key its delivery was
+//! verified with.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use webhook::secret::Secret;
 use webhook::source::Source;
 
 use super::steps::change;
-use super::{KeyArgs, credentials_of, edit, entries, key, known, told, url};
+use super::{KeyArgs, credentials_of, edit, entries, key, known, summary_text, url};
 use crate::context::Context;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::{Paint, dash};
@@ -55,7 +55,7 @@ pub struct Begun {
     pub source: String,
     /// Its keys by fingerprint, the new one first.
     pub keys: Vec<String>,
-    /// The URL to enter, with its new token where it has one: told this once.
+    /// The URL to enter, with its new token if it has one: shown only now.
     pub url: String,
     /// The next steps, in order.
     pub steps: Vec<String>,
@@ -212,7 +212,7 @@ async fn used(context: &Context, args: &RotateArgs, source: &Source) -> Result<V
 }
 
 fn begun_text(begun: &Begun, paint: Paint) -> String {
-    told(&begun.source, &[("keys", &begun.keys.join(", ")), ("URL", &begun.url)], &begun.steps, paint)
+    summary_text(&begun.source, &[("keys", &begun.keys.join(", ")), ("URL", &begun.url)], &begun.steps, paint)
 }
 
 const COLUMNS: [&str; 6] = ["source", "key", "place", "events", "last", "used"];

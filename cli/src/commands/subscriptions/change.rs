@@ -33,7 +33,7 @@ pub struct CreateArgs {
 /// Arguments of `subscriptions update`.
 #[derive(Debug, Clone, Args)]
 pub struct UpdateArgs {
-    /// Which webhook.
+    /// The webhook.
     #[command(flatten)]
     pub one: OneArgs,
     /// For this topic, as the provider calls it; may be repeated; without it, for those that it has
@@ -50,7 +50,7 @@ pub struct UpdateArgs {
 /// Arguments of `subscriptions delete`.
 #[derive(Debug, Clone, Args)]
 pub struct DeleteArgs {
-    /// Which webhook.
+    /// The webhook.
     #[command(flatten)]
     pub one: OneArgs,
     /// Remove it; without it, only report what would be removed
@@ -63,13 +63,13 @@ pub struct DeleteArgs {
 struct Change {
     /// True if it was made.
     done: bool,
-    /// The webhook as it is, or was.
+    /// The webhook before the change.
     before: WebhookLine,
-    /// As it becomes; `None` if it is removed.
+    /// The webhook after the change; `None` if it is removed.
     after: Option<WebhookLine>,
 }
 
-/// Registers what does not come yet. What comes already is left out, so that doing it twice makes nothing twice.
+/// Registers the topics that are not sent here yet. Running it twice creates nothing twice.
 pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit, Error> {
     let api = api(context, &args.source).await?;
     let wanted = wanted(context, api.account.platform, &args.topics, args.unknown_topics)?;
@@ -100,10 +100,10 @@ pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit,
     }
 }
 
-/// A local stack's address is of use to a provider on this machine alone.
+/// Notes that only a provider on this machine can reach a local stack.
 fn note_local(context: &Context, to: &WebhookAddress) {
     if to.reveal().starts_with("http://") {
-        context.output.note(&format!("{to} is on a local stack: no provider out there reaches it."));
+        context.output.note(&format!("{to} is on a local stack: no provider outside this machine can reach it."));
     }
 }
 
@@ -161,21 +161,21 @@ fn wanted(context: &Context, platform: &Platform, topics: &[String], unknown: bo
 
 /// Explains a failure after some webhooks were made: they stay, and the rest was not tried.
 fn half_done(source: &SourceName, made: usize, topic: &str, error: &platforms::ApiError) -> Error {
-    let told = api_failed(error);
+    let failure = api_failed(error);
     let so_far = if made == 0 { String::new() } else { format!(" ({made} were created before it)") };
-    let told = Error { message: format!("{} for {topic}{so_far}", told.message), ..told };
+    let failure = Error { message: format!("{} for {topic}{so_far}", failure.message), ..failure };
     if error.may_have_happened {
-        return told.next(format!(
-            "It may have happened all the same: hookmill subscriptions list --source {source} tells. Creating again \
-             leaves out what is there."
+        return failure.next(format!(
+            "It may have happened anyway; look: hookmill subscriptions list --source {source}. Creating again leaves \
+             out what is there."
         ));
     }
-    match &told.next {
+    match &failure.next {
         Some(next) if made > 0 => {
             let next = format!("{next} Then create again, which leaves out what is there.");
-            told.next(next)
+            failure.next(next)
         }
-        Some(_) | None => told,
+        Some(_) | None => failure,
     }
 }
 
@@ -193,14 +193,14 @@ pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit,
     let line = |one: &Subscription| WebhookLine::of(&api.name, one, Some(&to));
     if !args.yes {
         let change = Change { done: false, before: line(&before), after: Some(line(&planned)) };
-        context.output.tell(&change, told)?;
+        context.output.tell(&change, change_text)?;
         context.output.note("Nothing was changed: add --yes");
         return Ok(Exit::Ok);
     }
     note_local(context, &to);
     let after =
         api.client.resubscribe(&args.one.id, &to, &topics).await.map_err(|error| uncertain(&args.one, &error))?;
-    context.output.tell(&Change { done: true, before: line(&before), after: Some(line(&after)) }, told)?;
+    context.output.tell(&Change { done: true, before: line(&before), after: Some(line(&after)) }, change_text)?;
     Ok(Exit::Ok)
 }
 
@@ -214,7 +214,7 @@ pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Exit,
         api.client.delete(&args.one.id).await.map_err(|error| uncertain(&args.one, &error))?;
     }
     let before = WebhookLine::of(&api.name, &before, ours.as_ref());
-    context.output.tell(&Change { done: args.yes, before, after: None }, told)?;
+    context.output.tell(&Change { done: args.yes, before, after: None }, change_text)?;
     if !args.yes {
         context.output.note("Nothing was removed: add --yes");
     }
@@ -222,18 +222,18 @@ pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Exit,
 }
 
 fn uncertain(one: &OneArgs, error: &platforms::ApiError) -> Error {
-    let told = api_failed(error);
+    let failure = api_failed(error);
     if !error.may_have_happened {
-        return told;
+        return failure;
     }
-    told.next(format!(
-        "It may have happened all the same: hookmill subscriptions list --source {} tells, and the same again does no \
+    failure.next(format!(
+        "It may have happened anyway; look: hookmill subscriptions list --source {}. Repeating the command does no \
          harm.",
         one.source
     ))
 }
 
-fn told(change: &Change, paint: Paint) -> String {
+fn change_text(change: &Change, paint: Paint) -> String {
     let lines: Vec<WebhookLine> = std::iter::once(&change.before).chain(&change.after).cloned().collect();
     let verb = match (&change.after, change.done) {
         (Some(_), true) => "before, and as it is now",

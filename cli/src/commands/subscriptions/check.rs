@@ -44,13 +44,13 @@ struct Checked {
     sources: usize,
 }
 
-/// Checks every source. One that cannot be asked is told among the findings and keeps none from being checked.
+/// Checks every source. One that does not answer is a finding; the others are checked anyway.
 pub(super) async fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Error> {
     let (apis, defects) = apis(context, &args.sources).await?;
     let mut checked = Checked::default();
     for api in &apis {
         if let Some(instead) = api.client.platform().by_hand {
-            context.output.note(&format!("{} cannot be checked: no API tells its webhooks. {instead}", api.name));
+            context.output.note(&format!("{} cannot be checked: no API lists its webhooks. {instead}", api.name));
             continue;
         }
         match one(context, api).await {
@@ -59,7 +59,7 @@ pub(super) async fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Err
         }
     }
     for defect in defects {
-        let next = "Set the account anew: hookmill accounts set.";
+        let next = "Set the account again: hookmill accounts set.";
         checked.fail(String::new(), Error::deployment(defect).next(next));
     }
     for finding in &mut checked.findings {

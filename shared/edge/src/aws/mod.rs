@@ -1,4 +1,4 @@
-//! What every function needs of its surroundings: settings, SDK clients, time, queues to send to, the log.
+//! Surroundings of every function: settings, SDK clients, time, queues to send to, the log.
 
 pub mod config;
 pub mod client;

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_without_a_dictionary_and_of_an_unknown_one_are_told_apart() {
+    fn frames_without_a_dictionary_and_of_an_unknown_one_are_distinguished() {
         let plain = zstd::bulk::compress(b"an older row's body", 9).unwrap();
         assert_eq!(decompress(&plain).unwrap(), b"an older row's body");
         let mut unknown = compress_body("scalev", b"{}").unwrap();

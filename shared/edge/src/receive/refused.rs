@@ -24,7 +24,7 @@ pub struct Refused {
     pub provider: &'static Provider,
     /// The source that the path named; `None` if it was unknown and no name was kept.
     pub source: Option<String>,
-    /// Whether the source was unknown at that time.
+    /// True if the source was unknown at that time.
     pub unknown: bool,
     /// Its slot: with the provider and the source, or [`UNKNOWN`], its name in the quarantine.
     pub slot: String,

@@ -3,7 +3,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use webhook::secret::QuarantineKey;
 
-/// What sealing adds: a nonce in front and a tag behind.
+/// The length that sealing adds: a nonce in front and a tag behind.
 pub const OVERHEAD_BYTES: usize = NONCE_LEN + 16;
 
 /// The cipher or its source of randomness failed. Holds no detail on purpose.

@@ -1,4 +1,4 @@
-//! What is refused waits, and can be taken in as if it had passed at once.
+//! Refused deliveries wait, and can be admitted as if they had passed at once.
 
 use crate::harness::*;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -95,7 +95,7 @@ async fn what_was_refused_becomes_the_row_that_it_would_have_been() {
 }
 
 #[tokio::test]
-async fn a_sealed_body_tells_its_secrets_to_nobody_without_the_key() {
+async fn a_sealed_body_reveals_its_secrets_only_with_the_key() {
     let event = sample("scalev", "order.created.2026", |_| ());
     let (_, item) = refuse(&SCALEV, secret("scalev", Some(&key()), false), &event).await;
     let body: Value = serde_json::from_slice(&body_of(&event)).unwrap();
@@ -151,20 +151,20 @@ async fn without_a_key_it_is_as_it_was() {
 
 #[tokio::test]
 async fn both_forms_of_a_body_are_within_the_cap() {
-    for (letters, has_body, is_sealed) in
+    for (length, has_body, is_sealed) in
         [(100, true, true), (11_000, true, true), (18_000, false, true), (30_000, false, false)]
     {
-        let noise: String = random(7).take(letters).map(|byte| char::from(b'a' + byte % 26)).collect();
+        let noise: String = random(7).take(length).map(|byte| char::from(b'a' + byte % 26)).collect();
         let body =
             json!({"event": "order.updated", "unique_id": "e", "data": {"secret_slug": "s3cr3t", "notes": noise}});
         let event = sample("scalev", "order.created.2026", |event| event["body"] = body.to_string().into());
         let (_, item) = refuse(&SCALEV, secret("scalev", Some(&key()), false), &event).await;
-        assert_eq!((item.contains_key("body"), item.contains_key("sealed")), (has_body, is_sealed), "{letters}");
+        assert_eq!((item.contains_key("body"), item.contains_key("sealed")), (has_body, is_sealed), "{length}");
         let kept = ["body", "sealed"].iter().filter_map(|name| item.get(*name)?.as_b().ok());
-        assert!(kept.map(|blob| blob.as_ref().len()).sum::<usize>() <= BODY_BYTES_MAX, "{letters}");
+        assert!(kept.map(|blob| blob.as_ref().len()).sum::<usize>() <= BODY_BYTES_MAX, "{length}");
         let refused = Refused::from_item(&item).unwrap();
         let expected = if is_sealed { Ok(body_of(&event)) } else { Err(Lost::TooLong) };
-        assert_eq!(refused.original(Some(&key())), expected, "{letters}");
+        assert_eq!(refused.original(Some(&key())), expected, "{length}");
     }
 }
 
@@ -186,7 +186,7 @@ async fn a_source_that_was_unknown_may_be_known_later() {
 
 #[tokio::test]
 async fn what_is_still_wrong_stays_outside() {
-    // Another product's delivery: the header that told it was not kept, and the rest would pass.
+    // Another product's delivery: the header that named it was not kept, and the rest would pass.
     let event = sample("shopline", "order.create.app", |event| event["headers"]["x-shopline-topic"] = "orders".into());
     let (world, item) = refuse(&SHOPLINE, secret("shopline", Some(&key()), true), &event).await;
     let refused = Refused::from_item(&item).unwrap();
@@ -239,7 +239,7 @@ async fn sealing_does_not_widen_what_a_flood_may_write() {
 }
 
 #[tokio::test]
-async fn an_item_that_is_none_of_ours_is_told() {
+async fn an_item_that_is_not_ours_is_reported() {
     let event = sample("scalev", "order.created.2026", |_| ());
     let (_, item) = refuse(&SCALEV, secret("scalev", Some(&key()), false), &event).await;
     let text = |value: &str| AttributeValue::S(value.to_owned());

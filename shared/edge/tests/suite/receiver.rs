@@ -83,12 +83,12 @@ async fn a_scalapay_token_goes_through_its_life() {
     for (word, extra, time, rows, what) in [
         ("created", "", "1", 1, "the first event"),
         ("authorized", "", "2", 2, "the second"),
-        ("authorized", "", "3", 2, "strong: signed anew is a repeat"),
+        ("authorized", "", "3", 2, "strong: signed again is a repeat"),
         ("charged", "", "4", 3, "the third"),
         ("refunded", "", "5", 4, "a refund"),
         ("refunded", r#","merchantRefundReference":"r2""#, "6", 5, "another refund has another body"),
         ("refunded", "", "5", 5, "equal bytes, equal time: a repeat"),
-        ("refunded", "", "7", 6, "equal bytes, signed anew: nobody can tell"),
+        ("refunded", "", "7", 6, "equal bytes, signed again: indistinguishable"),
         ("refunded", "", "7", 6, "and that again is a repeat"),
         ("authorized", r#","merchantReference":"x""#, "8", 7, "another snapshot of what happens once"),
         ("authorized", r#","merchantReference":"x""#, "9", 7, "and that again is a repeat"),
@@ -122,7 +122,7 @@ async fn a_scalev_conflict_is_kept_and_marked() {
 }
 
 #[tokio::test]
-async fn equal_bodies_without_a_time_are_told_apart_by_the_horizon() {
+async fn equal_bodies_without_a_time_are_distinguished_by_the_horizon() {
     let world = world().await;
     let receiver = world.receiver(&SHOPLINE);
     let event = sample("shopline", "user.sign_in", |_| ());
@@ -295,7 +295,7 @@ async fn a_flood_of_large_bodies_costs_little_and_leaves_room_for_a_wrong_secret
     assert!(waiting.contains_key("body"), "it can be verified again when the secret is right");
 }
 
-/// What a put of this item is billed: a unit for each KB begun. It is in no index.
+/// Returns the units that a put of this item is billed: one for each KB begun. It is in no index.
 fn write_units(item: &edge::keep::item::Item) -> usize {
     use aws_sdk_dynamodb::types::AttributeValue;
     fn bytes(value: &AttributeValue) -> usize {

@@ -160,7 +160,9 @@ async fn the_decisive_queue_fails_the_batch_and_another_is_parked() {
     let parked = queues.bodies(PARKED);
     assert_eq!(parked.len(), records.len());
     assert!(
-        parked.iter().all(|letter| letter["queue"] == USERS && letter["id"].as_str().unwrap().starts_with("scalev/"))
+        parked
+            .iter()
+            .all(|message| message["queue"] == USERS && message["id"].as_str().unwrap().starts_with("scalev/"))
     );
     *queues.refuse.lock().unwrap() = Some(|url, _, _| if url == DECISIVE { Ok(None) } else { Err(()) });
     let error = send_batch(&relay(&world, &queues), &records).await.unwrap_err();

@@ -40,7 +40,7 @@ fn all_is_well() {
 }
 
 #[test]
-fn a_missing_one_tells_where_the_others_go() {
+fn a_missing_one_reports_where_the_others_go() {
     found(&[], &["missing"]);
     found(&[webhook("1", "https://other.example/x/secret", &["page/create"])], &["missing"]);
     let findings = found(&[webhook("1", "https://old.example/tw/old-secret", HANDLED)], &["missing", "other_address"]);
@@ -54,7 +54,7 @@ fn a_missing_one_tells_where_the_others_go() {
 }
 
 #[test]
-fn an_old_path_of_our_own_host_is_told() {
+fn an_old_path_of_our_own_host_is_reported() {
     let old = webhook("2", "https://a.lambda-url.example/tw/old-secret", HANDLED);
     found(&[webhook("1", OURS, HANDLED), old], &["other_address"]);
 }
@@ -84,7 +84,7 @@ fn missing_topics_are_those_that_no_sent_one_has() {
 }
 
 #[test]
-fn duplicates_are_told_with_what_they_share() {
+fn duplicates_are_reported_with_what_they_share() {
     let list =
         [webhook("1", OURS, HANDLED), webhook("2", OURS, &["order/create"]), webhook("3", OURS, &["user/create"])];
     let findings = found(&list, &["duplicated"]);

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_provider_says_is_told_shortly_and_without_the_credential() {
+    fn a_providers_message_is_shortened_and_has_no_credential() {
         let token = Token::new("q8Vq2b7xGkP4mZ1s").unwrap();
         let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(500));
         for (body, expected) in [

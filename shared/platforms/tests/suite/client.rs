@@ -9,7 +9,7 @@ use platforms::{Cause, PLATFORMS};
 use crate::server::{Reply, Server, account, ok, status};
 
 #[tokio::test]
-async fn half_of_several_subscriptions_is_told() {
+async fn partly_created_subscriptions_are_reported() {
     let server = Server::start(vec![ok("selldone/webhook.created.json"), Reply::Close]);
     let client = server.account(&SELLDONE).client(server.settings()).unwrap();
     let topics = ["OnlineOrder", "PosOrder", "Inventory"].map(str::to_owned);

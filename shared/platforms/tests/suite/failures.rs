@@ -27,7 +27,7 @@ async fn read(replies: Vec<Reply>) -> (Server, Result<platforms::subscription::S
 }
 
 #[tokio::test]
-async fn each_failure_is_told_apart() {
+async fn each_failure_is_distinguished() {
     let json = r#"{"error":"No: q8Vq2b7xGkP4mZ1sW0"}"#;
     let refused = |status| Cause::Refused { status };
     let cases: Vec<(Vec<Reply>, Cause, usize)> = vec![
@@ -62,7 +62,7 @@ async fn each_failure_is_told_apart() {
 }
 
 #[tokio::test]
-async fn what_does_not_come_is_told_apart_too() {
+async fn missing_answers_are_distinguished_too() {
     let (server, outcome) = read(vec![Reply::Silence; 4]).await;
     assert_eq!(outcome.unwrap_err().cause, Cause::TimedOut { limit: Duration::from_millis(400) });
     assert_eq!(server.lines().len(), 4);
@@ -97,7 +97,7 @@ async fn what_passes_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_is_told_instead() {
+async fn a_wait_that_is_too_long_is_reported_instead() {
     let (server, outcome) = read(vec![Reply::Answer(429, &[("retry-after", "300")], Vec::new())]).await;
     let error = outcome.unwrap_err();
     assert_eq!(error.cause, Cause::RateLimited { retry_after: Some(Duration::from_secs(300)) });

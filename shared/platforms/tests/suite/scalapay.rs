@@ -106,7 +106,7 @@ async fn refunds_are_absolute_amounts_by_id() {
 }
 
 #[tokio::test]
-async fn a_report_that_names_no_refunded_amount_tells_none() {
+async fn a_report_without_a_refunded_amount_has_none() {
     let (server, scalapay) = start(vec![ok("scalapay/refunds.documented.json"), ok("scalapay/payouts.json")]);
     let (from, to) = ("2022-05-26".parse().unwrap(), "2022-05-27".parse().unwrap());
     let page = scalapay.refunds(from, to, None).await.unwrap();

@@ -43,7 +43,7 @@ async fn an_order_is_found_by_its_number_alone() {
 }
 
 #[tokio::test]
-async fn the_business_is_named_where_one_is_told() {
+async fn the_business_is_named_if_it_is_in_the_answer() {
     let server = Server::start(vec![ok("scalev/order.plain.json")]);
     let scalev = Scalev::new(&server.account(&SCALEV), server.settings()).unwrap();
     scalev.order(ID).await.unwrap();

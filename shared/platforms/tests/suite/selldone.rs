@@ -15,7 +15,7 @@ fn start(replies: Vec<Reply>) -> (Server, Selldone) {
 }
 
 #[tokio::test]
-async fn webhooks_tell_how_near_their_end_they_are() {
+async fn webhooks_report_how_near_their_end_they_are() {
     let (server, selldone) = start(vec![ok("selldone/webhooks.json")]);
     let webhooks = selldone.webhooks().await.unwrap();
     let fails = |count| Some(Failures { count, limit: 100 });

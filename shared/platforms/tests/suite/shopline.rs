@@ -134,7 +134,7 @@ async fn a_cursor_that_does_not_move_is_left() {
 }
 
 #[tokio::test]
-async fn what_the_provider_says_of_a_limit_is_told() {
+async fn the_providers_words_about_a_limit_are_reported() {
     let limited = Reply::Answer(429, &[], file("shopline/error.429.json"));
     let (_server, shopline) = start(vec![limited; 4]);
     let error = shopline.webhooks().await.unwrap_err();

@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_bodies_are_told_apart() {
+    fn broken_bodies_are_distinguished() {
         for body in ["", "{", "[1,]", "{\"a\":1,}", "01", "1.", "\"\u{1}\"", "\"\\x\"", "nul", "{} {}", "\"\\ud8\""] {
             assert!(matches!(parse(body.as_bytes()), Err(JsonError::Syntax { .. })), "{body}");
         }

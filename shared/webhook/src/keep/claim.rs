@@ -271,11 +271,11 @@ mod tests {
     fn ids_resolve_to_keys() {
         let key = EventKey { pk: "shopline/tw/600fce09".into(), sk: "order%2Fcreate/ab~2".into() };
         assert_eq!(EventKey::from_id(&key.id()), Some(key));
-        let read_back = EventKey { pk: "scalev/main/1".into(), sk: format!("{}/ab", Part::snapshot()) };
-        assert!(read_back.is_snapshot() && EventKey::from_id(&read_back.id()).is_some());
+        let snapshot = EventKey { pk: "scalev/main/1".into(), sk: format!("{}/ab", Part::snapshot()) };
+        assert!(snapshot.is_snapshot() && EventKey::from_id(&snapshot.id()).is_some());
         for word in [Some("~reconcile"), Some("reconcile"), None] {
             let sk = format!("{}/ab", Part::of(&[word]));
-            assert!(!EventKey { sk, ..read_back.clone() }.is_snapshot(), "{word:?}");
+            assert!(!EventKey { sk, ..snapshot.clone() }.is_snapshot(), "{word:?}");
         }
         for id in ["", "a/b/c/d", "a/b/c/d/e/f", "a//c/d/e", "a/b/c/d/"] {
             assert_eq!(EventKey::from_id(id), None, "{id}");

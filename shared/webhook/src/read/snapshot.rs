@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_stands_at_its_last_change_unless_webhooks_tell_no_times() {
+    fn an_answer_is_placed_at_its_last_change_unless_webhooks_have_no_times() {
         let version = Timestamp::from_second(5).ok();
         let row = snapshot("{}").row;
         let timeless = Row { headers: headers(true), ..row.clone() };

@@ -15,7 +15,7 @@ pub struct Status<T> {
 /// A table from a provider's words to ours. Where statuses are compared (`step`), a later row is the later status.
 pub type Table<T> = &'static [(&'static str, T)];
 
-/// Looks a provider's word up, letter case aside.
+/// Looks a provider's word up, ignoring case.
 pub fn lookup<T: Copy>(table: Table<T>, word: &str) -> Option<T> {
     table.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, state)| *state)
 }

@@ -202,11 +202,11 @@ pub fn is_source_name(name: &str) -> bool {
 }
 
 fn quarantine_key(secret: &str) -> Option<Result<QuarantineKey, Defect>> {
-    let told = match serde_json::from_str::<KeyDocument>(secret) {
+    let key = match serde_json::from_str::<KeyDocument>(secret) {
         Ok(document) => document.quarantine_key?,
         Err(_) => return Some(Err(Defect::QuarantineKey)),
     };
-    Some(told.as_str().and_then(QuarantineKey::from_text).ok_or(Defect::QuarantineKey))
+    Some(key.as_str().and_then(QuarantineKey::from_text).ok_or(Defect::QuarantineKey))
 }
 
 fn source(admission: &Admission, name: &str, value: serde_json::Value) -> Result<Source, Defect> {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_quarantine_key_is_told_and_takes_no_source_down() {
+    fn a_bad_quarantine_key_is_reported_and_takes_no_source_down() {
         let key = QuarantineKey::new(std::array::from_fn(|at| u8::try_from(at).unwrap())).to_text();
         let good = format!(r#""quarantine_key": "{key}","#);
         for (member, usable, defective) in [
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_secret_tells_where_but_not_what() {
+    fn a_bad_secret_is_reported_by_place_without_its_value() {
         let error = Sources::parse(&SCALEV.admission, "{\"sources\": hunter2}").unwrap_err();
         assert_eq!(error.to_string(), "the secret is not of the documented form at line 1, column 13");
     }

@@ -120,7 +120,7 @@ fn names_are_for_ever() {
 #[test]
 fn any_changed_byte_is_refused() {
     for case in all().iter().filter(|case| case.source.scheme == SchemeName::Signed) {
-        // Spaces between tokens are no content to a scheme that signs the parsed body.
+        // Spaces between tokens do not matter to a scheme that signs the parsed body.
         let spaces_count = case.provider.name != "shopline";
         let mut changed = copy(case);
         for at in 0..case.delivery.body.len() {

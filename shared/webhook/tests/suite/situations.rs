@@ -163,7 +163,7 @@ fn events_say_what_the_bodies_say() {
 }
 
 #[test]
-fn no_secret_is_kept_wherever_it_stands() {
+fn no_secret_is_kept_wherever_it_is() {
     for (provider, case, secrets) in [
         ("scalev", "order.created.message_variables", &["T2slugAAAA_aaaa-BBBB1111cccc2222dddd3333"][..]),
         ("scalev", "checkout_intent.abandoned.bundle", &["cip_T2"]),

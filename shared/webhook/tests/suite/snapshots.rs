@@ -126,7 +126,7 @@ fn names_are_for_ever() {
 }
 
 #[test]
-fn an_order_read_back_is_the_one_that_webhooks_tell_of() {
+fn a_snapshot_is_of_the_order_that_webhooks_name() {
     let orders: BTreeSet<String> = cases::all().iter().map(|case| case.key().pk).collect();
     for answer in
         all().iter().filter(|answer| !answer.label.contains("expired") && !answer.label.contains("documented"))
@@ -141,7 +141,7 @@ fn an_order_read_back_is_the_one_that_webhooks_tell_of() {
 }
 
 #[test]
-fn an_answer_names_its_order_by_what_is_told_and_asked() {
+fn an_answer_names_its_order_by_its_content_and_the_request() {
     use webhook::scheme::SchemeName::{Signed, UrlToken};
     let asked = |scheme, several_merchants, shop| SnapshotContext {
         scheme,
@@ -229,7 +229,7 @@ fn webhook(provider: &str, name: &str) -> Event {
 
 /// Whatever comes first, later webhooks win over the snapshot, and earlier ones do not.
 #[test]
-fn an_order_read_back_stands_at_its_time() {
+fn a_snapshot_is_placed_at_its_time() {
     let status = |view: &View| view.render()["order"]["status"]["word"].clone();
     for (label, earlier, later, change, own) in [
         (
@@ -287,7 +287,7 @@ fn webhooks_of_the_same_change_agree_with_what_is_read_back() {
 /// Webhooks without times go by their status, and so does a snapshot beside them: a time would win
 /// over all that comes.
 #[test]
-fn an_order_read_back_does_not_freeze_one_whose_webhooks_tell_no_times() {
+fn a_snapshot_does_not_freeze_an_order_whose_webhooks_have_no_times() {
     let answer = named("shopline/snapshots/order.timeless");
     let (snapshot, completed) = (answer.event(), webhook("shopline", "order.complete.old"));
     for events in [[&snapshot, &completed], [&completed, &snapshot]] {
@@ -379,7 +379,7 @@ fn refunds_that_are_accounted_for_and_mentioned_are_not_added() {
 }
 
 #[test]
-fn an_order_read_back_tells_of_its_payments_until_one_tells_more() {
+fn a_snapshots_payments_count_until_an_event_has_more() {
     let paying = |state: &str| json!({"state": state, "word": state});
     let payment = |sequence: &str| {
         event_of(
@@ -392,12 +392,12 @@ fn an_order_read_back_tells_of_its_payments_until_one_tells_more() {
     let order = |id: &str, state: &str| {
         event_of(id, "2", "order.updated", &json!({"kind": "order", "payments": [{"status": paying(state)}]}))
     };
-    let read_back = "shopline/tw/o/~reconcile/ab";
+    let snapshot = "shopline/tw/o/~reconcile/ab";
     for (events, state) in [
-        (vec![payment("1"), order(read_back, "refunded")], "refunded"),
-        (vec![payment("3"), order(read_back, "pending")], "paid"),
+        (vec![payment("1"), order(snapshot, "refunded")], "refunded"),
+        (vec![payment("3"), order(snapshot, "pending")], "paid"),
         (vec![payment("1"), order("shopline/tw/o/order%2Fupdate/ab", "pending")], "paid"),
-        (vec![order(read_back, "pending")], "pending"),
+        (vec![order(snapshot, "pending")], "pending"),
     ] {
         let summary = serde_json::to_value(joined(&events).summary()).unwrap();
         assert_eq!(summary["payment_state"], state, "{:?}", ids(&events));

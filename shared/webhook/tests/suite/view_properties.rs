@@ -126,7 +126,7 @@ fn what_was_erased_stays_erased_and_keeps_its_place() {
 }
 
 #[test]
-fn a_correction_stands_where_its_event_stands() {
+fn a_correction_is_placed_where_its_event_is() {
     for history in HISTORIES.iter() {
         let corrections: Vec<Event> = history.iter().cloned().map(Event::into_correction).collect();
         assert_eq!(difference(&joined(&corrections), &joined(history)), None);
@@ -162,7 +162,7 @@ fn a_better_mapping_overrides_an_older_one_at_the_same_place() {
         ..webhook::providers::SCALEV
     };
     let mut new = newer.read(&case.row());
-    assert_eq!(old.id, new.id, "a mapping has no say in a name");
+    assert_eq!(old.id, new.id, "a mapping does not change a name");
     assert!(new.sequence > old.sequence);
     let Some(webhook::event::Data::Order(order)) = &mut new.data else { panic!() };
     order.notes = webhook::presence::Presence::Value("read better".into());

@@ -2,7 +2,7 @@ use super::super::State;
 use super::*;
 
 #[test]
-fn the_template_tells_its_version_and_every_output_that_is_looked_for() {
+fn the_template_outputs_its_version_and_everything_that_is_looked_for() {
     let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
     let outputs = template.split("\nOutputs:\n").nth(1).unwrap();
     assert!(outputs.contains(&format!("    Value: \"{VERSION}\"\n")), "the template's Version is not {VERSION}");
@@ -17,7 +17,7 @@ fn the_template_tells_its_version_and_every_output_that_is_looked_for() {
 }
 
 #[test]
-fn versions_that_differ_are_told() {
+fn versions_that_differ_are_reported() {
     assert_eq!(judge_version(Some(VERSION)).state, State::Ok);
     assert_eq!(judge_version(Some("0.0.1")).state, State::Warning);
     assert_eq!(judge_version(None).state, State::Warning);
@@ -80,7 +80,7 @@ fn a_mapping_that_is_off_or_fails_is_reported() {
 }
 
 #[test]
-fn a_function_that_cannot_run_is_told() {
+fn a_function_that_cannot_run_is_reported() {
     let state = |state, status| {
         let function = GetFunctionConfigurationOutput::builder().state(state).last_update_status(status).build();
         judge_function(&function).map(|finding| finding.state)

@@ -78,7 +78,7 @@ fn claim(verified: &Verified<'_>, root: &Value<'_>) -> Claim {
     let status = text("status");
     let is = |word: &str| status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case(word));
     let once = ONCE.iter().any(|word| is(word)) && text("orderToken").is_some();
-    let refund = told_refund(root).filter(|_| is(REFUNDED));
+    let refund = refund_name(root).filter(|_| is(REFUNDED));
     Claim {
         subject: Part::of(&[text("orderToken").as_deref()]),
         word: Part::of(&[status.as_deref().map(str::to_ascii_lowercase).as_deref()]),
@@ -143,7 +143,7 @@ fn payment(root: &Node<'_>, kept: MappingInput<'_>) -> Payment {
 /// A refund's name in a webhook. Part of the claim.
 /// Neither name is one without the time: the documented token is `pre_transfer`, and the documented merchant's
 /// reference is the order's own, which every partial refund of it would share.
-fn told_refund(root: &Value<'_>) -> Option<String> {
+fn refund_name(root: &Value<'_>) -> Option<String> {
     let text = |name| root.get(name).and_then(Value::text);
     let name = text("merchantRefundReference").or_else(|| text("refundToken"))?;
     Some(format!("{name}@{}", text("refundedAt")?))
@@ -156,7 +156,7 @@ fn refund(root: &Node<'_>, kept: MappingInput<'_>) -> Refund {
     ["merchantRefundReference", "refundToken", "refundedAt"].iter().for_each(|name| drop(root.text(name)));
     Refund {
         // A refund that has no name of its own is distinguished by its body.
-        id: told_refund(kept.root)
+        id: refund_name(kept.root)
             .or_else(|| Some(format!("body:{}", hex::encode(kept.row.hash.get(..8).unwrap_or_default())))),
         amount: money(root, "refundAmount").or(money(root, "amount")),
         refunded_at: root.time("refundedAt"),
@@ -214,8 +214,8 @@ fn line(item: &Node<'_>) -> Line {
 
 fn customer(consumer: &Node<'_>) -> Customer {
     let (given, family) = (consumer.text("givenNames"), consumer.text("surname"));
-    let told: Vec<_> = [&given, &family].into_iter().filter_map(|name| name.value().map(String::as_str)).collect();
-    let name = told.join(" ");
+    let names: Vec<_> = [&given, &family].into_iter().filter_map(|name| name.value().map(String::as_str)).collect();
+    let name = names.join(" ");
     Customer {
         name: if name.is_empty() { given.or(family) } else { Presence::Value(name) },
         email: consumer.text("email"),

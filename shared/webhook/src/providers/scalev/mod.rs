@@ -72,8 +72,8 @@ fn merchant(root: &Value<'_>) -> Option<String> {
 const BUSINESS_NAMES: [&str; 3] = ["client_id", "unique_id", "username"];
 
 fn business(business: Option<&Value<'_>>) -> Option<String> {
-    let told = |name: &&str| business?.get(name).and_then(Value::text);
-    BUSINESS_NAMES.iter().find_map(told).map(Cow::into_owned)
+    let text = |name: &&str| business?.get(name).and_then(Value::text);
+    BUSINESS_NAMES.iter().find_map(text).map(Cow::into_owned)
 }
 
 /// The same of a body that is read.
@@ -157,10 +157,10 @@ fn news(shape: DataShape, data: &Node<'_>) -> Option<EventType> {
 
 /// Statuses go back as well as forth, so time decides: the order's, in seconds, then the event's, in microseconds.
 fn position(root: &Node<'_>, data: &Node<'_>) -> Position {
-    let told = |node: &Node<'_>, name| node.time(name).value().copied();
-    let event = told(root, "timestamp");
+    let time = |node: &Node<'_>, name| node.time(name).value().copied();
+    let event = time(root, "timestamp");
     // An order's time counts seconds: an event whose body has none may not win within its second by a finer clock.
-    let version = told(data, "last_updated_at").or_else(|| told(data, "occurred_at")).or_else(|| whole_second(event?));
+    let version = time(data, "last_updated_at").or_else(|| time(data, "occurred_at")).or_else(|| whole_second(event?));
     // Events of one cart are counted.
     let sequence = data.integer("last_sequence").value().copied().unwrap_or(0);
     // Of two orders or payments of one second the one whose statuses are further on is the later.

@@ -158,11 +158,11 @@ fn subject_of(root: &Node<'_>, about: EventSubject) -> Option<String> {
 
 /// When the thing that the event is about last changed. An order's customer has a time too, which is not the order's.
 fn updated_at(root: &Node<'_>, about: Option<EventSubject>) -> Option<Timestamp> {
-    let told = |name| root.get(name).time("updated_at").value().copied();
+    let time_of = |name| root.get(name).time("updated_at").value().copied();
     match about {
-        Some(EventSubject::Order) | None => told("basket"),
-        Some(EventSubject::Product) => told("variant").or_else(|| told("product")),
-        Some(EventSubject::Customer) => told("customer"),
+        Some(EventSubject::Order) | None => time_of("basket"),
+        Some(EventSubject::Product) => time_of("variant").or_else(|| time_of("product")),
+        Some(EventSubject::Customer) => time_of("customer"),
     }
 }
 
@@ -177,9 +177,9 @@ fn data(root: &Node<'_>, about: Option<EventSubject>, event: &str, action: Optio
             Data::Order(Box::new(Order { customer: buyer(root, basket), ..order(basket, event, action) }))
         }),
         Some(EventSubject::Product) => root.object("product", |_| Data::Product(Box::new(product(root)))),
-        Some(EventSubject::Customer) => root.object("customer", |told| {
+        Some(EventSubject::Customer) => root.object("customer", |node| {
             let registered_through = root.text("source");
-            Data::Customer(Box::new(Customer { registered_through, ..customer(told) }))
+            Data::Customer(Box::new(Customer { registered_through, ..customer(node) }))
         }),
         None => Presence::Absent,
     };

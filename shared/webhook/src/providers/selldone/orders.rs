@@ -34,7 +34,7 @@ pub(super) fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Ord
         cancelled_at: first(basket.time("reject_at"), basket.time("cancel_at")),
         status_times: [("Reserved", reserved_at), ("OrderConfirm", basket.time("confirmed_at"))]
             .into_iter()
-            .flat_map(|(word, time)| told_as(word, time))
+            .flat_map(|(word, time)| named_if_present(word, time))
             .collect(),
         created_at: basket.time("created_at"),
         updated_at: basket.time("updated_at"),
@@ -44,7 +44,7 @@ pub(super) fn order(basket: &Node<'_>, event: &str, action: Option<&str>) -> Ord
             ("channel", plain_text(basket, "channel")),
         ]
         .into_iter()
-        .flat_map(|(name, reference)| told_as(name, reference))
+        .flat_map(|(name, reference)| named_if_present(name, reference))
         .collect(),
         returns: returns(basket, action),
         payments: if payment == Payment::default() { Vec::new() } else { vec![payment] },
@@ -283,6 +283,6 @@ fn by_action<T: Copy>(table: Table<T>, action: Option<&str>) -> Option<Status<T>
     action.and_then(|word| Some(Status { state: lookup(table, word)?, word: word.to_owned() }))
 }
 
-fn told_as<T>(name: &str, field: Presence<T>) -> BTreeMap<String, Presence<T>> {
+fn named_if_present<T>(name: &str, field: Presence<T>) -> BTreeMap<String, Presence<T>> {
     if field.is_absent() { BTreeMap::new() } else { BTreeMap::from([(name.to_owned(), field)]) }
 }

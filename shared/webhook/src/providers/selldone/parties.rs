@@ -10,7 +10,7 @@ pub(super) fn buyer(root: &Node<'_>, basket: &Node<'_>) -> Presence<Customer> {
     let id = basket.text_or_none("customer_id");
     let user_id = first(basket.text("user_id"), basket.text("buyer_id"));
     let guest = basket.text("guest_email");
-    let told = root.object("customer", customer);
+    let named = root.object("customer", customer);
     let user = root.object("user", |user| Customer {
         id: id.clone(),
         user_id: user.text("id"),
@@ -19,7 +19,7 @@ pub(super) fn buyer(root: &Node<'_>, basket: &Node<'_>) -> Presence<Customer> {
         phone: user.text("phone"),
         ..Customer::default()
     });
-    match first(told, user) {
+    match first(named, user) {
         Presence::Value(customer) => Presence::Value(customer),
         // A guest is known by the address that the order's mails go to.
         _ if guest.value().is_some() => Presence::Value(Customer {

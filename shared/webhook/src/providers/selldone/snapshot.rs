@@ -49,26 +49,26 @@ fn read(kept: MappingInput<'_>) -> Mapped {
 }
 
 fn data(basket: &Node<'_>, kind: &str) -> Data {
-    Data::Order(Box::new(Order { customer: told_buyer(basket), ..order(basket, kind, None) }))
+    Data::Order(Box::new(Order { customer: snapshot_buyer(basket), ..order(basket, kind, None) }))
 }
 
 /// The customer in the order, else the account that bought, else their ids.
-fn told_buyer(basket: &Node<'_>) -> Presence<Customer> {
+fn snapshot_buyer(basket: &Node<'_>) -> Presence<Customer> {
     let (id, user_id) = (basket.text_or_none("customer_id"), basket.text("user_id"));
     let ids = Customer { id: id.clone(), user_id: user_id.clone(), ..Customer::default() };
-    let account = |told: &Node<'_>| Customer {
+    let account = |node: &Node<'_>| Customer {
         id,
-        user_id: told.text("id").or(user_id),
-        name: told.text("name"),
-        email: told.text("email"),
-        phone: told.text("phone"),
+        user_id: node.text("id").or(user_id),
+        name: node.text("name"),
+        email: node.text("email"),
+        phone: node.text("phone"),
         ..Customer::default()
     };
     // The provider's example leaves both objects empty.
     match basket.object("customer", customer) {
-        Presence::Value(told) if told != Customer::default() => Presence::Value(told),
+        Presence::Value(customer) if customer != Customer::default() => Presence::Value(customer),
         Presence::Value(_) | Presence::Null | Presence::Absent => match basket.object("buyer", account) {
-            Presence::Value(told) => Presence::Value(told),
+            Presence::Value(customer) => Presence::Value(customer),
             nobody if ids == Customer::default() => nobody,
             Presence::Null | Presence::Absent => Presence::Value(ids),
         },

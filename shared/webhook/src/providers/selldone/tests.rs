@@ -50,7 +50,7 @@ fn order_of(event: &str, action: &str, basket: &str) -> Order {
 }
 
 #[test]
-fn names_tell_apart_what_ids_do_not() {
+fn names_distinguish_what_ids_do_not() {
     let schematic = r#"{"event":"OnlineOrder","action":"CheckoutOrder","shop":{"id":1},"basket":"Order object"}"#;
     for (body, subject, word, identity) in [
         (
@@ -192,8 +192,8 @@ fn a_paid_order_is_the_shops_when_the_shop_confirms_it() {
         ("PosOrder", r#""status":"Payed""#, OrderState::Confirmed, "Payed"),
         ("FulfillmentOrder", r#""status":"ACCEPT","delivery_state":"CheckQueue""#, OrderState::Confirmed, "ACCEPT"),
     ] {
-        let told = order_of(event, "PaymentOrder", basket).status;
-        assert_eq!(told, Presence::Value(Status { state, word: word.to_owned() }), "{event} {basket}");
+        let status = order_of(event, "PaymentOrder", basket).status;
+        assert_eq!(status, Presence::Value(Status { state, word: word.to_owned() }), "{event} {basket}");
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) enum TopicSubject {
 
 /// Returns a topic in our words; `None` if no table has it.
 pub(super) fn of(topic: &str) -> Option<(EventType, TopicSubject)> {
-    let told = TOPICS.iter().find(|(known, ..)| *known == topic).map(|(_, event_type, about)| (*event_type, *about));
-    told.or_else(|| OTHER.contains(&topic).then_some((EventType::Other, TopicSubject::Other)))
+    let found = TOPICS.iter().find(|(known, ..)| *known == topic).map(|(_, event_type, about)| (*event_type, *about));
+    found.or_else(|| OTHER.contains(&topic).then_some((EventType::Other, TopicSubject::Other)))
 }
 
 /// The topics that have a word of ours.

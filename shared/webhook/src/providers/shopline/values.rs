@@ -12,9 +12,9 @@ pub(super) fn id(node: &Node<'_>) -> Option<String> {
 /// `{cents, currency_symbol, currency_iso, label, dollars}`: `dollars` are major units, and `cents` are smallest units
 /// as SHOPLINE counts them, which for NT$260 is 260. So the exponent follows from the two, never from ISO 4217.
 pub(super) fn money(node: &Node<'_>, name: &str) -> Presence<Money> {
-    let told =
+    let parts =
         node.object(name, |money| (money.amount("dollars"), money.amount("cents"), money.text_or_none("currency_iso")));
-    match told {
+    match parts {
         Presence::Value((Presence::Value(amount), cents, currency)) => {
             let exponent = cents.value().and_then(|cents| amount.exponent_to(*cents));
             Presence::Value(Money {
@@ -61,6 +61,6 @@ pub(super) fn joined(node: &Node<'_>, name: &str) -> Presence<String> {
     }
     match texts(node, name) {
         Presence::Value(texts) if texts.is_empty() => Presence::Null,
-        told => told.map(|texts| texts.join(",")),
+        texts => texts.map(|texts| texts.join(",")),
     }
 }

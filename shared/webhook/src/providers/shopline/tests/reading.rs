@@ -32,7 +32,7 @@ fn ranked(rank: u16) -> String {
 }
 
 #[test]
-fn positions_follow_the_best_time_that_is_told() {
+fn positions_follow_the_best_time_in_the_body() {
     let updated = json!({"_id": "o1", "status": "pending", "updated_at": "2023-04-03T04:20:00.1Z"});
     let temp = event("order/update", &json!({"_id": "o1", "status": "temp"}));
     // The last digits of ts would not survive a float.
@@ -74,7 +74,7 @@ fn at_one_instant_the_status_ranks() {
 
 #[test]
 fn money_is_exact_and_its_exponent_the_providers() {
-    for (told, expected) in [
+    for (money, expected) in [
         (r#"{"cents":260,"currency_iso":"TWD","dollars":260}"#, json!({"amount":"260","currency":"TWD","exponent":0})),
         (
             r#"{"cents":2849,"currency_iso":"USD","dollars":28.49}"#,
@@ -89,8 +89,8 @@ fn money_is_exact_and_its_exponent_the_providers() {
         ),
         ("null", json!(null)),
     ] {
-        let body = format!(r#"{{"topic":"order/create","resource":{{"_id":"o1","total":{told}}}}}"#);
-        assert_eq!(read_body(&body)["data"]["totals"]["total"], expected, "{told}");
+        let body = format!(r#"{{"topic":"order/create","resource":{{"_id":"o1","total":{money}}}}}"#);
+        assert_eq!(read_body(&body)["data"]["totals"]["total"], expected, "{money}");
     }
     let units_alone = read_body(r#"{"topic":"order/create","resource":{"total":{"cents":260}}}"#);
     assert_eq!(units_alone["unreadfields"], "resource.total");
@@ -105,9 +105,9 @@ fn check_status(topic: &str, resource: &Json, state: &str, word: &str) {
 #[test]
 fn a_status_is_the_resources_or_the_topics() {
     let untold = json!({"payment_status": "pending"});
-    let told = json!({"status": "completed", "payment_status": "pending"});
+    let order = json!({"status": "completed", "payment_status": "pending"});
     let delivery = json!({"status": "shipped", "delivery_status": "failed"});
-    check_status("order_payment/complete", &told, "paid", "completed");
+    check_status("order_payment/complete", &order, "paid", "completed");
     check_status("order_payment/complete", &untold, "paid", "order_payment/complete");
     check_status("order_payment/refund", &json!({"status": null}), "refunded", "order_payment/refund");
     check_status("order_payment/update", &json!({"status": "on_hold"}), "unknown", "on_hold");
@@ -122,7 +122,7 @@ fn a_status_is_the_resources_or_the_topics() {
 }
 
 #[test]
-fn a_refund_is_told_only_where_the_body_tells_one() {
+fn a_refund_is_read_only_if_the_body_has_one() {
     let amount = json!({"cents": 50, "currency_iso": "TWD", "dollars": 50});
     for (topic, resource, refunds) in [
         ("order_payment/refund", json!({"total": amount}), None),
