@@ -13,10 +13,9 @@ use crate::terminal::error::{EXIT_CODES, Error};
 #[derive(Debug, Parser)]
 #[command(name = "hookmill", version, after_help = exit_codes())]
 pub struct Cli {
-    /// Which stack, and how to talk.
+    /// Stack selection and output format.
     #[command(flatten)]
     pub global: Global,
-    /// The command.
     #[command(subcommand)]
     pub command: commands::Command,
 }
@@ -62,7 +61,7 @@ fn examples(path: &str) -> Vec<&'static str> {
     lines.take_while(|line| line.starts_with("  ")).map(str::trim_start).collect()
 }
 
-/// Makes `--local 4575` into `--local=4575`. To clap a value that may be left out has to stand behind a `=`, or every
+/// Makes `--local 4575` into `--local=4575`. To clap a value that may be left out has to follow a `=`, or every
 /// command behind a bare `--local` would be its value.
 fn with_port_joined(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let is_number = |word: &OsString| {

@@ -48,7 +48,6 @@ impl Global {
 pub struct Context {
     /// The output of results and notes.
     pub output: Output,
-    /// The stack.
     pub stack: Stack,
 }
 

@@ -4,6 +4,8 @@
 //! [`terminal`], what is read and printed, and how a command ends.
 //! Commands import work and the crate [`stack`], what a deployed stack can be asked: nothing below imports a command.
 
+#![expect(missing_docs, reason = "the library of one binary: comments are for what a name does not say")]
+
 pub mod args;
 pub mod context;
 pub mod commands;
@@ -17,7 +19,7 @@ pub use terminal::error::{Error, Exit};
 pub use terminal::hint::StackOptions;
 pub use terminal::output::Output;
 
-/// Carries out one command line.
+/// Runs one command line.
 pub async fn run(cli: Cli, output: Output) -> Result<Exit, Error> {
     if let commands::Command::Completions(args) = &cli.command {
         return commands::completions::run(args, args::command(), &output);

@@ -25,7 +25,6 @@ pub enum AccountsCommand {
     Remove(AccountRemoveArgs),
 }
 
-/// Arguments of `accounts set`.
 #[derive(Debug, Clone, Args)]
 pub struct SetArgs {
     /// The source that the account is for
@@ -50,7 +49,6 @@ pub struct SetArgs {
     pub base_url: Option<String>,
 }
 
-/// Arguments of `accounts remove`.
 #[derive(Debug, Clone, Args)]
 pub struct AccountRemoveArgs {
     /// The source
@@ -61,14 +59,12 @@ pub struct AccountRemoveArgs {
     pub yes: bool,
 }
 
-/// An account on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct AccountLine {
     /// Provider and source.
     pub account: String,
     /// The credential by fingerprint; `None` if the account cannot be used.
     pub credential: Option<String>,
-    /// The shop.
     pub shop: Option<String>,
     /// The API's base URL.
     pub base_url: Option<String>,
@@ -83,7 +79,6 @@ pub struct AccountLine {
 
 const CALLED: &str = "the secret with the API credentials";
 
-/// Carries a command out.
 pub async fn run(context: &Context, command: AccountsCommand) -> Result<Exit, Error> {
     match command {
         AccountsCommand::List => list(context).await,

@@ -6,7 +6,6 @@ use clap_complete::Shell;
 use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Output;
 
-/// Arguments of `completions`.
 #[derive(Debug, Clone, Args)]
 pub struct CompletionsArgs {
     /// The shell

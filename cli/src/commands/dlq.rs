@@ -25,7 +25,6 @@ pub enum Dlq {
     Redrive(redrive::RedriveArgs),
 }
 
-/// Arguments of `dlq list`.
 #[derive(Debug, Clone, Args)]
 pub struct DeadLetterListArgs {
     /// Only this dead letter queue; may be repeated
@@ -36,7 +35,6 @@ pub struct DeadLetterListArgs {
     pub limit: usize,
 }
 
-/// Arguments of `dlq show`.
 #[derive(Debug, Clone, Args)]
 pub struct DeadLetterShowArgs {
     /// The dead letter's id, or its event's, as listed; any unique beginning will do
@@ -46,16 +44,13 @@ pub struct DeadLetterShowArgs {
     pub queues: Vec<DeadLetters>,
 }
 
-/// A letter on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct LetterLine {
-    /// The queue that it is in.
     pub queue: DeadLetters,
     /// The queue's name for it.
     pub letter: String,
     /// When it was put there.
     pub since: Option<String>,
-    /// Its age in seconds.
     pub age_seconds: Option<i64>,
     /// The number of times that it was received.
     pub receives: u32,
@@ -83,7 +78,6 @@ pub struct ShownDeadLetter {
     pub body: String,
 }
 
-/// Carries a command out.
 pub async fn run(context: &Context, command: Dlq) -> Result<Exit, Error> {
     match command {
         Dlq::List(args) => list(context, &args).await,
@@ -124,7 +118,6 @@ async fn show(context: &Context, args: &DeadLetterShowArgs) -> Result<Exit, Erro
 }
 
 impl LetterLine {
-    /// The line of a letter.
     pub fn of(letter: &Letter, now_ms: i64) -> Self {
         let (kind, reason) = match &letter.says {
             Says::Event { event_type, .. } => ("event", format!("its consumer failed at {event_type}")),

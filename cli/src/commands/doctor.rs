@@ -30,7 +30,6 @@ pub use patient::Patient;
 /// Checks that run at the same time.
 const AT_ONCE: usize = 4;
 
-/// Arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     /// Only this check; may be repeated
@@ -47,7 +46,6 @@ pub struct DoctorArgs {
     pub source: Vec<SourceName>,
 }
 
-/// The checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
@@ -100,7 +98,6 @@ pub enum State {
 /// The finding about one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Its state.
     pub state: State,
     /// The subject, if that is not all of the check.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,9 +115,7 @@ pub struct Finding {
 /// A finding and the check that found it.
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckLine {
-    /// The check.
     pub check: Check,
-    /// The finding.
     #[serde(flatten)]
     pub finding: Finding,
 }

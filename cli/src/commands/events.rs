@@ -31,7 +31,6 @@ impl Events {
     }
 }
 
-/// Carries a command out.
 pub async fn run(context: &Context, command: Events) -> Result<Exit, Error> {
     match command {
         Events::List(args) => list::run(context, args).await,

@@ -20,7 +20,6 @@ pub enum OrdersCommand {
     Rebuild(rebuild::RebuildArgs),
 }
 
-/// Carries a command out.
 pub async fn run(context: &Context, command: OrdersCommand) -> Result<Exit, Error> {
     match command {
         OrdersCommand::List(args) => list::run(context, args).await,

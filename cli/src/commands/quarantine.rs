@@ -27,7 +27,6 @@ pub enum QuarantineCommand {
     Admit(admit::AdmitArgs),
 }
 
-/// Carries a command out.
 pub async fn run(context: &Context, command: QuarantineCommand) -> Result<Exit, Error> {
     match command {
         QuarantineCommand::List(args) => list::run(context, args).await,
@@ -39,7 +38,6 @@ pub async fn run(context: &Context, command: QuarantineCommand) -> Result<Exit, 
 /// The selection of refused deliveries.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Query {
-    /// The sources.
     #[command(flatten)]
     pub sources: SourceArgs,
     /// When they were received.

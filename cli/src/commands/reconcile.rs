@@ -18,7 +18,6 @@ pub mod theirs;
 
 use comparison::{ComparedLine, Comparison, ComparisonSummary};
 
-/// Arguments of `reconcile`.
 #[derive(Debug, Clone, Args)]
 pub struct ReconcileArgs {
     /// The source whose provider is asked

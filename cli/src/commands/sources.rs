@@ -34,7 +34,6 @@ pub enum SourcesCommand {
     Remove(remove::SourceRemoveArgs),
 }
 
-/// Carries a command out.
 pub async fn run(context: &Context, command: SourcesCommand) -> Result<Exit, Error> {
     match command {
         SourcesCommand::List(args) => list::run(context, args).await,

@@ -32,7 +32,6 @@ pub enum Subscriptions {
     Check(check::CheckArgs),
 }
 
-/// Arguments of `subscriptions list`.
 #[derive(Debug, Clone, Args)]
 pub struct SubscriptionListArgs {
     /// Of which sources; without any, of all that have an account.
@@ -63,7 +62,6 @@ pub struct WebhookLine {
     pub ours: Option<bool>,
     /// `active`, `unknown`, or the provider's word for neither.
     pub status: String,
-    /// Its topics.
     pub topics: Vec<String>,
     /// The form of its deliveries.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +84,6 @@ pub struct WebhookLine {
 }
 
 impl WebhookLine {
-    /// The line of a webhook.
     pub fn of(source: &SourceName, one: &Subscription, ours: Option<&WebhookAddress>) -> Self {
         WebhookLine {
             source: source.to_string(),
@@ -121,7 +118,6 @@ impl WebhookLine {
     }
 }
 
-/// Carries a command out.
 pub async fn run(context: &Context, command: Subscriptions) -> Result<Exit, Error> {
     match command {
         Subscriptions::List(args) => list(context, &args.sources).await,

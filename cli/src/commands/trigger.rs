@@ -15,7 +15,6 @@ use crate::work::samples::{self, Sample, Values, put};
 use crate::work::sending::{Case, opened};
 use stack::sources::{ProviderName, SourceName, of_provider};
 
-/// Arguments of `trigger`.
 #[derive(Debug, Clone, Args)]
 pub struct TriggerArgs {
     /// The provider
@@ -42,9 +41,7 @@ pub struct TriggerArgs {
 /// A sample on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseLine {
-    /// The provider.
     pub provider: &'static str,
-    /// The case.
     pub case: &'static str,
     /// The type that this build reads.
     #[serde(rename = "type")]

@@ -26,7 +26,6 @@ pub fn new_token() -> Result<Secret, Error> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(random()?)))
 }
 
-/// A new key for a quarantine.
 pub fn new_quarantine_key() -> Result<QuarantineKey, Error> {
     Ok(QuarantineKey::new(random()?))
 }

@@ -22,7 +22,6 @@ const SLOW: Duration = Duration::from_secs(10);
 
 type Sink = Mutex<Box<dyn Write + Send>>;
 
-/// The output of a command.
 pub struct Output {
     json: bool,
     paint: Paint,

@@ -17,7 +17,6 @@ use stack::sources::{SourceName, of_provider};
 pub struct Api {
     /// The source.
     pub name: SourceName,
-    /// The account.
     pub account: Account,
     /// The calls.
     pub client: Box<dyn Client>,

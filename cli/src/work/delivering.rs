@@ -23,7 +23,6 @@ use stack::known::unknown;
 use stack::sources::{ProviderName, SourceName, of_provider};
 use webhook::signing::{path, sign};
 
-/// Arguments of `send`.
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
     /// Files or folders: whole Lambda request events as in events/PROVIDER/CASE.json

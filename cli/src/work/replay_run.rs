@@ -10,7 +10,6 @@ use stack::destination::Destination;
 /// A replay, and its file if it is recorded.
 pub type Replay = Run<ReplayLine>;
 
-/// The head of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayHead {
     /// Its name: part of every message's deduplication id.
@@ -27,19 +26,16 @@ pub struct ReplayHead {
 /// An event that is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
-    /// Its id.
     pub id: String,
     /// Its type when it was planned.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Its destination.
     pub queues: Vec<Destination>,
     /// The reading that was planned, where it has to be that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<String>,
 }
 
-/// A line of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplayLine {
@@ -51,16 +47,13 @@ pub enum ReplayLine {
     Sent {
         /// The event's id.
         id: String,
-        /// The queue.
         queue: Destination,
     },
     /// A queue does not have it.
     Failed {
         /// The event's id.
         id: String,
-        /// The queue.
         queue: Destination,
-        /// The reason.
         reason: String,
     },
 }

@@ -18,9 +18,7 @@ const OVERRIDES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ev
 /// A delivery that is built in.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// The provider.
     pub provider: &'static Provider,
-    /// The case.
     pub case: &'static str,
     /// The Lambda request event.
     pub text: &'static str,

@@ -33,18 +33,15 @@ const NOT_SENT_PREFIXES: &[&str] = &["x-forwarded-", "x-amzn-", "x-amz-"];
 /// A delivery read from a file.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// Its name.
     pub name: String,
     /// Its destination.
     pub source: SourceName,
-    /// The delivery.
     pub delivery: Delivery,
 }
 
 /// A receiver's answer, or the reason for which there was none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedStatus {
-    /// The status.
     pub status: Result<u16, String>,
     /// The duration.
     pub ms: u64,
@@ -53,7 +50,6 @@ pub struct TimedStatus {
 /// The reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
     pub status: u16,
     /// When it was answered, as the other side says it.
     pub date: Option<String>,
@@ -111,7 +107,6 @@ fn is_sample(file: &Path, reading: &Reading) -> bool {
     event && (reading.source.is_some() || reading.provider.is_some() || provider_of(file).is_some())
 }
 
-/// Reads one file.
 pub fn case(file: &Path, reading: &Reading) -> Result<Case, Error> {
     let shown = file.display();
     let bytes = std::fs::read(file).map_err(|error| Error::usage(format!("{shown} cannot be read: {error}")))?;
@@ -181,7 +176,6 @@ impl Default for Sender {
 }
 
 impl Sender {
-    /// Posts a body.
     pub async fn post(&self, url: &str, headers: &BTreeMap<String, String>, body: Vec<u8>) -> TimedStatus {
         let began = Instant::now();
         let status = self.ask("POST", url, headers, body).await.map(|reply| reply.status);

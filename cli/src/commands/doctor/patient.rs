@@ -21,7 +21,6 @@ use stack::sources::{SourceName, of_provider};
 pub(super) struct Figure {
     /// Whose it is.
     pub(super) namespace: &'static str,
-    /// Its name.
     pub(super) name: &'static str,
     /// Which of several of that name.
     pub(super) dimension: Option<(&'static str, String)>,

@@ -18,16 +18,13 @@ use stack::history::KeptEvent;
 use stack::quarantine::{RefusedLine, refused};
 use stack::sources::SourceName;
 
-/// Arguments of `events list`.
 #[derive(Debug, Clone, Args)]
 pub struct EventListArgs {
-    /// Of which sources.
     #[command(flatten)]
     pub sources: SourceArgs,
     /// When they were received.
     #[command(flatten)]
     pub range: RangeArgs,
-    /// Which of them.
     #[command(flatten)]
     pub filter: EventFilter,
     /// Refused deliveries instead of events: the quarantine
@@ -47,11 +44,9 @@ pub struct EventListArgs {
 /// A page of events and whether there are more.
 #[derive(Debug)]
 pub struct EventPage {
-    /// The events.
     pub events: Vec<KeptEvent>,
     /// True if others follow.
     pub more: bool,
-    /// The exit of the command.
     pub exit: Exit,
 }
 

@@ -27,13 +27,10 @@ const ROWS: usize = 40;
 /// Looks that fail one after the other before it gives up.
 const FAILURES_MAX: u32 = 10;
 
-/// Arguments of `events tail`.
 #[derive(Debug, Clone, Args)]
 pub struct TailArgs {
-    /// The sources.
     #[command(flatten)]
     pub sources: SourceArgs,
-    /// The filter.
     #[command(flatten)]
     pub filter: EventFilter,
     /// Begin with what was received within this long

@@ -31,7 +31,6 @@ impl Target {
         &self.url
     }
 
-    /// Posts an event's body.
     pub async fn post(&self, body: Vec<u8>) -> TimedStatus {
         let kind = "application/cloudevents+json; charset=utf-8".to_owned();
         let headers = BTreeMap::from([("content-type".to_owned(), kind)]);

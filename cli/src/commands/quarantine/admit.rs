@@ -22,13 +22,11 @@ use crate::terminal::time::instant;
 use stack::aws::store_failed;
 use stack::quarantine::{Present, Slot, of_slot};
 
-/// Arguments of `quarantine admit`.
 #[derive(Debug, Clone, Args)]
 pub struct AdmitArgs {
     /// These refused deliveries; else all that the options select
     #[arg(value_name = "PROVIDER/SOURCE/SLOT", conflicts_with_all = ["SourceArgs", "RangeArgs", "reasons"])]
     pub slots: Vec<Slot>,
-    /// Which of them.
     #[command(flatten)]
     pub query: Query,
     /// Keep them; without it, only report what would be kept

@@ -11,10 +11,8 @@ use crate::terminal::output::{Paint, dash};
 use crate::terminal::time::instant;
 use stack::quarantine::{Now, Present, RefusedLine};
 
-/// Arguments of `quarantine list`.
 #[derive(Debug, Clone, Args)]
 pub struct RefusedListArgs {
-    /// Which of them.
     #[command(flatten)]
     pub query: Query,
     /// Only those that would pass now

@@ -16,7 +16,6 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
 use stack::quarantine::{Now, Present, Slot, of_slot};
 
-/// Arguments of `quarantine show`.
 #[derive(Debug, Clone, Args)]
 pub struct RefusedShowArgs {
     /// The refused delivery: provider, source and slot, as listed

@@ -18,7 +18,6 @@ use stack::difference::{fingerprint, fingerprint_of};
 pub struct PlanReading {
     /// The version of the mapping that read it.
     pub mapping: u32,
-    /// The type that it read.
     #[serde(rename = "type")]
     pub event_type: String,
     /// The reading's own name.
@@ -28,7 +27,6 @@ pub struct PlanReading {
 /// An event that is to be corrected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Correction {
-    /// Its id.
     pub id: String,
     /// The older reading.
     pub old: PlanReading,
@@ -36,7 +34,6 @@ pub struct Correction {
     pub new: PlanReading,
 }
 
-/// A plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The events, the oldest first.

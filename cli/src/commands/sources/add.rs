@@ -16,7 +16,6 @@ use crate::work::apis::platform;
 use crate::work::delivering::{SchemeWord, only_scheme};
 use stack::sources::SourceName;
 
-/// Arguments of `sources add`.
 #[derive(Debug, Clone, Args)]
 pub struct AddArgs {
     /// The new source; its name is part of its URL and of every event's id, so choose it once

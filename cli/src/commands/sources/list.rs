@@ -13,15 +13,12 @@ use crate::terminal::output::Paint;
 use crate::work::selection::SourceArgs;
 use stack::sources::{SourceName, of_provider};
 
-/// Arguments of `sources list`.
 #[derive(Debug, Clone, Args)]
 pub struct SourceListArgs {
-    /// Which of them.
     #[command(flatten)]
     pub sources: SourceArgs,
 }
 
-/// A source on one line.
 #[derive(Debug, Clone, Serialize)]
 pub struct SourceLine {
     /// Provider and source.

@@ -12,7 +12,6 @@ use crate::terminal::time::{LATEST_MS, Range, Span};
 use stack::reader::walk;
 use stack::sources::{SourceName, of_provider};
 
-/// Arguments of `sources remove`.
 #[derive(Debug, Clone, Args)]
 pub struct SourceRemoveArgs {
     /// The source

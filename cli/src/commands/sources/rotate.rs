@@ -25,7 +25,6 @@ use stack::history::fingerprints;
 use stack::reader::walk;
 use stack::sources::{SourceName, of_provider};
 
-/// Arguments of `sources rotate`.
 #[derive(Debug, Clone, Args)]
 pub struct RotateArgs {
     /// The source

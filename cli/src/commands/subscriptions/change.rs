@@ -13,7 +13,6 @@ use crate::terminal::output::Paint;
 use crate::work::apis::{Api, address_of, api_failed};
 use stack::sources::SourceName;
 
-/// Arguments of `subscriptions create`.
 #[derive(Debug, Clone, Args)]
 pub struct CreateArgs {
     /// The source whose URL is registered
@@ -30,7 +29,6 @@ pub struct CreateArgs {
     pub dry_run: bool,
 }
 
-/// Arguments of `subscriptions update`.
 #[derive(Debug, Clone, Args)]
 pub struct UpdateArgs {
     /// The webhook.
@@ -47,7 +45,6 @@ pub struct UpdateArgs {
     pub yes: bool,
 }
 
-/// Arguments of `subscriptions delete`.
 #[derive(Debug, Clone, Args)]
 pub struct DeleteArgs {
     /// The webhook.

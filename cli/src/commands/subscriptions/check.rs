@@ -11,7 +11,6 @@ use crate::terminal::output::{Paint, counted, table};
 use crate::work::apis::{Api, address_of, api_failed};
 use crate::work::selection::SourceArgs;
 
-/// Arguments of `subscriptions check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
     /// Of which sources; without any, of all that have an account.
@@ -22,13 +21,11 @@ pub struct CheckArgs {
 /// Something that is not as it should be.
 #[derive(Debug, Clone, Serialize)]
 pub struct FindingLine {
-    /// The source.
     pub source: String,
     /// `notice`, `warning` or `alarm`.
     pub severity: &'static str,
     /// A name for it.
     pub finding: &'static str,
-    /// The finding.
     pub message: String,
     /// The next step.
     pub next: String,
