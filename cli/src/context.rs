@@ -9,6 +9,7 @@ use stack::deployment::Deployment;
 use stack::{Access, Stack};
 
 use crate::terminal::error::Error;
+use crate::terminal::hint::quoted;
 use crate::terminal::output::Output;
 
 /// The options that every command has.
@@ -41,6 +42,26 @@ pub struct Global {
 impl Global {
     /// The stack's name if none is given.
     pub const STACK: &str = "hookmill";
+    /// The port of `--local` if none is given.
+    const PORT: u16 = 4566;
+
+    /// Returns the given options that name the stack, if they differ from the defaults.
+    pub fn options(&self) -> Vec<String> {
+        let mut options: Vec<String> = Vec::new();
+        let mut add = |name: &str, value: &str| options.push(format!("{name} {}", quoted(value)));
+        if self.stack != Global::STACK {
+            add("--stack", &self.stack);
+        }
+        self.region.iter().for_each(|region| add("--region", region));
+        self.profile.iter().for_each(|profile| add("--profile", profile));
+        self.endpoint_url.iter().for_each(|url| add("--endpoint-url", url));
+        match self.local {
+            Some(Global::PORT) => options.push("--local".to_owned()),
+            Some(port) => options.push(format!("--local={port}")),
+            None => {}
+        }
+        options
+    }
 }
 
 /// The surroundings of a command. What can be asked of the stack is asked of it directly.

@@ -16,7 +16,8 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
         }
     };
-    let output = || Output::of_process(cli.global.json).about(StackOptions::of(&cli.global));
+    let output =
+        || Output::of_process(cli.global.json).about(StackOptions::of(&cli.global.options(), &args::command()));
     let (output, errors) = (output(), output());
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()

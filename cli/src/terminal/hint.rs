@@ -3,14 +3,9 @@
 
 use std::borrow::Cow;
 
-use clap::CommandFactory;
-
-use crate::args::Cli;
-use crate::context::Global;
+use clap::Command;
 
 const PROGRAM: &str = "hookmill ";
-/// The port that `--local` means without one.
-const PORT: u16 = 4566;
 
 /// The options of a command line that name its stack.
 #[derive(Debug, Clone, Default)]
@@ -21,22 +16,9 @@ pub struct StackOptions {
 }
 
 impl StackOptions {
-    /// Returns the options that were given, of those that differ from what is assumed without them.
-    pub fn of(global: &Global) -> Self {
-        let mut options: Vec<String> = Vec::new();
-        let mut add = |name: &str, value: &str| options.push(format!("{name} {}", quoted(value)));
-        if global.stack != Global::STACK {
-            add("--stack", &global.stack);
-        }
-        global.region.iter().for_each(|region| add("--region", region));
-        global.profile.iter().for_each(|profile| add("--profile", profile));
-        global.endpoint_url.iter().for_each(|url| add("--endpoint-url", url));
-        match global.local {
-            Some(PORT) => options.push("--local".to_owned()),
-            Some(port) => options.push(format!("--local={port}")),
-            None => {}
-        }
-        let commands = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    /// Takes the options, and the command tree whose commands get them.
+    pub fn of(options: &[String], tree: &Command) -> Self {
+        let commands = tree.get_subcommands().map(|command| command.get_name().to_owned()).collect();
         StackOptions { options: options.join(" "), commands }
     }
 
@@ -66,7 +48,7 @@ impl StackOptions {
 }
 
 /// Returns a value as a shell takes it.
-fn quoted(value: &str) -> Cow<'_, str> {
+pub fn quoted(value: &str) -> Cow<'_, str> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@%+=,".contains(character);
     if !value.is_empty() && value.chars().all(is_plain) {
         return Cow::Borrowed(value);
@@ -78,10 +60,14 @@ fn quoted(value: &str) -> Cow<'_, str> {
 mod tests {
     use std::ffi::OsString;
 
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::args::Cli;
 
     fn options(line: &str) -> StackOptions {
-        StackOptions::of(&Cli::from_words(line.split(' ').map(OsString::from)).unwrap().global)
+        let cli = Cli::from_words(line.split(' ').map(OsString::from)).unwrap();
+        StackOptions::of(&cli.global.options(), &Cli::command())
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn world_with(endpoint: &str, json: bool, secrets: bool) -> World {
     outputs.extend(queue_urls.map(|(name, url)| (name.to_owned(), url.to_owned())));
     let (results, notes) = (Words::default(), Words::default());
     let line = <Cli as clap::Parser>::try_parse_from(HOOKMILL.split(' ').chain(["doctor"])).unwrap();
-    let options = StackOptions::of(&line.global);
+    let options = StackOptions::of(&line.global.options(), &hookmill::args::command());
     let output = Output::to(json, Box::new(results.clone()), Box::new(notes.clone())).about(options.clone());
     let context = Context::of(sdk, Deployment::of("hookmill", outputs), output, Clock::system());
     World { context, queues, vault, results, notes, options }
