@@ -99,8 +99,8 @@ class Made:
         """Returns the name of a run file that is not there yet."""
         return str(self.runs / f"{len(list(self.runs.iterdir()))}.jsonl")
 
-    def letter(self) -> None:
-        """Puts a letter into the relay's dead letter queue, as the relay parks an event."""
+    def dead_letter(self) -> None:
+        """Puts a message into the relay's dead letter queue, as the relay parks an event."""
         body = {"queue": self.stack.outputs["WorkQueueUrl"], "id": self.event, "reason": "a test's"}
         url = self.stack.outputs["RelayDeadLetterQueueUrl"]
         self.stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(body))
@@ -139,9 +139,9 @@ def viewless(*words: str) -> Command:
     return command
 
 
-def with_a_letter(*words: str) -> Command:
+def with_a_dead_letter(*words: str) -> Command:
     def command(made: Made) -> list[str]:
-        made.letter()
+        made.dead_letter()
         return plain(*words)(made)
 
     return command
@@ -182,8 +182,8 @@ GROUPS: dict[str, Group] = {
             lambda made: ["replay", made.event, "--yes", "--run-file", made.run_file()],
             plain("replay", "--order", "{order}"),
             plain("dlq", "list"),
-            with_a_letter("dlq", "show", "{event}"),
-            with_a_letter("dlq", "redrive", "--queue", "relay", "--yes"),
+            with_a_dead_letter("dlq", "show", "{event}"),
+            with_a_dead_letter("dlq", "redrive", "--queue", "relay", "--yes"),
         )
     ),
     "HookmillQuarantine": Group(
@@ -420,8 +420,8 @@ def was_refused(arguments: list[str], ran: Ran, action: str) -> bool:
     match arguments[:2]:
         case ["doctor", _]:
             # Without the stack there is nothing that it could look at.
-            told = [line["message"] + line.get("next", "") for line in unknown(ran)] or [ran.err]
-            return ran.code in (1, NO_PERMISSION) and any(action in text for text in told)
+            messages = [line["message"] + line.get("next", "") for line in unknown(ran)] or [ran.err]
+            return ran.code in (1, NO_PERMISSION) and any(action in text for text in messages)
         case ["dlq", "redrive"] | ["quarantine", "admit"] if ran.code == 1:
             # What was done before the refusal is reported dead letter by dead letter, or delivery by delivery.
             return action in ran.out

@@ -55,7 +55,7 @@ pub struct DisownArgs {
     /// When they were received.
     #[command(flatten)]
     pub range: RangeArgs,
-    /// How.
+    /// The mode.
     #[command(flatten)]
     pub how: HowArgs,
 }

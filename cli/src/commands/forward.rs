@@ -1,7 +1,7 @@
 //! `hookmill forward`: a deployed stack's events to a machine that no provider can reach.
 //!
 //! Each event is posted in the order of receipt, an order's one after the other, until the target takes it; what it has
-//! taken stands in a position file, from which the next run goes on.
+//! taken is recorded in a position file, from which the next run goes on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -141,7 +141,7 @@ pub async fn run(context: &Context, args: ForwardArgs) -> Result<Exit, Error> {
     until_interrupted(&context.output, || stopper.send_replace(true), forward(context, &args, stop)).await
 }
 
-/// The same, until it is told to stop.
+/// Forwards until it is asked to stop.
 pub async fn forward(context: &Context, args: &ForwardArgs, stop: watch::Receiver<bool>) -> Result<Exit, Error> {
     let sources = chosen(context, &args.sources).await?;
     if sources.is_empty() {
@@ -319,7 +319,7 @@ impl Forwarding<'_> {
         pause(self.context, &mut self.stop, time).await;
     }
 
-    /// Notes and tells that an event is through.
+    /// Notes and prints that an event is through.
     fn through(&mut self, entry: &IndexEntry, line: &ForwardedLine) -> Result<(), Error> {
         self.position.done(entry);
         self.file.write(&self.position)?;
@@ -404,9 +404,9 @@ async fn forward_one(
         };
         let mut run = shared.lock().await;
         if run.args.once && line.tries >= TRIES_ONCE {
-            let told =
+            let message =
                 format!("{} does not take {}: {why}, tried {TRIES_ONCE} times", run.target.name(), line.event.id);
-            return Err(Error::service(told).next(
+            return Err(Error::service(message).next(
                 "Nothing is lost. Is the target up, and the URL right? Then the same command again goes on from here.",
             ));
         }
@@ -425,13 +425,13 @@ fn same_order(order: &[(IndexEntry, KeptEvent)], entry: &IndexEntry) -> bool {
 async fn pause(context: &Context, stop: &mut watch::Receiver<bool>, time: Duration) {
     tokio::select! {
         () = context.clock.sleep(time) => {}
-        // Whoever would tell it to stop is there for as long as this runs.
+        // The sender lives as long as this runs.
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }
 
 fn text(line: &ForwardedLine, paint: Paint) -> String {
-    let told = match (line.outcome, line.answer, line.ms) {
+    let outcome = match (line.outcome, line.answer, line.ms) {
         (ForwardOutcome::Forwarded, Some(answer), Some(ms)) => paint.good(&format!("{answer}  {ms} ms")),
         (ForwardOutcome::Forwarded, ..) => paint.good("forwarded"),
         (ForwardOutcome::Gone, ..) => paint.bad("gone"),
@@ -441,9 +441,9 @@ fn text(line: &ForwardedLine, paint: Paint) -> String {
     let cut = if line.cut.is_empty() { String::new() } else { format!("  cut: {}", line.cut.join(", ")) };
     let event = &line.event;
     let received = paint.dim(&paint.hour(&event.received));
-    let others = "00:00:00".len() + 2 + 22 + 4 + visible(&told) + visible(&cut) + visible(&reason);
+    let others = "00:00:00".len() + 2 + 22 + 4 + visible(&outcome) + visible(&cut) + visible(&reason);
     let id = paint.id(&event.id, others);
-    format!("{received}  {:<22}  {id}  {told}{}{reason}", event.event_type, paint.odd(&cut))
+    format!("{received}  {:<22}  {id}  {outcome}{}{reason}", event.event_type, paint.odd(&cut))
 }
 
 #[cfg(test)]

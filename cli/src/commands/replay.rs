@@ -62,7 +62,7 @@ pub async fn run(context: &Context, args: ReplayArgs) -> Result<Exit, Error> {
     until_stopped(&context.output, async |stop| replay(context, &args, stop).await).await
 }
 
-/// The same, until it is told to stop.
+/// Replays until `stop` is set.
 pub async fn replay(context: &Context, args: &ReplayArgs, stop: &Cell<bool>) -> Result<Exit, Error> {
     let (mut run, damaged) = match &args.how.resume {
         Some(path) => (Replay::resume(path)?, false),

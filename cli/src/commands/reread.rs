@@ -168,9 +168,9 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
                 tally.totals.unknown += usize::from(args.filter.takes(kept));
                 continue;
             };
-            let told: Option<Event> = serde_json::from_value(old.clone()).ok();
-            let meant = args.filter.takes(kept) || told.is_some_and(|event| args.filter.takes_event(&event));
-            let changed = if meant { tally.add(kept, &old, &new) } else { false };
+            let event: Option<Event> = serde_json::from_value(old.clone()).ok();
+            let selected = args.filter.takes(kept) || event.is_some_and(|event| args.filter.takes_event(&event));
+            let changed = if selected { tally.add(kept, &old, &new) } else { false };
             if let Some(out) = out.as_mut().filter(|_| changed) {
                 out.add(&kept.event, &old)?;
             }

@@ -323,7 +323,7 @@ pub fn read_lines(path: &Path) -> Result<Vec<(usize, Vec<u8>)>, Error> {
 /// Locks a file against other runs. `next` is the advice if one has it.
 pub fn locked(file: File, path: &Path, next: &str) -> Result<File, Error> {
     match file.try_lock() {
-        // A file system without locks is no reason not to go on.
+        // A file system without locks does not prevent the work.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(Error::usage(format!("{} is in use by another hookmill", path.display())).next(next))

@@ -19,7 +19,7 @@ use stack::destination::Destination;
 use stack::difference::fingerprint;
 use stack::history::{KeptEvent, fetch};
 
-/// After so many batches in a row of which a queue took nothing, there is no use in going on.
+/// The number of batches in a row of which a queue took nothing after which the work is given up.
 const REFUSED_BATCHES_MAX: u32 = 2;
 
 /// The number of events of a type that go to a queue.
@@ -251,18 +251,19 @@ impl<'a> ReplaySender<'a> {
         };
         *refused += 1;
         let operation = format!("send to the {} queue", queue.name());
-        let told = of_failure(&operation, &first.failure);
-        if told.kind == Exit::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(told) } else { Ok(()) }
+        let failure = of_failure(&operation, &first.failure);
+        if failure.kind == Exit::Deployment || *refused >= REFUSED_BATCHES_MAX { Err(failure) } else { Ok(()) }
     }
 
     fn summary(&self) -> String {
-        let told = |outcome: SendOutcome| self.counts.get(&outcome).copied().unwrap_or_default();
-        let (sent, failed, changed) = (told(SendOutcome::Sent), told(SendOutcome::Failed), told(SendOutcome::Changed));
+        let count = |outcome: SendOutcome| self.counts.get(&outcome).copied().unwrap_or_default();
+        let (sent, failed, changed) =
+            (count(SendOutcome::Sent), count(SendOutcome::Failed), count(SendOutcome::Changed));
         let changed = if changed > 0 { format!(", {changed} changed") } else { String::new() };
         format!(
             "{sent} sent, {failed} failed, {} held, {} gone{changed}",
-            told(SendOutcome::Held),
-            told(SendOutcome::Gone)
+            count(SendOutcome::Held),
+            count(SendOutcome::Gone)
         )
     }
 
@@ -294,7 +295,7 @@ pub fn of_kind(run: Replay, corrections: bool) -> Result<Replay, Error> {
 /// The relay's own message, marked as a replay and with a deduplication id of the replay's: under the event's own one a
 /// queue would drop it for five minutes.
 ///
-/// A correction has an id of its own, which tells it from its event and from other mappings' corrections.
+/// A correction has an id of its own, which differs from its event's and from other mappings' corrections.
 fn message(kept: &KeptEvent, head: &ReplayHead) -> QueueMessage {
     let mut event = kept.event.clone();
     if head.corrections {

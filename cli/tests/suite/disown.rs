@@ -1,4 +1,4 @@
-//! What came by a leaked key counts nowhere any more, and can be owned again.
+//! Events that came by a leaked key count nowhere once disowned, and can be owned again.
 
 use hookmill::Exit;
 use serde_json::{Value, json};

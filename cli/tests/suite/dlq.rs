@@ -28,9 +28,9 @@ async fn letters_are_listed_and_shown_and_let_go() {
     world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, &key.id()), "");
     world.queues.put(RELAY_DEAD_LETTERS, "hello", "");
     let lines = world.lines(&["dlq", "list"]).await;
-    let told: Vec<_> = lines.iter().map(|line| (line["queue"].as_str(), line["kind"].as_str())).collect();
+    let listed: Vec<_> = lines.iter().map(|line| (line["queue"].as_str(), line["kind"].as_str())).collect();
     let expected = [("relay", "parked"), ("relay", "unknown"), ("work", "event")];
-    assert_eq!(told, expected.map(|(queue, kind)| (Some(queue), Some(kind))));
+    assert_eq!(listed, expected.map(|(queue, kind)| (Some(queue), Some(kind))));
     assert_eq!((&lines[0]["reason"], &lines[0]["id"]), (&json!("AccessDenied: no"), &json!(key.id())));
     assert_eq!(lines[2]["since"], "2026-01-01T00:00:00.000Z");
     assert!(world.lines(&["dlq", "list", "--queue", "orders"]).await.is_empty());
@@ -77,14 +77,14 @@ async fn parked_events_are_loaded_and_sent_to_their_queue() {
     row.key("sk", text(&unknown.sk)).update_expression("REMOVE received_at").send().await.unwrap();
     world.queues.put(RELAY_DEAD_LETTERS, &parked(WORK, &unknown.id()), "");
     assert_eq!(world.run(&["dlq", "redrive", "--queue", "relay", "--yes"]).await, Exit::Problems);
-    let told = String::from_utf8(world.results()).unwrap();
+    let printed = String::from_utf8(world.results()).unwrap();
     for reason in [
         "has no queue https://elsewhere",
         "no event scalapay/it/NONE",
         "names no events",
         "cannot be read by this build",
     ] {
-        assert!(told.contains(reason), "{told}");
+        assert!(printed.contains(reason), "{printed}");
     }
     let taken = world.queues.taken(WORK);
     assert_eq!(taken.len(), 1);

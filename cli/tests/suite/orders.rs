@@ -66,7 +66,7 @@ async fn a_view_that_lacks_an_event_is_reported() {
     let (created, _) = world.keep(&SCALEV, "order.created.2026", START_MS, same).await;
     assert_eq!(world.run(&["orders", "show", &created.pk]).await, Exit::Problems);
     let text = String::from_utf8(world.results()).unwrap();
-    assert!(text.contains("notjoined") && text.contains("not what its events say"), "{text}");
+    assert!(text.contains("notjoined") && text.contains("not what its events tell"), "{text}");
     world.join(&created).await;
     assert_eq!(world.run(&["orders", "show", &created.pk, "--view"]).await, Exit::Ok);
     let text = String::from_utf8(world.results()).unwrap();

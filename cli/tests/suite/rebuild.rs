@@ -1,4 +1,4 @@
-//! Views made anew from their events.
+//! Rebuilds views from their events.
 
 use std::cell::Cell;
 
@@ -115,8 +115,8 @@ async fn what_cannot_be_read_is_told_and_stays() {
     let file = Scratch::new("unreadable");
     let line = ["orders", "rebuild", "scalapay/it/A", "scalapay/it/B", "--yes", "--run-file", file.path()];
     assert_eq!(world.run(&line).await, Exit::Problems);
-    let told = String::from_utf8(world.results()).unwrap();
-    assert!(told.contains(&format!("unreadable  {}: its body is no longer kept", ids[4])), "{told}");
-    assert!(told.ends_with("2 orders, 2 as their events tell, 1 event cannot be read\n"), "{told}");
+    let printed = String::from_utf8(world.results()).unwrap();
+    assert!(printed.contains(&format!("unreadable  {}: its body is no longer kept", ids[4])), "{printed}");
+    assert!(printed.ends_with("2 orders, 2 as their events tell, 1 event cannot be read\n"), "{printed}");
     assert_eq!(views(&world).await, right);
 }

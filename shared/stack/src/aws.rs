@@ -41,7 +41,7 @@ where
     if let SdkError::ServiceError(refused) = error {
         let refused = refused.err();
         let Some(code) = refused.code() else {
-            // An answer that is no refusal either, but none that this client can read.
+            // Not a refusal either: an answer that this client cannot read.
             return of_words(operation, &format!("an answer that cannot be read: {}", in_words(refused)));
         };
         return of_code(operation, code, refused.message().unwrap_or("no message"));
@@ -49,13 +49,13 @@ where
     if let Some(error) = credentials_error(error) {
         return no_credentials(error);
     }
-    let mut told = of_words(operation, &CallFailure::of(error).message);
+    let mut described = of_words(operation, &CallFailure::of(error).message);
     if let SdkError::DispatchFailure(failure) = error
         && let Some(failure) = failure.as_connector_error()
     {
-        told.message = format!("{}: {}", told.message, in_words(failure));
+        described.message = format!("{}: {}", described.message, in_words(failure));
     }
-    told
+    described
 }
 
 /// Explains a failed call for which the caller has to be allowed an action.
@@ -64,12 +64,12 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
 {
-    let told = failed(operation, error);
+    let found = failed(operation, error);
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
     if code.is_some_and(|code| FORBIDDEN.contains(&code)) {
-        return told.next(format!("Your AWS user or role may not do this: {action} has to be allowed."));
+        return found.next(format!("Your AWS user or role may not do this: {action} has to be allowed."));
     }
-    told
+    found
 }
 
 /// Explains a failure of the store to the operator.
@@ -135,8 +135,8 @@ pub fn no_credentials(error: &CredentialsError) -> Error {
     }
 }
 
-/// An error and its causes on one line, in the words that are meant for people: the SDK's own chain adds the Debug form
-/// of the whole error, with raw responses in it.
+/// Writes an error and its causes on one line, in words for people: the SDK's own chain adds the Debug form of the
+/// whole error, with raw responses in it.
 pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
@@ -177,11 +177,11 @@ mod tests {
     fn errors_are_words_and_no_debug_form() {
         let refused = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "nobody\nis let in");
         let error = CredentialsError::provider_error(refused);
-        let told = no_credentials(&error);
-        assert_eq!(told.kind, Exit::Deployment);
+        let error = no_credentials(&error);
+        assert_eq!(error.kind, Exit::Deployment);
         let words =
             "there are no usable AWS credentials: an error occurred while loading credentials: nobody is let in";
-        assert_eq!(told.message, words);
+        assert_eq!(error.message, words);
     }
 
     #[test]

@@ -206,7 +206,7 @@ pub async fn fetch(stack: &Stack, keys: &[EventKey]) -> Result<Vec<KeptEvent>, E
     read_all(&store, &items).await
 }
 
-/// All events of one order, in the order of their sequence: where each stands, whenever it came.
+/// Reads all events of one order by their sequence, which is not the order of arrival.
 pub async fn of_order(stack: &Stack, pk: &str) -> Result<Vec<KeptEvent>, Error> {
     let (client, table) = (stack.dynamodb(), stack.deployment().await?.events_table()?);
     let query = client.query().table_name(table).consistent_read(true);
@@ -232,8 +232,8 @@ pub async fn fingerprints(stack: &Stack, keys: &[EventKey]) -> Result<HashMap<Ev
     for some in keys.chunks(KEYS_A_CALL) {
         fetch_items(stack, some, Some("pk, sk, fingerprint"), &mut found).await?;
     }
-    let told = |(key, item): (EventKey, Item)| Some((key, item.get("fingerprint")?.as_s().ok()?.clone()));
-    Ok(found.into_iter().filter_map(told).collect())
+    let fingerprint = |(key, item): (EventKey, Item)| Some((key, item.get("fingerprint")?.as_s().ok()?.clone()));
+    Ok(found.into_iter().filter_map(fingerprint).collect())
 }
 
 async fn fetch_items(

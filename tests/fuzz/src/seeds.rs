@@ -84,9 +84,9 @@ pub(crate) fn snapshot() -> Vec<Vec<u8>> {
         paths.into_iter().map(move |path| (place, path))
     });
     let seed = |(place, path): (usize, std::path::PathBuf)| {
-        let told: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let vector: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         let mut seed = vec![u8::try_from(place).unwrap()];
-        seed.extend(told["answer"].as_str().unwrap().as_bytes());
+        seed.extend(vector["answer"].as_str().unwrap().as_bytes());
         seed
     };
     answers.map(seed).collect()

@@ -1,4 +1,4 @@
-//! The way in: the sources in the secrets, the receivers' URLs, and the clock by which all is told.
+//! Checks on the entrances: the sources in the secrets, the receivers' URLs, and the clock that dates depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,14 +43,16 @@ pub(super) async fn secrets(patient: &Patient<'_>) -> Result<Vec<Finding>, Error
 fn judge_sources(provider: &str, sources: &Sources) -> Vec<Finding> {
     let names: Vec<String> = sources.names().map(str::to_owned).collect();
     if names.is_empty() {
-        let told = "no source is set up, so its receiver answers 503";
-        return vec![Finding::notice(told).next(format!("If it is wanted: hookmill sources add {provider}/<source>"))];
+        let message = "no source is set up, so its receiver answers 503";
+        return vec![
+            Finding::notice(message).next(format!("If it is wanted: hookmill sources add {provider}/<source>")),
+        ];
     }
     let mut findings: Vec<Finding> = sources
         .defective()
         .map(|(source, defect)| {
-            let told = format!("the source {source} cannot be used, so its deliveries are answered 503: {defect}");
-            Finding::problem(told).next(match defect {
+            let message = format!("the source {source} cannot be used, so its deliveries are answered 503: {defect}");
+            Finding::problem(message).next(match defect {
                 Defect::NoCredential | Defect::WeakCredential => {
                     format!("Give it a key of its own: hookmill sources rotate {provider}/{source}")
                 }
@@ -83,8 +85,8 @@ fn shared_keys(sources: &Sources) -> Vec<Finding> {
     }
     let shared = holders.into_iter().filter(|(_, names)| names.len() > 1);
     let finding = |(fingerprint, names): (String, Vec<String>)| {
-        let told = format!("the sources {} have a key together, {fingerprint}", listed(&names));
-        Finding::warning(told).next(
+        let message = format!("the sources {} have a key together, {fingerprint}", listed(&names));
+        Finding::warning(message).next(
             "A delivery of one that somebody captured is accepted at the other. Rotate one of them, if the provider \
              gives each a key of its own; if not, let each take its own merchant only (docs/sources.md).",
         )
@@ -113,18 +115,18 @@ pub(super) async fn urls(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 fn judge_reply(status: u16) -> Finding {
-    let told = |why: &str| Finding::problem(format!("its URL answers {status}{why}"));
+    let answers = |why: &str| Finding::problem(format!("its URL answers {status}{why}"));
     match status {
-        403 => told(": Lambda lets nobody in").next(
+        403 => answers(": Lambda denies public access").next(
             "The function's policy lacks a permission: lambda:InvokeFunctionUrl and lambda:InvokeFunction have to be \
              allowed to everybody. Deploy the stack again; an organisation's policy may forbid it too.",
         ),
-        404 => told(": there is no such function").next("Deploy the stack again."),
-        429 => told(": Lambda refuses calls").next(
+        404 => answers(": there is no such function").next("Deploy the stack again."),
+        429 => answers(": Lambda refuses calls").next(
             "Too many at once, or a concurrency of 0 is reserved: look at the function's concurrency, and ask AWS for more.",
         ),
-        500.. => told(": the receiver fails").next("Read its log; hookmill doctor --only functions says more."),
-        _ => told(" to a GET, where a receiver answers 405")
+        500.. => answers(": the receiver fails").next("Read its log; hookmill doctor --only functions says more."),
+        _ => answers(" to a GET, where a receiver answers 405")
             .next("Does the stack's output lead to this stack's receiver? Deploy it again."),
     }
 }
@@ -132,24 +134,24 @@ fn judge_reply(status: u16) -> Finding {
 pub(super) async fn clock(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
     let replies = patient.replies().await;
     let dates = replies.iter().filter_map(|(_, reply)| reply.as_ref().ok()?.date.as_deref());
-    let told = dates.filter_map(|date| DateTime::from_str(date, Format::HttpDate).ok()).next_back();
-    let Some(theirs) = told else {
-        return Err(Error::service("no receiver tells the time, so this machine's clock cannot be compared"));
+    let date = dates.filter_map(|date| DateTime::from_str(date, Format::HttpDate).ok()).next_back();
+    let Some(theirs) = date else {
+        return Err(Error::service("no receiver answers with a date, so this machine's clock cannot be compared"));
     };
     Ok(vec![judge_clock(patient.context.clock.now_ms() / 1_000 - theirs.secs())])
 }
 
 fn judge_clock(ahead_seconds: i64) -> Finding {
     let off = ahead_seconds.abs();
-    let told = format!(
+    let message = format!(
         "this machine's clock is {} {}",
         span(off),
         if ahead_seconds < 0 { "behind that of AWS" } else { "ahead of that of AWS" }
     );
     let next = "Set it by the network's time (timedatectl set-ntp true).";
     match off {
-        CLOCK_SECONDS_MAX.. => Finding::problem(told).next(format!("{next} AWS refuses calls signed like this.")),
-        CLOCK_SECONDS_ODD.. => Finding::warning(told).next(format!("{next} --since counts by it.")),
+        CLOCK_SECONDS_MAX.. => Finding::problem(message).next(format!("{next} AWS refuses calls signed like this.")),
+        CLOCK_SECONDS_ODD.. => Finding::warning(message).next(format!("{next} --since counts by it.")),
         _ => Finding::ok("this machine's clock is that of AWS"),
     }
 }

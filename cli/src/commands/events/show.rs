@@ -62,7 +62,7 @@ pub struct ShownDelivery {
     /// When it was disowned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disowned: Option<String>,
-    /// The body of this event stands in that one's row.
+    /// The event whose row holds the body of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_of: Option<String>,
     /// Headers that were kept.
@@ -74,7 +74,7 @@ pub struct ShownDelivery {
     pub fingerprint: String,
     /// Which of the source's that is now.
     pub key: String,
-    /// Secrets that were cut out of the body.
+    /// Secrets that were redacted from the body.
     pub cut: Vec<String>,
     /// The subject's other name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,11 +152,10 @@ async fn shown(context: &Context, kept: &KeptEvent, fields: bool) -> Result<Show
     Ok(ShownEvent { line: EventLine::of(kept), delivery, event: kept.event.clone(), fields, order })
 }
 
-/// Which of the source's keys or tokens has a fingerprint, in words. The secret may be out of reach: the event is
-/// shown all the same.
+/// Names the source's key or token that has a fingerprint. If the secret is out of reach, the event is shown anyway.
 async fn which_key(context: &Context, key: &EventKey, fingerprint: &str) -> String {
     if key.is_snapshot() {
-        return "none: read back from the provider".to_owned();
+        return "none: fetched from the provider".to_owned();
     }
     let Some((name, source, _)) = key.parts() else { return "not known".to_owned() };
     let Some(provider) = Provider::named(name) else { return "not known".to_owned() };
@@ -178,7 +177,7 @@ fn text(shown: &ShownEvent, paint: Paint) -> String {
     row("type", shown.line.event_type);
     row("provider's", &shown.line.providerevent);
     row("received", &paint.moment(&shown.line.received));
-    row("happened", shown.line.time.as_deref().unwrap_or("not told"));
+    row("happened", shown.line.time.as_deref().unwrap_or("unknown"));
     row("marks", &marks(&shown.line.marks, paint));
     if let Some(delivery) = &shown.delivery {
         let gone = || match &delivery.erased {

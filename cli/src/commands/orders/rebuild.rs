@@ -1,4 +1,4 @@
-//! `hookmill orders rebuild`: views made anew from their events.
+//! `hookmill orders rebuild`: makes views again from their events.
 
 use std::cell::Cell;
 use std::collections::HashSet;

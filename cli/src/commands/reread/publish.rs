@@ -105,7 +105,7 @@ async fn planned(context: &Context, plan: &Plan, onto: &SendTo) -> Result<Replay
 fn check_versions(correction: &Correction) -> Result<(), Error> {
     let (old, new) = (correction.old.mapping, correction.new.mapping);
     let provider = EventKey::from_id(&correction.id).and_then(|key| Provider::of(&key));
-    let provider = provider.ok_or_else(|| Error::usage(format!("{} is no event's id", correction.id)))?;
+    let provider = provider.ok_or_else(|| Error::usage(format!("{} is not an event's id", correction.id)))?;
     let name = provider.name;
     if new <= old {
         return Err(Error::usage(format!(
@@ -118,7 +118,7 @@ fn check_versions(correction: &Correction) -> Result<(), Error> {
             "the plan is of mapping version {new} of {name}; this build has {}",
             provider.mapping_version
         ))
-        .next("Make the plan anew with this build: hookmill reread --out FILE"));
+        .next("Make the plan again with this build: hookmill reread --out FILE"));
     }
     Ok(())
 }
@@ -133,7 +133,7 @@ async fn check_deployed(context: &Context, run: &Replay) -> Result<(), Error> {
             continue;
         }
         let found = fetch(context, std::slice::from_ref(&key)).await?;
-        // What is gone by now tells nothing: the next one is asked.
+        // If the event is gone by now, the next one is asked.
         let Some(kept) = found.first().filter(|kept| kept.withheld().is_none()) else { continue };
         asked.insert(provider);
         compare(context, provider, kept).await?;

@@ -1,4 +1,4 @@
-//! Why a table could not do its part, and which error type to use where.
+//! Failures of a table, and which error type to use where.
 //!
 //! - A call to AWS failed: [`CallFailure`]. It keeps the service's code apart from its message, so that nobody has to
 //!   parse text. Never log an SDK error itself: it may hold a body.
@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::client::CallFailure;
 use crate::keep::compression::DecompressError;
 
-/// Why the table could not do its part.
+/// A failure of the table.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The service refused or could not be reached.
@@ -36,7 +36,7 @@ pub enum StoreError {
     Row {
         /// The event's id, or the row's key.
         id: String,
-        /// What is wrong with it.
+        /// The defect.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

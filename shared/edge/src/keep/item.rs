@@ -342,11 +342,11 @@ mod tests {
             assert_eq!(admitted.to_item()["received_at"], text(&instant(1_700_000_100_000)));
             assert_eq!(admitted.to_item()["refused_at"], text(&instant(1_700_000_000_123)));
             // A snapshot is marked as one, for people who look at the table.
-            let mut read_back = stored;
-            assert!(!read_back.to_item().contains_key("origin"));
-            read_back.row.key.sk = format!("{}/ab", webhook::claim::Part::snapshot());
-            assert_eq!(read_back.to_item()["origin"], text("reconcile"));
-            assert_eq!(StoredRow::from_item(&read_back.to_item()).unwrap(), read_back);
+            let mut snapshot = stored;
+            assert!(!snapshot.to_item().contains_key("origin"));
+            snapshot.row.key.sk = format!("{}/ab", webhook::claim::Part::snapshot());
+            assert_eq!(snapshot.to_item()["origin"], text("reconcile"));
+            assert_eq!(StoredRow::from_item(&snapshot.to_item()).unwrap(), snapshot);
         }
         assert_eq!(instant(1_700_000_000_000), "2023-11-14T22:13:20.000Z");
     }

@@ -41,7 +41,7 @@ pub struct KeepOutcome {
     pub write_units: f64,
 }
 
-/// Whether a delivery was kept.
+/// The outcome of keeping a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// As an event of its own.

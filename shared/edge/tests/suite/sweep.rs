@@ -24,7 +24,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// What was inserted since the last look, in keeping order.
+    /// Reads what was inserted since the last look, in keeping order.
     async fn look(&mut self, world: &World) {
         let mut items = world.items(EVENTS).await;
         items.retain(|item| text_of(item, "kind") == "event" && !self.seen.contains(&id(item)));
