@@ -189,7 +189,7 @@ mod tests {
             (r#"{"a": 12345678901234567890123}"#, Some("a number")),
             (r#"{"a": 1.50}"#, Some("a number")),
             (r#"{"a": 1, "a": 2}"#, Some("twice")),
-            ("[1]", Some("no JSON object")),
+            ("[1]", Some("not a JSON object")),
             ("{", Some("not JSON")),
             (r#"{"a": "\ud800"}"#, Some("not JSON")),
         ] {
