@@ -10,13 +10,13 @@ import re
 
 from tests import e2e, e2e_checks
 from tests.local import run, signing
+from tests.local import stack as local
 
-DIMENSIONS = [["provider", "outcome"]]
-# The watch's numbers are of the whole stack.
+DIMENSIONS = [["stack", "provider", "outcome"]]
+# Of the whole stack: the watch's numbers, and the one metric that calls somebody, so that one alarm hears all of it.
 STACK = [["stack"]]
-NUMBERS = {"Silence", "Drift", "Subscriptions", "OldKeys", "Swept"}
-# The one metric that calls somebody has no dimension, so that one alarm hears all of it.
 ATTENTION = "Attention"
+NUMBERS = {"Silence", "Drift", "Subscriptions", "OldKeys", "Swept", "Unrelayed"}
 # What is not kept is logged in batches of this many at most, each outcome in its own, and apart if somebody has to look
 # at it; a process may end before it logs a batch.
 DELIVERIES_A_LINE = 20
@@ -60,9 +60,8 @@ def check_lines(logged: dict[str, list[str]]) -> None:
         for directive in line["_aws"]["CloudWatchMetrics"]:
             names = [metric["Name"] for metric in directive["Metrics"]]
             assert directive["Namespace"] == "hookmill"
-            of_watch = STACK if set(names) <= NUMBERS else DIMENSIONS
-            assert directive["Dimensions"] == ([[]] if names == [ATTENTION] else of_watch)
-            assert ATTENTION not in names or names == [ATTENTION]
+            assert directive["Dimensions"] == (STACK if set(names) <= NUMBERS | {ATTENTION} else DIMENSIONS)
+            assert len(names) == len(set(names)) and line["stack"] == local.STACK_NAME
             assert {name for dimension in directive["Dimensions"] for name in dimension} <= line.keys()
             assert all(isinstance(line[name], (int, float)) for name in names)
 

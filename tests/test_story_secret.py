@@ -16,6 +16,7 @@ import pytest
 from tests import e2e, provider_api
 from tests.cli import Cli
 from tests.local import signing
+from tests.local import stack as local
 from tests.provider_api import Api
 from tests.test_cli_reconcile import minute, name, order
 from tests.test_e2e_secrets import fresh, restart
@@ -72,7 +73,7 @@ def test_the_story(cli: Cli, pipe: e2e.Pipe, api: Api, token: str) -> None:
     client = pipe.stack.client("cloudwatch")
     (alarm,) = client.describe_alarms(AlarmNames=[pipe.stack.physical("ShoplineRefuses")])["MetricAlarms"]
     dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
-    assert dimensions == {"provider": "shopline", "outcome": "refused"}
+    assert dimensions == {"stack": local.STACK_NAME, "provider": "shopline", "outcome": "refused"}
     assert "hookmill doctor" in alarm["AlarmDescription"]
 
     # Doctor names the key.

@@ -108,6 +108,7 @@ def repr_sorted(value: object) -> str:
 # Actions that AWS grants on no single resource.
 OF_THE_ACCOUNT = {
     "lambda:ListEventSourceMappings",
+    "lambda:GetAccountSettings",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "logs:DescribeLogGroups",
@@ -437,7 +438,7 @@ def check_environment(template: Template) -> None:
     """Checks the variables that each function reads, and that no secret is among them."""
     for name in FUNCTIONS:
         variables = properties(template, f"{name}Function")["Environment"]["Variables"]
-        wanted = {"EVENTS_TABLE": {"Ref": "EventsTable"}}
+        wanted = {"EVENTS_TABLE": {"Ref": "EventsTable"}, "STACK": {"Ref": "AWS::StackName"}}
         if name in RECEIVERS:
             wanted |= {"SECRET_ID": arn(f"{name}Secret", "Id"), "BODY_LIMIT_BYTES": {"Ref": "BodyLimitBytes"}}
         elif name == "Relay":
@@ -452,7 +453,6 @@ def check_environment(template: Template) -> None:
                 "RELAY_DEAD_LETTER_QUEUE_URL": {"Ref": "RelayDeadLetterQueue"},
                 "RECEIVERS": variables["RECEIVERS"],
                 "ACCOUNTS_SECRET_ID": {"Ref": "AccountsSecret"},
-                "STACK": {"Ref": "AWS::StackName"},
                 "TIMEOUT_SECONDS": {"Ref": "WatchTimeoutSeconds"},
             }
         else:
@@ -521,7 +521,7 @@ def of_queue(name: str) -> list[dict]:
 
 
 def refused(provider: str) -> list[dict]:
-    return [{"Name": "provider", "Value": provider}, {"Name": "outcome", "Value": "refused"}]
+    return [*STACK, {"Name": "provider", "Value": provider}, {"Name": "outcome", "Value": "refused"}]
 
 
 # Every alarm: what it watches, and where it differs from "one value above 0 rings, none at all is fine".
@@ -535,10 +535,11 @@ ALARMS: dict[str, tuple[str, str, list[dict] | None, str, object, dict]] = {
     },
     "FunctionsAreThrottled": ("AWS/Lambda", "Throttles", None, "Sum", 300, {}),
     "RelayIsLate": ("AWS/Lambda", "IteratorAge", of_function("Relay"), "Maximum", 60, {"Threshold": 300_000}),
+    "RelayDoesNotRun": ("hookmill", "Unrelayed", STACK, "Maximum", RUNS, {}),
     "RelayHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("RelayDeadLetterQueue"), "Maximum", 60, {}),
     "OrdersHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("OrdersDeadLetterQueue"), "Maximum", 60, {}),
     "WorkHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("WorkDeadLetterQueue"), "Maximum", 60, {}),
-    "NeedsAttention": ("hookmill", "Attention", None, "Sum", 300, {}),
+    "NeedsAttention": ("hookmill", "Attention", STACK, "Sum", 300, {}),
     # A watch that says nothing is as bad as a source that does.
     "SourcesAreSilent": (
         "hookmill", "Silence", STACK, "Maximum", RUNS,

@@ -16,6 +16,8 @@ pub enum FindingKind {
     Subscriptions,
     /// Deliveries are still signed with a previous key.
     OldKeys,
+    /// An event was kept and not sent on.
+    Unrelayed,
 }
 
 /// One finding.
@@ -62,6 +64,7 @@ impl FindingKind {
             FindingKind::Drift => "drift",
             FindingKind::Subscriptions => "subscriptions",
             FindingKind::OldKeys => "old_keys",
+            FindingKind::Unrelayed => "unrelayed",
         }
     }
 }

@@ -14,6 +14,7 @@ use edge::keep::item::instant;
 use edge::keep::memory::Memory;
 use edge::keep::store::Store;
 use edge::keep::time_index::{SourceId, TimeIndex, ms_of};
+use edge::relay::backlog::Backlog;
 use edge::relay::sweep::{Sweeper, Swept};
 use edge::{Relay, WatchConfig};
 use platforms::Settings;
@@ -31,8 +32,9 @@ const SOURCES: &str = "sources";
 /// The state of what the providers had registered.
 const REGISTERED: &str = "registered";
 
-/// Percent of the timeout after which the sweep starts nothing more, learning starts nothing more, and the providers'
+/// Percent of the timeout after which late events are no longer looked for, the sweep starts nothing more, learning starts nothing more, and the providers'
 /// answers are no longer awaited. Work in progress ends within the rest: a batch takes a minute at most.
+const LATE_PERCENT: i64 = 15;
 const SWEEP_PERCENT: i64 = 35;
 const LEARN_PERCENT: i64 = 65;
 const SUBSCRIPTIONS_PERCENT: i64 = 90;
@@ -93,6 +95,7 @@ pub struct Watch {
     memory: Memory,
     index: TimeIndex,
     learner: Learner,
+    backlog: Backlog,
     sweeper: Sweeper,
     settings: Settings,
     clock: Clock,
@@ -139,8 +142,9 @@ impl Watch {
         let (index, store) = (TimeIndex::new(dynamodb.clone(), table()), Store::new(dynamodb.clone(), table()));
         let memory = Memory::new(dynamodb.clone(), table());
         let learner = Learner::new(store, index.clone(), memory.clone(), clock.clone());
+        let backlog = Backlog::new(dynamodb.clone(), table(), clock.clone());
         let sweeper = Sweeper::new(dynamodb, table(), relay, clock.clone());
-        Watch { secrets_manager, memory, index, learner, sweeper, settings, clock, config }
+        Watch { secrets_manager, memory, index, learner, backlog, sweeper, settings, clock, config }
     }
 
     /// Does every duty that is due. A failed one does not prevent the others.
@@ -152,6 +156,7 @@ impl Watch {
             Ok((known, secrets)) => {
                 run.report.sources = known.current().len();
                 self.silence(&known, &mut run).await;
+                self.late(&known, share(LATE_PERCENT), &mut run).await;
                 self.sweep(&known, share(SWEEP_PERCENT), &mut run).await;
                 if let Some(secrets) = secrets {
                     run.report.hourly = true;
@@ -220,6 +225,22 @@ impl Watch {
              --source {source}: are its webhooks switched off?"
         );
         Ok(Some(WatchFinding::new(FindingKind::Silence, source, "silent", message, next)))
+    }
+
+    /// Finds whether the relay runs.
+    async fn late(&self, known: &Known, deadline_ms: i64, run: &mut WatchRun) {
+        let late = match self.backlog.oldest_late(&known.ever(), deadline_ms).await {
+            Ok(late) => late,
+            Err(error) => return self.failed(run, "late", &error.to_string()),
+        };
+        run.numbers.insert("Unrelayed", usize::from(late.is_some()));
+        let Some(late) = late else { return };
+        let Some(source) = SourceId::of_partition(&late.key.pk) else { return };
+        let message =
+            format!("the relay does not run: {}, received at {}, was not sent", late.key.id(), late.received_at);
+        let next =
+            "hookmill doctor --only mappings: is the relay's on? Then read its log, and hookmill dlq list".to_owned();
+        run.report.findings.push(WatchFinding::new(FindingKind::Unrelayed, &source, "late", message, next));
     }
 
     async fn sweep(&self, known: &Known, deadline_ms: i64, run: &mut WatchRun) {
@@ -324,15 +345,15 @@ impl Watch {
 
     /// The line of the run, with its numbers as metrics.
     fn log(&self, run: &WatchRun) {
-        let line = LogLine::info("watch ran").with("stack", self.config.stack.as_str());
-        let line = line.with("sources", run.report.sources).with("findings", run.report.findings.len());
+        let line =
+            LogLine::info("watch ran").with("sources", run.report.sources).with("findings", run.report.findings.len());
         let line = match &run.report.swept {
             Some(swept) => line.with("swept_until", swept.until.as_str()).with("compared", swept.compared),
             None => line,
         };
         // If events were not relayed for a day, an operator has to find out why.
         let line = if run.numbers.get("Swept").is_some_and(|sent| *sent > 0) { line.attention() } else { line };
-        let line = run.numbers.iter().fold(line, |line, (name, number)| line.stack_metric(name, *number));
+        let line = run.numbers.iter().fold(line, |line, (name, number)| line.count(name, *number));
         line.write(self.clock.now_ms());
     }
 }

@@ -16,6 +16,10 @@ use stack::deployment::Queue;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const REDEPLOY: &str = "Deploy the stack again from the template of this version.";
 
+/// Functions at once below which a burst of deliveries may be refused: the relay, the orders function and the watch need
+/// ten of them.
+const CONCURRENCY_MIN: i32 = 50;
+
 /// Outputs that are neither a provider's nor of a queue that may not be there.
 const OUTPUTS: &[&str] = &[
     "AccountsSecret",
@@ -243,7 +247,28 @@ pub(super) async fn functions(patient: &Patient<'_>) -> Result<Vec<Finding>, Err
     if well > 0 {
         findings.insert(0, Finding::ok(format!("{well} are active and have their log groups")));
     }
+    findings.extend(look_at_concurrency(&patient.lambda).await);
     Ok(findings)
+}
+
+async fn look_at_concurrency(lambda: &aws_sdk_lambda::Client) -> Option<Finding> {
+    match lambda.get_account_settings().send().await {
+        Ok(output) => judge_concurrency(output.account_limit()?.unreserved_concurrent_executions()?),
+        Err(error) => {
+            let refused = failed_for("lambda:GetAccountSettings", "read the account's concurrency", &error);
+            Some(Finding::unknown(refused))
+        }
+    }
+}
+
+/// Judges how many functions may run at once, without those that other functions have reserved.
+fn judge_concurrency(unreserved: i32) -> Option<Finding> {
+    let message = format!(
+        "all functions of this account and region together may run {unreserved} at once: when that many are busy, \
+         receivers answer 429 and the relay waits"
+    );
+    let next = "Ask AWS for 1,000, which costs nothing: Service Quotas, AWS Lambda, Concurrent executions. A new account has about 10.";
+    (unreserved < CONCURRENCY_MIN).then(|| Finding::warning(message).next(next))
 }
 
 async fn look_at_function(patient: &Patient<'_>, function: &str) -> Vec<Finding> {

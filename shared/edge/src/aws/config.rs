@@ -84,8 +84,6 @@ pub struct WatchConfig {
     pub receivers: Vec<ReceiverOf>,
     /// The secret with the credentials for the providers' own APIs: `ACCOUNTS_SECRET_ID`.
     pub accounts_secret_id: String,
-    /// The stack's name, a dimension of its metrics: `STACK`.
-    pub stack: String,
     /// Longest time of a run, in milliseconds: `TIMEOUT_SECONDS`.
     pub timeout_ms: i64,
 }
@@ -158,7 +156,6 @@ impl WatchConfig {
             relay: RelayConfig::from_env()?,
             receivers,
             accounts_secret_id: required("ACCOUNTS_SECRET_ID")?,
-            stack: required("STACK")?,
             timeout_ms,
         })
     }

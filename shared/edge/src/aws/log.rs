@@ -3,7 +3,7 @@
 //! Lines carry names, kinds, counts and times; never bodies, headers, tokens or personal data.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
@@ -13,12 +13,17 @@ pub const NAMESPACE: &str = "hookmill";
 /// The metric that `template.yaml` has an alarm for.
 pub const ATTENTION: &str = "Attention";
 
-static STARTED: AtomicBool = AtomicBool::new(false);
+/// The stack of a function that was deployed without the variable `STACK`. A metric's dimension may not be empty.
+const UNNAMED: &str = "hookmill";
 
-/// Starts writing lines. Until a function's `main` calls this nothing is written, so that whatever else links this
-/// crate keeps its standard output to itself.
+/// The stack's name, once lines are written.
+static STACK: OnceLock<String> = OnceLock::new();
+
+/// Starts writing lines, with metrics of the stack that `STACK` names. Until a function's `main` calls this nothing is
+/// written, so that whatever else links this crate keeps its standard output to itself.
 pub fn start_logging() {
-    STARTED.store(true, Ordering::Relaxed);
+    let named = std::env::var("STACK").ok().filter(|stack| !stack.is_empty());
+    STACK.get_or_init(|| named.unwrap_or_else(|| UNNAMED.to_owned()));
 }
 
 /// A line and the metrics in it.
@@ -26,8 +31,7 @@ pub fn start_logging() {
 pub struct LogLine {
     fields: Map<String, Value>,
     metrics: Vec<(&'static str, &'static str)>,
-    stack_metrics: Vec<&'static str>,
-    attention: bool,
+    counts: Vec<&'static str>,
 }
 
 impl LogLine {
@@ -51,8 +55,7 @@ impl LogLine {
         LogLine {
             fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             metrics: Vec::new(),
-            stack_metrics: Vec::new(),
-            attention: false,
+            counts: Vec::new(),
         }
     }
 
@@ -69,43 +72,35 @@ impl LogLine {
         self
     }
 
-    /// Adds a count that is also a metric, by the line's field `stack`: its absence has a meaning too, which another
-    /// deployment's number must not hide.
-    pub fn stack_metric(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+    /// Adds a count that is also a metric, of the whole stack.
+    pub fn count(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.to_owned(), value.into());
-        self.stack_metrics.push(name);
+        self.counts.push(name);
         self
     }
 
     /// Counts the line in the metric that an alarm watches: something genuine could not be received or read.
-    pub fn attention(mut self) -> Self {
-        self.attention = true;
-        self
+    pub fn attention(self) -> Self {
+        self.count(ATTENTION, 1)
     }
 
-    /// Returns the line as JSON.
-    pub fn render(mut self, now_ms: i64) -> String {
+    /// Returns the line as JSON, with its metrics as those of a stack: another one in the same account has its own.
+    pub fn render(mut self, stack: &str, now_ms: i64) -> String {
+        let directive = |dimensions: &[&str], metrics: Vec<Value>| json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics});
         let mut directives = Vec::new();
         if !self.metrics.is_empty() {
-            let metrics: Vec<_> = self.metrics.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect();
-            // Two dimensions only: one for every source or kind would cost more than the rest of the deployment.
-            directives
-                .push(json!({"Namespace": NAMESPACE, "Dimensions": [["provider", "outcome"]], "Metrics": metrics}));
+            let metrics = self.metrics.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect();
+            // No dimension for the source or the kind: that would cost more than the rest of the deployment.
+            directives.push(directive(&["stack", "provider", "outcome"], metrics));
         }
-        if !self.stack_metrics.is_empty() {
-            let metrics: Vec<_> =
-                self.stack_metrics.iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
-            directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": metrics}));
-        }
-        if self.attention {
-            self.fields.insert(ATTENTION.to_owned(), json!(1));
-            let metrics = json!([{"Name": ATTENTION, "Unit": "Count"}]);
-            // No dimension, so that one alarm covers all of it.
-            directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics}));
+        if !self.counts.is_empty() {
+            let metrics = self.counts.iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
+            directives.push(directive(&["stack"], metrics));
         }
         // Lambda takes a JSON line without a time for INFO, whatever its level is.
         self.fields.insert("timestamp".to_owned(), json!(time(now_ms)));
         if !directives.is_empty() {
+            self.fields.insert("stack".to_owned(), json!(stack));
             self.fields.insert("_aws".to_owned(), json!({"Timestamp": now_ms, "CloudWatchMetrics": directives}));
         }
         Value::Object(self.fields).to_string()
@@ -113,10 +108,8 @@ impl LogLine {
 
     /// Writes the line, once [`start_logging`] was called.
     pub fn write(self, now_ms: i64) {
-        if !STARTED.load(Ordering::Relaxed) {
-            return;
-        }
-        let line = self.render(now_ms);
+        let Some(stack) = STACK.get() else { return };
+        let line = self.render(stack, now_ms);
         // A log that cannot be written must not cost a delivery.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
@@ -132,20 +125,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_have_two_dimensions() {
-        let line =
-            LogLine::info("kept").with("provider", "scalev").with("outcome", "kept").metric("Deliveries", "Count", 1);
-        let line: Value = serde_json::from_str(&line.render(5)).unwrap();
-        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["provider", "outcome"]]));
-        assert_eq!((&line["Deliveries"], &line["_aws"]["Timestamp"]), (&json!(1), &json!(5)));
-        assert!(!LogLine::info("x").render(0).contains("_aws"));
-        let plain: Value = serde_json::from_str(&LogLine::warn("x").render(1_767_225_600_040)).unwrap();
-        assert_eq!(plain, json!({"level": "WARN", "message": "x", "timestamp": "2026-01-01T00:00:00.040Z"}));
-        let line: Value = serde_json::from_str(&LogLine::error("x").attention().render(5)).unwrap();
-        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
-        let line = LogLine::info("x").with("stack", "s").stack_metric("Silence", 0);
-        let line: Value = serde_json::from_str(&line.render(5)).unwrap();
+    fn metrics_are_of_their_stack() {
+        let rendered = |line: LogLine, now_ms| serde_json::from_str::<Value>(&line.render("shop", now_ms)).unwrap();
+        let line = LogLine::info("kept").with("provider", "scalev").with("outcome", "kept");
+        let line = rendered(line.metric("Deliveries", "Count", 1).attention(), 5);
+        let directives = json!([
+            {"Namespace": NAMESPACE, "Dimensions": [["stack", "provider", "outcome"]], "Metrics": [{"Name": "Deliveries", "Unit": "Count"}]},
+            {"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": [{"Name": "Attention", "Unit": "Count"}]},
+        ]);
+        assert_eq!(line["_aws"], json!({"Timestamp": 5, "CloudWatchMetrics": directives}));
+        assert_eq!((&line["Deliveries"], &line["Attention"], &line["stack"]), (&json!(1), &json!(1), &json!("shop")));
+        let line = rendered(LogLine::info("x").count("Silence", 0), 5);
         let directive = json!({"Namespace": NAMESPACE, "Dimensions": [["stack"]], "Metrics": [{"Name": "Silence", "Unit": "Count"}]});
         assert_eq!((&line["_aws"]["CloudWatchMetrics"], &line["Silence"]), (&json!([directive]), &json!(0)));
+    }
+
+    #[test]
+    fn a_line_without_metrics_has_its_level_message_and_time() {
+        let line: Value = serde_json::from_str(&LogLine::warn("x").render("shop", 1_767_225_600_040)).unwrap();
+        assert_eq!(line, json!({"level": "WARN", "message": "x", "timestamp": "2026-01-01T00:00:00.040Z"}));
     }
 }

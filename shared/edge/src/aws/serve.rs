@@ -83,7 +83,7 @@ mod tests {
             let payload = RawValue::from_string(payload.to_owned()).unwrap();
             let error = read::<Batch>(&payload).unwrap_err();
             assert_eq!(error.error_type, "Payload");
-            let line = failed(&error).render(0);
+            let line = failed(&error).render("shop", 0);
             assert!(line.contains("line 1") && line.contains("Attention") && !line.contains("secret"), "{line}");
         }
         let whole = RawValue::from_string(r#"{"Records":["x"]}"#.to_owned()).unwrap();
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_failed_invocation_says_what_failed() {
         let error = Diagnostic { error_type: "Queue".to_owned(), error_message: "no access".to_owned() };
-        let line: serde_json::Value = serde_json::from_str(&failed(&error).render(5)).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&failed(&error).render("shop", 5)).unwrap();
         assert_eq!(
             (&line["level"], &line["error"], &line["reason"]),
             (&"ERROR".into(), &"Queue".into(), &"no access".into())

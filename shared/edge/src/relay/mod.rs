@@ -9,3 +9,4 @@ mod batch_log;
 pub mod relay_log;
 pub mod error;
 pub mod sweep;
+pub mod backlog;

@@ -35,7 +35,7 @@ const AGE_MS_MAX: i64 = LIFE_MS - 24 * HOUR_MS;
 const BATCH: usize = 100;
 
 /// Events that are compared with the log at a time: some 15 MB.
-const PART_MAX: usize = 50_000;
+pub(crate) const PART_MAX: usize = 50_000;
 
 /// The row of the sweeper's progress, and its attribute.
 const PROGRESS: &str = "swept";
@@ -201,6 +201,6 @@ impl Sweeper {
     }
 }
 
-fn floor(ms: i64, unit_ms: i64) -> i64 {
+pub(crate) fn floor(ms: i64, unit_ms: i64) -> i64 {
     ms.div_euclid(unit_ms) * unit_ms
 }

@@ -8,6 +8,7 @@ mod receiver;
 mod quarantine;
 mod relay;
 mod sweep;
+mod backlog;
 mod orders;
 mod rebuild;
 mod views;

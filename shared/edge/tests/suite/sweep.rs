@@ -18,14 +18,14 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// A stream that forgets after 24 hours, and the mapping that hands it to the relay in batches.
 #[derive(Default)]
-struct Stream {
+pub(crate) struct Stream {
     seen: BTreeSet<String>,
     waiting: Vec<(i64, String, Value)>,
 }
 
 impl Stream {
     /// Reads what was inserted since the last look, in keeping order.
-    async fn look(&mut self, world: &World) {
+    pub(crate) async fn look(&mut self, world: &World) {
         let mut items = world.items(EVENTS).await;
         items.retain(|item| text_of(item, "kind") == "event" && !self.seen.contains(&id(item)));
         items.sort_by_key(|item| text_of(item, "received_at"));
@@ -36,7 +36,7 @@ impl Stream {
     }
 
     /// Forgets what is too old, and hands over the rest; what fails stays.
-    async fn hand_over(&mut self, world: &World, queues: &Arc<Queues>) {
+    pub(crate) async fn hand_over(&mut self, world: &World, queues: &Arc<Queues>) {
         let now_ms = world.now_ms();
         self.waiting.retain(|(at_ms, ..)| now_ms - at_ms < 24 * HOUR_MS);
         while !self.waiting.is_empty() {
@@ -50,7 +50,7 @@ impl Stream {
     }
 }
 
-fn id(item: &Item) -> String {
+pub(crate) fn id(item: &Item) -> String {
     format!("{}/{}", text_of(item, "pk"), text_of(item, "sk"))
 }
 
@@ -58,7 +58,7 @@ fn sweeper(world: &World, queues: &Arc<Queues>) -> Sweeper {
     Sweeper::new(world.dynamodb.clone(), EVENTS.to_owned(), relay(world, queues), world.hasty_clock())
 }
 
-fn sources() -> Vec<SourceId> {
+pub(crate) fn sources() -> Vec<SourceId> {
     let names = |provider: &'static str| {
         let sources = sources_of(provider)["sources"].as_object().unwrap().clone();
         sources.into_iter().map(move |(source, _)| SourceId { provider: provider.to_owned(), source })
@@ -71,7 +71,7 @@ pub(crate) async fn sweep(world: &World, queues: &Arc<Queues>) -> Result<Swept, 
 }
 
 /// A Scalev order's event of its own.
-async fn receive(receiver: &Receiver, number: usize) {
+pub(crate) async fn receive(receiver: &Receiver, number: usize) {
     let body = json!({
         "event": "order.updated", "unique_id": format!("e{number}"), "data": {"order_id": format!("O{}", number % 5)}
     });

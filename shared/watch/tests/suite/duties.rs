@@ -169,7 +169,7 @@ async fn what_was_never_relayed_is_sent_and_a_removed_source_too() {
     let ground = Ground::new().await;
     let receiver = ground.put_scalev(1);
     ground.run_hourly().await;
-    ground.receive(&receiver, 1, json!({})).await;
+    ground.receive_unrelayed(&receiver, 1).await;
     ground.put_secret("scalev", Some(json!({"sources": {}})));
     ground.world.time.advance(28 * HOUR_MS);
     // While a secret cannot be read, no source may be overlooked: the sweep waits, and somebody hears of it.
@@ -185,11 +185,33 @@ async fn what_was_never_relayed_is_sent_and_a_removed_source_too() {
 }
 
 #[tokio::test]
+async fn a_relay_that_does_not_run_is_reported_within_ten_minutes() {
+    let ground = Ground::new().await;
+    let receiver = ground.put_scalev(1);
+    ground.receive(&receiver, 1, json!({})).await;
+    ground.run_hourly().await;
+    let run_ms = 5 * 60 * 1_000;
+    // The worst moment to receive an event is that of a run.
+    ground.receive_unrelayed(&receiver, 2).await;
+    assert_eq!(ground.run().await.unwrap().findings, []);
+    ground.world.time.advance(run_ms);
+    let report = ground.run().await.unwrap();
+    let found = of_kind(&report, FindingKind::Unrelayed);
+    assert_eq!((found.len(), found[0].source.as_str(), found[0].word.as_str()), (1, "main", "late"));
+    assert!(found[0].message.contains("scalev/main/") && found[0].next.contains("hookmill doctor --only mappings"));
+    // It is reported as long as that is so.
+    ground.world.time.advance(run_ms);
+    assert_eq!(words(&ground.run().await.unwrap(), FindingKind::Unrelayed), ["late"]);
+    ground.relay().await;
+    assert_eq!(ground.run().await.unwrap().findings, []);
+}
+
+#[tokio::test]
 async fn a_secret_that_could_not_be_read_is_read_again_at_the_next_run() {
     let ground = Ground::new().await;
     let receiver = ground.put_scalev(1);
     ground.run_hourly().await;
-    ground.receive(&receiver, 1, json!({})).await;
+    ground.receive_unrelayed(&receiver, 1).await;
     ground.world.time.advance(28 * HOUR_MS);
     ground.put_secret("selldone", None);
     assert_eq!(ground.run().await.unwrap_err().to_string(), "duties of the watch failed: sources, sweep");
@@ -272,7 +294,7 @@ async fn a_source_that_was_there_between_two_looks_is_swept() {
     let ground = Ground::new().await;
     ground.run_hourly().await;
     let receiver = ground.put_scalev(1);
-    ground.receive(&receiver, 1, json!({})).await;
+    ground.receive_unrelayed(&receiver, 1).await;
     // Removed before the next look: only the version before names it.
     ground.put_secret(
         "scalev before",

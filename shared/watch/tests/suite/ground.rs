@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use edge::Receiver;
 use edge::aws::config::{QueueConfig, ReceiverOf, RelayConfig, WatchConfig};
+use edge::relay::relay_log::{RelayLog, RelayLogEntry};
 use platforms::Settings;
 use serde_json::{Value, json};
 use watch::{Report, Watch, WatchCall, WatchError};
@@ -46,13 +47,33 @@ impl Ground {
         self.world.receiver(&SCALEV)
     }
 
-    /// Has Scalev's source receive an event.
+    /// Has Scalev's source receive an event, which is relayed.
     pub(crate) async fn receive(&self, receiver: &Receiver, number: usize, data: Value) {
         self.receive_under(receiver, number, data, OLD_KEY).await;
+        self.relay().await;
+    }
+
+    /// Has Scalev's source receive an event while the relay does not run.
+    pub(crate) async fn receive_unrelayed(&self, receiver: &Receiver, number: usize) {
+        self.receive_under(receiver, number, json!({}), OLD_KEY).await;
+    }
+
+    /// Logs every event as relayed.
+    pub(crate) async fn relay(&self) {
+        let events = self.world.items(EVENTS).await.into_iter().filter(|item| text_of(item, "kind") == "event");
+        let relayed: Vec<RelayLogEntry> = events
+            .map(|item| RelayLogEntry {
+                received_at: text_of(&item, "received_at"),
+                id: format!("{}/{}", text_of(&item, "pk"), text_of(&item, "sk")),
+            })
+            .collect();
+        let log = RelayLog::new(self.world.dynamodb.clone(), EVENTS.to_owned());
+        log.note(&relayed, self.world.now_ms()).await.unwrap();
     }
 
     pub(crate) async fn receive_under_new_key(&self, receiver: &Receiver, number: usize) {
         self.receive_under(receiver, number, json!({}), NEW_KEY).await;
+        self.relay().await;
     }
 
     async fn receive_under(&self, receiver: &Receiver, number: usize, mut data: Value, key: &str) {
@@ -79,7 +100,6 @@ impl Ground {
             },
             receivers: PROVIDERS.iter().map(receiver).collect(),
             accounts_secret_id: "accounts".to_owned(),
-            stack: "test".to_owned(),
             timeout_ms: 300_000,
         };
         let (dynamodb, sqs) = (self.world.dynamodb.clone(), self.queues.client());

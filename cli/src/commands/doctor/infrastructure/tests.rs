@@ -80,6 +80,15 @@ fn a_mapping_that_is_off_or_fails_is_reported() {
 }
 
 #[test]
+fn the_concurrency_of_a_new_account_is_a_warning() {
+    let found = judge_concurrency(10).unwrap();
+    assert!(found.state == State::Warning && found.message.contains("10 at once"), "{found:?}");
+    assert!(found.next.unwrap().contains("Service Quotas"));
+    assert!(judge_concurrency(0).is_some());
+    assert_eq!(judge_concurrency(1_000), None);
+}
+
+#[test]
 fn a_function_that_cannot_run_is_reported() {
     let state = |state, status| {
         let function = GetFunctionConfigurationOutput::builder().state(state).last_update_status(status).build();
