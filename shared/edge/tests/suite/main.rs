@@ -7,6 +7,7 @@ mod played;
 mod receiver;
 mod quarantine;
 mod relay;
+mod batches;
 mod sweep;
 mod backlog;
 mod orders;
