@@ -74,6 +74,8 @@ struct BatchAttempt {
     stopped: HashSet<String>,
     /// Events that need not be sent again, for the relay log.
     done: Vec<RelayLogEntry>,
+    /// This attempt has sent something.
+    has_sent: bool,
     /// Number of events that are left, and why the first of them is.
     left: usize,
     failure: Option<RelayError>,
@@ -92,6 +94,11 @@ impl BatchAttempt {
     fn is_done(&mut self, id: &str, received_at: Option<String>) {
         self.state.sent.insert(name_of(id));
         self.state.has_progressed();
+        self.has_sent = true;
+        self.log(id, received_at);
+    }
+
+    fn log(&mut self, id: &str, received_at: Option<String>) {
         self.done.extend(received_at.map(|received_at| RelayLogEntry { received_at, id: id.to_owned() }));
     }
 }
@@ -146,6 +153,8 @@ impl Relay {
         for item in items {
             let Some(key) = item::key_of(&item) else { continue };
             if attempt.state.sent.contains(&name_of(&key.id())) {
+                // The attempt that sent it may have ended before it could write the relay log.
+                attempt.log(&key.id(), received_at(&item));
                 continue;
             }
             if attempt.is_over || attempt.stopped.contains(&key.pk) {
@@ -191,6 +200,7 @@ impl Relay {
             slice_started_ms: started_ms,
             stopped: HashSet::new(),
             done: Vec::new(),
+            has_sent: false,
             left: 0,
             failure: None,
             is_over: false,
@@ -293,7 +303,7 @@ impl Relay {
         }
         let started_ms = self.clock.now_ms();
         // However long reading took, each attempt sends something.
-        let least_ms = if attempt.done.is_empty() { started_ms + 1 } else { 0 };
+        let least_ms = if attempt.has_sent { 0 } else { started_ms + 1 };
         let (unsent, has_taken) = self.outlets.send_decisive(&slice, attempt.deadline_ms.max(least_ms)).await;
         attempt.others_left_ms += self.clock.now_ms() - started_ms;
         attempt.is_over |= !unsent.is_empty() && !has_taken;

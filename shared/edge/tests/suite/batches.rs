@@ -8,6 +8,7 @@ use webhook::providers::SCALEV;
 
 use crate::harness::*;
 use crate::relay::{DECISIVE, PARKED, USERS, relay, relay_within, send_batch};
+use crate::sweep::sweep;
 
 /// Records of events of their own: each of another order, received now.
 async fn orders(world: &World, count: usize) -> Vec<Value> {
@@ -192,6 +193,34 @@ async fn a_body_of_a_later_build_does_not_block_the_shard() {
     send_batch(&relay(&world, &queues), &records).await.unwrap();
     // What is parked is sent by `hookmill dlq redrive`, which reads the row again.
     assert_eq!((ids(&queues, DECISIVE).len(), ids(&queues, PARKED).len()), (19, 2));
+}
+
+/// The relay's log has what an attempt sent before it ended without an answer; otherwise the sweeper would send it again.
+#[tokio::test]
+async fn what_was_sent_before_the_function_ended_is_not_swept() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    // The first event of the sweep is another than that of the batch.
+    let records = orders(&world, 40).await;
+    let (never, records) = records.split_first().unwrap();
+    *queues.refuse.lock().unwrap() = Some(|url, body, _| {
+        assert!(url == PARKED || !body.contains("/O27/"), "the function ends here");
+        Ok(None)
+    });
+    world.time.advance(16 * MINUTE_MS);
+    let mut is_done = false;
+    for _ in 0..10 {
+        let (relay, records) = (relay(&world, &queues), records.to_vec());
+        is_done |= tokio::spawn(async move { send_batch(&relay, &records).await }).await.is_ok();
+        world.time.advance(MINUTE_MS);
+    }
+    assert!(is_done);
+    let before = ids(&queues, DECISIVE).len();
+    world.time.advance(30 * 60 * MINUTE_MS);
+    assert_eq!(sweep(&world, &queues).await.unwrap().sent, 1);
+    let after = ids(&queues, DECISIVE).split_off(before);
+    assert_eq!(after.len(), 1, "{after:?}");
+    let id = |name: &str| never["dynamodb"]["NewImage"][name]["S"].as_str().unwrap().to_owned();
+    assert_eq!(after[0], format!("{}/{}", id("pk"), id("sk")));
 }
 
 /// Several times what is sent together, of a body that does not compress: its chunks are read for each event.
