@@ -342,9 +342,9 @@ impl Relay {
         }
     }
 
-    /// Returns the time since an event was received; 0 if that is not known.
+    /// Returns the time since an event was received. If that is not known, it is long: nothing is tried for ever.
     fn age_ms(&self, received_at: Option<&str>) -> i64 {
-        received_at.and_then(ms_of).map_or(0, |received_ms| self.clock.now_ms() - received_ms)
+        received_at.and_then(ms_of).map_or(i64::MAX, |received_ms| self.clock.now_ms() - received_ms)
     }
 
     /// Writes the relay log. The events are sent already, so a failure here must not retry them.

@@ -223,6 +223,39 @@ async fn what_was_sent_before_the_function_ended_is_not_swept() {
     assert_eq!(after[0], format!("{}/{}", id("pk"), id("sk")));
 }
 
+/// Nobody knows how old it is, so it must not be tried as long as it is young.
+#[tokio::test]
+async fn an_event_without_a_time_that_ends_the_function_is_found_and_parked() {
+    for order in ["O57", "O0"] {
+        let (world, queues) = (world().await, Arc::new(Queues::default()));
+        let mut records = orders(&world, 100).await;
+        for record in &mut records {
+            let pk = record["dynamodb"]["NewImage"]["pk"]["S"].as_str().unwrap();
+            if pk.ends_with(&format!("/{order}")) {
+                record["dynamodb"]["NewImage"]["received_at"] = json!({"S": "never"});
+            }
+        }
+        *queues.refuse.lock().unwrap() = Some(|url, body, _| {
+            assert!(url == PARKED || !(body.contains("/O57/") || body.contains("/O0/")), "the function ends here");
+            Ok(None)
+        });
+        world.time.advance(16 * MINUTE_MS);
+        let mut attempts = 0;
+        loop {
+            let (relay, records) = (relay(&world, &queues), records.clone());
+            if let Ok(answer) = tokio::spawn(async move { send_batch(&relay, &records).await }).await {
+                answer.unwrap();
+                break;
+            }
+            attempts += 1;
+            assert!(attempts < 20, "it never gets through");
+            world.time.advance(MINUTE_MS);
+        }
+        assert_eq!(distinct(&ids(&queues, DECISIVE)), 98);
+        assert_eq!(distinct(&ids(&queues, PARKED)), 2);
+    }
+}
+
 /// Several times what is sent together, of a body that does not compress: its chunks are read for each event.
 #[tokio::test]
 async fn a_batch_of_the_largest_bodies_gets_through() {
