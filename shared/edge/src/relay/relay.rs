@@ -250,6 +250,7 @@ impl Relay {
         let received_at = received_at(item);
         let is_old = self.age_ms(received_at.as_deref()) >= PARK_AGE_MS;
         if self.clock.now_ms() >= attempt.deadline_ms {
+            self.send_slice(attempt).await;
             attempt.is_over = true;
             return attempt.leave(&key.pk, || RelayError::Time { count: 0 });
         }
@@ -306,7 +307,9 @@ impl Relay {
         let least_ms = if attempt.has_sent { 0 } else { started_ms + 1 };
         let (unsent, has_taken) = self.outlets.send_decisive(&slice, attempt.deadline_ms.max(least_ms)).await;
         attempt.others_left_ms += self.clock.now_ms() - started_ms;
-        attempt.is_over |= !unsent.is_empty() && !has_taken;
+        // A queue that refuses an event for what it is takes others.
+        let is_down = !has_taken && !unsent.iter().any(|unsent| unsent.is_refused);
+        attempt.is_over |= !unsent.is_empty() && is_down;
         let mut unsent: std::collections::HashMap<String, Unsent> =
             unsent.into_iter().map(|unsent| (unsent.name.clone(), unsent)).collect();
         let (mut sent, mut refused) = (Vec::new(), Vec::new());

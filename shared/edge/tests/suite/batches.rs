@@ -256,6 +256,33 @@ async fn an_event_without_a_time_that_ends_the_function_is_found_and_parked() {
     }
 }
 
+/// One order's large events fill what is sent together, and the first of them is refused for what it is.
+#[tokio::test]
+async fn an_order_whose_event_is_refused_does_not_hold_the_others_up() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let receiver = world.receiver(&SCALEV);
+    let large = async |order: &str, number: usize| {
+        let data = json!({"order_id": order, "unknown": "x".repeat(1_000_000)});
+        let body = json!({"event": "order.updated", "unique_id": format!("{order}-{number}"), "data": data});
+        let event = sample("scalev", "order.created.2026", |event| event["body"] = body.to_string().into());
+        assert_eq!(status(&receiver, &event).await, 200);
+    };
+    for number in 0..12 {
+        large("A", number).await;
+    }
+    for order in ["B", "C"] {
+        large(order, 0).await;
+    }
+    let mut items = world.items(EVENTS).await;
+    items.retain(|item| text_of(item, "kind") == "event");
+    let records: Vec<Value> = items.iter().map(inserted).collect();
+    *queues.refuse.lock().unwrap() =
+        Some(|url, body, _| Ok((url == DECISIVE && body.contains("/A/")).then_some(("InvalidMessageContents", true))));
+    let error = send_batch(&relay(&world, &queues), &records).await.unwrap_err();
+    assert!(error.starts_with("12 events did not reach the first queue"), "{error}");
+    assert_eq!(ids(&queues, DECISIVE).len(), 2);
+}
+
 /// Several times what is sent together, of a body that does not compress: its chunks are read for each event.
 #[tokio::test]
 async fn a_batch_of_the_largest_bodies_gets_through() {
