@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use edge::keep::item::text;
 use serde_json::{Value, json};
-use webhook::providers::SCALAPAY;
+use webhook::providers::{SCALAPAY, SCALEV};
 
 use crate::harness::*;
 use crate::orders::{apply, messages, orders};
@@ -65,4 +65,57 @@ async fn a_damaged_view_is_made_again() {
     assert!(!eraser(&world).survey(&pk_of(&before[0]), None).await.unwrap().events.is_empty());
     rebuild_all(&world, &before.iter().map(pk_of).collect::<Vec<_>>()).await;
     assert_eq!(views(&world).await, before);
+}
+
+/// Thousands of refunds of one payment, of which no row holds all: their sum is not known, and never a wrong one.
+#[tokio::test]
+async fn a_view_without_a_place_for_every_amount_says_so() {
+    let world = world().await;
+    let messages = messages(&world, &SCALAPAY).await;
+    let message = messages.iter().find(|message| message.contains("21KLT3YDWT/authorized")).unwrap();
+    let pk = "scalapay/it/21KLT3YDWT";
+    let name = |seed: u64| random(seed).take(30).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let refunds = |numbers: std::ops::Range<u64>| {
+        let mut event: Value = serde_json::from_str(message).unwrap();
+        event["id"] = json!(format!("{pk}/authorized/{}", numbers.start));
+        event["sequence"] = json!(format!("{}.{:05}", event["sequence"].as_str().unwrap(), numbers.start));
+        let amount = json!({"amount": "1.00", "currency": "EUR"});
+        let refund = |number| json!({"id": name(number), "amount": amount});
+        event["data"]["refunds"] = numbers.map(refund).collect();
+        event.to_string()
+    };
+    assert_eq!(apply(&orders(&world), &[refunds(0..500)]).await, [""; 0]);
+    let refunded =
+        async || text_of(&views(&world).await.into_iter().find(|view| pk_of(view) == pk).unwrap(), "refunded");
+    assert_eq!(refunded().await, "500");
+    for start in (500..10_000).step_by(500) {
+        assert_eq!(apply(&orders(&world), &[refunds(start..start + 500)]).await, [""; 0]);
+    }
+    assert_eq!(refunded().await, "unknown");
+    let view = table(&world).view(pk).await.unwrap().unwrap();
+    assert_eq!(view.render()["order"]["left_out"], true);
+    // What came last is there.
+    let last = format!("payments/21KLT3YDWT/refunds/{}/amount", name(9_999));
+    assert!(view.registers().any(|(path, _)| path == last), "{last}");
+}
+
+/// Names that a sender chooses, as many as are read of a body, each a register of the order's own.
+#[tokio::test]
+async fn a_view_of_any_number_of_short_values_has_its_place() {
+    let world = world().await;
+    let messages = messages(&world, &SCALEV).await;
+    let message = messages.iter().find(|message| message.contains("/order.created/")).unwrap();
+    let name = |seed: u64| random(seed).take(32).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut event: Value = serde_json::from_str(message).unwrap();
+    let pk = event["id"].as_str().unwrap().split('/').take(3).collect::<Vec<_>>().join("/");
+    for round in 0..4_u64 {
+        let references = (0..4_000).map(|number| (name(round * 4_000 + number), json!(name(number))));
+        event["data"]["references"] = Value::Object(references.collect());
+        event["id"] = json!(format!("{pk}/order.created/{round}"));
+        event["sequence"] = json!(format!("{}{round}", event["sequence"].as_str().unwrap()));
+        assert_eq!(apply(&orders(&world), &[event.to_string()]).await, [""; 0]);
+    }
+    let view = table(&world).view(&pk).await.unwrap().unwrap();
+    assert!(view.summary().order_state.is_some());
+    assert!((1_000..16_000).contains(&view.registers().count()));
 }

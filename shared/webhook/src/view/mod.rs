@@ -23,6 +23,9 @@ pub mod personal;
 /// A register's value longer than this, in bytes of JSON, stays in its event; the view refers to it.
 pub const REGISTER_BYTES_MAX: usize = 32 * 1024;
 
+/// The register of a view of which states or amounts were left out, since its row has no place for them.
+pub const LEFT_OUT: &str = "order/left_out";
+
 /// The state of several payments together: that of the payment which is first in this list.
 /// One attempt that failed or expired says nothing against another that succeeded.
 pub const PAYMENT_FOLD: &[PaymentState] = &[
@@ -183,15 +186,24 @@ impl View {
     /// The axes and sums.
     pub fn summary(&self) -> Summary {
         let order_state = self.state("order/status");
+        let is_whole = !self.registers.contains_key(LEFT_OUT);
         let money = self.value("order/totals/total").cloned().or_else(|| self.payment_amount());
         let text = |name: &str| money.as_ref().and_then(|money| money.get(name)).and_then(Value::as_str);
         Summary {
             order_state,
-            payment_state: fold(PAYMENT_FOLD, self.entity_states("payments")),
-            fulfillment_state: fold(FULFILLMENT_FOLD, self.entity_states("fulfillments")),
+            payment_state: if is_whole {
+                fold(PAYMENT_FOLD, self.entity_states("payments"))
+            } else {
+                Some(PaymentState::Unknown)
+            },
+            fulfillment_state: if is_whole {
+                fold(FULFILLMENT_FOLD, self.entity_states("fulfillments"))
+            } else {
+                Some(FulfillmentState::Unknown)
+            },
             total: text("amount").and_then(|amount| amount.parse().ok()),
             currency: text("currency").map(str::to_owned).or_else(|| self.common_currency()),
-            refunded: self.refunded(),
+            refunded: if is_whole { self.refunded() } else { Refunded::Unknown },
         }
     }
 

@@ -1,18 +1,19 @@
 //! A view that is too large for its place: what is left out of it is in its events.
 
-use super::{View, reference};
+use super::{LEFT_OUT, Register, View, reference};
 
 impl View {
     /// Leaves out as little as is needed until the view fits: first values, the longest first, with the names of their
-    /// events in their places, as for a value that is too long by itself; then registers of payments, fulfilments and
-    /// returns, the oldest first. Returns how many values and registers it left out.
+    /// events in their places, as for a value that is too long by itself; then registers, the oldest first. What states
+    /// and sums are made of goes last, and then the view has [`LEFT_OUT`]. Returns how many values and registers it left
+    /// out.
     pub fn shorten(&mut self, fits: impl Fn(&View) -> bool) -> usize {
         if fits(self) {
             return 0;
         }
-        let excess = |(path, register): (&String, &super::Register)| {
+        let excess = |(path, register): (&String, &Register)| {
             let (length, reference) = (register.value.to_string().len(), reference(&register.event).to_string().len());
-            (length > reference).then(|| (length, path.clone()))
+            (rank(path) < Rank::Part && length > reference).then(|| (length, path.clone()))
         };
         let mut values: Vec<(usize, String)> = self.registers.iter().filter_map(excess).collect();
         values.sort_unstable_by(|a, b| b.cmp(a));
@@ -22,11 +23,11 @@ impl View {
         if count < values.len() || fits(self) {
             return count;
         }
-        let is_part = |path: &&String| !path.starts_with("order/");
-        let mut parts: Vec<String> = self.registers.keys().filter(is_part).cloned().collect();
-        parts.sort_by_cached_key(|path| self.registers.get(path).map(|register| register.sequence.clone()));
-        let fewer = fewest(parts.len(), |fewer| fits(&self.without_registers(parts.iter().take(fewer))));
-        *self = self.without_registers(parts.iter().take(fewer));
+        let mut registers: Vec<String> = self.registers.keys().filter(|path| *path != LEFT_OUT).cloned().collect();
+        let sequence = |path: &String| self.registers.get(path).map(|register| register.sequence.clone());
+        registers.sort_by_cached_key(|path| (rank(path), sequence(path)));
+        let fewer = fewest(registers.len(), |fewer| fits(&self.without_registers(registers.iter().take(fewer))));
+        *self = self.without_registers(registers.iter().take(fewer));
         count + fewer
     }
 
@@ -42,8 +43,37 @@ impl View {
 
     fn without_registers<'a>(&self, paths: impl Iterator<Item = &'a String>) -> View {
         let mut shorter = self.clone();
-        paths.for_each(|path| drop(shorter.registers.remove(path)));
+        for path in paths {
+            if rank(path) >= Rank::Part {
+                let register = Register { value: true.into(), sequence: String::new(), event: String::new() };
+                shorter.registers.insert(LEFT_OUT.to_owned(), register);
+            }
+            shorter.registers.remove(path);
+        }
         shorter
+    }
+}
+
+/// The order in which registers are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Of a payment, a fulfilment or a return, but not of its state or money.
+    Detail,
+    /// Of the order, but not of its state or total.
+    Order,
+    /// A state or an amount that is one of several.
+    Part,
+    /// The order's state and its total.
+    Head,
+}
+
+fn rank(path: &str) -> Rank {
+    let is_below = |name: &str| path.split('/').nth(2) == Some(name);
+    match path {
+        _ if path == "order/status" || path.starts_with("order/totals/total") => Rank::Head,
+        _ if path.starts_with("order/") => Rank::Order,
+        _ if ["status", "amount", "refunds"].into_iter().any(is_below) => Rank::Part,
+        _ => Rank::Detail,
     }
 }
 
@@ -65,12 +95,13 @@ fn fewest(largest: usize, is_enough: impl Fn(usize) -> bool) -> usize {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::Register;
+    use super::super::Refunded;
     use super::*;
+    use crate::read::status::{OrderState, PaymentState};
 
     fn view(registers: &[(&str, Value)]) -> View {
         let register = |(number, (path, value)): (usize, &(&str, Value))| {
-            let register = Register { value: value.clone(), sequence: format!("{number}"), event: "e".to_owned() };
+            let register = Register { value: value.clone(), sequence: format!("{number:03}"), event: "e".to_owned() };
             ((*path).to_owned(), register)
         };
         View { has_disowned: false, registers: registers.iter().enumerate().map(register).collect() }
@@ -98,13 +129,34 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_parts_the_oldest_go() {
-        let parts: Vec<String> = (0..9).map(|number| format!("payments/p{number}/status")).collect();
-        let mut registers = vec![("order/status", json!("paid"))];
-        registers.extend(parts.iter().map(|path| (path.as_str(), json!("paid"))));
+    fn of_too_many_parts_the_oldest_details_go_first() {
+        let parts: Vec<String> = (0..9).map(|number| format!("payments/p{number}/bank")).collect();
+        let mut registers = vec![("payments/p0/status", json!("paid")), ("order/status", json!("paid"))];
+        registers.extend(parts.iter().map(|path| (path.as_str(), json!("b"))));
         let mut shorter = view(&registers);
-        assert_eq!(shorter.shorten(|view| view.registers().count() <= 4), 6);
+        assert_eq!(shorter.shorten(|view| view.registers().count() <= 4), 7);
         let left: Vec<&str> = shorter.registers().map(|(path, _)| path).collect();
-        assert_eq!(left, ["order/status", "payments/p6/status", "payments/p7/status", "payments/p8/status"]);
+        assert_eq!(left, ["order/status", "payments/p0/status", "payments/p7/bank", "payments/p8/bank"]);
+    }
+
+    /// A sum over some of the refunds would be a wrong amount of money.
+    #[test]
+    fn without_all_parts_no_sum_and_no_state_of_several_is_known() {
+        let amount = json!({"amount": "1.5", "currency": "EUR"});
+        let refunds: Vec<String> = (0..9).map(|number| format!("payments/p/refunds/r{number}/amount")).collect();
+        let status = |state: &str| json!({"state": state, "word": "w".repeat(200)});
+        let mut registers = vec![("payments/p/status", status("paid")), ("order/status", status("confirmed"))];
+        registers.extend(refunds.iter().map(|path| (path.as_str(), amount.clone())));
+        let whole = view(&registers);
+        assert_eq!(whole.summary().refunded, Refunded::Amount("13.5".parse().unwrap()));
+        let mut shorter = whole.clone();
+        assert_eq!(shorter.shorten(|view| view.registers().count() <= 6), 6);
+        let summary = shorter.summary();
+        assert_eq!((summary.refunded, summary.payment_state), (Refunded::Unknown, Some(PaymentState::Unknown)));
+        assert_eq!(summary.order_state, Some(OrderState::Confirmed));
+        // What is left out does not come to be known by an event that is joined later, and is by a rebuild.
+        shorter.merge(view(&[("payments/p/refunds/r9/amount", amount)]));
+        assert_eq!(shorter.summary().refunded, Refunded::Unknown);
+        assert!(!whole.registers().any(|(path, _)| path == LEFT_OUT));
     }
 }
