@@ -292,3 +292,18 @@ async fn what_was_disowned_before_it_was_relayed_is_not_sent() {
     assert_eq!(sweep(&world, &queues).await.unwrap().sent, 1);
     assert!(!sent_ids(&queues, USERS).contains(&id(&disowned)));
 }
+
+#[tokio::test]
+async fn what_was_erased_before_it_was_relayed_is_not_sent() {
+    let (world, queues) = (world().await, Arc::new(Queues::default()));
+    let receiver = world.receiver(&SCALEV);
+    receive(&receiver, 1).await;
+    receive(&receiver, 2).await;
+    let erased = world.items(EVENTS).await.remove(0);
+    crate::rebuild::eraser(&world).erase(&text_of(&erased, "pk"), None).await.unwrap();
+    world.time.advance(AGE_MS_MIN + HOUR_MS);
+    for sent in [1, 0] {
+        assert_eq!(sweep(&world, &queues).await.unwrap().sent, sent);
+    }
+    assert!(!sent_ids(&queues, USERS).contains(&id(&erased)));
+}
