@@ -39,7 +39,8 @@ const SLICE_MS_MAX: i64 = 5_000;
 const DECISIVE_MS_MAX: i64 = 20_000;
 const OTHERS_END_MS_MAX: i64 = 36_000;
 
-/// A batch whose first event is younger has not been tried so often that a queue would take a repeat.
+/// A batch whose first event is younger has not been tried so often that a queue would take a repeat; one from later
+/// than that is of another clock, and may have been.
 const FRESH_MS: i64 = 10_000;
 
 /// Age from which an event that is itself to blame is parked; until then it may be the queue or this build after all.
@@ -180,7 +181,7 @@ impl Relay {
 
     /// Begins an attempt at the batch that begins with this event. If nothing can be remembered of it, everything is sent.
     async fn begin(&self, first_id: String, age_ms: i64) -> BatchAttempt {
-        let is_kept = age_ms >= FRESH_MS;
+        let is_kept = age_ms.saturating_abs() >= FRESH_MS;
         let state = match is_kept {
             true => self.batches.read(&first_id).await.unwrap_or_else(|error| {
                 self.warn_of_memory(&error);
