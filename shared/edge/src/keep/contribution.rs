@@ -8,7 +8,7 @@ use webhook::view::View;
 
 use crate::keep::compression;
 use crate::keep::error::StoreError;
-use crate::keep::item::{KeptBody, StoredRow};
+use crate::keep::item::{INLINE_BYTES_MAX, KeptBody, StoredRow};
 use crate::keep::store::Store;
 
 /// An event and its part of the order's view. Of an erased one the event has no data, and the view nothing personal.
@@ -56,12 +56,16 @@ impl Contribution {
     /// Returns what remains when the body is erased, compressed.
     pub fn remainder(self) -> Result<Vec<u8>, StoreError> {
         let id = self.event.id.clone();
-        let rest = Contribution {
-            event: Event { data: None, reference: None, ..self.event },
-            view: without_personal(self.view),
+        let event = Event { data: None, reference: None, ..self.event };
+        let mut view = without_personal(self.view);
+        let compressed = |view: &View| {
+            let rest = Contribution { event: event.clone(), view: view.clone() };
+            let json = serde_json::to_vec(&rest).map_err(|error| StoreError::row(id.clone(), error))?;
+            compression::compress(&json).map_err(StoreError::Compression)
         };
-        let json = serde_json::to_vec(&rest).map_err(|error| StoreError::row(id, error))?;
-        compression::compress(&json).map_err(StoreError::Compression)
+        // An event of thousands of refunds leaves more than its row can hold.
+        view.shorten(|view| compressed(view).is_ok_and(|rest| rest.len() <= INLINE_BYTES_MAX));
+        compressed(&view)
     }
 
     fn from_remainder(stored: &StoredRow, remainder: &[u8]) -> Result<Self, StoreError> {

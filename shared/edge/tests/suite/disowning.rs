@@ -34,7 +34,7 @@ async fn rows(world: &World) -> Vec<Item> {
 }
 
 /// An event as the relay sends it.
-async fn message(world: &World, item: &Item) -> String {
+pub(crate) async fn message(world: &World, item: &Item) -> String {
     let key = EventKey { pk: text_of(item, "pk"), sk: text_of(item, "sk") };
     let store = Store::new(world.dynamodb.clone(), EVENTS.to_owned());
     let stored = store.load(&key).await.unwrap().unwrap();

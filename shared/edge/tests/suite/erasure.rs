@@ -1,15 +1,17 @@
 //! Erasure is exact: nothing younger goes, nothing older stays.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::keep::item::{INLINE_BYTES_MAX, Item};
+use edge::Views;
+use edge::keep::item::{INLINE_BYTES_MAX, Item, KeptBody, StoredRow};
 use edge::keep::store::Store;
 use edge::keep::time_index::SourceId;
 use edge::orders::orphans::{AGE_MS_MIN, Orphans};
-use serde_json::Value;
+use serde_json::{Value, json};
 use webhook::claim::EventKey;
-use webhook::providers::{Provider, SCALAPAY, SCALEV};
+use webhook::personal::without_personal;
+use webhook::providers::{Provider, SCALAPAY, SCALEV, SELLDONE};
 
-use crate::disowning::{disowner, since};
+use crate::disowning::{disowner, message, since};
 use crate::harness::*;
 use crate::orders::{apply, messages, orders};
 use crate::rebuild::{eraser, rebuilder};
@@ -215,4 +217,28 @@ async fn an_older_build_takes_back_nothing_that_a_later_one_understood() {
     // The deployment was taken back: the view is this build's again, and can be erased.
     assert!(rebuilder(&world).over_later_mappings(true).rebuild(pk).await.unwrap().is_change());
     assert!(!eraser(&world).erase(pk, None).await.unwrap().events.is_empty());
+}
+
+/// A payment with thousands of refunds: not even what remains of the event fits into its row.
+#[tokio::test]
+async fn an_event_of_any_number_of_refunds_can_be_erased() {
+    let world = world().await;
+    let event = sample("selldone", "OnlineOrder.ToCustomer.refunded", |event| {
+        let mut body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+        let mut noise = random(3).map(|byte| char::from(b"abcdefghijklmnopqrstuvwxyzABCDEF"[usize::from(byte % 32)]));
+        let mut refund = || json!({"id": noise.by_ref().take(260).collect::<String>(), "amount": 1});
+        body["basket"]["payment"]["refunds"] = (0..3_000).map(|_| refund()).collect();
+        event["body"] = body.to_string().into();
+    });
+    assert_eq!(status(&world.receiver(&SELLDONE), &event).await, 200);
+    let row = rows(&world).await.remove(0);
+    let pk = text_of(&row, "pk");
+    assert!(apply(&orders(&world), &[message(&world, &row).await]).await.is_empty());
+    let erased = eraser(&world).erase(&pk, None).await.unwrap();
+    assert_eq!((erased.events.len(), erased.unreadable.len()), (1, 0));
+    let KeptBody::Erased(left) = StoredRow::from_item(&rows(&world).await[0]).unwrap().body else { panic!() };
+    let length = left.remainder.len();
+    assert!((INLINE_BYTES_MAX / 2..=INLINE_BYTES_MAX).contains(&length), "{length}");
+    let view = Views::new(world.dynamodb.clone(), ORDERS.to_owned()).view(&pk).await.unwrap().unwrap();
+    assert!(view == without_personal(view.clone()) && view.summary().order_state.is_some());
 }
