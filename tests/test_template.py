@@ -155,7 +155,8 @@ MAY = {
     "Orders": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET | PUT, "OrdersQueue.Arn": RECEIVE},
     "Read": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET},
     "Watch": {"EventsTable.Arn": GET | QUERY | PUT, "EventsTable.Arn/index/received": QUERY}
-    | {f"{name}Secret.Id": SECRET for name in (*RECEIVERS, "Accounts")}
+    | {f"{name}Secret.Id": SECRET | {"secretsmanager:ListSecretVersionIds"} for name in RECEIVERS}
+    | {"AccountsSecret.Id": SECRET}
     | QUEUES,
 }
 # Roles that may act in part of a table only: by its actions there, the partitions.

@@ -5,12 +5,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::Client;
-use edge::aws::client::{CURRENT, PREVIOUS, secret_value};
+use edge::aws::client::{CURRENT, CallFailure, PREVIOUS, secret_value};
 use edge::aws::config::ReceiverOf;
+use edge::aws::log::LogLine;
 use edge::keep::time_index::SourceId;
 use serde::{Deserialize, Serialize};
 use webhook::providers::Provider;
 use webhook::source::Sources;
+
+use crate::silence::HOUR_MS;
+
+/// Age of a secret's version up to which its sources are looked at: Secrets Manager keeps a version for a day at least,
+/// also if another is current already.
+const VERSIONS_MS: i64 = 24 * HOUR_MS;
 
 /// The known sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +40,7 @@ pub type SourcesByProvider = BTreeMap<&'static str, Sources>;
 pub struct ReceiverSecrets {
     /// Their sources.
     pub sources: SourcesByProvider,
-    /// Sources of the version before: one that was added and removed between two readings is in no current one.
+    /// Sources of versions before: one that was added and removed between two readings is in no current one.
     pub before: Vec<SourceId>,
     /// Providers whose secret could not be read, with the reasons.
     pub unread: BTreeMap<String, String>,
@@ -66,40 +73,67 @@ impl Known {
 }
 
 /// Reads the receivers' secrets.
-pub async fn read(client: &Client, receivers: &[ReceiverOf]) -> ReceiverSecrets {
+pub async fn read(client: &Client, receivers: &[ReceiverOf], now_ms: i64) -> ReceiverSecrets {
     let mut secrets = ReceiverSecrets::default();
     for receiver in receivers {
         let Some(provider) = Provider::named(&receiver.provider) else {
             secrets.unread.insert(receiver.provider.clone(), "no provider has this name".to_owned());
             continue;
         };
-        match sources(client, provider, &receiver.secret_id, CURRENT).await {
+        match sources(client, provider, &receiver.secret_id).await {
             Ok(sources) => drop(secrets.sources.insert(provider.name, sources)),
             Err(reason) => drop(secrets.unread.insert(receiver.provider.clone(), reason)),
         }
-        // A version that nobody can use any more names nothing, and the sweep does not wait for it.
-        if let Ok(before) = sources(client, provider, &receiver.secret_id, PREVIOUS).await {
-            let source = |source: &str| SourceId { provider: provider.name.to_owned(), source: source.to_owned() };
-            secrets.before.extend(before.names().map(source));
+        match sources_before(client, provider, &receiver.secret_id, now_ms).await {
+            Ok(before) => secrets.before.extend(before),
+            // The sweep does not wait for them: for a day, each reading tries again.
+            Err(failure) => LogLine::warn("the versions of a secret before the current one cannot be read")
+                .with("provider", provider.name)
+                .with("reason", failure.to_string())
+                .write(now_ms),
         }
     }
     secrets
 }
 
-async fn sources(client: &Client, provider: &Provider, secret_id: &str, stage: &str) -> Result<Sources, String> {
-    match of_stage(client, secret_id, stage).await? {
+async fn sources(client: &Client, provider: &Provider, secret_id: &str) -> Result<Sources, String> {
+    match value(client, secret_id).await? {
         None => Ok(Sources::default()),
         Some(text) => Sources::parse(&provider.admission, &text).map_err(|defect| defect.to_string()),
     }
 }
 
-/// Returns a secret's value; `None` if it has none yet.
-pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, String> {
-    of_stage(client, secret_id, CURRENT).await
+/// Returns the sources of a secret's versions before the current one: the last one, and all of the last day.
+async fn sources_before(
+    client: &Client,
+    provider: &Provider,
+    secret_id: &str,
+    now_ms: i64,
+) -> Result<Vec<SourceId>, CallFailure> {
+    let mut found = Vec::new();
+    let list = client.list_secret_version_ids().secret_id(secret_id).include_deprecated(true);
+    let mut pages = list.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for version in page.map_err(|error| CallFailure::of(&error))?.versions() {
+            let has = |stage: &str| version.version_stages().iter().any(|name| name == stage);
+            let created_ms = version.created_date().and_then(|date| date.to_millis().ok()).unwrap_or(now_ms);
+            let is_read = !has(CURRENT) && (has(PREVIOUS) || now_ms - created_ms <= VERSIONS_MS);
+            let Some(version_id) = version.version_id().filter(|_| is_read) else { continue };
+            let get = client.get_secret_value().secret_id(secret_id).version_id(version_id);
+            let output = get.send().await.map_err(|error| CallFailure::of(&error))?;
+            // A version that nobody can use names nothing.
+            let text = output.secret_string().unwrap_or_default();
+            let Ok(sources) = Sources::parse(&provider.admission, text) else { continue };
+            let source = |source: &str| SourceId { provider: provider.name.to_owned(), source: source.to_owned() };
+            found.extend(sources.names().map(source));
+        }
+    }
+    Ok(found)
 }
 
-async fn of_stage(client: &Client, secret_id: &str, stage: &str) -> Result<Option<String>, String> {
-    let output = secret_value(client, secret_id, stage).await.map_err(|failure| failure.to_string())?;
+/// Returns a secret's value; `None` if it has none yet.
+pub async fn value(client: &Client, secret_id: &str) -> Result<Option<String>, String> {
+    let output = secret_value(client, secret_id, CURRENT).await.map_err(|failure| failure.to_string())?;
     Ok(output.and_then(|output| output.secret_string).filter(|text| !text.trim().is_empty()))
 }
 

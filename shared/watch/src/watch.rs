@@ -184,7 +184,7 @@ impl Watch {
         if !is_due && known.unread.is_empty() {
             return Ok((known, None));
         }
-        let secrets = sources::read(&self.secrets_manager, &self.config.receivers).await;
+        let secrets = sources::read(&self.secrets_manager, &self.config.receivers, now_ms).await;
         for (provider, reason) in &secrets.unread {
             self.failed(run, "sources", &format!("the secret of {provider}: {reason}"));
         }

@@ -295,17 +295,13 @@ async fn a_source_that_was_there_between_two_looks_is_swept() {
     ground.run_hourly().await;
     let receiver = ground.put_scalev(1);
     ground.receive_unrelayed(&receiver, 1).await;
-    // Removed before the next look: only the version before names it.
-    ground.put_secret(
-        "scalev before",
-        Some(json!({"sources": {"main": {
-            "scheme": "signed", "signing_keys": ["of-this-test-only-the-old-key"], "merchants": "any",
-        }}})),
-    );
+    // Removed before the next look, and another change after that: no version with a stage names it.
+    let source = json!({"scheme": "signed", "signing_keys": ["of-this-test-only-the-old-key"], "merchants": "any"});
+    ground.put_version("scalev", "1", &json!({"sources": {"main": source}}));
+    ground.put_version("scalev", "AWSPREVIOUS", &json!({"sources": {}}));
     ground.put_secret("scalev", Some(json!({"sources": {}})));
     ground.world.time.advance(HOUR_MS);
     assert_eq!(ground.run_hourly().await.sources, 0);
-    ground.put_secret("scalev before", None);
     ground.world.time.advance(28 * HOUR_MS);
     assert_eq!(ground.run_hourly().await.swept.unwrap().sent, 1);
 }

@@ -37,6 +37,11 @@ impl Ground {
         self.secrets.lock().unwrap().insert(id.to_owned(), value.map(|value| value.to_string()));
     }
 
+    /// Puts a version of a secret that is not current any more; `AWSPREVIOUS` is the last one.
+    pub(crate) fn put_version(&self, id: &str, version: &str, value: &Value) {
+        self.put_secret(&format!("{id} {version}"), Some(value.clone()));
+    }
+
     /// Registers Scalev's source `main`, with so many keys, the last one of which the shop still uses.
     pub(crate) fn put_scalev(&self, keys: usize) -> Receiver {
         let keys = &[NEW_KEY, OLD_KEY][2 - keys..];
@@ -121,8 +126,13 @@ impl Ground {
         let secrets = Arc::clone(&self.secrets);
         let http = infallible_client_fn(move |request| {
             let call: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-            let id = call["SecretId"].as_str().unwrap().to_owned();
-            let id = if call["VersionStage"] == "AWSPREVIOUS" { format!("{id} before") } else { id };
+            let mut id = call["SecretId"].as_str().unwrap().to_owned();
+            if request.headers()["x-amz-target"].to_str().unwrap().ends_with("ListSecretVersionIds") {
+                return respond(200, &versions(&secrets.lock().unwrap(), &id));
+            }
+            if let Some(version) = call["VersionId"].as_str() {
+                id = format!("{id} {version}");
+            }
             match secrets.lock().unwrap().get(&id) {
                 Some(Some(text)) => respond(200, &json!({"ARN": "arn", "Name": "secret", "SecretString": text})),
                 Some(None) => respond(400, &json!({"__type": "AccessDeniedException", "Message": "no"})),
@@ -138,4 +148,18 @@ impl Ground {
             .build();
         aws_sdk_secretsmanager::Client::from_conf(config)
     }
+}
+
+/// The list of a secret's versions: the current one has no name here, the others have theirs behind the secret's.
+fn versions(secrets: &BTreeMap<String, Option<String>>, id: &str) -> Value {
+    let version = |name: &String| {
+        let version = name.strip_prefix(id)?.trim_start();
+        let stages = match version {
+            "" => vec!["AWSCURRENT"],
+            "AWSPREVIOUS" => vec![version],
+            _ => Vec::new(),
+        };
+        Some(json!({"VersionId": version, "VersionStages": stages, "CreatedDate": START_MS / 1_000}))
+    };
+    json!({"ARN": "arn", "Name": id, "Versions": secrets.keys().filter_map(version).collect::<Vec<_>>()})
 }
