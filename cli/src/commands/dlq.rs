@@ -86,7 +86,7 @@ pub async fn run(context: &Context, command: Dlq) -> Result<Exit, Error> {
     }
 }
 
-/// The queues that are meant: the ones named, or all.
+/// Returns the queues that were named, or all.
 pub fn chosen(queues: &[DeadLetters]) -> Vec<DeadLetters> {
     DeadLetters::ALL.into_iter().filter(|queue| queues.is_empty() || queues.contains(queue)).collect()
 }
@@ -144,7 +144,7 @@ pub fn next(letter: &Letter) -> String {
     match &letter.says {
         Says::Event { .. } | Says::Parked { .. } => {
             format!(
-                "Once its cause is mended: hookmill dlq redrive --queue {from} --letter {} --yes",
+                "Once its cause is fixed: hookmill dlq redrive --queue {from} --letter {} --yes",
                 letter.message_id
             )
         }

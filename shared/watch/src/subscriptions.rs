@@ -23,9 +23,9 @@ use crate::sources::SourcesByProvider;
 /// Time for which a topic that is no longer registered is missed.
 const MISSED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// What to type where the secret of the accounts cannot be used, where an account in it cannot, and where an account has
+/// Next steps for an unusable secret of the accounts, for an unusable account in it, and for an account that has
 /// no source.
-const MEND_SECRET: &str =
+const FIX_SECRET: &str =
     "hookmill accounts list shows what is wrong with the stack's AccountsSecret, which is to be fixed by hand.";
 const SET_AGAIN: &str = "hookmill accounts set {account} --credential-env NAME, with --shop where the API needs it. If \
                          that is refused, first: hookmill accounts remove {account} --yes";
@@ -77,7 +77,7 @@ pub async fn check_all(
         let accounts = match Accounts::parse(platform, secret) {
             Ok(accounts) => accounts,
             Err(defect) => {
-                checked.findings.push(unusable(platform, "*", &defect.to_string(), MEND_SECRET));
+                checked.findings.push(unusable(platform, "*", &defect.to_string(), FIX_SECRET));
                 continue;
             }
         };
