@@ -141,13 +141,13 @@ pub async fn run(context: &Context, args: DisownArgs) -> Result<Exit, Error> {
             let line = line(order, made, &what, args.how.yes);
             counts.add(&line);
             if line.outcome != DisownOutcome::Nothing || !line.unreadable.is_empty() {
-                context.output.tell(&line, text)?;
+                context.output.print(&line, text)?;
             }
             Ok(line.outcome != DisownOutcome::Failed)
         })
         .await?;
     drop(progress);
-    context.output.tell(&counts, |counts, _| totals(counts, &what, args.how.yes))?;
+    context.output.print(&counts, |counts, _| totals(counts, &what, args.how.yes))?;
     if counts.events > 0 && !what.undo {
         context.output.note(BEYOND);
     }

@@ -10,7 +10,7 @@ use crate::terminal::time::instant;
 use crate::work::ids;
 use crate::work::selection::at_least_one;
 use crate::work::selection::dead_letters;
-use stack::dead_letters::{DeadLetters, Letter, Says};
+use stack::dead_letters::{DeadLetter, DeadLetters, Says};
 
 pub mod redrive;
 
@@ -45,10 +45,11 @@ pub struct DeadLetterShowArgs {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct LetterLine {
+pub struct DeadLetterLine {
     pub queue: DeadLetters,
     /// The queue's name for it.
-    pub letter: String,
+    #[serde(rename = "letter")]
+    pub dead_letter: String,
     /// When it was put there.
     pub since: Option<String>,
     pub age_seconds: Option<i64>,
@@ -63,12 +64,12 @@ pub struct LetterLine {
     pub id: Option<String>,
 }
 
-/// A letter in full.
+/// A dead letter in full.
 #[derive(Debug, Clone, Serialize)]
 pub struct ShownDeadLetter {
     /// In short.
     #[serde(flatten)]
-    pub line: LetterLine,
+    pub line: DeadLetterLine,
     /// The FIFO group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -92,9 +93,10 @@ pub fn chosen(queues: &[DeadLetters]) -> Vec<DeadLetters> {
 }
 
 async fn list(context: &Context, args: &DeadLetterListArgs) -> Result<Exit, Error> {
-    let letters = stack::dead_letters::look(context, &chosen(&args.queues), args.limit).await?;
+    let dead_letters = stack::dead_letters::look(context, &chosen(&args.queues), args.limit).await?;
     let now_ms = context.clock.now_ms();
-    let lines: Vec<LetterLine> = letters.iter().map(|letter| LetterLine::of(letter, now_ms)).collect();
+    let lines: Vec<DeadLetterLine> =
+        dead_letters.iter().map(|dead_letter| DeadLetterLine::of(dead_letter, now_ms)).collect();
     context.output.list(&lines, &COLUMNS, cells)?;
     context.output.note(&match lines.len() {
         0 => "There are no dead letters.".to_owned(),
@@ -108,44 +110,44 @@ async fn show(context: &Context, args: &DeadLetterShowArgs) -> Result<Exit, Erro
     let found = ids::dead_letters(&all, &args.id)?;
     let Some(&one) = found.first() else { return Ok(Exit::Ok) };
     let shown = ShownDeadLetter {
-        line: LetterLine::of(one, context.clock.now_ms()),
+        line: DeadLetterLine::of(one, context.clock.now_ms()),
         group: one.group.clone(),
         next: context.output.hint(&next(one)),
         body: one.body.clone(),
     };
-    context.output.tell(&shown, shown_text)?;
+    context.output.print(&shown, shown_text)?;
     Ok(Exit::Ok)
 }
 
-impl LetterLine {
-    pub fn of(letter: &Letter, now_ms: i64) -> Self {
-        let (kind, reason) = match &letter.says {
+impl DeadLetterLine {
+    pub fn of(dead_letter: &DeadLetter, now_ms: i64) -> Self {
+        let (kind, reason) = match &dead_letter.says {
             Says::Event { event_type, .. } => ("event", format!("its consumer failed at {event_type}")),
             Says::Parked { reason, .. } => ("parked", reason.clone()),
             Says::Stretch { reason, .. } => ("stretch", format!("a stretch of the stream: {reason}")),
             Says::Unknown => ("unknown", "not of the stack's own making".to_owned()),
         };
-        LetterLine {
-            queue: letter.from,
-            letter: letter.message_id.clone(),
-            since: letter.sent_ms.map(instant),
-            age_seconds: letter.sent_ms.map(|sent_ms| now_ms.saturating_sub(sent_ms) / 1_000),
-            receives: letter.receives,
+        DeadLetterLine {
+            queue: dead_letter.from,
+            dead_letter: dead_letter.message_id.clone(),
+            since: dead_letter.sent_ms.map(instant),
+            age_seconds: dead_letter.sent_ms.map(|sent_ms| now_ms.saturating_sub(sent_ms) / 1_000),
+            receives: dead_letter.receives,
             kind,
             reason,
-            id: letter.says.event_id().map(str::to_owned),
+            id: dead_letter.says.event_id().map(str::to_owned),
         }
     }
 }
 
 /// Returns the next step for a dead letter.
-pub fn next(letter: &Letter) -> String {
-    let from = letter.from.name();
-    match &letter.says {
+pub fn next(dead_letter: &DeadLetter) -> String {
+    let from = dead_letter.from.name();
+    match &dead_letter.says {
         Says::Event { .. } | Says::Parked { .. } => {
             format!(
                 "Once its cause is fixed: hookmill dlq redrive --queue {from} --letter {} --yes",
-                letter.message_id
+                dead_letter.message_id
             )
         }
         Says::Stretch { first, last, .. } => format!(
@@ -169,15 +171,15 @@ fn age(seconds: Option<i64>) -> String {
 
 const COLUMNS: [&str; 6] = ["queue", "age", "taken", "letter", "reason", "event"];
 
-fn cells(line: &LetterLine, paint: Paint) -> Vec<String> {
+fn cells(line: &DeadLetterLine, paint: Paint) -> Vec<String> {
     let (queue, receives) = (line.queue.name().to_owned(), line.receives.to_string());
     let (reason, id) = (paint.odd(&line.reason), dash(line.id.as_deref()));
-    vec![queue, age(line.age_seconds), receives, line.letter.clone(), reason, id]
+    vec![queue, age(line.age_seconds), receives, line.dead_letter.clone(), reason, id]
 }
 
 fn shown_text(shown: &ShownDeadLetter, paint: Paint) -> String {
     let line = &shown.line;
-    let mut lines = vec![paint.bold(&line.letter)];
+    let mut lines = vec![paint.bold(&line.dead_letter)];
     let mut row = |name: &str, value: &str| lines.push(format!("  {}  {value}", paint.dim(&format!("{name:<6}"))));
     row("queue", line.queue.name());
     row("since", line.since.as_deref().unwrap_or("–"));

@@ -15,7 +15,7 @@ use crate::terminal::error::{Error, Exit};
 use crate::terminal::output::Paint;
 use stack::sources::SourceName;
 
-mod patient;
+mod checkup;
 mod infrastructure;
 mod alarms;
 mod entrances;
@@ -25,7 +25,7 @@ pub mod refusals;
 mod providers;
 mod self_test;
 
-pub use patient::Patient;
+pub use checkup::Checkup;
 
 /// Checks that run at the same time.
 const AT_ONCE: usize = 4;
@@ -172,24 +172,24 @@ impl Check {
 
     fn look<'a>(
         self,
-        patient: &'a Patient<'a>,
+        checkup: &'a Checkup<'a>,
         tested: &'a [SourceName],
     ) -> LocalBoxFuture<'a, Result<Vec<Finding>, Error>> {
         match self {
-            Check::Stack => infrastructure::stack(patient).boxed_local(),
-            Check::Tables => infrastructure::tables(patient).boxed_local(),
-            Check::Mappings => infrastructure::mappings(patient).boxed_local(),
-            Check::Functions => infrastructure::functions(patient).boxed_local(),
-            Check::Alarms => alarms::alarms(patient).boxed_local(),
-            Check::Secrets => entrances::secrets(patient).boxed_local(),
-            Check::Urls => entrances::urls(patient).boxed_local(),
-            Check::Clock => entrances::clock(patient).boxed_local(),
-            Check::Queues => queues::queues(patient).boxed_local(),
-            Check::Flow => flow::flow(patient).boxed_local(),
-            Check::Quarantine => refusals::quarantine(patient).boxed_local(),
-            Check::Events => flow::events(patient).boxed_local(),
-            Check::Providers => providers::providers(patient).boxed_local(),
-            Check::SelfTest => self_test::self_test(patient, tested).boxed_local(),
+            Check::Stack => infrastructure::stack(checkup).boxed_local(),
+            Check::Tables => infrastructure::tables(checkup).boxed_local(),
+            Check::Mappings => infrastructure::mappings(checkup).boxed_local(),
+            Check::Functions => infrastructure::functions(checkup).boxed_local(),
+            Check::Alarms => alarms::alarms(checkup).boxed_local(),
+            Check::Secrets => entrances::secrets(checkup).boxed_local(),
+            Check::Urls => entrances::urls(checkup).boxed_local(),
+            Check::Clock => entrances::clock(checkup).boxed_local(),
+            Check::Queues => queues::queues(checkup).boxed_local(),
+            Check::Flow => flow::flow(checkup).boxed_local(),
+            Check::Quarantine => refusals::quarantine(checkup).boxed_local(),
+            Check::Events => flow::events(checkup).boxed_local(),
+            Check::Providers => providers::providers(checkup).boxed_local(),
+            Check::SelfTest => self_test::self_test(checkup, tested).boxed_local(),
         }
     }
 }
@@ -198,12 +198,12 @@ impl Check {
 pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
     // Without a stack every check would report the same error.
     context.deployment().await?;
-    let patient = Patient::new(context);
+    let checkup = Checkup::new(context);
     let checks = chosen(&args);
     let mut progress = context.output.progress("checks", checks.len());
     let looks = checks.iter().map(|check| {
-        let (patient, tested) = (&patient, &args.source);
-        async move { (*check, check.look(patient, tested).await) }
+        let (checkup, tested) = (&checkup, &args.source);
+        async move { (*check, check.look(checkup, tested).await) }
     });
     let looks = stream::iter(looks).buffered(AT_ONCE).inspect(|_| progress.step());
     let looked: Vec<_> = looks.collect().await;
@@ -213,7 +213,7 @@ pub async fn run(context: &Context, args: DoctorArgs) -> Result<Exit, Error> {
         finding.message = context.output.hint(&finding.message);
         finding.next = finding.next.as_deref().map(|next| context.output.hint(next));
     }
-    context.output.tell_all(&lines, text)?;
+    context.output.print_all(&lines, text)?;
     context.output.note(&summary(&lines));
     Ok(exit(&lines))
 }

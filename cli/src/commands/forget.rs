@@ -220,13 +220,13 @@ pub async fn carry_out(
             let line = line(item, made, how.yes);
             counts.add(&line);
             if line.outcome != Outcome::Nothing || line.shared > 0 {
-                context.output.tell(&line, text)?;
+                context.output.print(&line, text)?;
             }
             Ok(line.outcome != Outcome::Failed)
         })
         .await?;
     drop(progress);
-    context.output.tell(&counts, |counts, _| totals(counts, how.yes))?;
+    context.output.print(&counts, |counts, _| totals(counts, how.yes))?;
     STAYS.iter().for_each(|line| context.output.note(line));
     if !how.yes && counts.events + counts.refused + counts.orphans > 0 {
         context.output.note("Nothing was erased: add --yes");

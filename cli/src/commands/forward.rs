@@ -327,7 +327,7 @@ impl Forwarding<'_> {
             ForwardOutcome::Forwarded => self.forwarded += 1,
             ForwardOutcome::Gone | ForwardOutcome::Unsendable => self.lost += 1,
         }
-        self.context.output.tell(line, text)
+        self.context.output.print(line, text)
     }
 
     /// Tells once that the target takes nothing, and once that it does again.

@@ -54,7 +54,7 @@ pub async fn reconcile(context: &Context, args: &ReconcileArgs, stop: &Cell<bool
     let (lines, mut summary) = comparison.outcome();
     summary.complete = outcome.is_ok();
     context.output.list(&lines, &COLUMNS, cells)?;
-    context.output.tell(&summary, sentence)?;
+    context.output.print(&summary, sentence)?;
     if let Err(error) = outcome {
         context.output.note(
             "It ended before everything was compared. What was kept stays kept: the same again goes on and keeps \

@@ -179,8 +179,8 @@ async fn compare(context: &Context, args: &ReadArgs) -> Result<Exit, Error> {
     let exit = readings.exit();
     drop(readings);
     let (lines, totals) = tally.finish();
-    context.output.tell_all(&lines, text)?;
-    context.output.tell(&totals, totals_text)?;
+    context.output.print_all(&lines, text)?;
+    context.output.print(&totals, totals_text)?;
     if let (Some(out), Some(path)) = (out, &args.out) {
         out.finish(context, totals.changed).await?;
         context.output.note(&format!(

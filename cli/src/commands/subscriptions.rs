@@ -166,7 +166,7 @@ async fn list(context: &Context, args: &SourceArgs) -> Result<Exit, Error> {
         }
         lines.extend(found.iter().map(|one| WebhookLine::of(&api.name, one, ours.as_ref())));
     }
-    context.output.tell_all(&lines, text)?;
+    context.output.print_all(&lines, text)?;
     Ok(if defects.is_empty() { Exit::Ok } else { Exit::Problems })
 }
 
@@ -174,7 +174,7 @@ async fn get(context: &Context, args: &OneArgs) -> Result<Exit, Error> {
     let api = api(context, &args.source).await?;
     let found = api.client.subscription(&args.id).await.map_err(|error| api_failed(&error))?;
     let ours = address_of(context, &api.name).await.ok();
-    context.output.tell(&WebhookLine::of(&api.name, &found, ours.as_ref()), shown)?;
+    context.output.print(&WebhookLine::of(&api.name, &found, ours.as_ref()), shown)?;
     Ok(Exit::Ok)
 }
 

@@ -89,8 +89,8 @@ impl Output {
         self
     }
 
-    /// Tells a result: the value as a line of JSON, or the text that is made of it.
-    pub fn tell<T: Serialize>(&self, value: &T, text: impl FnOnce(&T, Paint) -> String) -> Result<(), Error> {
+    /// Prints a result: the value as a line of JSON, or the text that is made of it.
+    pub fn print<T: Serialize>(&self, value: &T, text: impl FnOnce(&T, Paint) -> String) -> Result<(), Error> {
         if self.json {
             let line = serde_json::to_string(value)
                 .map_err(|error| Error::service(format!("a result cannot be written as JSON: {error}")))?;
@@ -99,10 +99,10 @@ impl Output {
         self.text(&text(value, self.paint))
     }
 
-    /// Tells a list: a line of JSON an entry, or one text for all of them.
-    pub fn tell_all<T: Serialize>(&self, values: &[T], text: impl FnOnce(&[T], Paint) -> String) -> Result<(), Error> {
+    /// Prints a list: a line of JSON an entry, or one text for all of them.
+    pub fn print_all<T: Serialize>(&self, values: &[T], text: impl FnOnce(&[T], Paint) -> String) -> Result<(), Error> {
         if self.json {
-            return values.iter().try_for_each(|value| self.tell(value, |_, _| String::new()));
+            return values.iter().try_for_each(|value| self.print(value, |_, _| String::new()));
         }
         if values.is_empty() { Ok(()) } else { self.text(&text(values, self.paint)) }
     }
@@ -114,7 +114,7 @@ impl Output {
         heading: &[&str],
         cells: impl Fn(&T, Paint) -> Vec<String>,
     ) -> Result<(), Error> {
-        self.tell_all(lines, |lines, paint| {
+        self.print_all(lines, |lines, paint| {
             table(heading, &lines.iter().map(|line| cells(line, paint)).collect::<Vec<_>>(), paint)
         })
     }

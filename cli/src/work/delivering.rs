@@ -170,7 +170,7 @@ pub async fn deliver(context: &Context, args: &SendArgs, cases: Vec<Case>) -> Re
     let mut fates = Fates::new(&before, &after);
     let lines: Vec<DeliveredLine> =
         answers.iter().map(|(ready, answer)| line(ready, answer, &mut fates, args.blind)).collect();
-    context.output.tell_all(&lines, text)?;
+    context.output.print_all(&lines, text)?;
     context.output.note(&summary(&lines));
     Ok(exit(&lines))
 }

@@ -13,7 +13,7 @@ use crate::terminal::error::Error;
 use crate::terminal::output::{ELLIPSIS, shortened};
 use crate::terminal::time::{Range, instant};
 use stack::aws::failed;
-use stack::dead_letters::Letter;
+use stack::dead_letters::DeadLetter;
 use stack::history::{KeptEvent, fetch};
 use stack::reader::walk;
 use stack::sources::SourceName;
@@ -108,15 +108,15 @@ pub async fn order(context: &Context, typed: &str) -> Result<String, Error> {
 
 /// Returns the dead letters that a typed id names: its own id or its event's, whole, by a unique beginning, or as a
 /// terminal shortens it. An event may have one in several queues.
-pub fn dead_letters<'l>(all: &'l [Letter], typed: &str) -> Result<Vec<&'l Letter>, Error> {
-    let names = |one: &'l Letter| std::iter::once(one.message_id.as_str()).chain(one.says.event_id());
+pub fn dead_letters<'l>(all: &'l [DeadLetter], typed: &str) -> Result<Vec<&'l DeadLetter>, Error> {
+    let names = |one: &'l DeadLetter| std::iter::once(one.message_id.as_str()).chain(one.says.event_id());
     let pattern = Pattern::of(typed);
-    let exact: Vec<&Letter> = all.iter().filter(|one| names(one).any(|name| name == typed)).collect();
+    let exact: Vec<&DeadLetter> = all.iter().filter(|one| names(one).any(|name| name == typed)).collect();
     if !exact.is_empty() {
         return Ok(exact);
     }
-    let fitting = |one: &'l Letter| names(one).find(|name| pattern.fits(name)).map(|name| (name, one));
-    let found: Vec<(&str, &Letter)> = all.iter().filter_map(fitting).collect();
+    let fitting = |one: &'l DeadLetter| names(one).find(|name| pattern.fits(name)).map(|name| (name, one));
+    let found: Vec<(&str, &DeadLetter)> = all.iter().filter_map(fitting).collect();
     let ids: BTreeSet<String> = found.iter().map(|(name, _)| (*name).to_owned()).collect();
     only(typed, "dead letter", ids)?.ok_or_else(|| {
         Error::not_found(format!("no dead letter {typed} was found"))

@@ -139,7 +139,7 @@ pub async fn rebuild_all(
             let line = line(pk, made, write, telling);
             counts.add(&line);
             if line.outcome != RebuildOutcome::Same || !line.unreadable.is_empty() || line.left_out.is_some() {
-                context.output.tell(&line, text)?;
+                context.output.print(&line, text)?;
             }
             Ok(line.outcome != RebuildOutcome::Failed)
         })

@@ -233,7 +233,7 @@ impl<'a> ReplaySender<'a> {
         self.run.write(&records)?;
         for line in &lines {
             *self.counts.entry(line.outcome).or_default() += 1;
-            self.context.output.tell(line, text)?;
+            self.context.output.print(line, text)?;
         }
         self.give_up(queue, tried.len(), &unsent)?;
         Ok(i64::try_from(tried.len()).unwrap_or(i64::MAX))

@@ -16,8 +16,8 @@ use crate::deployment::{Deployment, Queue};
 use crate::destination::Destination;
 use crate::error::Error;
 
-/// A call takes and gives this many letters at most.
-const LETTERS_A_CALL: i32 = 10;
+/// A call takes and gives this many dead letters at most.
+const MESSAGES_PER_CALL: i32 = 10;
 
 /// A dead letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -31,9 +31,9 @@ pub enum DeadLetters {
     Work,
 }
 
-/// A letter, hidden from others while it is held.
+/// A dead letter, hidden from others while it is held.
 #[derive(Debug, Clone)]
-pub struct Letter {
+pub struct DeadLetter {
     /// The queue that it is in.
     pub from: DeadLetters,
     /// The queue's name for it.
@@ -106,7 +106,7 @@ impl DeadLetters {
         }
     }
 
-    /// The queue that its letters came from, where it is the same for all of them.
+    /// The queue that its dead letters came from, where it is the same for all of them.
     pub fn comes_from(self) -> Option<Destination> {
         match self {
             DeadLetters::Relay => None,
@@ -117,7 +117,7 @@ impl DeadLetters {
 }
 
 impl Says {
-    /// Reads a letter.
+    /// Reads a dead letter.
     pub fn of(body: &str) -> Self {
         if let Ok(event) = serde_json::from_str::<Event>(body) {
             return Says::Event { id: event.id, event_type: event.event_type.name().to_owned() };
@@ -147,17 +147,18 @@ impl Says {
     }
 }
 
-/// Takes some letters of a queue, which are then hidden for so many seconds; none if it has no more to give.
-pub async fn take(client: &Client, from: DeadLetters, url: &str, seconds: i32) -> Result<Vec<Letter>, Error> {
+/// Takes some dead letters of a queue, which are then hidden for so many seconds; none if it has no more to give.
+pub async fn take(client: &Client, from: DeadLetters, url: &str, seconds: i32) -> Result<Vec<DeadLetter>, Error> {
     // The short wait asks all of a standard queue's servers, not only some.
-    let request = client.receive_message().queue_url(url).max_number_of_messages(LETTERS_A_CALL).wait_time_seconds(1);
+    let request =
+        client.receive_message().queue_url(url).max_number_of_messages(MESSAGES_PER_CALL).wait_time_seconds(1);
     let request = request.visibility_timeout(seconds).message_system_attribute_names(MessageSystemAttributeName::All);
     let output = request.send().await.map_err(|error| failed("read dead letters", &error))?;
-    let letter = |message: aws_sdk_sqs::types::Message| {
+    let dead_letter = |message: aws_sdk_sqs::types::Message| {
         let attributes = message.attributes.unwrap_or_default();
         let text = |name: &MessageSystemAttributeName| attributes.get(name).map(String::as_str);
         let body = message.body.unwrap_or_default();
-        Letter {
+        DeadLetter {
             from,
             message_id: message.message_id.unwrap_or_default(),
             receipt: message.receipt_handle.unwrap_or_default(),
@@ -170,16 +171,16 @@ pub async fn take(client: &Client, from: DeadLetters, url: &str, seconds: i32) -
             body,
         }
     };
-    Ok(output.messages.unwrap_or_default().into_iter().map(letter).collect())
+    Ok(output.messages.unwrap_or_default().into_iter().map(dead_letter).collect())
 }
 
-/// Makes letters visible again at once. What cannot be let go becomes visible by itself a little later.
-pub async fn let_go(client: &Client, url: &str, letters: &[Letter]) {
-    for some in letters.chunks(10) {
+/// Makes dead letters visible again at once. What cannot be let go becomes visible by itself a little later.
+pub async fn release(client: &Client, url: &str, dead_letters: &[DeadLetter]) {
+    for some in dead_letters.chunks(10) {
         let mut request = client.change_message_visibility_batch().queue_url(url);
-        for (index, letter) in some.iter().enumerate() {
+        for (index, dead_letter) in some.iter().enumerate() {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
-            if let Ok(entry) = entry.receipt_handle(&letter.receipt).visibility_timeout(0).build() {
+            if let Ok(entry) = entry.receipt_handle(&dead_letter.receipt).visibility_timeout(0).build() {
                 request = request.entries(entry);
             }
         }
@@ -187,31 +188,31 @@ pub async fn let_go(client: &Client, url: &str, letters: &[Letter]) {
     }
 }
 
-/// Deletes letters. Gives why some could not be, by message id.
-pub async fn delete(client: &Client, url: &str, letters: &[Letter]) -> BTreeMap<String, String> {
+/// Deletes dead letters. Gives why some could not be, by message id.
+pub async fn delete(client: &Client, url: &str, dead_letters: &[DeadLetter]) -> BTreeMap<String, String> {
     let mut kept = BTreeMap::new();
-    for some in letters.chunks(10) {
+    for some in dead_letters.chunks(10) {
         let mut request = client.delete_message_batch().queue_url(url);
-        for (index, letter) in some.iter().enumerate() {
+        for (index, dead_letter) in some.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
-            if let Ok(entry) = entry.receipt_handle(&letter.receipt).build() {
+            if let Ok(entry) = entry.receipt_handle(&dead_letter.receipt).build() {
                 request = request.entries(entry);
             }
         }
         match request.send().await {
             Err(error) => {
                 let reason = edge::aws::client::CallFailure::of(&error).to_string();
-                kept.extend(some.iter().map(|letter| (letter.message_id.clone(), reason.clone())));
+                kept.extend(some.iter().map(|dead_letter| (dead_letter.message_id.clone(), reason.clone())));
             }
             Ok(output) => {
-                for (index, letter) in some.iter().enumerate() {
+                for (index, dead_letter) in some.iter().enumerate() {
                     let index = index.to_string();
                     if output.successful().iter().any(|entry| entry.id() == index) {
                         continue;
                     }
                     let refused = output.failed().iter().find(|entry| entry.id() == index);
                     let reason = refused.map_or("the queue did not mention it", |entry| entry.code());
-                    kept.insert(letter.message_id.clone(), reason.to_owned());
+                    kept.insert(dead_letter.message_id.clone(), reason.to_owned());
                 }
             }
         }
@@ -219,37 +220,37 @@ pub async fn delete(client: &Client, url: &str, letters: &[Letter]) -> BTreeMap<
     kept
 }
 
-/// Looks at letters of the chosen queues and lets them go; at most so many of each.
-pub async fn look(stack: &Stack, chosen: &[DeadLetters], limit: usize) -> Result<Vec<Letter>, Error> {
-    /// If this process dies, its letters are hidden for no longer than this.
+/// Looks at dead letters of the chosen queues and lets them go; at most so many of each.
+pub async fn look(stack: &Stack, chosen: &[DeadLetters], limit: usize) -> Result<Vec<DeadLetter>, Error> {
+    /// If this process dies, its dead letters are hidden for no longer than this.
     const HIDDEN_SECONDS: i32 = 30;
     let (client, deployment) = (stack.sqs(), stack.deployment().await?);
     let mut found = Vec::new();
     for from in chosen {
         let Some(url) = from.url(deployment)? else { continue };
-        let (mut held, mut seen): (Vec<Letter>, HashSet<String>) = Default::default();
+        let (mut held, mut seen): (Vec<DeadLetter>, HashSet<String>) = Default::default();
         let looked = loop {
             if held.len() >= limit {
                 break Ok(());
             }
             match take(&client, *from, url, HIDDEN_SECONDS).await {
                 Err(error) => break Err(error),
-                Ok(letters) => {
-                    // A letter that comes again has become visible in the meantime: the round is over.
+                Ok(dead_letters) => {
+                    // A dead letter that comes again has become visible in the meantime: the round is over.
                     let before = seen.len();
-                    seen.extend(letters.iter().map(|letter| letter.message_id.clone()));
+                    seen.extend(dead_letters.iter().map(|dead_letter| dead_letter.message_id.clone()));
                     let fresh = seen.len() > before;
-                    held.extend(letters);
+                    held.extend(dead_letters);
                     if !fresh {
                         break Ok(());
                     }
                 }
             }
         };
-        let_go(&client, url, &held).await;
+        release(&client, url, &held).await;
         looked?;
-        let mut told: HashSet<String> = HashSet::new();
-        held.retain(|letter| told.insert(letter.message_id.clone()));
+        let mut known: HashSet<String> = HashSet::new();
+        held.retain(|dead_letter| known.insert(dead_letter.message_id.clone()));
         held.truncate(limit);
         found.extend(held);
     }
@@ -263,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_are_told_apart() {
+    fn dead_letters_are_distinguished() {
         let parked = json!({"queue": "https://q", "id": "scalev/main/1/order.created/e", "reason": "no"});
         let expected = ("https://q".to_owned(), "scalev/main/1/order.created/e".to_owned(), "no".to_owned());
         let (queue_url, id, reason) = expected;

@@ -141,28 +141,28 @@ mod tests {
         paths(&webhook::json::parse(body.as_bytes()).unwrap().root)
     }
 
-    fn paths(body: &str) -> Vec<String> {
+    fn listed(body: &str) -> Vec<String> {
         fields(body).into_iter().collect()
     }
 
     #[test]
     fn a_field_is_a_path_of_names_and_no_value() {
         assert_eq!(
-            paths(r#"{"a": {"b": [{"c": 1}, {"d": null}]}, "e": "buyer@example.com"}"#),
+            listed(r#"{"a": {"b": [{"c": 1}, {"d": null}]}, "e": "buyer@example.com"}"#),
             ["a", "a.b", "a.b[].c", "a.b[].d", "e"]
         );
         for key in
             ["2026-01-31", "5fc5ea00c43d7f001003999d", "buyer@example.com", "陳小明", "Example Buyer", "15550100", ""]
         {
             assert_eq!(
-                paths(&format!(r#"{{"orders": {{"{key}": {{"total": 1}}}}}}"#)),
+                listed(&format!(r#"{{"orders": {{"{key}": {{"total": 1}}}}}}"#)),
                 ["orders", "orders.*", "orders.*.total"]
             );
         }
         let map: Vec<String> = (0..100)
             .map(|n| format!(r#""key{}": 1"#, char::from(b'a' + n % 26).to_string().repeat(usize::from(n / 26) + 1)))
             .collect();
-        assert_eq!(paths(&format!("{{{}}}", map.join(","))), ["*"]);
+        assert_eq!(listed(&format!("{{{}}}", map.join(","))), ["*"]);
         let many: Vec<String> = (0..2_000).map(|n| format!(r#"{{"f{}": {{"g{}": 1}}}}"#, n % 1_000, n)).collect();
         assert!(fields(&format!("[{}]", many.join(","))).len() <= PATHS_MAX);
     }

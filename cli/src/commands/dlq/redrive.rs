@@ -1,8 +1,8 @@
 //! `hookmill dlq redrive`.
 //!
-//! SQS has a call that moves dead letters, but not for letters that only name an event, and not on the local stack. So
-//! a letter is taken, sent, and deleted only when the queue has it: what fails in between leaves the letter where it
-//! lies. Its deduplication id is made of the letter's own, so a second try within five minutes sends nothing twice.
+//! SQS can move dead letters, but not those that only name an event, and not on the local stack. So a dead letter is
+//! taken, sent, and deleted only when the queue has it: a failure in between leaves the dead letter where it lies. Its
+//! deduplication id is made of its own id, so a second try within five minutes sends nothing twice.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -19,11 +19,11 @@ use crate::terminal::output::{Paint, table};
 use crate::work::ids;
 use crate::work::selection::dead_letters;
 use stack::aws::of_failure;
-use stack::dead_letters::{DeadLetters, Letter, Says, delete, let_go, look, take};
+use stack::dead_letters::{DeadLetter, DeadLetters, Says, delete, look, release, take};
 use stack::destination::Destination;
 use stack::history::{KeptEvent, fetch};
 
-/// Letters are hidden this long while they are sent and deleted, and no call begins when less than a third is left.
+/// Dead letters are hidden this long while they are sent and deleted, and no call begins when less than a third is left.
 const HIDDEN_SECONDS: i32 = 60;
 const SENDING_MS_MAX: i64 = 40_000;
 
@@ -35,17 +35,18 @@ pub struct RedriveArgs {
     pub queue: DeadLetters,
     /// Only this dead letter, by its id or its event's or a unique beginning; may be repeated
     #[arg(long = "letter", value_name = "ID")]
-    pub letters: Vec<String>,
+    pub dead_letters: Vec<String>,
     /// Send; without it, only report what would be sent
     #[arg(long)]
     pub yes: bool,
 }
 
-/// What became of a letter, or would.
+/// What became of a dead letter, or would.
 #[derive(Debug, Clone, Serialize)]
 pub struct RedrivenLine {
-    /// The letter.
-    pub letter: String,
+    /// The dead letter.
+    #[serde(rename = "letter")]
+    pub dead_letter: String,
     /// Its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -61,7 +62,7 @@ pub struct RedrivenLine {
 }
 
 /// The fate of a dead letter.
-enum LetterFate {
+enum DeadLetterFate {
     /// It is sent, there and as this.
     Goes(Destination, QueueMessage),
     /// It stays, for this reason.
@@ -101,7 +102,7 @@ struct Redrive<'a> {
     named: Option<BTreeSet<String>>,
     url: &'a str,
     urls: BTreeMap<Destination, String>,
-    /// Groups of which an earlier letter stays: the later ones stay too.
+    /// Groups of which an earlier dead letter stays: the later ones stay too.
     stopped: HashSet<String>,
     lines: Vec<RedrivenLine>,
 }
@@ -122,7 +123,7 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
     if ended.is_ok() {
         redrive.missed();
     }
-    context.output.tell_all(&redrive.lines, text)?;
+    context.output.print_all(&redrive.lines, text)?;
     let count = |outcome: &str| redrive.lines.iter().filter(|line| line.outcome == outcome).count();
     let deleted = count("erased") + count("disowned");
     context.output.note(&match (args.yes, count("due")) {
@@ -141,12 +142,12 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
 
 /// Returns the dead letters that the command line names. An id that names none is an error before anything is sent.
 async fn named(context: &Context, args: &RedriveArgs) -> Result<Option<BTreeSet<String>>, Error> {
-    if args.letters.is_empty() {
+    if args.dead_letters.is_empty() {
         return Ok(None);
     }
     let all = look(context, &[args.queue], usize::MAX).await?;
     let mut named = BTreeSet::new();
-    for id in &args.letters {
+    for id in &args.dead_letters {
         named.extend(ids::dead_letters(&all, id)?.into_iter().map(|one| one.message_id.clone()));
     }
     Ok(Some(named))
@@ -155,11 +156,11 @@ async fn named(context: &Context, args: &RedriveArgs) -> Result<Option<BTreeSet<
 impl Redrive<'_> {
     /// Reports the dead letters that were named and did not come, which somebody else has taken since.
     fn missed(&mut self) {
-        let met: HashSet<&str> = self.lines.iter().map(|line| line.letter.as_str()).collect();
+        let met: HashSet<&str> = self.lines.iter().map(|line| line.dead_letter.as_str()).collect();
         let missed = self.named.iter().flatten().filter(|id| !met.contains(id.as_str()));
         let reason = Some("it is held by a consumer: try again".to_owned());
         let line = |id: &String| RedrivenLine {
-            letter: id.clone(),
+            dead_letter: id.clone(),
             id: None,
             to: None,
             outcome: "kept",
@@ -171,89 +172,89 @@ impl Redrive<'_> {
 
     /// Only tells what would be done.
     async fn none(&mut self) -> Result<(), Error> {
-        for letter in look(self.context, &[self.args.queue], usize::MAX).await? {
-            if !self.means(&letter) {
+        for dead_letter in look(self.context, &[self.args.queue], usize::MAX).await? {
+            if !self.means(&dead_letter) {
                 continue;
             }
-            let (outcome, to, reason) = match self.fate(&letter).await? {
-                LetterFate::Goes(to, _) => ("due", Some(to), None),
-                LetterFate::Stays(reason) => ("kept", None, Some(reason)),
-                LetterFate::Ends(ending) => (ending.outcome(), None, Some(ending.reason())),
+            let (outcome, to, reason) = match self.fate(&dead_letter).await? {
+                DeadLetterFate::Goes(to, _) => ("due", Some(to), None),
+                DeadLetterFate::Stays(reason) => ("kept", None, Some(reason)),
+                DeadLetterFate::Ends(ending) => (ending.outcome(), None, Some(ending.reason())),
             };
-            self.report(&letter, to, outcome, reason);
+            self.report(&dead_letter, to, outcome, reason);
         }
         Ok(())
     }
 
     /// Takes, sends and deletes until the queue has no more to give; what stays is let go at the end.
     async fn all(&mut self) -> Result<(), Error> {
-        let (mut staying, mut seen): (Vec<Letter>, HashSet<String>) = Default::default();
+        let (mut staying, mut seen): (Vec<DeadLetter>, HashSet<String>) = Default::default();
         let ended = loop {
-            let letters = match take(&self.client, self.args.queue, self.url, HIDDEN_SECONDS).await {
-                Ok(letters) => letters,
+            let dead_letters = match take(&self.client, self.args.queue, self.url, HIDDEN_SECONDS).await {
+                Ok(dead_letters) => dead_letters,
                 Err(error) => break Err(error),
             };
             // One that comes again has become visible in the meantime: the round is over.
-            let fresh = letters.iter().filter(|letter| seen.insert(letter.message_id.clone())).count();
+            let fresh = dead_letters.iter().filter(|dead_letter| seen.insert(dead_letter.message_id.clone())).count();
             let ended = fresh == 0;
             let sent = if ended {
-                staying.extend(letters);
+                staying.extend(dead_letters);
                 Ok(())
             } else {
-                self.some(letters, &mut staying).await
+                self.some(dead_letters, &mut staying).await
             };
             if ended || sent.is_err() {
                 break sent;
             }
         };
-        let_go(&self.client, self.url, &staying).await;
+        release(&self.client, self.url, &staying).await;
         ended
     }
 
-    /// Sends and deletes letters that were taken.
-    async fn some(&mut self, letters: Vec<Letter>, staying: &mut Vec<Letter>) -> Result<(), Error> {
+    /// Sends and deletes dead letters that were taken.
+    async fn some(&mut self, dead_letters: Vec<DeadLetter>, staying: &mut Vec<DeadLetter>) -> Result<(), Error> {
         let deadline_ms = self.context.clock.now_ms().saturating_add(SENDING_MS_MAX);
-        let mut going: BTreeMap<Destination, Vec<(Letter, QueueMessage)>> = BTreeMap::new();
+        let mut going: BTreeMap<Destination, Vec<(DeadLetter, QueueMessage)>> = BTreeMap::new();
         let mut ending = Vec::new();
         let mut failure = None;
-        for letter in letters {
+        for dead_letter in dead_letters {
             if failure.is_some() {
-                staying.push(letter);
+                staying.push(dead_letter);
                 continue;
             }
-            let behind = letter.group.as_ref().is_some_and(|group| self.stopped.contains(group));
+            let behind = dead_letter.group.as_ref().is_some_and(|group| self.stopped.contains(group));
             // Whatever is not meant stays, and so does what lies behind it in its order.
-            let fate = match (self.means(&letter), behind) {
-                (true, false) => self.fate(&letter).await,
-                (true, true) => Ok(LetterFate::Stays("an earlier letter of its order stays".to_owned())),
-                (false, _) => Ok(LetterFate::Stays(String::new())),
+            let fate = match (self.means(&dead_letter), behind) {
+                (true, false) => self.fate(&dead_letter).await,
+                (true, true) => Ok(DeadLetterFate::Stays("an earlier dead letter of its order stays".to_owned())),
+                (false, _) => Ok(DeadLetterFate::Stays(String::new())),
             };
             match fate {
-                Ok(LetterFate::Goes(to, message)) => going.entry(to).or_default().push((letter, message)),
-                Ok(LetterFate::Ends(why)) => ending.push((letter, why)),
-                Ok(LetterFate::Stays(reason)) => {
+                Ok(DeadLetterFate::Goes(to, message)) => going.entry(to).or_default().push((dead_letter, message)),
+                Ok(DeadLetterFate::Ends(why)) => ending.push((dead_letter, why)),
+                Ok(DeadLetterFate::Stays(reason)) => {
                     if !reason.is_empty() {
-                        self.report(&letter, None, "kept", Some(reason));
+                        self.report(&dead_letter, None, "kept", Some(reason));
                     }
-                    self.stop(&letter);
-                    staying.push(letter);
+                    self.stop(&dead_letter);
+                    staying.push(dead_letter);
                 }
                 Err(error) => {
                     failure = Some(error);
-                    staying.push(letter);
+                    staying.push(dead_letter);
                 }
             }
         }
         self.end(ending).await;
         for (to, some) in going {
-            let told = match failure.is_none() {
+            let known = match failure.is_none() {
                 true => self.send(to, some, deadline_ms, staying).await,
                 false => {
-                    staying.extend(some.into_iter().map(|(letter, _)| letter));
+                    staying.extend(some.into_iter().map(|(dead_letter, _)| dead_letter));
                     Ok(())
                 }
             };
-            failure = failure.or(told.err());
+            failure = failure.or(known.err());
         }
         failure.map_or(Ok(()), Err)
     }
@@ -261,31 +262,31 @@ impl Redrive<'_> {
     async fn send(
         &mut self,
         to: Destination,
-        some: Vec<(Letter, QueueMessage)>,
+        some: Vec<(DeadLetter, QueueMessage)>,
         deadline_ms: i64,
-        staying: &mut Vec<Letter>,
+        staying: &mut Vec<DeadLetter>,
     ) -> Result<(), Error> {
-        let (letters, messages): (Vec<Letter>, Vec<QueueMessage>) = some.into_iter().unzip();
+        let (dead_letters, messages): (Vec<DeadLetter>, Vec<QueueMessage>) = some.into_iter().unzip();
         let url = self.urls.get(&to).cloned().unwrap_or_default();
         let unsent = send_all(&self.client, &url, messages, &self.context.clock, deadline_ms).await;
         let reasons: HashMap<&str, String> =
             unsent.iter().map(|Unsent { name, failure, .. }| (name.as_str(), failure.to_string())).collect();
-        let is_sent = |letter: &Letter| !reasons.contains_key(letter.message_id.as_str());
-        let (sent, kept): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_sent);
+        let is_sent = |dead_letter: &DeadLetter| !reasons.contains_key(dead_letter.message_id.as_str());
+        let (sent, kept): (Vec<DeadLetter>, Vec<DeadLetter>) = dead_letters.into_iter().partition(is_sent);
         let undeleted = delete(&self.client, self.url, &sent).await;
-        for letter in &sent {
-            match undeleted.get(&letter.message_id) {
-                None => self.report(letter, Some(to), "sent", None),
+        for dead_letter in &sent {
+            match undeleted.get(&dead_letter.message_id) {
+                None => self.report(dead_letter, Some(to), "sent", None),
                 Some(reason) => {
-                    let reason = format!("it was sent, but its letter cannot be deleted: {reason}");
-                    self.report(letter, Some(to), "kept", Some(reason));
+                    let reason = format!("it was sent, but the dead letter cannot be deleted: {reason}");
+                    self.report(dead_letter, Some(to), "kept", Some(reason));
                 }
             }
         }
-        for letter in &kept {
-            let reason = reasons.get(letter.message_id.as_str()).cloned().unwrap_or_default();
-            self.report(letter, Some(to), "kept", Some(reason));
-            self.stop(letter);
+        for dead_letter in &kept {
+            let reason = reasons.get(dead_letter.message_id.as_str()).cloned().unwrap_or_default();
+            self.report(dead_letter, Some(to), "kept", Some(reason));
+            self.stop(dead_letter);
         }
         let nothing_went = sent.is_empty();
         staying.extend(kept);
@@ -296,8 +297,8 @@ impl Redrive<'_> {
     }
 
     /// Deletes dead letters of events that are sent nowhere any more.
-    async fn end(&mut self, ending: Vec<(Letter, Ending)>) {
-        let (dead_letters, endings): (Vec<Letter>, Vec<Ending>) = ending.into_iter().unzip();
+    async fn end(&mut self, ending: Vec<(DeadLetter, Ending)>) {
+        let (dead_letters, endings): (Vec<DeadLetter>, Vec<Ending>) = ending.into_iter().unzip();
         let undeleted = delete(&self.client, self.url, &dead_letters).await;
         for (dead, ending) in dead_letters.iter().zip(endings) {
             let (outcome, reason) = match undeleted.get(&dead.message_id) {
@@ -310,21 +311,21 @@ impl Redrive<'_> {
         }
     }
 
-    async fn fate(&self, dead: &Letter) -> Result<LetterFate, Error> {
+    async fn fate(&self, dead: &DeadLetter) -> Result<DeadLetterFate, Error> {
         let (to, message) = match (&dead.says, self.args.queue.comes_from()) {
             (Says::Event { id, .. }, Some(to)) => {
                 let key = EventKey::from_id(id);
                 let group = dead.group.clone().or(key.map(|key| edge::aws::queue::group_of(&key.pk)));
-                let Some(group) = group else { return Ok(LetterFate::Stays("it has no group".to_owned())) };
+                let Some(group) = group else { return Ok(DeadLetterFate::Stays("it has no group".to_owned())) };
                 if let Some(ending) = self.ending(dead).await? {
-                    return Ok(LetterFate::Ends(ending));
+                    return Ok(DeadLetterFate::Ends(ending));
                 }
                 let (body, bare_body) = (dead.body.clone(), dead.body.clone());
                 (to, QueueMessage { name: String::new(), group, deduplication: String::new(), body, bare_body })
             }
             (Says::Parked { queue_url, id, .. }, _) => {
                 let Some(to) = self.urls.iter().find(|(_, url)| *url == queue_url).map(|(to, _)| *to) else {
-                    return Ok(LetterFate::Stays(format!("the stack has no queue {queue_url}")));
+                    return Ok(DeadLetterFate::Stays(format!("the stack has no queue {queue_url}")));
                 };
                 match self.parked(id).await? {
                     Ok(message) => (to, message),
@@ -332,19 +333,19 @@ impl Redrive<'_> {
                 }
             }
             (Says::Stretch { .. }, _) => {
-                return Ok(LetterFate::Stays("it names no events: see hookmill dlq show".to_owned()));
+                return Ok(DeadLetterFate::Stays("it names no events: see hookmill dlq show".to_owned()));
             }
             (Says::Event { .. }, None) | (Says::Unknown, _) => {
-                return Ok(LetterFate::Stays("it is not of the stack's own making".to_owned()));
+                return Ok(DeadLetterFate::Stays("it is not of the stack's own making".to_owned()));
             }
         };
         let deduplication = deduplication_of(&format!("redrive/{}", dead.message_id));
-        Ok(LetterFate::Goes(to, QueueMessage { name: dead.message_id.clone(), deduplication, ..message }))
+        Ok(DeadLetterFate::Goes(to, QueueMessage { name: dead.message_id.clone(), deduplication, ..message }))
     }
 
     /// Returns why the event that a dead letter holds is sent nowhere any more, if that is so; of a correction, the event
     /// that it corrects.
-    async fn ending(&self, dead: &Letter) -> Result<Option<Ending>, Error> {
+    async fn ending(&self, dead: &DeadLetter) -> Result<Option<Ending>, Error> {
         let Ok(event) = serde_json::from_str::<Event>(&dead.body) else { return Ok(None) };
         let Some(key) = EventKey::from_id(event.correctionof.as_ref().unwrap_or(&event.id)) else { return Ok(None) };
         Ok(match fetch(self.context, &[key]).await?.first() {
@@ -355,8 +356,8 @@ impl Redrive<'_> {
     }
 
     /// The message of an event that the relay parked, or the fate of its dead letter.
-    async fn parked(&self, id: &str) -> Result<Result<QueueMessage, LetterFate>, Error> {
-        let stays = |reason: String| Ok(Err(LetterFate::Stays(reason)));
+    async fn parked(&self, id: &str) -> Result<Result<QueueMessage, DeadLetterFate>, Error> {
+        let stays = |reason: String| Ok(Err(DeadLetterFate::Stays(reason)));
         let Some(key) = EventKey::from_id(id).filter(|key| Provider::of(key).is_some()) else {
             return stays(format!("{id} is no event's id"));
         };
@@ -365,24 +366,30 @@ impl Redrive<'_> {
             Some(KeptEvent { damage: Some(damage), .. }) => {
                 stays(format!("the row of {id} cannot be read by this build: {}", damage.reason))
             }
-            Some(kept) if kept.is_disowned() => Ok(Err(LetterFate::Ends(Ending::Disowned))),
+            Some(kept) if kept.is_disowned() => Ok(Err(DeadLetterFate::Ends(Ending::Disowned))),
             Some(kept) if kept.is_bodiless() => stays(format!("the body of {id} is no longer kept")),
             Some(kept) => Ok(Ok(QueueMessage::of(&kept.event, &key.pk))),
         }
     }
 
-    fn means(&self, letter: &Letter) -> bool {
-        self.named.as_ref().is_none_or(|named| named.contains(&letter.message_id))
+    fn means(&self, dead_letter: &DeadLetter) -> bool {
+        self.named.as_ref().is_none_or(|named| named.contains(&dead_letter.message_id))
     }
 
-    fn stop(&mut self, letter: &Letter) {
-        self.stopped.extend(letter.group.clone());
+    fn stop(&mut self, dead_letter: &DeadLetter) {
+        self.stopped.extend(dead_letter.group.clone());
     }
 
-    fn report(&mut self, letter: &Letter, to: Option<Destination>, outcome: &'static str, reason: Option<String>) {
-        let id = letter.says.event_id().map(str::to_owned);
+    fn report(
+        &mut self,
+        dead_letter: &DeadLetter,
+        to: Option<Destination>,
+        outcome: &'static str,
+        reason: Option<String>,
+    ) {
+        let id = dead_letter.says.event_id().map(str::to_owned);
         let reason = reason.map(|reason| self.context.output.hint(&reason));
-        self.lines.push(RedrivenLine { letter: letter.message_id.clone(), id, to, outcome, reason });
+        self.lines.push(RedrivenLine { dead_letter: dead_letter.message_id.clone(), id, to, outcome, reason });
     }
 }
 
@@ -391,7 +398,7 @@ fn text(lines: &[RedrivenLine], paint: Paint) -> String {
         let outcome = if line.outcome == "kept" { paint.bad(line.outcome) } else { paint.good(line.outcome) };
         let to = line.to.map_or("–", Destination::name).to_owned();
         let id = line.id.clone().unwrap_or_else(|| "–".to_owned());
-        vec![outcome, to, line.letter.clone(), id, line.reason.clone().unwrap_or_default()]
+        vec![outcome, to, line.dead_letter.clone(), id, line.reason.clone().unwrap_or_default()]
     };
     table(&["outcome", "to", "letter", "event", "reason"], &lines.iter().map(row).collect::<Vec<_>>(), paint)
 }

@@ -2,15 +2,15 @@
 
 use aws_sdk_cloudwatch::types::{MetricAlarm, StateValue};
 
-use super::{Finding, Patient, listed};
+use super::{Checkup, Finding, listed};
 use crate::terminal::error::Error;
 use stack::aws::failed_for;
 
 /// A call describes this many at most.
 const A_CALL: usize = 100;
 
-pub(super) async fn alarms(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let expected = patient.resources("AWS::CloudWatch::Alarm").await?;
+pub(super) async fn alarms(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let expected = checkup.resources("AWS::CloudWatch::Alarm").await?;
     if expected.is_empty() {
         return Ok(vec![
             Finding::problem("the stack has no alarms, so nobody is notified when events are stuck")
@@ -22,7 +22,7 @@ pub(super) async fn alarms(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
     let mut found = Vec::new();
     for some in names.chunks(A_CALL) {
         let wanted = some.iter().map(|(_, physical)| physical.clone()).collect();
-        let sent = patient.cloudwatch.describe_alarms().set_alarm_names(Some(wanted)).send().await;
+        let sent = checkup.cloudwatch.describe_alarms().set_alarm_names(Some(wanted)).send().await;
         let output = sent.map_err(|error| failed_for("cloudwatch:DescribeAlarms", "look at the alarms", &error))?;
         found.extend(output.metric_alarms.unwrap_or_default());
     }

@@ -7,7 +7,7 @@ use aws_smithy_types::date_time::Format;
 use webhook::secret::Secret;
 use webhook::source::{Defect, Sources};
 
-use super::{Finding, Patient, listed, span};
+use super::{Checkup, Finding, listed, span};
 use crate::terminal::error::{Error, Exit};
 use crate::work::sending::Reply;
 
@@ -17,9 +17,9 @@ const NOT_POST: u16 = 405;
 const CLOCK_SECONDS_MAX: i64 = 300;
 const CLOCK_SECONDS_ODD: i64 = 30;
 
-pub(super) async fn secrets(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+pub(super) async fn secrets(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    for (provider, sources) in patient.sources().await {
+    for (provider, sources) in checkup.sources().await {
         let looked = match sources {
             Ok(sources) => judge_sources(provider, sources),
             // The secret as a whole cannot be used: its receiver answers 503.
@@ -31,7 +31,7 @@ pub(super) async fn secrets(patient: &Patient<'_>) -> Result<Vec<Finding>, Error
         };
         findings.extend(looked.into_iter().map(|finding| finding.about(*provider)));
     }
-    if patient.sources().await.values().all(|sources| sources.as_ref().is_ok_and(|known| known.names().count() == 0)) {
+    if checkup.sources().await.values().all(|sources| sources.as_ref().is_ok_and(|known| known.names().count() == 0)) {
         findings.push(
             Finding::warning("no source is set up at all, so nothing can be received")
                 .next("hookmill sources add PROVIDER/SOURCE"),
@@ -94,10 +94,10 @@ fn shared_keys(sources: &Sources) -> Vec<Finding> {
     shared.map(finding).collect()
 }
 
-pub(super) async fn urls(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+pub(super) async fn urls(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     let mut well = Vec::new();
-    for (provider, reply) in patient.replies().await {
+    for (provider, reply) in checkup.replies().await {
         match reply {
             Ok(Reply { status: NOT_POST, .. }) => well.push(provider.name.to_owned()),
             Ok(reply) => findings.push(judge_reply(reply.status).about(provider.name)),
@@ -131,14 +131,14 @@ fn judge_reply(status: u16) -> Finding {
     }
 }
 
-pub(super) async fn clock(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let replies = patient.replies().await;
+pub(super) async fn clock(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let replies = checkup.replies().await;
     let dates = replies.iter().filter_map(|(_, reply)| reply.as_ref().ok()?.date.as_deref());
     let date = dates.filter_map(|date| DateTime::from_str(date, Format::HttpDate).ok()).next_back();
     let Some(theirs) = date else {
         return Err(Error::service("no receiver answers with a date, so this machine's clock cannot be compared"));
     };
-    Ok(vec![judge_clock(patient.context.clock.now_ms() / 1_000 - theirs.secs())])
+    Ok(vec![judge_clock(checkup.context.clock.now_ms() / 1_000 - theirs.secs())])
 }
 
 fn judge_clock(ahead_seconds: i64) -> Finding {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use edge::keep::time_index::WalkOrder;
 use webhook::view::View;
 
-use super::patient::Figure;
-use super::{Finding, Patient, span};
+use super::checkup::Figure;
+use super::{Checkup, Finding, span};
 use crate::terminal::error::Error;
 use crate::terminal::output::{counted, counted_with};
 use crate::terminal::time::Range;
@@ -25,9 +25,9 @@ const LATELY: Duration = Duration::from_secs(15 * 60);
 const LAG_MS_ODD: f64 = 60_000.0;
 const LAG_MS_MAX: f64 = 300_000.0;
 
-pub(super) async fn flow(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+pub(super) async fn flow(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    let relay = patient.deployment().await?.output("RelayFunction").map(str::to_owned);
+    let relay = checkup.deployment().await?.output("RelayFunction").map(str::to_owned);
     let lag = match relay {
         Ok(function) => {
             let age = Figure {
@@ -36,12 +36,12 @@ pub(super) async fn flow(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
                 dimension: Some(("FunctionName", function)),
                 statistic: "Maximum",
             };
-            patient.figures(&[age], LATELY).await.map(|figures| figures.first().copied().flatten())
+            checkup.figures(&[age], LATELY).await.map(|figures| figures.first().copied().flatten())
         }
         Err(error) => Err(error),
     };
     findings.push(lag.map_or_else(Finding::unknown, judge_lag).about("relay"));
-    let joined = unjoined(patient).await;
+    let joined = unjoined(checkup).await;
     findings
         .push(joined.map_or_else(Finding::unknown, |(looked, missing)| judge_joined(looked, &missing)).about("views"));
     Ok(findings)
@@ -66,11 +66,11 @@ fn judge_lag(lag_ms: Option<f64>) -> Finding {
 }
 
 /// Returns the number of events of orders that were looked at, and those that their order's view lacks.
-async fn unjoined(patient: &Patient<'_>) -> Result<(usize, Vec<String>), Error> {
-    let now_ms = patient.context.clock.now_ms();
+async fn unjoined(checkup: &Checkup<'_>) -> Result<(usize, Vec<String>), Error> {
+    let now_ms = checkup.context.clock.now_ms();
     let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: now_ms.saturating_sub(ON_ITS_WAY_MS) };
-    let (newest, _) = newest(patient, range, NEWEST).await?;
-    let table = patient.context.views().await?;
+    let (newest, _) = newest(checkup, range, NEWEST).await?;
+    let table = checkup.context.views().await?;
     let mut views: BTreeMap<String, View> = BTreeMap::new();
     let (mut looked, mut missing) = (0, Vec::new());
     let is_joined = |kept: &&KeptEvent| kept.event.event_type.concerns_orders() && !kept.view.is_empty();
@@ -110,14 +110,14 @@ fn judge_joined(looked: usize, missing: &[String]) -> Finding {
 }
 
 /// Returns the newest events of a range, and true if there are more.
-async fn newest(patient: &Patient<'_>, range: Range, most: usize) -> Result<(Vec<KeptEvent>, bool), Error> {
-    let sources = patient.source_names().await;
+async fn newest(checkup: &Checkup<'_>, range: Range, most: usize) -> Result<(Vec<KeptEvent>, bool), Error> {
+    let sources = checkup.source_names().await;
     if sources.is_empty()
-        && let Some(error) = patient.unreadable().await
+        && let Some(error) = checkup.unreadable().await
     {
         return Err(error);
     }
-    let mut reader = EventReader::new(patient.context, &sources, range, WalkOrder::NewestFirst, most + 1).await?;
+    let mut reader = EventReader::new(checkup.context, &sources, range, WalkOrder::NewestFirst, most + 1).await?;
     let mut events = Vec::new();
     while events.len() <= most
         && let Some(some) = reader.next().await?
@@ -129,16 +129,16 @@ async fn newest(patient: &Patient<'_>, range: Range, most: usize) -> Result<(Vec
     Ok((events, more))
 }
 
-pub(super) async fn events(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let now_ms = patient.context.clock.now_ms();
+pub(super) async fn events(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let now_ms = checkup.context.clock.now_ms();
     let range = Range { from_ms: now_ms.saturating_sub(DAY_MS), to_ms: crate::terminal::time::LATEST_MS };
-    let (events, more) = newest(patient, range, READ_MAX).await?;
+    let (events, more) = newest(checkup, range, READ_MAX).await?;
     let count = |holds: fn(&KeptEvent) -> bool| events.iter().filter(|kept| holds(kept)).count();
     let strange = count(|kept| kept.event.unrecognised || kept.event.changedshape || kept.event.unreadable.is_some());
     let conflicts = count(|kept| kept.event.conflict);
     let mut findings = judge_events(events.len(), more, strange, conflicts);
     let attention = Figure { namespace: "hookmill", name: "Attention", dimension: None, statistic: "Sum" };
-    let counted = patient.figures(&[attention], Duration::from_secs(24 * 60 * 60)).await;
+    let counted = checkup.figures(&[attention], Duration::from_secs(24 * 60 * 60)).await;
     match counted.map(|figures| figures.first().copied().flatten()) {
         Ok(Some(times)) if times > 0.0 => findings.push(
             Finding::warning(format!("the functions asked for attention {times} times in the last day"))

@@ -7,7 +7,7 @@ use aws_sdk_lambda::types::{EventSourceMappingConfiguration as Mapping, LastUpda
 use edge::keep::item::TIME_INDEX;
 use webhook::providers::PROVIDERS;
 
-use super::{Finding, Patient};
+use super::{Checkup, Finding};
 use crate::terminal::error::Error;
 use crate::work::selection::type_filter;
 use stack::aws::failed_for;
@@ -37,10 +37,10 @@ const OUTPUTS: &[&str] = &[
 /// Parameters that name event types, separated by commas.
 const TYPE_PARAMETERS: &[&str] = &["WorkQueueTypes", "ExtraQueueTypes"];
 
-pub(super) async fn stack(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let deployment = patient.deployment().await?;
+pub(super) async fn stack(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = checkup.deployment().await?;
     let mut findings = Vec::new();
-    let described = patient.cloudformation.describe_stacks().stack_name(deployment.stack()).send().await;
+    let described = checkup.cloudformation.describe_stacks().stack_name(deployment.stack()).send().await;
     match described {
         Err(error) => {
             let message = failed_for("cloudformation:DescribeStacks", "ask for the stack's status", &error);
@@ -102,12 +102,12 @@ fn judge_version(deployed: Option<&str>) -> Finding {
     }
 }
 
-pub(super) async fn tables(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let deployment = patient.deployment().await?;
+pub(super) async fn tables(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = checkup.deployment().await?;
     let mut findings = Vec::new();
     for (about, table) in [("events", deployment.events_table()), ("orders", deployment.orders_table())] {
         let finding = match table {
-            Ok(table) => look_at_table(patient, table, about == "events").await,
+            Ok(table) => look_at_table(checkup, table, about == "events").await,
             Err(error) => Finding::unknown(error),
         };
         findings.push(finding.about(about));
@@ -115,8 +115,8 @@ pub(super) async fn tables(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
     Ok(findings)
 }
 
-async fn look_at_table(patient: &Patient<'_>, table: &str, of_events: bool) -> Finding {
-    match patient.context.dynamodb().describe_table().table_name(table).send().await {
+async fn look_at_table(checkup: &Checkup<'_>, table: &str, of_events: bool) -> Finding {
+    match checkup.context.dynamodb().describe_table().table_name(table).send().await {
         Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
             Finding::problem(format!("the table {table} is gone"))
                 .next("Restore it from its point-in-time backup under this name; nothing can be received meanwhile.")
@@ -154,12 +154,12 @@ fn judge_table(table: &TableDescription, of_events: bool) -> Option<Finding> {
     })
 }
 
-pub(super) async fn mappings(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let deployment = patient.deployment().await?;
+pub(super) async fn mappings(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = checkup.deployment().await?;
     let mut findings = Vec::new();
     for (about, function) in [("relay", "RelayFunction"), ("orders", "OrdersFunction")] {
         let looked = match deployment.output(function) {
-            Ok(function) => look_at_mappings(patient, function, about == "relay").await,
+            Ok(function) => look_at_mappings(checkup, function, about == "relay").await,
             Err(error) => Err(error),
         };
         let looked = looked.unwrap_or_else(|error| vec![Finding::unknown(error)]);
@@ -168,8 +168,8 @@ pub(super) async fn mappings(patient: &Patient<'_>) -> Result<Vec<Finding>, Erro
     Ok(findings)
 }
 
-async fn look_at_mappings(patient: &Patient<'_>, function: &str, of_relay: bool) -> Result<Vec<Finding>, Error> {
-    let sent = patient.lambda.list_event_source_mappings().function_name(function).send().await;
+async fn look_at_mappings(checkup: &Checkup<'_>, function: &str, of_relay: bool) -> Result<Vec<Finding>, Error> {
+    let sent = checkup.lambda.list_event_source_mappings().function_name(function).send().await;
     let output = sent
         .map_err(|error| failed_for("lambda:ListEventSourceMappings", &format!("ask what calls {function}"), &error))?;
     if output.event_source_mappings().is_empty() {
@@ -180,7 +180,7 @@ async fn look_at_mappings(patient: &Patient<'_>, function: &str, of_relay: bool)
         findings.extend(judge_mapping(mapping));
     }
     if of_relay && findings.is_empty() {
-        findings.extend(stale_stream(patient, output.event_source_mappings()).await);
+        findings.extend(stale_stream(checkup, output.event_source_mappings()).await);
     }
     if findings.is_empty() {
         let mapping = output.event_source_mappings().first();
@@ -213,9 +213,9 @@ fn judge_mapping(mapping: &Mapping) -> Vec<Finding> {
 }
 
 /// A stream that was turned off and on again is another stream, which an old mapping does not read.
-async fn stale_stream(patient: &Patient<'_>, mappings: &[Mapping]) -> Option<Finding> {
-    let table = patient.deployment().await.ok()?.events_table().ok()?;
-    let described = patient.context.dynamodb().describe_table().table_name(table).send().await.ok()?;
+async fn stale_stream(checkup: &Checkup<'_>, mappings: &[Mapping]) -> Option<Finding> {
+    let table = checkup.deployment().await.ok()?.events_table().ok()?;
+    let described = checkup.context.dynamodb().describe_table().table_name(table).send().await.ok()?;
     let current = described.table()?.latest_stream_arn()?.to_owned();
     let reads = mappings.iter().any(|mapping| mapping.event_source_arn() == Some(current.as_str()));
     (!reads).then(|| {
@@ -225,8 +225,8 @@ async fn stale_stream(patient: &Patient<'_>, mappings: &[Mapping]) -> Option<Fin
     })
 }
 
-pub(super) async fn functions(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let deployment = patient.deployment().await?;
+pub(super) async fn functions(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = checkup.deployment().await?;
     let receivers = PROVIDERS.map(|provider| (provider.name, deployment.function(provider)));
     let others = [
         ("relay", "RelayFunction"),
@@ -238,7 +238,7 @@ pub(super) async fn functions(patient: &Patient<'_>) -> Result<Vec<Finding>, Err
     let (mut findings, mut well) = (Vec::new(), 0);
     for (about, function) in receivers.into_iter().chain(others) {
         let looked = match function {
-            Ok(function) => look_at_function(patient, function).await,
+            Ok(function) => look_at_function(checkup, function).await,
             Err(error) => vec![Finding::unknown(error)],
         };
         well += usize::from(looked.is_empty());
@@ -247,7 +247,7 @@ pub(super) async fn functions(patient: &Patient<'_>) -> Result<Vec<Finding>, Err
     if well > 0 {
         findings.insert(0, Finding::ok(format!("{well} are active and have their log groups")));
     }
-    findings.extend(look_at_concurrency(&patient.lambda).await);
+    findings.extend(look_at_concurrency(&checkup.lambda).await);
     Ok(findings)
 }
 
@@ -271,8 +271,8 @@ fn judge_concurrency(unreserved: i32) -> Option<Finding> {
     (unreserved < CONCURRENCY_MIN).then(|| Finding::warning(message).next(next))
 }
 
-async fn look_at_function(patient: &Patient<'_>, function: &str) -> Vec<Finding> {
-    let output = match patient.lambda.get_function_configuration().function_name(function).send().await {
+async fn look_at_function(checkup: &Checkup<'_>, function: &str) -> Vec<Finding> {
+    let output = match checkup.lambda.get_function_configuration().function_name(function).send().await {
         Ok(output) => output,
         Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
             return vec![Finding::problem(format!("the function {function} is gone")).next(REDEPLOY)];
@@ -285,7 +285,7 @@ async fn look_at_function(patient: &Patient<'_>, function: &str) -> Vec<Finding>
     let mut findings: Vec<Finding> = judge_function(&output).into_iter().collect();
     let group = output.logging_config().and_then(|logging| logging.log_group());
     let group = group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned);
-    match patient.logs.describe_log_groups().log_group_name_prefix(&group).send().await {
+    match checkup.logs.describe_log_groups().log_group_name_prefix(&group).send().await {
         Err(error) => {
             let message = failed_for("logs:DescribeLogGroups", "look for the function's log group", &error);
             findings.push(Finding::unknown(message));

@@ -3,19 +3,19 @@
 use platforms::check::{Severity, check};
 use webhook::providers::PROVIDERS;
 
-use super::{Finding, Patient, listed};
+use super::{Checkup, Finding, listed};
 use crate::terminal::error::Error;
 use crate::work::apis::{Api, address_of, api_failed, of_platform};
 
-pub(super) async fn providers(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
+pub(super) async fn providers(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     for provider in PROVIDERS {
-        let (apis, defects) = of_platform(patient.context, provider).await?;
+        let (apis, defects) = of_platform(checkup.context, provider).await?;
         let next = "hookmill accounts set writes it in the form that is read here.";
         findings.extend(defects.into_iter().map(|defect| Finding::problem(defect).next(next).about(provider.name)));
         for api in apis {
             let about = api.name.to_string();
-            let looked = look_at(patient, &api).await.unwrap_or_else(|error| vec![Finding::unknown(error)]);
+            let looked = look_at(checkup, &api).await.unwrap_or_else(|error| vec![Finding::unknown(error)]);
             findings.extend(looked.into_iter().map(|finding| finding.about(&about)));
         }
     }
@@ -28,12 +28,12 @@ pub(super) async fn providers(patient: &Patient<'_>) -> Result<Vec<Finding>, Err
     Ok(findings)
 }
 
-async fn look_at(patient: &Patient<'_>, api: &Api) -> Result<Vec<Finding>, Error> {
+async fn look_at(checkup: &Checkup<'_>, api: &Api) -> Result<Vec<Finding>, Error> {
     let platform = api.account.platform;
     if let Some(by_hand) = platform.by_hand {
         return Ok(vec![Finding::notice("its webhooks are registered by hand, and no API lists them").next(by_hand)]);
     }
-    let sources = patient.sources().await.get(platform.name);
+    let sources = checkup.sources().await.get(platform.name);
     let is_set_up = match sources {
         Some(Ok(sources)) => sources.get(&api.name.source).is_some(),
         Some(Err(error)) => return Err(error.clone()),
@@ -45,7 +45,7 @@ async fn look_at(patient: &Patient<'_>, api: &Api) -> Result<Vec<Finding>, Error
                 .next(format!("hookmill sources add {}", api.name)),
         ]);
     }
-    let ours = address_of(patient.context, &api.name).await?;
+    let ours = address_of(checkup.context, &api.name).await?;
     let list = api.client.subscriptions().await.map_err(|error| api_failed(&error))?;
     let found = check(&ours, &(platform.topics)(), &list);
     if found.is_empty() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::patient::Figure;
-use super::{Finding, Patient, State, span};
+use super::checkup::Figure;
+use super::{Checkup, Finding, State, span};
 use crate::context::Context;
 use crate::terminal::error::Error;
 use stack::aws::failed_for;
@@ -31,21 +31,21 @@ const QUEUES: [(&str, Queue); 5] = [
     ("work dead letters", Queue::WorkDeadLetters),
 ];
 
-pub(super) async fn queues(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let deployment = patient.deployment().await?;
+pub(super) async fn queues(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let deployment = checkup.deployment().await?;
     let there: Vec<_> =
         QUEUES.into_iter().filter_map(|(name, queue)| Some((name, queue, deployment.queue(queue)?))).collect();
     let figures: Vec<Figure> = there.iter().map(|(_, _, url)| age_of(url)).collect();
-    let ages = patient.figures(&figures, LATELY).await;
+    let ages = checkup.figures(&figures, LATELY).await;
     let mut findings = Vec::new();
     if let Err(error) = &ages {
         findings.push(Finding::unknown(error.clone()).about("ages"));
     }
     let ages = ages.unwrap_or_default();
-    let reads = reads(patient, deployment.queue(Queue::Work)).await;
+    let reads = reads(checkup, deployment.queue(Queue::Work)).await;
     for (number, (name, queue, url)) in there.iter().enumerate() {
         let age = ages.get(number).copied().flatten().map(seconds);
-        let finding = match depth(patient.context, url).await {
+        let finding = match depth(checkup.context, url).await {
             Ok(messages) if *queue == Queue::Work => judge_work(messages, age, reads),
             Ok(messages) => judge(*queue, messages, age),
             Err(error) => Finding::unknown(error),
@@ -57,7 +57,7 @@ pub(super) async fn queues(patient: &Patient<'_>) -> Result<Vec<Finding>, Error>
 
 /// Returns the number of times that a queue was asked for messages within the last hour; `None` if CloudWatch has no
 /// value.
-async fn reads(patient: &Patient<'_>, url: Option<&str>) -> Option<i64> {
+async fn reads(checkup: &Checkup<'_>, url: Option<&str>) -> Option<i64> {
     let name = url?.rsplit('/').next()?.to_owned();
     let figure = |figure: &'static str| Figure {
         namespace: "AWS/SQS",
@@ -66,7 +66,7 @@ async fn reads(patient: &Patient<'_>, url: Option<&str>) -> Option<i64> {
         statistic: "Sum",
     };
     let figures = [figure("NumberOfMessagesReceived"), figure("NumberOfEmptyReceives")];
-    let found: Vec<f64> = patient.figures(&figures, READ_WITHIN).await.ok()?.into_iter().flatten().collect();
+    let found: Vec<f64> = checkup.figures(&figures, READ_WITHIN).await.ok()?.into_iter().flatten().collect();
     (!found.is_empty()).then(|| seconds(found.iter().sum()))
 }
 

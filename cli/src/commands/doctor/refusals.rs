@@ -6,7 +6,7 @@ use edge::keep::time_index::WalkOrder;
 use edge::receive::quarantine::{LIFE_MS, UNKNOWN};
 use webhook::signature::Refusal;
 
-use super::{Finding, Patient};
+use super::{Checkup, Finding};
 use crate::context::Context;
 use crate::terminal::error::Error;
 use crate::terminal::output::counted_with;
@@ -19,9 +19,9 @@ use stack::sources::SourceName;
 /// The number of different bodies, with no genuine delivery between them, that prove a wrong key rather than a forger.
 const SURE: usize = 3;
 
-pub(super) async fn quarantine(patient: &Patient<'_>) -> Result<Vec<Finding>, Error> {
-    let context = patient.context;
-    let sources = patient.source_names().await;
+pub(super) async fn quarantine(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
+    let context = checkup.context;
+    let sources = checkup.source_names().await;
     // Rows are there a little longer than they live.
     let from_ms = context.clock.now_ms().saturating_sub(LIFE_MS);
     let range = Range { from_ms, to_ms: LATEST_MS };
@@ -40,7 +40,7 @@ pub(super) async fn quarantine(patient: &Patient<'_>) -> Result<Vec<Finding>, Er
         findings.extend(found.into_iter().map(|finding| finding.about(source.to_string())));
     }
     findings.extend(strangers(&lines, &sources));
-    if let Some(error) = patient.unreadable().await {
+    if let Some(error) = checkup.unreadable().await {
         findings.push(Finding::unknown(error));
     }
     if findings.is_empty() {

@@ -8,7 +8,7 @@ use webhook::signature::admit;
 use webhook::source::Source;
 
 use super::queues::depth;
-use super::{Finding, Patient};
+use super::{Checkup, Finding};
 use crate::terminal::error::Error;
 use crate::work::apis::platform;
 use crate::work::sending::Sender;
@@ -18,18 +18,18 @@ use stack::sources::SourceName;
 use webhook::signing::{bare, path, sign};
 
 /// Tests these sources, or all if none is named.
-pub(super) async fn self_test(patient: &Patient<'_>, only: &[SourceName]) -> Result<Vec<Finding>, Error> {
+pub(super) async fn self_test(checkup: &Checkup<'_>, only: &[SourceName]) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    let names = patient.source_names().await;
+    let names = checkup.source_names().await;
     for name in
         names.into_iter().filter(|name| only.is_empty() || only.iter().any(|one| one.to_string() == name.to_string()))
     {
         let Some(body) = platform(name.provider)?.test_event else { continue };
-        let sources = patient.sources().await.get(name.provider.name).and_then(|sources| sources.as_ref().ok());
+        let sources = checkup.sources().await.get(name.provider.name).and_then(|sources| sources.as_ref().ok());
         // The check of the secrets reports an unusable one.
         let Some(source) = sources.and_then(|sources| sources.get(&name.source)) else { continue };
         let tested =
-            test(patient, name.provider, source, body.as_bytes().to_vec()).await.unwrap_or_else(Finding::unknown);
+            test(checkup, name.provider, source, body.as_bytes().to_vec()).await.unwrap_or_else(Finding::unknown);
         findings.push(tested.about(name.to_string()));
     }
     if findings.is_empty() {
@@ -42,12 +42,12 @@ pub(super) async fn self_test(patient: &Patient<'_>, only: &[SourceName]) -> Res
 }
 
 async fn test(
-    patient: &Patient<'_>,
+    checkup: &Checkup<'_>,
     provider: &'static Provider,
     source: &Source,
     body: Vec<u8>,
 ) -> Result<Finding, Error> {
-    let context = patient.context;
+    let context = checkup.context;
     let mut delivery = bare(body);
     let secret = source.credentials().first().ok_or_else(|| Error::problems("the source has no key"))?;
     sign(&provider.admission, source.scheme, secret, &mut delivery, context.clock.now_ms(), false)
@@ -59,12 +59,12 @@ async fn test(
     };
     let store = context.store().await?;
     let before = store.load(&key).await?;
-    let work = patient.deployment().await?.queue(Queue::Work);
+    let work = checkup.deployment().await?.queue(Queue::Work);
     let waiting = match work {
         Some(url) => depth(context, url).await.ok(),
         None => None,
     };
-    let url = context.reachable(patient.deployment().await?.url(provider)?);
+    let url = context.reachable(checkup.deployment().await?.url(provider)?);
     let url = format!("{url}{}", path(&source.name, &delivery));
     let answer = Sender::default().post(&url, &delivery.headers, delivery.body).await;
     let next = "hookmill doctor --only urls --only secrets --only functions says more; then read the receiver's log.";

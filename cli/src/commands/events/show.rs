@@ -110,7 +110,7 @@ pub async fn run(context: &Context, args: EventShowArgs) -> Result<Exit, Error> 
         return Ok(Exit::Ok);
     }
     let shown = shown(context, kept, args.fields).await?;
-    context.output.tell(&shown, text)?;
+    context.output.print(&shown, text)?;
     Ok(if note_damage(context, kept) { Exit::Problems } else { Exit::Ok })
 }
 

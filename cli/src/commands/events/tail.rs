@@ -116,7 +116,7 @@ async fn print_new(
             if !damaged && !args.filter.takes(&kept) {
                 continue;
             }
-            context.output.tell(&EventLine::of(&kept), line)?;
+            context.output.print(&EventLine::of(&kept), line)?;
             printed.lines += 1;
             if args.count.is_some_and(|count| printed.lines >= count) {
                 return Ok(true);
@@ -129,7 +129,7 @@ async fn print_new(
         return Ok(false);
     }
     for line in unkept.look(context, sources, everywhere(args)).await? {
-        context.output.tell(&line, unkept::text)?;
+        context.output.print(&line, unkept::text)?;
         printed.lines += 1;
         if args.count.is_some_and(|count| printed.lines >= count) {
             return Ok(true);

@@ -84,7 +84,7 @@ pub async fn run(context: &Context, args: PersonArgs) -> Result<Exit, Error> {
         orders_and_subjects(found.len()),
         counted(slots.len(), "refused delivery")
     ));
-    context.output.tell_all(&found, text)?;
+    context.output.print_all(&found, text)?;
     let orphans =
         orphans::of_person(context, source.id(), |event, body| !person.fields(event, body).is_empty()).await?;
     let planned = found.into_iter().map(|line| line.order).chain(slots).chain(orphans).collect();

@@ -57,7 +57,7 @@ pub async fn run(context: &Context, args: RebuildArgs) -> Result<Exit, Error> {
     let telling = Telling { diff: args.diff, show_values: args.show_values };
     let rebuilder = context.rebuilder().await?.over_later_mappings(args.over_later_mapping);
     let counts = rebuild_all(context, &rebuilder, &mut journal, args.how.yes, telling, &Cell::new(false)).await?;
-    context.output.tell(&counts, totals)?;
+    context.output.print(&counts, totals)?;
     if counts.would_change > 0 {
         context.output.note(&format!("Nothing was written. {} would be: add --yes", counts.would_change));
     }

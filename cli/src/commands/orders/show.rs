@@ -75,7 +75,7 @@ pub async fn run(context: &Context, args: OrderShowArgs) -> Result<Exit, Error> 
         view: view.as_ref().filter(|_| args.view).map(View::render),
     };
     let rebuild = context.output.hint(&format!("hookmill orders rebuild {}", shown.order));
-    context.output.tell(&shown, |shown, paint| text(shown, &rebuild, paint))?;
+    context.output.print(&shown, |shown, paint| text(shown, &rebuild, paint))?;
     let damaged = events.iter().filter(|kept| note_damage(context, kept)).count();
     Ok(if current && damaged == 0 { Exit::Ok } else { Exit::Problems })
 }

@@ -83,7 +83,7 @@ pub async fn run(context: &Context, args: AdmitArgs) -> Result<Exit, Error> {
         };
         *counts.entry(line.outcome).or_default() += 1;
         problems |= line.reason.is_some();
-        context.output.tell(&line, text)?;
+        context.output.print(&line, text)?;
         progress.step();
     }
     drop(progress);

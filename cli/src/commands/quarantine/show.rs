@@ -78,7 +78,7 @@ pub async fn run(context: &Context, args: RefusedShowArgs) -> Result<Exit, Error
         text: text_body,
         base64,
     };
-    context.output.tell(&shown, text)?;
+    context.output.print(&shown, text)?;
     Ok(Exit::Ok)
 }
 

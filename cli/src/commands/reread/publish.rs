@@ -69,7 +69,7 @@ async fn publish(context: &Context, args: &PublishArgs, stop: &Cell<bool>) -> Re
     let mut journal = Journal::planned(context, "reread publish", orders, EventChoice::default()).await?;
     let rebuilt = rebuild_all(context, &context.rebuilder().await?, &mut journal, true, Telling::default(), stop).await;
     let rebuilt = rebuilt.map_err(|error| error.and_next(&go_on))?;
-    context.output.tell(&rebuilt, totals)?;
+    context.output.print(&rebuilt, totals)?;
     Ok(sent.or(rebuilt.exit()))
 }
 

@@ -72,7 +72,7 @@ pub async fn run(context: &Context, args: AddArgs) -> Result<Exit, Error> {
     let steps = enter(name, scheme, &url)?.iter().map(|step| context.output.hint(step)).collect();
     let fingerprint = key.fingerprint();
     let added = Added { source: name.to_string(), scheme: word(scheme), fingerprint, url, steps };
-    context.output.tell(&added, text)?;
+    context.output.print(&added, text)?;
     Ok(Exit::Ok)
 }
 

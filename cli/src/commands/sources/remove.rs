@@ -67,7 +67,7 @@ pub async fn run(context: &Context, args: SourceRemoveArgs) -> Result<Exit, Erro
     }
     let outcome = if args.yes { "removed" } else { "due" };
     let removed = Removed { source: name.to_string(), events, last, outcome };
-    context.output.tell(&removed, text)?;
+    context.output.print(&removed, text)?;
     if !args.yes {
         context.output.note(&format!(
             "Nothing was changed. Removed, its deliveries are answered 401{}; what was kept stays. To remove it: add --yes",

@@ -111,7 +111,7 @@ async fn begin(context: &Context, args: &RotateArgs) -> Result<Exit, Error> {
     steps.push(format!("See which are in use: hookmill sources rotate {name} --status"));
     steps.push(format!("When the old one is no longer used: hookmill sources rotate {name} --finish"));
     let steps = steps.iter().map(|step| context.output.hint(step)).collect();
-    context.output.tell(&Begun { source: name.to_string(), keys, url, steps }, begun_text)?;
+    context.output.print(&Begun { source: name.to_string(), keys, url, steps }, begun_text)?;
     Ok(Exit::Ok)
 }
 

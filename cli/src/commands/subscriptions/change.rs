@@ -84,13 +84,13 @@ pub(super) async fn create(context: &Context, args: &CreateArgs) -> Result<Exit,
     }
     note_local(context, &to);
     if args.dry_run {
-        context.output.tell_all(&planned(&api, &to, &missing), text)?;
+        context.output.print_all(&planned(&api, &to, &missing), text)?;
         context.output.note("Nothing was created: leave --dry-run out");
         return Ok(Exit::Ok);
     }
     let Created { done, failed } = api.client.subscribe(&to, &missing).await;
     let made: Vec<WebhookLine> = done.iter().map(|one| WebhookLine::of(&api.name, one, Some(&to))).collect();
-    context.output.tell_all(&made, text)?;
+    context.output.print_all(&made, text)?;
     match failed {
         None => Ok(Exit::Ok),
         Some((topic, error)) => Err(half_done(&api.name, made.len(), &topic, &error)),
@@ -190,14 +190,14 @@ pub(super) async fn update(context: &Context, args: &UpdateArgs) -> Result<Exit,
     let line = |one: &Subscription| WebhookLine::of(&api.name, one, Some(&to));
     if !args.yes {
         let change = Change { done: false, before: line(&before), after: Some(line(&planned)) };
-        context.output.tell(&change, change_text)?;
+        context.output.print(&change, change_text)?;
         context.output.note("Nothing was changed: add --yes");
         return Ok(Exit::Ok);
     }
     note_local(context, &to);
     let after =
         api.client.resubscribe(&args.one.id, &to, &topics).await.map_err(|error| uncertain(&args.one, &error))?;
-    context.output.tell(&Change { done: true, before: line(&before), after: Some(line(&after)) }, change_text)?;
+    context.output.print(&Change { done: true, before: line(&before), after: Some(line(&after)) }, change_text)?;
     Ok(Exit::Ok)
 }
 
@@ -211,7 +211,7 @@ pub(super) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Exit,
         api.client.delete(&args.one.id).await.map_err(|error| uncertain(&args.one, &error))?;
     }
     let before = WebhookLine::of(&api.name, &before, ours.as_ref());
-    context.output.tell(&Change { done: args.yes, before, after: None }, change_text)?;
+    context.output.print(&Change { done: args.yes, before, after: None }, change_text)?;
     if !args.yes {
         context.output.note("Nothing was removed: add --yes");
     }

@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Err
     for finding in &mut checked.findings {
         finding.next = context.output.hint(&finding.next);
     }
-    context.output.tell_all(&checked.findings, text)?;
+    context.output.print_all(&checked.findings, text)?;
     context.output.note(&match (checked.sources, checked.findings.len()) {
         (0, 0) => "No source has an account whose webhooks can be checked: hookmill accounts set.".to_owned(),
         (sources, 0) => format!("{} checked: all is as it should be.", counted(sources, "source")),

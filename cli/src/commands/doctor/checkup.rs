@@ -39,9 +39,9 @@ pub(super) struct Resource {
     pub(super) kind: String,
 }
 
-/// The stack under examination.
+/// A stack under examination, with what has been read of it.
 #[derive(Debug)]
-pub struct Patient<'a> {
+pub struct Checkup<'a> {
     pub(super) context: &'a Context,
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
@@ -52,11 +52,11 @@ pub struct Patient<'a> {
     replies: OnceCell<Vec<(&'static Provider, Result<Reply, Error>)>>,
 }
 
-impl<'a> Patient<'a> {
+impl<'a> Checkup<'a> {
     /// A stack that nothing is known of yet.
     pub fn new(context: &'a Context) -> Self {
         let sdk = context.sdk();
-        Patient {
+        Checkup {
             context,
             cloudformation: aws_sdk_cloudformation::Client::new(sdk),
             lambda: aws_sdk_lambda::Client::new(sdk),
