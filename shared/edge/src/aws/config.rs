@@ -177,6 +177,11 @@ pub fn takes<T: AsRef<str>>(types: &[T], event_type: &str) -> bool {
     types.is_empty() || types.iter().any(matches)
 }
 
+/// Returns the stack's name, a dimension of every metric: `STACK`.
+pub(crate) fn stack_name() -> Option<String> {
+    required("STACK").ok()
+}
+
 fn required(name: &'static str) -> Result<String, ConfigError> {
     env::var(name).ok().filter(|value| !value.is_empty()).ok_or(ConfigError::Missing(name))
 }

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
+use crate::aws::config::stack_name;
+
 /// The CloudWatch namespace of every metric.
 pub const NAMESPACE: &str = "hookmill";
 
@@ -22,8 +24,7 @@ static STACK: OnceLock<String> = OnceLock::new();
 /// Starts writing lines, with metrics of the stack that `STACK` names. Until a function's `main` calls this nothing is
 /// written, so that whatever else links this crate keeps its standard output to itself.
 pub fn start_logging() {
-    let named = std::env::var("STACK").ok().filter(|stack| !stack.is_empty());
-    STACK.get_or_init(|| named.unwrap_or_else(|| UNNAMED.to_owned()));
+    STACK.get_or_init(|| stack_name().unwrap_or_else(|| UNNAMED.to_owned()));
 }
 
 /// A line and the metrics in it.
