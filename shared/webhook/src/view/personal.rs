@@ -10,6 +10,7 @@ pub const KEPT: &[&str] = &[
     "order/alias_id",
     "order/number",
     "order/status",
+    "order/left_out",
     "order/order_type",
     "order/totals/total",
     "order/totals/net",
@@ -178,6 +179,7 @@ mod tests {
     fn what_no_list_names_is_personal() {
         for (path, kept) in [
             ("order/status", true),
+            ("order/left_out", true),
             ("order/status_times/paid", true),
             ("payments/p1/amount/amount", true),
             ("payments/p1/refunds/r1/amount", true),
