@@ -10,7 +10,7 @@ pub mod orders;
 pub mod keep;
 pub mod aws;
 
-pub use aws::config::{ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
+pub use aws::config::{FactsConfig, ReceiverConfig, RelayConfig, ViewConfig, WatchConfig};
 pub use aws::log::start_logging;
 pub use aws::serve::serve;
 pub use lambda_runtime::Error;

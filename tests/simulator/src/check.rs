@@ -17,7 +17,7 @@ use crate::cloud::Cloud;
 use crate::compare::compare;
 use crate::erasure::erased;
 use crate::executor::START_MS;
-use crate::process::{WORK_QUEUE, queues};
+use crate::process::{ORDERS_QUEUE, WORK_QUEUE, queues};
 use crate::queue::FifoQueue;
 use crate::remapping::remapped;
 use crate::rows::{Bodies, Hash, events, hash, id_of, sendable, stored};
@@ -50,6 +50,7 @@ pub fn check(cloud: &Cloud, ledger: &Ledger, workload: &Workload) -> Vec<Violati
     checker.views(&kept);
     checker.violations.extend(compare(cloud, workload));
     checker.violations.extend(erased(cloud, workload));
+    checker.violations.extend(cloud.facts.check(&cloud.tables, &cloud.queues[ORDERS_QUEUE]));
     checker.violations
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::assumptions::{MESSAGE_BYTES_MAX, SEND_ENTRIES_MAX};
 use crate::executor::VirtualTime;
+use crate::facts::{FACTS_QUEUE, SentFacts};
 use crate::faults::{Actor, Fault, Faults};
 use crate::outage::{Outage, Service};
 use crate::queue::FifoQueue;
@@ -60,6 +61,8 @@ pub struct Cloud {
     pub sends: Sends,
     /// Messages of the relay's dead letter queue.
     pub dead_letters: Vec<Value>,
+    /// The changes of facts that were sent.
+    pub facts: SentFacts,
     /// Each provider's secret.
     pub secrets: BTreeMap<String, String>,
     /// Conditions that failed: each is billed.
@@ -114,6 +117,7 @@ impl Cloud {
             queues: BTreeMap::new(),
             sends: Sends::default(),
             dead_letters: Vec::new(),
+            facts: SentFacts::default(),
             secrets: BTreeMap::new(),
             failed_conditions: 0,
             calls: 0,
@@ -263,12 +267,16 @@ impl Cloud {
                 continue;
             }
             let id = id_of(text("MessageBody"));
-            if !self.kept_ids.contains(id) {
-                self.broken.push(Violation::new("only kept events are relayed", id.to_owned()));
-            }
             let stored =
                 queue.send(text("MessageGroupId"), text("MessageDeduplicationId"), text("MessageBody"), now_ms);
-            self.broken.extend(self.sends.add(call.actor, url, id, stored, now_ms));
+            if url == FACTS_QUEUE {
+                self.broken.extend(self.facts.sent(&self.tables, text("MessageBody")));
+            } else {
+                if !self.kept_ids.contains(id) {
+                    self.broken.push(Violation::new("only kept events are relayed", id.to_owned()));
+                }
+                self.broken.extend(self.sends.add(call.actor, url, id, stored, now_ms));
+            }
             successful.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));
         }
         self.ring();

@@ -24,6 +24,7 @@ pub mod stream;
 pub mod rows;
 pub mod sends;
 pub mod queue;
+pub mod facts;
 pub mod outage;
 pub mod cloud;
 pub mod network;

@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
+use edge::aws::queue::group_of;
 use edge::keep::time_index::SourceId;
+use webhook::event::Event;
 
 use crate::executor::START_MS;
 use crate::faults::Actor;
 use crate::network::Invocation;
+use crate::process::ORDERS_QUEUE;
 use crate::random::mix;
 use crate::remapping::{REMAPPED, read_again};
 use crate::workload::ErasurePlan;
@@ -58,7 +61,8 @@ impl SimulatedWorld {
                 let work = Box::pin(async move { eraser.erase(&order, before_ms).await });
                 let outcome = Invocation { process, work }.await;
                 self.note(|| format!("erasure of {pk}: {outcome:?}"));
-                if matches!(outcome, Some(Ok(_))) {
+                if let Some(Ok(erasure)) = outcome {
+                    self.remind(&pk, erasure.reminder);
                     break;
                 }
                 self.ground.time.wait_ms(PAUSE_MS).await;
@@ -107,10 +111,19 @@ impl SimulatedWorld {
             let outcome = Invocation { process, work }.await;
             self.note(|| format!("rebuild of {pk}: {}", matches!(outcome, Some(Ok(_)))));
             if let Some(Ok(rebuild)) = outcome {
+                self.remind(&pk, rebuild.reminder());
                 self.ledger.borrow_mut().rebuilt.extend(rebuild.events);
                 return;
             }
             self.ground.time.wait_ms(PAUSE_MS).await;
         }
+    }
+
+    /// Has the orders function look at an order again, whose facts an operator changed.
+    fn remind(&self, pk: &str, reminder: Option<Event>) {
+        let Some(reminder) = reminder else { return };
+        let mut cloud = self.ground.cloud.lock();
+        cloud.queues.get_mut(ORDERS_QUEUE).unwrap().remind(&group_of(pk), &reminder.to_json().unwrap());
+        cloud.ring();
     }
 }

@@ -9,12 +9,13 @@ use edge::aws::client::{BACKGROUND, FOREGROUND, RetrySetting};
 use edge::aws::clock::Clock;
 use edge::aws::config::QueueConfig;
 use edge::relay::sweep::Sweeper;
-use edge::{Eraser, Orders, Rebuilder, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
+use edge::{Eraser, FactsConfig, Orders, Rebuilder, Receiver, ReceiverConfig, Relay, RelayConfig, ViewConfig};
 use webhook::providers::Provider;
 
 use crate::assumptions::{TABLE_EVENTS, TABLE_ORDERS};
 use crate::cloud::Shared;
 use crate::executor::VirtualTime;
+use crate::facts::FACTS_QUEUE;
 use crate::faults::Actor;
 use crate::network::{Network, SimulatedProcess};
 
@@ -95,7 +96,9 @@ impl Environment {
     /// Makes the orders function in a new process.
     pub fn orders(&self, actor: Actor) -> (Arc<SimulatedProcess>, Orders) {
         let (process, config, dynamodb) = self.over_views(actor);
-        (process, Orders::new(config, dynamodb, self.clock()))
+        let facts = FactsConfig { queue_url: FACTS_QUEUE.to_owned(), facts: Vec::new() };
+        let sqs = client!(aws_sdk_sqs, &self.network(&process), BACKGROUND);
+        (process, Orders::new(config, dynamodb, self.clock()).with_facts(facts, sqs))
     }
 
     /// Makes a sweeper in a new process.

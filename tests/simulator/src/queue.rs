@@ -26,6 +26,8 @@ pub struct FifoQueue {
     count: u64,
     /// Every message that was ever stored: its group and body, in order.
     pub arrived: Vec<(String, String)>,
+    /// The groups that ever had a dead letter.
+    pub stopped: BTreeSet<String>,
     /// Sends that were taken but not stored.
     pub deduplicated: u64,
     /// True if anything reads the queue.
@@ -55,6 +57,13 @@ impl FifoQueue {
         true
     }
 
+    /// Takes a message that nothing relayed.
+    pub fn remind(&mut self, group: &str, body: &str) {
+        self.count += 1;
+        let (number, group, body) = (self.count, group.to_owned(), body.to_owned());
+        self.messages.insert(number, QueuedMessage { number, group, body, receives: 0, hidden_until_ms: 0 });
+    }
+
     /// Returns messages and hides them.
     pub fn receive(&mut self, most: usize, now_ms: u64) -> Vec<QueuedMessage> {
         let in_flight = self.messages.values().filter(|message| message.hidden_until_ms > now_ms);
@@ -74,6 +83,7 @@ impl FifoQueue {
             batch.push(message.clone());
         }
         self.dead.extend(dead.iter().filter_map(|number| self.messages.remove(number)));
+        self.stopped.extend(self.dead.iter().map(|message| message.group.clone()));
         batch
     }
 

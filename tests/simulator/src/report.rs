@@ -13,12 +13,13 @@ use crate::shrink::Shortest;
 use crate::violation::Violation;
 
 /// Invariants whose violation is a loss.
-const LOSSES: [&str; 5] = [
+const LOSSES: [&str; 6] = [
     "a genuine delivery is accepted in the end",
     "200 means that the row is durable",
     "what was answered 200 is kept",
     "every kept event reaches its queues",
     "relayed before the stream forgets",
+    "each change is sent",
 ];
 
 /// Invariants whose violation is a doubling.

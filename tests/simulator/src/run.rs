@@ -7,6 +7,7 @@ use crate::assumptions::{SHARDS_MAX, WORKERS};
 use crate::check::check;
 use crate::cloud::{Cloud, ServiceCall, Shared};
 use crate::executor::{Executor, VirtualTime};
+use crate::facts::FACTS_QUEUE;
 use crate::faults::{Actor, ActorStep, Fault, FaultPlan, Faults, Step};
 use crate::outage::{Outage, Service};
 use crate::process::{Environment, ORDERS_QUEUE, WORK_QUEUE};
@@ -144,6 +145,7 @@ fn cloud(options: &Options, workload: &Workload) -> Cloud {
     cloud.table_calls = options.with_table_calls.then(Vec::new);
     cloud.queues.insert(ORDERS_QUEUE.to_owned(), FifoQueue::read());
     cloud.queues.insert(WORK_QUEUE.to_owned(), FifoQueue::default());
+    cloud.queues.insert(FACTS_QUEUE.to_owned(), FifoQueue::default());
     for number in 0..OUTAGES_MAX {
         let (fault, mut random) = cloud.faults.next(Actor::Outage(number), Step::Outage);
         if fault.is_some() {

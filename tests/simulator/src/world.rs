@@ -329,12 +329,14 @@ impl SimulatedWorld {
             if fault == Some(Fault::DeleteLost) {
                 continue;
             }
+            let is_rebuilding = self.ledger.borrow().operators > 0;
             let mut cloud = self.ground.cloud.lock();
-            let queue = cloud.queues.get_mut(ORDERS_QUEUE).unwrap();
             for message in messages {
                 let id = message.number.to_string();
                 if !failures.as_array().unwrap().iter().any(|failure| failure["itemIdentifier"] == id) {
-                    queue.delete(message.number);
+                    let found = cloud.facts.acknowledged(&cloud.tables, &message.body, is_rebuilding);
+                    cloud.broken.extend(found);
+                    cloud.queues.get_mut(ORDERS_QUEUE).unwrap().delete(message.number);
                 }
             }
         }

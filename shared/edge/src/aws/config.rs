@@ -75,6 +75,15 @@ pub struct ViewConfig {
     pub orders_table: String,
 }
 
+/// The queue that facts are announced to.
+#[derive(Debug, Clone)]
+pub struct FactsConfig {
+    /// The queue's URL: `FACTS_QUEUE_URL`.
+    pub queue_url: String,
+    /// The facts that it takes, by name; empty for all: `FACTS`.
+    pub facts: Vec<String>,
+}
+
 /// The watch's settings.
 #[derive(Debug, Clone)]
 pub struct WatchConfig {
@@ -145,6 +154,22 @@ impl ViewConfig {
     }
 }
 
+impl FactsConfig {
+    /// Reads the environment; `None` if there is no queue.
+    pub fn from_env() -> Option<Self> {
+        let queue_url = required("FACTS_QUEUE_URL").ok()?;
+        let facts = required("FACTS").unwrap_or_default();
+        let names = facts.split(',').map(str::trim).filter(|name| !name.is_empty());
+        Some(FactsConfig { queue_url, facts: names.map(str::to_owned).collect() })
+    }
+
+    /// Returns whether the queue takes messages of this type, `fact.paid`.
+    pub fn takes(&self, message_type: &str) -> bool {
+        let is_named = |name: &String| message_type.strip_prefix("fact.") == Some(name.as_str());
+        self.facts.is_empty() || self.facts.iter().any(is_named)
+    }
+}
+
 impl WatchConfig {
     /// Reads the environment. An error names the first variable that is missing.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -189,6 +214,16 @@ fn required(name: &'static str) -> Result<String, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_takes_the_facts_that_are_named() {
+        let queue = |facts: &[&str]| FactsConfig {
+            queue_url: String::new(),
+            facts: facts.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        assert!(queue(&[]).takes("fact.paid") && queue(&["paid", "shipped"]).takes("fact.shipped"));
+        assert!(!queue(&["paid"]).takes("fact.payment_failed"));
+    }
 
     #[test]
     fn filters_take_families_or_single_types() {

@@ -8,6 +8,7 @@ use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use sha2::{Digest, Sha256};
 use webhook::event::Event;
+use webhook::facts::message::FactMessage;
 
 use crate::aws::client::CallFailure;
 use crate::aws::clock::Clock;
@@ -66,6 +67,19 @@ impl QueueMessage {
             name: event.id.clone(),
             group: group_of(pk),
             deduplication: deduplication_of(&event.id),
+            body: whole.unwrap_or_else(|| bare_body.clone()),
+            bare_body,
+        }
+    }
+
+    /// Makes the message of a fact: with the order, or with a reference to it if it is too long for a queue.
+    pub fn of_fact(fact: &FactMessage) -> Self {
+        let bare_body = fact.without_data().to_json().unwrap_or_default();
+        let whole = fact.to_json().ok().filter(|text| text.len() <= BYTES_MAX);
+        QueueMessage {
+            name: fact.id.clone(),
+            group: group_of(&fact.order),
+            deduplication: deduplication_of(&fact.id),
             body: whole.unwrap_or_else(|| bare_body.clone()),
             bare_body,
         }

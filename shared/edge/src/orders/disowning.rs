@@ -6,6 +6,7 @@
 
 use aws_sdk_dynamodb::Client;
 use webhook::claim::EventKey;
+use webhook::event::Event;
 
 use crate::aws::clock::Clock;
 use crate::aws::config::ViewConfig;
@@ -38,7 +39,7 @@ pub struct Disowning {
 }
 
 /// The outcome for one partition, done or planned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Disowned {
     /// Events that change hands.
     pub events: Vec<EventKey>,
@@ -50,6 +51,8 @@ pub struct Disowned {
     pub unreadable: Vec<(EventKey, String)>,
     /// True if the view changed; `None` in a dry run.
     pub view_changed: Option<bool>,
+    /// The event by which the orders function is to look at the order again: [`crate::orders::rebuild::Rebuild::reminder`].
+    pub reminder: Option<Event>,
 }
 
 impl Disowning {
@@ -91,8 +94,12 @@ impl Disowner {
             self.mark(key, what.undo).await?;
         }
         let touched = disowned.done_before + disowned.events.len() > 0;
-        let changed = touched && self.rebuilder.rebuild(pk).await?.is_change();
-        disowned.view_changed = Some(changed);
+        disowned.view_changed = Some(false);
+        if touched {
+            let rebuild = self.rebuilder.rebuild(pk).await?;
+            disowned.view_changed = Some(rebuild.is_change());
+            disowned.reminder = rebuild.reminder();
+        }
         Ok(disowned)
     }
 

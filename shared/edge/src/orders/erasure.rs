@@ -8,6 +8,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use webhook::claim::EventKey;
+use webhook::event::Event;
 use webhook::providers::Provider;
 
 use crate::aws::clock::Clock;
@@ -37,7 +38,7 @@ pub struct Eraser {
 }
 
 /// An erasure of a partition, done or planned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Erasure {
     /// Events whose bodies go.
     pub events: Vec<EventKey>,
@@ -51,6 +52,8 @@ pub struct Erasure {
     pub unreadable: Vec<(EventKey, String)>,
     /// Whether the view changed; `None` in a dry run.
     pub view_changed: Option<bool>,
+    /// The event by which the orders function is to look at the order again: [`crate::orders::rebuild::Rebuild::reminder`].
+    pub reminder: Option<Event>,
 }
 
 /// A row to be erased.
@@ -109,7 +112,9 @@ impl Eraser {
                 break;
             }
         }
-        erasure.view_changed = Some(self.rebuilder.rebuild(pk).await?.is_change());
+        let rebuild = self.rebuilder.rebuild(pk).await?;
+        erasure.view_changed = Some(rebuild.is_change());
+        erasure.reminder = rebuild.reminder();
         Ok(erasure)
     }
 

@@ -1,5 +1,6 @@
-//! Order views: joined from the orders queue's events, read, rebuilt, and erased.
+//! Order views: joined from the orders queue's events, their facts announced, read, rebuilt, and erased.
 
+pub mod announcer;
 pub mod consumer;
 pub mod views;
 pub mod rebuild;

@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
 use webhook::claim::EventKey;
+use webhook::event::Event;
+use webhook::facts::Facts;
+use webhook::facts::announced::Announced;
 use webhook::providers::{PROVIDERS, Provider};
 use webhook::view::View;
 
@@ -15,7 +18,7 @@ use crate::keep::contribution::Contribution;
 use crate::keep::error::StoreError;
 use crate::keep::item::StoredRow;
 use crate::keep::store::Store;
-use crate::orders::views::{ATTEMPTS_MAX, Views, shorten};
+use crate::orders::views::{ATTEMPTS_MAX, KeptView, Views, shorten};
 
 /// Makes views from their events.
 #[derive(Debug, Clone)]
@@ -43,10 +46,23 @@ pub struct Rebuild {
     pub unreadable: Vec<(EventKey, String)>,
     /// Values and registers that were left out, since the view is too large for its row. Its events have them.
     pub left_out: usize,
+    /// The order's announcements, which are kept with the new view; `None` if the existing row is damaged.
+    announced: Option<Announced>,
+    /// A disowned event: where none is left, the orders function looks at the order by it.
+    occasion: Option<EventKey>,
     etag: Option<String>,
 }
 
 impl Rebuild {
+    /// Returns the event by which the orders function is to look at the order again, if a fact of the view was not
+    /// announced yet: one of its own, sent as a replay is.
+    pub fn reminder(&self) -> Option<Event> {
+        let is_due = self.announced.as_ref().is_some_and(|known| known.facts() != known.due(&self.joined));
+        let key = self.events.last().or(self.occasion.as_ref()).filter(|_| is_due)?;
+        let event = Event::of_unreadable_row(key, 0, "").without_data();
+        Some(Event { replay: true, unreadable: None, unrecognised: false, ..event })
+    }
+
     /// Returns whether the view would change. An order of which no event is kept is left alone.
     pub fn is_change(&self) -> bool {
         let known = !self.events.is_empty() || !self.unreadable.is_empty() || self.disowned > 0;
@@ -80,7 +96,7 @@ impl Rebuilder {
 
     /// Returns an error if a later mapping than this build's made a partition's view.
     pub(super) async fn check(&self, pk: &str) -> Result<(), StoreError> {
-        self.check_mapping(pk, self.views.read_for_rebuild(pk).await?.0.as_ref())
+        self.check_mapping(pk, Some(&self.views.read_for_rebuild(pk).await?.0.view))
     }
 
     /// Returns an error if a later mapping than this build's made a view: its fields may be unknown here, and would be
@@ -99,11 +115,15 @@ impl Rebuilder {
 
     /// Returns what a rebuild would make of a view; nothing is written.
     pub async fn survey(&self, pk: &str) -> Result<Rebuild, StoreError> {
-        let (existing, etag) = self.views.read_for_rebuild(pk).await?;
+        let (KeptView { view, announced, etag }, is_damaged) = self.views.read_for_rebuild(pk).await?;
+        // Of a view that is older than announcing only later changes are announced, this rebuild's among them.
+        let announced = announced.or_else(|| (!is_damaged).then(|| Announced::adopted(&Facts::of(&view))));
+        let existing = (etag.is_some() && !is_damaged).then_some(view);
         self.check_mapping(pk, existing.as_ref())?;
-        let (joined, events, unreadable) = Default::default();
+        let (joined, events, unreadable, occasion) = Default::default();
         let (erased, disowned, left_out) = Default::default();
-        let mut rebuild = Rebuild { existing, joined, events, erased, disowned, unreadable, left_out, etag };
+        let mut rebuild =
+            Rebuild { existing, joined, events, erased, disowned, unreadable, left_out, announced, occasion, etag };
         for row in self.store.partition(pk).await? {
             match row {
                 Ok(stored) => self.add(&mut rebuild, stored).await?,
@@ -134,6 +154,7 @@ impl Rebuilder {
         if stored.is_disowned() {
             rebuild.joined.merge(View::of_disowned());
             rebuild.disowned += 1;
+            rebuild.occasion = Some(key);
             return Ok(());
         }
         match Contribution::load(&self.store, self.provider(&key), &mut stored).await {
@@ -157,7 +178,7 @@ impl Rebuilder {
         match &rebuild.etag {
             // Without events there is no view.
             Some(etag) if rebuild.joined == View::default() => self.views.delete(pk, etag).await,
-            etag => self.views.write(pk, &rebuild.joined, etag.clone()).await,
+            etag => self.views.write(pk, &rebuild.joined, rebuild.announced.as_ref(), etag.clone()).await,
         }
     }
 }

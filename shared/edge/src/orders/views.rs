@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use webhook::claim::EventKey;
+use webhook::facts::announced::{self, Announced};
 use webhook::view::{Refunded, Summary, View};
 
 use crate::aws::clock::Clock;
@@ -12,7 +12,6 @@ use crate::aws::log::LogLine;
 use crate::keep::compression;
 use crate::keep::error::{StoreError, condition_held};
 use crate::keep::item::{Item, bytes, text};
-use crate::keep::store::Store;
 
 /// Most bytes of a view as it is stored, the attributes beside it left out: an item holds 400 KB in all.
 pub const VIEW_BYTES_MAX: usize = 380 * 1024;
@@ -22,6 +21,24 @@ const JSON_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Attempts at a view that other writers keep writing to.
 pub(super) const ATTEMPTS_MAX: u32 = 8;
+
+/// A view as the table has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KeptView {
+    /// The view; empty if there is none.
+    pub view: View,
+    /// Its announcements; `None` if there is no view, or if it is older than announcing.
+    pub announced: Option<Announced>,
+    /// Its etag, if there is a view.
+    pub(super) etag: Option<String>,
+}
+
+impl KeptView {
+    /// Returns whether there is a view.
+    pub fn is_stored(&self) -> bool {
+        self.etag.is_some()
+    }
+}
 
 /// The order views.
 #[derive(Debug, Clone)]
@@ -41,15 +58,28 @@ impl Views {
         Ok(self.read(pk).await?.map(|(view, _)| view))
     }
 
+    /// Returns the row of a subject; an empty one if there is none.
+    pub async fn kept(&self, pk: &str) -> Result<KeptView, StoreError> {
+        let (view, announced, etag) = match self.row(pk).await? {
+            Some((view, announced, etag)) => (view, announced, Some(etag)),
+            None => Default::default(),
+        };
+        Ok(KeptView { view, announced, etag })
+    }
+
     /// Returns a view and its etag.
     pub(super) async fn read(&self, pk: &str) -> Result<Option<(View, String)>, StoreError> {
+        Ok(self.row(pk).await?.map(|(view, _, etag)| (view, etag)))
+    }
+
+    async fn row(&self, pk: &str) -> Result<Option<(View, Option<Announced>, String)>, StoreError> {
         let Some(item) = self.item(pk).await? else { return Ok(None) };
         let missing = |reason: &'static str| move || StoreError::row(pk, reason);
         let compressed = item.get("view").and_then(|value| value.as_b().ok()).ok_or_else(missing("it has no view"))?;
         let json = compression::decompress(compressed.as_ref()).map_err(|error| StoreError::compressed(pk, error))?;
-        let view = serde_json::from_slice(&json).map_err(|error| StoreError::row(pk, error))?;
+        let (view, announced) = announced::from_json(&json).map_err(|error| StoreError::row(pk, error))?;
         let etag = item.get("etag").and_then(|value| value.as_s().ok()).ok_or_else(missing("it has no etag"))?;
-        Ok(Some((view, etag.clone())))
+        Ok(Some((view, announced, etag.clone())))
     }
 
     async fn item(&self, pk: &str) -> Result<Option<Item>, StoreError> {
@@ -58,45 +88,29 @@ impl Views {
         Ok(output.item)
     }
 
-    /// Returns a view and its etag for a rebuild, to which a damaged view is as good as none.
-    pub(super) async fn read_for_rebuild(&self, pk: &str) -> Result<(Option<View>, Option<String>), StoreError> {
-        match self.read(pk).await {
-            Ok(found) => Ok(found.map_or((None, None), |(view, etag)| (Some(view), Some(etag)))),
+    /// Returns a row for a rebuild, to which a damaged view is as good as none. Its record is then unknown, and the facts
+    /// of the new view are adopted as those of a view that is older than announcing.
+    pub(super) async fn read_for_rebuild(&self, pk: &str) -> Result<(KeptView, bool), StoreError> {
+        match self.kept(pk).await {
+            Ok(kept) => Ok((kept, false)),
             Err(error) if error.is_outage() => Err(error),
             Err(error) => {
                 let item = self.item(pk).await?;
                 let etag = item.and_then(|item| item.get("etag")?.as_s().ok().cloned()).ok_or(error)?;
-                Ok((None, Some(etag)))
+                Ok((KeptView { etag: Some(etag), ..KeptView::default() }, true))
             }
         }
-    }
-
-    /// Joins events' views into the one that is there, but for those of events that were disowned on their way here.
-    pub(super) async fn join(&self, store: &Store, pk: &str, news: &[View]) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (mut view, etag) =
-                self.read(pk).await?.map_or((View::default(), None), |(view, etag)| (view, Some(etag)));
-            let mut changed = false;
-            for news in news {
-                // Few orders have such an event: the others cost no look at a row.
-                if !view.has_disowned() || !is_disowned(store, news).await? {
-                    changed |= view.merge(news.clone());
-                }
-            }
-            if !changed {
-                return Ok(());
-            }
-            note_shortened(pk, shorten(&mut view));
-            if self.write(pk, &view, etag).await? {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Contended)
     }
 
     /// Writes a view if the one in the table still has this etag, or if there still is none. Returns whether it did.
-    pub(super) async fn write(&self, pk: &str, view: &View, read_etag: Option<String>) -> Result<bool, StoreError> {
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(view_item(pk, view)?));
+    pub(super) async fn write(
+        &self,
+        pk: &str,
+        view: &View,
+        announced: Option<&Announced>,
+        read_etag: Option<String>,
+    ) -> Result<bool, StoreError> {
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(view_item(pk, view, announced)?));
         let request = match read_etag {
             None => request.condition_expression("attribute_not_exists(pk)"),
             Some(etag) => {
@@ -134,23 +148,12 @@ pub(super) fn note_shortened(pk: &str, left_out: usize) {
     }
 }
 
-/// Returns whether the event that made a view is disowned. A correction's registers name the event that it corrects.
-async fn is_disowned(store: &Store, view: &View) -> Result<bool, StoreError> {
-    let event = view.registers().next().and_then(|(_, register)| EventKey::from_id(&register.event));
-    let Some(key) = event else { return Ok(false) };
-    match store.row(&key).await {
-        Err(error) if error.is_outage() => Err(error),
-        // A row that cannot be read holds nothing up.
-        row => Ok(row.ok().flatten().is_some_and(|stored| stored.is_disowned())),
-    }
-}
-
-/// Makes a view's row: the view itself, and its states and sums for people and queries.
-fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
-    let json = serde_json::to_vec(view).map_err(|error| StoreError::row(pk, error))?;
+/// Makes a view's row: the view itself with what was announced of it, and its states and sums for people and queries.
+fn view_item(pk: &str, view: &View, announced: Option<&Announced>) -> Result<Item, StoreError> {
+    let json = announced::to_json(view, announced).map_err(|error| StoreError::row(pk, error))?;
     let mut item = Item::from([
         ("pk".to_owned(), text(pk)),
-        ("etag".to_owned(), text(&hex::encode(Sha256::digest(&json)))),
+        ("etag".to_owned(), text(&etag(&json))),
         ("view".to_owned(), bytes(compression::compress_view(&json).map_err(StoreError::Compression)?)),
     ]);
     if view.has_disowned() {
@@ -158,6 +161,11 @@ fn view_item(pk: &str, view: &View) -> Result<Item, StoreError> {
     }
     item.extend(summary_attributes(&view.summary()));
     Ok(item)
+}
+
+/// Half a hash distinguishes all versions that a row will ever have, and leaves room for the record of announcements.
+fn etag(json: &[u8]) -> String {
+    hex::encode(Sha256::digest(json).get(..16).unwrap_or_default())
 }
 
 fn summary_attributes(summary: &Summary) -> impl Iterator<Item = (String, AttributeValue)> {

@@ -402,6 +402,19 @@ impl Queues {
     }
 }
 
+/// Rows of views without the record of announcements, which is of the way to a view, and without the etag over both.
+pub(crate) fn without_announced(rows: Vec<Item>) -> Vec<Item> {
+    let without = |mut row: Item| {
+        let compressed = row.remove("view").unwrap().as_b().unwrap().clone().into_inner();
+        let json = edge::keep::compression::decompress(&compressed).unwrap();
+        let view: webhook::view::View = serde_json::from_slice(&json).unwrap();
+        row.remove("etag");
+        row.insert("view".to_owned(), edge::keep::item::text(&serde_json::to_string(&view).unwrap()));
+        row
+    };
+    rows.into_iter().map(without).collect()
+}
+
 /// The stream's record of an item's insertion.
 pub(crate) fn inserted(item: &Item) -> Value {
     fn attribute(value: &aws_sdk_dynamodb::types::AttributeValue) -> Value {

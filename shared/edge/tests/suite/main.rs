@@ -11,6 +11,7 @@ mod batches;
 mod sweep;
 mod backlog;
 mod orders;
+mod facts;
 mod rebuild;
 mod views;
 mod time_index;

@@ -42,7 +42,7 @@ impl Evidence {
             parcels: parcels(view),
             returns: view.entity_states("returns").collect(),
             return_parcels: view.entity_states("return_fulfillments").collect(),
-            refunded: view.summary().refunded,
+            refunded: view.refunded(),
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::read::money::Amount;
 
 macro_rules! fact_names {
-    ($(#[doc = $doc:literal] $variant:ident = $name:literal,)*) => {
+    ($(#[doc = $doc:literal] $variant:ident = $name:literal, $code:literal;)*) => {
         /// A fact's name. The list only grows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FactName {
@@ -27,6 +27,13 @@ macro_rules! fact_names {
                 }
             }
 
+            /// Its number in the record of announcements. It stays for ever, wherever the name is in the list.
+            pub(super) fn code(self) -> u64 {
+                match self {
+                    $(FactName::$variant => $code,)*
+                }
+            }
+
             /// Its meaning, in a sentence.
             pub fn meaning(self) -> &'static str {
                 match self {
@@ -39,29 +46,29 @@ macro_rules! fact_names {
 
 fact_names! {
     /// The order is known and neither a draft nor held.
-    Placed = "placed",
+    Placed = "placed", 1;
     /// It is held as spam or for review.
-    Flagged = "flagged",
+    Flagged = "flagged", 2;
     /// A payment is promised or made.
-    Authorized = "authorized",
+    Authorized = "authorized", 3;
     /// Money was received, whatever became of it later.
-    Paid = "paid",
+    Paid = "paid", 4;
     /// Every attempt to pay failed, expired or was voided.
-    PaymentFailed = "payment_failed",
+    PaymentFailed = "payment_failed", 5;
     /// It was called off, or removed before anything of it was sent.
-    Cancelled = "cancelled",
+    Cancelled = "cancelled", 6;
     /// Something of it is with the carrier, or further.
-    Shipped = "shipped",
+    Shipped = "shipped", 7;
     /// Everything of it is with the buyer.
-    Delivered = "delivered",
+    Delivered = "delivered", 8;
     /// Goods are to come back: asked for, agreed to, under way, or back already.
-    ReturnRequested = "return_requested",
+    ReturnRequested = "return_requested", 9;
     /// Goods are back.
-    Returned = "returned",
+    Returned = "returned", 10;
     /// Money was given back: its value is the sum.
-    Refunded = "refunded",
+    Refunded = "refunded", 11;
     /// The provider calls the order done.
-    Completed = "completed",
+    Completed = "completed", 12;
 }
 
 impl FactName {

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::announced::{self, Announced, Joining, join};
+use super::announced::{self, Joining, from_json, join, to_json};
 use super::message::{CauseTimes, FactMessage};
 use super::table::RULES;
 use super::{FactName, FactValue, Facts, times};
@@ -158,7 +158,7 @@ fn every_fact_has_one_row_in_its_place() {
 
 fn joining(id: &str, sequence: &str, state: &str) -> Joining {
     let event = event(id, sequence, "payment.updated", json!({"kind": "payment", "id": "p", "status": status(state)}));
-    Joining { id: id.to_owned(), is_replay: false, view: View::of(&event) }
+    Joining { id: id.to_owned(), is_replay: false, is_disowned: false, view: View::of(&event) }
 }
 
 fn ids(changes: &[announced::FactChange]) -> Vec<String> {
@@ -168,17 +168,18 @@ fn ids(changes: &[announced::FactChange]) -> Vec<String> {
 #[test]
 fn each_change_has_a_number_and_the_event_that_caused_it() {
     let batch = [joining("a", "1", "pending"), joining("b", "2", "authorized"), joining("c", "3", "paid")];
-    let first = join(View::default(), None, &batch);
+    let first = join(View::default(), None, &batch, |_| ());
     assert_eq!(ids(&first.changes), ["o;placed;1 by b", "o;authorized;1 by b", "o;paid;1 by c"]);
-    let again = join(first.view.clone(), Some(first.announced.clone()), &batch);
+    let again = join(first.view.clone(), Some(first.announced.clone()), &batch, |_| ());
     assert!(!again.is_change && again.changes.is_empty());
     assert_eq!(ids(&first.announced.caused_by(&batch[..2])), ["o;placed;1 by b", "o;authorized;1 by b"]);
 
-    let failed = join(first.view, Some(first.announced), &[joining("d", "4", "voided")]);
+    let failed = join(first.view, Some(first.announced), &[joining("d", "4", "voided")], |_| ());
     let gone = ["o;placed;2 by d", "o;authorized;2 by d", "o;paid;2 by d", "o;payment_failed;1 by d"];
     assert_eq!(ids(&failed.changes), gone);
     assert!(failed.changes[..3].iter().all(|change| !change.announcement.value.holds()));
-    let back = join(failed.view, Some(failed.announced), &[joining("e", "5", "pending"), joining("f", "6", "paid")]);
+    let back =
+        join(failed.view, Some(failed.announced), &[joining("e", "5", "pending"), joining("f", "6", "paid")], |_| ());
     let expected = ["o;placed;3 by f", "o;authorized;3 by f", "o;paid;3 by f", "o;payment_failed;2 by e"];
     assert_eq!(ids(&back.changes), expected);
 }
@@ -186,24 +187,39 @@ fn each_change_has_a_number_and_the_event_that_caused_it() {
 #[test]
 fn what_a_batch_does_and_undoes_is_not_announced() {
     let batch = [joining("a", "1", "paid"), joining("b", "2", "pending")];
-    assert_eq!(ids(&join(View::default(), None, &batch).changes), Vec::<String>::new());
+    assert_eq!(ids(&join(View::default(), None, &batch, |_| ()).changes), Vec::<String>::new());
 }
 
 #[test]
 fn a_view_that_is_older_than_the_record_is_adopted_silently() {
-    let old = join(View::default(), None, &[joining("a", "1", "paid")]).view;
-    let nothing = join(old.clone(), None, &[joining("a", "1", "paid")]);
+    let old = join(View::default(), None, &[joining("a", "1", "paid")], |_| ()).view;
+    let nothing = join(old.clone(), None, &[joining("a", "1", "paid")], |_| ());
     assert!(!nothing.is_change && nothing.changes.is_empty());
     assert!(nothing.announced.caused_by(&[joining("a", "1", "paid"), joining("", "1", "paid")]).is_empty());
-    let later = join(old, None, &[joining("b", "2", "refunded")]);
+    let later = join(old, None, &[joining("b", "2", "refunded")], |_| ());
     assert_eq!(ids(&later.changes), ["o;refunded;1 by b"]);
 }
 
 #[test]
+fn a_fact_of_a_view_that_has_no_place_for_its_payments_does_not_cease() {
+    let paid = join(View::default(), None, &[joining("a", "1", "paid")], |_| ());
+    let other = event("b", "2", "order.updated", json!({"kind": "order", "notes": "n"}));
+    let other = Joining { id: "b".to_owned(), is_replay: false, is_disowned: false, view: View::of(&other) };
+    let shorten = |view: &mut View| {
+        view.shorten(|view| view.registers().all(|(path, _)| path.starts_with("order/")));
+    };
+    let joined = join(paid.view, Some(paid.announced), &[other], shorten);
+    assert!(!Facts::of(&joined.view).holds(FactName::Paid), "{:?}", joined.view);
+    assert_eq!(ids(&joined.changes), Vec::<String>::new());
+    assert!(joined.announced.facts().holds(FactName::Paid));
+    assert_eq!(joined.announced.due(&joined.view), joined.announced.facts());
+}
+
+#[test]
 fn a_difference_that_no_event_made_has_the_last_ones_id() {
-    let known = join(View::default(), None, &[joining("a", "1", "authorized")]);
-    let rebuilt = join(View::default(), None, &[joining("a", "1", "paid")]).view;
-    let looked = join(rebuilt, Some(known.announced), &[joining("a", "1", "paid")]);
+    let known = join(View::default(), None, &[joining("a", "1", "authorized")], |_| ());
+    let rebuilt = join(View::default(), None, &[joining("a", "1", "paid")], |_| ()).view;
+    let looked = join(rebuilt, Some(known.announced), &[joining("a", "1", "paid")], |_| ());
     assert!(looked.is_change);
     assert_eq!(ids(&looked.changes), ["o;paid;1 by a"]);
 }
@@ -212,29 +228,75 @@ fn a_difference_that_no_event_made_has_the_last_ones_id() {
 fn a_replay_announces_nothing_again() {
     let event = joining("a", "1", "paid");
     let replay = Joining { is_replay: true, ..event.clone() };
-    let joined = join(View::default(), None, std::slice::from_ref(&event));
+    let joined = join(View::default(), None, std::slice::from_ref(&event), |_| ());
     assert_eq!(joined.announced.caused_by(std::slice::from_ref(&replay)), []);
     // What the replay itself caused is sent again if the replay comes again.
-    let joined = join(View::default(), None, std::slice::from_ref(&replay));
+    let joined = join(View::default(), None, std::slice::from_ref(&replay), |_| ());
     assert_eq!(joined.announced.caused_by(&[replay]).len(), 3);
     assert_eq!(joined.announced.caused_by(&[event]).len(), 3);
 }
 
 #[test]
 fn a_record_is_read_back_as_it_was_written() {
-    let replay = Joining { is_replay: true, ..joining("b", "2", "refunded") };
-    let first = join(View::default(), None, &[joining("a", "1", "paid")]);
-    let joined = join(first.view, Some(first.announced), &[replay]);
-    let text = serde_json::to_string(&joined.announced).unwrap();
-    assert!(
-        text.contains(r#""paid":[true,false,1,"a"]"#) && text.contains(r#"["unknown",false,1,"b",true]"#),
-        "{text}"
-    );
-    assert_eq!(serde_json::from_str::<Announced>(&text).unwrap(), joined.announced);
-    let later = r#"{"haunted":[true,false,3,"x"],"refunded":["much",false,1,"y"]}"#;
-    let read: Announced = serde_json::from_str(later).unwrap();
-    assert_eq!(names(&read.facts()), ["refunded=unknown"]);
-    assert!(serde_json::to_string(&read).unwrap().contains("haunted"));
+    let id = |name: &str| format!("scalapay/it/1/{name}/~");
+    let replay = Joining { is_replay: true, ..joining(&id("b"), "2", "refunded") };
+    let first = join(View::default(), None, &[joining(&id("a"), "1", "paid")], |_| ());
+    let usual = to_json(&first.view, Some(&first.announced)).unwrap();
+    assert!(String::from_utf8(usual.clone()).unwrap().contains(r#""facts":[1,3,4]"#));
+    assert_eq!(from_json(&usual).unwrap(), (first.view.clone(), Some(first.announced.clone())));
+    let joined = join(first.view, Some(first.announced), &[replay], |_| ());
+    let json = to_json(&joined.view, Some(&joined.announced)).unwrap();
+    let text = String::from_utf8(json.clone()).unwrap();
+    let (a, record) =
+        ("43c5fc291a7f", |a: &str| format!(r#""facts":[[1,"{a}"],[3,"{a}"],[4,"{a}"],[11,0,1,"unknown",false,true]]"#));
+    assert!(text.contains(&record(a)), "{text}");
+    let (view, read) = from_json(&json).unwrap();
+    assert_eq!((view, read.as_ref().unwrap().facts()), (joined.view.clone(), joined.announced.facts()));
+    let ids = [id("c"), id("a"), id("b")];
+    let causes = |announced: &announced::Announced| -> Vec<String> {
+        let among = |change: announced::FactChange| change.announcement.cause_among(ids.iter().map(String::as_str));
+        announced.changes().filter_map(among).collect()
+    };
+    assert_eq!(causes(read.as_ref().unwrap()), [id("a"), id("a"), id("a"), id("b")]);
+    assert_eq!(to_json(&joined.view, read.as_ref()).unwrap(), json);
+    // An event that comes again is known by its abbreviation.
+    let unsent = read.unwrap().caused_by(&[joining(&id("a"), "1", "paid")]);
+    assert!(unsent.len() == 3 && unsent.iter().all(|change| change.announcement.cause == id("a")), "{unsent:?}");
+    // Builds before and after this one.
+    assert_eq!(serde_json::from_str::<View>(&text).unwrap(), joined.view);
+    let older = serde_json::to_vec(&joined.view).unwrap();
+    assert_eq!(from_json(&older).unwrap(), (joined.view.clone(), None));
+    let first = format!("[[1,\"{a}\"]");
+    let later = text.replace(&first, &first.replace("[[1,", "[[99,\"x\",3,false],[1,").replace("\"]", "\",2]"));
+    let (_, read) = from_json(later.replace("unknown", "much").as_bytes()).unwrap();
+    assert_eq!(names(&read.as_ref().unwrap().facts()), ["placed", "authorized", "paid", "refunded=unknown"]);
+    let again = to_json(&joined.view, read.as_ref()).unwrap();
+    assert!(String::from_utf8(again).unwrap().contains(r#"[99,"x",3,false]"#));
+    for (found, broken) in
+        [("[11,0,", "[11,7,"), (first.as_str(), "[[1]"), (first.as_str(), "[701"), ("\"unknown\"", "{}")]
+    {
+        let text = text.replace(found, broken);
+        assert!(from_json(text.as_bytes()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_correction_is_known_by_its_abbreviation_too() {
+    let id = "scalapay/it/1/a/~;v3";
+    let first = join(View::default(), None, &[joining(id, "1", "paid")], |_| ());
+    let joined = join(first.view, Some(first.announced), &[joining("scalapay/it/1/b/~", "2", "paid")], |_| ());
+    let (_, read) = from_json(&to_json(&joined.view, Some(&joined.announced)).unwrap()).unwrap();
+    let announcement = read.as_ref().unwrap().of(FactName::Paid).unwrap();
+    assert!(announcement.cause.ends_with(";v3") && announcement.cause.len() == 15, "{}", announcement.cause);
+    assert_eq!(announcement.cause_among(["scalapay/it/1/a/~"].into_iter()).as_deref(), Some(id));
+    assert!(!announcement.is_caused_by("scalapay/it/1/a/~;v2") && !announcement.is_caused_by("scalapay/it/1/a/~"));
+}
+
+#[test]
+fn a_fact_has_its_code_for_ever() {
+    let codes: std::collections::BTreeSet<u64> = FactName::ALL.iter().map(|fact| fact.code()).collect();
+    assert_eq!(codes.len(), FactName::ALL.len());
+    assert_eq!((FactName::Placed.code(), FactName::Paid.code(), FactName::Completed.code()), (1, 4, 12));
 }
 
 #[test]
@@ -266,7 +328,12 @@ fn times_are_the_providers() {
 }
 
 fn change(view: &View, fact: FactName) -> announced::FactChange {
-    let joined = join(View::default(), None, &[Joining { id: "e".to_owned(), is_replay: false, view: view.clone() }]);
+    let joined = join(
+        View::default(),
+        None,
+        &[Joining { id: "e".to_owned(), is_replay: false, is_disowned: false, view: view.clone() }],
+        |_| (),
+    );
     joined.changes.into_iter().find(|change| change.fact == fact).unwrap()
 }
 
@@ -314,8 +381,8 @@ fn what_a_message_cannot_carry_is_referred_to() {
 
 #[test]
 fn a_fact_that_ceased_has_its_events_time() {
-    let joined = join(View::default(), None, &[joining("a", "1", "paid")]);
-    let joined = join(joined.view, Some(joined.announced), &[joining("b", "2", "voided")]);
+    let joined = join(View::default(), None, &[joining("a", "1", "paid")], |_| ());
+    let joined = join(joined.view, Some(joined.announced), &[joining("b", "2", "voided")], |_| ());
     let time = Some("2026-01-02T00:00:00Z".parse().unwrap());
     let cause = CauseTimes { time, is_test: true, ..CauseTimes::default() };
     let paid = joined.changes.iter().find(|change| change.fact == FactName::Paid).unwrap();

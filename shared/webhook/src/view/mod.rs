@@ -234,7 +234,8 @@ impl View {
         amounts.find(|amount| !amount.is_null()).cloned()
     }
 
-    fn refunded(&self) -> Refunded {
+    /// The refunds.
+    pub(crate) fn refunded(&self) -> Refunded {
         let mut refunds: BTreeMap<&str, Option<RefundedAmount<'_>>> = BTreeMap::new();
         for (path, register) in &self.registers {
             let Some((refund, field)) = path.rsplit_once('/').filter(|(refund, _)| refund.contains("/refunds/")) else {

@@ -39,7 +39,7 @@ fn contradictions(facts: &Facts) -> Vec<String> {
 }
 
 fn joining(event: &Event) -> Joining {
-    Joining { id: event.id.clone(), is_replay: event.replay, view: View::of(event) }
+    Joining { id: event.id.clone(), is_replay: event.replay, is_disowned: false, view: View::of(event) }
 }
 
 /// Joins events in batches, and returns the end and all changes in their order.
@@ -47,7 +47,7 @@ fn announce(events: &[Event], batch: usize) -> (View, Announced, Vec<FactChange>
     let (mut view, mut announced, mut changes) = (View::default(), Announced::default(), Vec::new());
     for batch in events.chunks(batch) {
         let batch: Vec<Joining> = batch.iter().map(joining).collect();
-        let joined = join(view, Some(announced), &batch);
+        let joined = join(view, Some(announced), &batch, |_| ());
         assert!(joined.changes.iter().all(|change| batch.iter().any(|event| event.id == change.announcement.cause)));
         changes.extend(joined.changes);
         (view, announced) = (joined.view, joined.announced);
