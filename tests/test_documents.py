@@ -299,7 +299,7 @@ def test_the_documents_stay_short() -> None:
     assert lines["README.md"] <= 150
     assert lines["ARCHITECTURE.md"] <= 180
     # A changelog only grows.
-    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1500
+    assert sum(count for name, count in lines.items() if name != "CHANGELOG.md") <= 1600
 
 
 def test_workspace_template_and_changelog_have_one_version() -> None:

@@ -26,6 +26,7 @@ from tests.local.template import (
     source,
     statements,
     translate,
+    unconditional,
 )
 
 RECEIVERS = tuple(provider.capitalize() for provider in signing.PROVIDERS)
@@ -152,7 +153,8 @@ MAY = {
     "Shopline": {"EventsTable.Arn": GET | PUT},
     "Selldone": {"EventsTable.Arn": GET | PUT},
     "Relay": {"EventsTable.Arn": GET | PUT, "EventsTable.StreamArn": STREAM} | QUEUES,
-    "Orders": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET | PUT, "OrdersQueue.Arn": RECEIVE},
+    "Orders": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET | PUT, "OrdersQueue.Arn": RECEIVE}
+    | {"if HasFactsQueue: FactsQueue.Arn": SEND},
     "Read": {"EventsTable.Arn": GET, "OrdersTable.Arn": GET},
     "Watch": {"EventsTable.Arn": GET | QUERY | PUT, "EventsTable.Arn/index/received": QUERY}
     | {f"{name}Secret.Id": SECRET | {"secretsmanager:ListSecretVersionIds"} for name in RECEIVERS}
@@ -189,7 +191,7 @@ def check_roles_keep_to_partitions(template: Template) -> None:
     found = {}
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for policy in role["Properties"]["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
+            for _, statement in map(unconditional, policy["PolicyDocument"]["Statement"]):
                 table = statement["Resource"] == arn("EventsTable")
                 action = str(statement["Action"])
                 if table and (name, action) in ONLY_IN:
@@ -368,14 +370,15 @@ def keys(partition: str, sort: str | None = None) -> list[dict]:
 
 def check_fifo_queues(template: Template) -> None:
     """Checks that queues are ordered within a group, fast over all, and have dead letters of their own."""
-    for name in ("OrdersQueue", "OrdersDeadLetterQueue", "WorkQueue", "WorkDeadLetterQueue"):
+    names = ("OrdersQueue", "OrdersDeadLetterQueue", "WorkQueue", "WorkDeadLetterQueue")
+    for name in (*names, "FactsQueue", "FactsDeadLetterQueue"):
         queue = properties(template, name)
         assert queue["FifoQueue"] is True, name
         assert queue["DeduplicationScope"] == "messageGroup", name
         assert queue["FifoThroughputLimit"] == "perMessageGroupId", name
         assert queue["ContentBasedDeduplication"] is False, name
         assert queue["MaximumMessageSize"] == 1024 * 1024, name
-    for name in ("Orders", "Work"):
+    for name in ("Orders", "Work", "Facts"):
         redrive = properties(template, f"{name}Queue")["RedrivePolicy"]
         assert redrive["deadLetterTargetArn"] == arn(f"{name}DeadLetterQueue"), name
     assert properties(template, "OrdersQueue")["RedrivePolicy"]["maxReceiveCount"] == 5
@@ -384,7 +387,7 @@ def check_fifo_queues(template: Template) -> None:
 def check_all_queues(template: Template) -> None:
     """Checks that every queue keeps what it has for as long as SQS can, encrypted."""
     queues = of_type(template, "AWS::SQS::Queue")
-    assert len(queues) == 5
+    assert len(queues) == 7
     for name, queue in queues.items():
         assert queue["Properties"]["MessageRetentionPeriod"] == FOURTEEN_DAYS, name
         assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
@@ -400,6 +403,26 @@ def check_work_queue_is_optional(template: Template) -> None:
     for name, output in template["Outputs"].items():
         if names_in(output["Value"]) & optional:
             assert output["Condition"] == "HasWorkQueue", name
+
+
+def check_facts_queue_is_optional(template: Template) -> None:
+    """Checks that without FactsQueue, nothing refers to it, and that its filter takes facts that exist."""
+    optional = {"FactsQueue", "FactsDeadLetterQueue"}
+    for name in optional:
+        assert template["Resources"][name]["Condition"] == "HasFactsQueue"
+    for name, output in template["Outputs"].items():
+        if names_in(output["Value"]) & optional:
+            assert output["Condition"] == "HasFactsQueue", name
+    url = properties(template, "OrdersFunction")["Environment"]["Variables"]["FACTS_QUEUE_URL"]
+    assert resolve(template, url, {}) == "FactsQueue"
+    assert resolve(template, url, {"FactsQueueEnabled": "false"}) == ""
+    pattern = re.compile(template["Parameters"]["FactsQueueFacts"]["AllowedPattern"])
+    schema = json.loads((ROOT / "shared/webhook/event.schema.json").read_text(encoding="utf-8"))
+    facts = [each["const"] for each in schema["$defs"]["FactName"]["oneOf"] if "const" in each]
+    for good in ("", *facts, ",".join(facts)):
+        assert pattern.fullmatch(good), good
+    for bad in ("fact.paid", "paid, shipped", "paid,", ",", "Paid", "payed", "*"):
+        assert not pattern.fullmatch(bad), bad
 
 
 def check_queues_variable(template: Template) -> None:
@@ -458,6 +481,9 @@ def check_environment(template: Template) -> None:
             }
         else:
             wanted |= {"ORDERS_TABLE": {"Ref": "OrdersTable"}}
+        if name == "Orders":
+            url = {"Fn::If": ["HasFactsQueue", {"Ref": "FactsQueue"}, ""]}
+            wanted |= {"FACTS_QUEUE_URL": url, "FACTS": {"Ref": "FactsQueueFacts"}}
         assert variables == wanted, name
 
 
@@ -540,6 +566,7 @@ ALARMS: dict[str, tuple[str, str, list[dict] | None, str, object, dict]] = {
     "RelayHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("RelayDeadLetterQueue"), "Maximum", 60, {}),
     "OrdersHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("OrdersDeadLetterQueue"), "Maximum", 60, {}),
     "WorkHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("WorkDeadLetterQueue"), "Maximum", 60, {}),
+    "FactsHasDeadLetters": ("AWS/SQS", VISIBLE, of_queue("FactsDeadLetterQueue"), "Maximum", 60, {}),
     "NeedsAttention": ("hookmill", "Attention", STACK, "Sum", 300, {}),
     # A watch that says nothing is as bad as a source that does.
     "SourcesAreSilent": (
@@ -569,7 +596,8 @@ def check_alarms(template: Template) -> None:
         wanted = {"Namespace": namespace, "MetricName": metric, "Statistic": statistic, "Period": period}
         wanted |= {"ComparisonOperator": "GreaterThanThreshold", "AlarmActions": told} | usual | unusual
         assert found == wanted | ({"Dimensions": dimensions} if dimensions else {}), name
-        assert alarms[name].get("Condition") == ("HasWorkQueue" if name == "WorkHasDeadLetters" else None), name
+        optional = {"WorkHasDeadLetters": "HasWorkQueue", "FactsHasDeadLetters": "HasFactsQueue"}
+        assert alarms[name].get("Condition") == optional.get(name), name
 
 
 OUTPUTS = {
@@ -578,6 +606,7 @@ OUTPUTS = {
     *("AccountsSecret", "EventsTable", "OrdersTable", "RelayFunction", "OrdersFunction", "ReadFunction"),
     "WatchFunction",
     *("WorkQueueUrl", "WorkQueueArn", "WorkDeadLetterQueueUrl", "ExtraQueueUrl"),
+    *("FactsQueueUrl", "FactsQueueArn", "FactsDeadLetterQueueUrl"),
     *("OrdersQueueUrl", "OrdersDeadLetterQueueUrl", "RelayDeadLetterQueueUrl"),
 }
 

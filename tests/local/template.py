@@ -71,10 +71,22 @@ def statements(template: Template) -> Iterator[tuple[str, set[str], list]]:
     """Returns every statement of every role: the role, its actions, its resources."""
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for policy in role["Properties"]["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
+            for condition, statement in map(unconditional, policy["PolicyDocument"]["Statement"]):
                 assert statement["Effect"] == "Allow", name
                 assert set(statement) <= {"Effect", "Action", "Resource", "Condition"}, name
-                yield name, set(listed(statement["Action"])), listed(statement["Resource"])
+                resources = listed(statement["Resource"])
+                if condition:
+                    resources = [{"Fn::If": [condition, resource, {"Ref": "AWS::NoValue"}]} for resource in resources]
+                yield name, set(listed(statement["Action"])), resources
+
+
+def unconditional(statement: dict) -> tuple[str | None, dict]:
+    """Returns the condition under which a statement is there, if it has one, and the statement itself."""
+    if "Fn::If" not in statement:
+        return None, statement
+    condition, statement, otherwise = statement["Fn::If"]
+    assert otherwise == {"Ref": "AWS::NoValue"}, condition
+    return condition, statement
 
 
 def listed(value: object) -> list:

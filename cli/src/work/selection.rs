@@ -125,6 +125,7 @@ pub fn destination() -> impl TypedValueParser<Value = Destination> {
             (queue.name(), "OrdersQueue, which feeds the order views; takes only what is about orders")
         }
         Destination::Extra => (queue.name(), "Your own further queue"),
+        Destination::Facts => (queue.name(), "FactsQueue, which your own consumers read"),
     })
 }
 
@@ -134,6 +135,7 @@ pub fn dead_letters() -> impl TypedValueParser<Value = DeadLetters> {
         DeadLetters::Relay => (queue.name(), "What did not reach a queue"),
         DeadLetters::Orders => (queue.name(), "What did not get into a view"),
         DeadLetters::Work => (queue.name(), "What your own consumers failed at"),
+        DeadLetters::Facts => (queue.name(), "The facts that your own consumers failed at"),
     })
 }
 

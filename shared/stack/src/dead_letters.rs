@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::{
 use serde::Serialize;
 use serde_json::Value;
 use webhook::event::Event;
+use webhook::facts::message::FactMessage;
 
 use crate::aws::failed;
 use crate::connection::Stack;
@@ -29,6 +30,8 @@ pub enum DeadLetters {
     Orders,
     /// What your own consumers failed at
     Work,
+    /// The facts that your own consumers failed at
+    Facts,
 }
 
 /// A dead letter, hidden from others while it is held.
@@ -86,7 +89,7 @@ pub enum Says {
 
 impl DeadLetters {
     /// All of them.
-    pub const ALL: [DeadLetters; 3] = [DeadLetters::Relay, DeadLetters::Orders, DeadLetters::Work];
+    pub const ALL: [DeadLetters; 4] = [DeadLetters::Relay, DeadLetters::Orders, DeadLetters::Work, DeadLetters::Facts];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -94,6 +97,7 @@ impl DeadLetters {
             DeadLetters::Relay => "relay",
             DeadLetters::Orders => "orders",
             DeadLetters::Work => "work",
+            DeadLetters::Facts => "facts",
         }
     }
 
@@ -103,6 +107,7 @@ impl DeadLetters {
             DeadLetters::Relay => deployment.output("RelayDeadLetterQueueUrl").map(Some),
             DeadLetters::Orders => deployment.output("OrdersDeadLetterQueueUrl").map(Some),
             DeadLetters::Work => Ok(deployment.queue(Queue::WorkDeadLetters)),
+            DeadLetters::Facts => Ok(deployment.queue(Queue::FactsDeadLetters)),
         }
     }
 
@@ -112,6 +117,7 @@ impl DeadLetters {
             DeadLetters::Relay => None,
             DeadLetters::Orders => Some(Destination::Orders),
             DeadLetters::Work => Some(Destination::Work),
+            DeadLetters::Facts => Some(Destination::Facts),
         }
     }
 }
@@ -121,6 +127,9 @@ impl Says {
     pub fn of(body: &str) -> Self {
         if let Ok(event) = serde_json::from_str::<Event>(body) {
             return Says::Event { id: event.id, event_type: event.event_type.name().to_owned() };
+        }
+        if let Ok(fact) = serde_json::from_str::<FactMessage>(body) {
+            return Says::Event { id: fact.id, event_type: fact.message_type };
         }
         let json: Value = serde_json::from_str(body).unwrap_or_default();
         let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

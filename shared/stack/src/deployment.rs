@@ -24,6 +24,10 @@ pub enum Queue {
     Work,
     /// The messages that those failed at.
     WorkDeadLetters,
+    /// The user's own consumers read facts from it; there may be none.
+    Facts,
+    /// The facts that those failed at.
+    FactsDeadLetters,
     /// Feeds the order views.
     Orders,
     /// The events that did not get into a view.
@@ -126,6 +130,8 @@ impl Deployment {
         self.find_output(match queue {
             Queue::Work => "WorkQueueUrl",
             Queue::WorkDeadLetters => "WorkDeadLetterQueueUrl",
+            Queue::Facts => "FactsQueueUrl",
+            Queue::FactsDeadLetters => "FactsDeadLetterQueueUrl",
             Queue::Orders => "OrdersQueueUrl",
             Queue::OrdersDeadLetters => "OrdersDeadLetterQueueUrl",
             Queue::RelayDeadLetters => "RelayDeadLetterQueueUrl",
@@ -164,7 +170,10 @@ mod tests {
         assert!(deployment.events_table().is_ok() && deployment.orders_table().is_ok());
         assert!(deployment.accounts_secret().is_ok());
         use Queue::{Extra, Orders, OrdersDeadLetters, RelayDeadLetters, Work, WorkDeadLetters};
-        for queue in [Work, WorkDeadLetters, Orders, OrdersDeadLetters, RelayDeadLetters, Extra] {
+        let of_facts = [Queue::Facts, Queue::FactsDeadLetters];
+        for queue in
+            [Work, WorkDeadLetters, Orders, OrdersDeadLetters, RelayDeadLetters, Extra].into_iter().chain(of_facts)
+        {
             assert!(deployment.queue(queue).is_some(), "{queue:?}");
         }
     }

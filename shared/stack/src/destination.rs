@@ -19,10 +19,12 @@ pub enum Destination {
     Orders,
     /// Your own further queue
     Extra,
+    /// FactsQueue, which your own consumers read; takes no events
+    Facts,
 }
 
 impl Destination {
-    /// Every one of them.
+    /// Every one that takes events.
     pub const ALL: [Destination; 3] = [Destination::Work, Destination::Orders, Destination::Extra];
 
     /// Its name on the command line.
@@ -31,6 +33,7 @@ impl Destination {
             Destination::Work => "work",
             Destination::Orders => "orders",
             Destination::Extra => "extra",
+            Destination::Facts => "facts",
         }
     }
 
@@ -40,6 +43,7 @@ impl Destination {
             Destination::Work => (Queue::Work, "WorkQueueEnabled=true"),
             Destination::Orders => return deployment.output("OrdersQueueUrl"),
             Destination::Extra => (Queue::Extra, "ExtraQueueUrl and ExtraQueueArn"),
+            Destination::Facts => (Queue::Facts, "FactsQueueEnabled=true"),
         };
         deployment.queue(queue).ok_or_else(|| {
             Error::deployment(format!("the stack {} has no {} queue", deployment.stack(), self.name()))
@@ -52,7 +56,7 @@ impl Destination {
         let parameter = match self {
             Destination::Work => "WorkQueueTypes",
             Destination::Extra => "ExtraQueueTypes",
-            Destination::Orders => return self.takes(event_type),
+            Destination::Orders | Destination::Facts => return self.takes(event_type),
         };
         let types: Vec<&str> = deployment.parameter(parameter).split(',').filter(|name| !name.is_empty()).collect();
         takes(&types, event_type)
@@ -64,6 +68,7 @@ impl Destination {
         match self {
             Destination::Work | Destination::Extra => true,
             Destination::Orders => takes(&TYPES_OF_ORDERS, event_type),
+            Destination::Facts => false,
         }
     }
 }

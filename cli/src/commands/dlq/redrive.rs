@@ -112,11 +112,11 @@ pub async fn run(context: &Context, args: RedriveArgs) -> Result<Exit, Error> {
     let deployment = context.deployment().await?;
     let url = args.queue.url(deployment)?.ok_or_else(|| {
         Error::deployment(format!("the stack {} has no {} queue", deployment.stack(), args.queue.name()))
-            .next("It was deployed without WorkQueue.")
+            .next("It was deployed without the queue that these dead letters would come from.")
     })?;
     let named = named(context, &args).await?;
-    let all = [Destination::Work, Destination::Orders, Destination::Extra];
-    let urls = all.into_iter().filter_map(|to| Some((to, to.url(deployment).ok()?.to_owned()))).collect();
+    let all = Destination::ALL.into_iter().chain([Destination::Facts]);
+    let urls = all.filter_map(|to| Some((to, to.url(deployment).ok()?.to_owned()))).collect();
     let (stopped, lines) = (HashSet::new(), Vec::new());
     let mut redrive = Redrive { context, client: context.sqs(), args: &args, named, url, urls, stopped, lines };
     let ended = if args.yes { redrive.all().await } else { redrive.none().await };

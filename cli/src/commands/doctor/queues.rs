@@ -23,12 +23,14 @@ const WORK_SECONDS_ODD: i64 = 24 * 60 * 60;
 const WORK_SECONDS_MAX: i64 = 10 * WORK_SECONDS_ODD;
 
 /// The queues by their names here.
-const QUEUES: [(&str, Queue); 5] = [
+const QUEUES: [(&str, Queue); 7] = [
     ("orders", Queue::Orders),
     ("work", Queue::Work),
+    ("facts", Queue::Facts),
     ("relay dead letters", Queue::RelayDeadLetters),
     ("orders dead letters", Queue::OrdersDeadLetters),
     ("work dead letters", Queue::WorkDeadLetters),
+    ("facts dead letters", Queue::FactsDeadLetters),
 ];
 
 pub(super) async fn queues(checkup: &Checkup<'_>) -> Result<Vec<Finding>, Error> {
@@ -127,7 +129,7 @@ fn judge(queue: Queue, messages: u64, oldest_seconds: Option<i64>) -> Finding {
         1 => format!("1 message{age}"),
         count => format!("{count} messages{age}"),
     };
-    let letters = |name: &str| match messages {
+    let given_up = |name: &str| match messages {
         0 => Finding::ok("none"),
         1 => Finding::problem(format!("1 dead letter{age}")).next(format!("hookmill dlq list --queue {name}")),
         count => {
@@ -135,18 +137,24 @@ fn judge(queue: Queue, messages: u64, oldest_seconds: Option<i64>) -> Finding {
         }
     };
     match queue {
-        Queue::RelayDeadLetters => letters("relay"),
-        Queue::OrdersDeadLetters => letters("orders"),
-        Queue::WorkDeadLetters => letters("work"),
+        Queue::RelayDeadLetters => given_up("relay"),
+        Queue::OrdersDeadLetters => given_up("orders"),
+        Queue::WorkDeadLetters => given_up("work"),
+        Queue::FactsDeadLetters => given_up("facts"),
         Queue::Orders if oldest.is_some_and(|age| age > ORDERS_SECONDS_MAX) => Finding::problem(waits)
             .next("The order views are behind: read the log of the orders function; hookmill doctor --only mappings"),
+        Queue::Facts if oldest.is_some_and(|age| age > WORK_SECONDS_MAX) => Finding::problem(waits).next(
+            "Your consumers do not get there, and messages end after 14 days: hookmill orders show has each order's facts.",
+        ),
+        Queue::Facts if oldest.is_some_and(|age| age > WORK_SECONDS_ODD) => Finding::warning(waits)
+            .next("Do your consumers run? If nobody reads it: deploy with FactsQueueEnabled=false."),
         Queue::Work | Queue::Extra if oldest.is_some_and(|age| age > WORK_SECONDS_MAX) => Finding::problem(waits).next(
             "Your consumers do not get there, and messages end after 14 days. They stay kept: hookmill replay sends \
              them again.",
         ),
         Queue::Work | Queue::Extra if oldest.is_some_and(|age| age > WORK_SECONDS_ODD) => Finding::warning(waits)
             .next("Do your consumers run? If nobody reads it: deploy with WorkQueueEnabled=false."),
-        Queue::Orders | Queue::Work | Queue::Extra => Finding::ok(waits),
+        Queue::Orders | Queue::Work | Queue::Facts | Queue::Extra => Finding::ok(waits),
     }
 }
 
@@ -180,6 +188,9 @@ mod tests {
             (Queue::RelayDeadLetters, 0, Some(9 * DAY), State::Ok),
             (Queue::RelayDeadLetters, 1, None, State::Problem),
             (Queue::WorkDeadLetters, 7, Some(60), State::Problem),
+            (Queue::FactsDeadLetters, 1, Some(60), State::Problem),
+            (Queue::Facts, 5, Some(60), State::Ok),
+            (Queue::Facts, 5, Some(11 * DAY), State::Problem),
             (Queue::Orders, 50, Some(10), State::Ok),
             (Queue::Orders, 50, Some(600), State::Problem),
             (Queue::Work, 50, None, State::Ok),
