@@ -17,6 +17,7 @@ use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::RangeArgs;
 use crate::work::ids;
 use crate::work::journal::{EventChoice, HowArgs, Journal};
+use crate::work::rebuilding::remind;
 use stack::aws::store_failed;
 use stack::history::fingerprints;
 use stack::known::check_known;
@@ -133,7 +134,8 @@ pub async fn run(context: &Context, args: DisownArgs) -> Result<Exit, Error> {
     };
     let disowner = Disowner::new(context.tables().await?, context.dynamodb(), context.clock.clone());
     let mut progress = context.output.progress("orders", due.len());
-    let results = stream::iter(due).map(|pk| one(&disowner, pk, &what, args.how.yes)).buffer_unordered(AT_ONCE);
+    let results =
+        stream::iter(due).map(|pk| one(context, &disowner, pk, &what, args.how.yes)).buffer_unordered(AT_ONCE);
     let mut counts = DisownCounts::default();
     journal
         .follow(results, |order, made| {
@@ -214,8 +216,17 @@ async fn note_use(context: &Context, name: &SourceName, key: &str) {
 
 type Made = Result<Disowned, StoreError>;
 
-async fn one(disowner: &Disowner, pk: String, what: &Disowning, write: bool) -> Result<(String, Made), Error> {
+async fn one(
+    context: &Context,
+    disowner: &Disowner,
+    pk: String,
+    what: &Disowning,
+    write: bool,
+) -> Result<(String, Made), Error> {
     let made = if write { disowner.disown(&pk, what).await } else { disowner.survey(&pk, what).await };
+    if let Ok(Disowned { reminder, .. }) = &made {
+        remind(context, &pk, reminder.clone()).await?;
+    }
     match made {
         Err(error @ (StoreError::Service { .. } | StoreError::Compression(_))) => Err(store_failed(&error)),
         made => Ok((pk, made)),

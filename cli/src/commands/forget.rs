@@ -13,7 +13,7 @@ use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::{Instant, RangeArgs, Span, instant};
 use crate::work::ids;
 use crate::work::journal::{EventChoice, HowArgs, Journal};
-use crate::work::rebuilding::orders_of;
+use crate::work::rebuilding::{orders_of, remind};
 use crate::work::selection::{SourceArgs, chosen};
 use stack::aws::store_failed;
 use stack::quarantine;
@@ -256,6 +256,9 @@ async fn one(
         return Ok((item, Ok(Erasure::default())));
     }
     let made = if write { eraser.erase(&item, before_ms).await } else { eraser.survey(&item, before_ms).await };
+    if let Ok(Erasure { reminder, .. }) = &made {
+        remind(context, &item, reminder.clone()).await?;
+    }
     match made {
         Err(error @ (StoreError::Service { .. } | StoreError::Compression(_))) => Err(store_failed(&error)),
         made => Ok((item, made)),

@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::collections::HashSet;
 
 use edge::Rebuilder;
+use edge::aws::queue::{QueueMessage, deduplication_of, send_all};
 use edge::keep::error::StoreError;
 use edge::keep::time_index::WalkOrder;
 use edge::orders::rebuild::Rebuild;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
+use webhook::event::Event;
 use webhook::personal::is_kept;
 use webhook::view::{Register, View};
 
@@ -19,7 +21,8 @@ use crate::terminal::output::{Paint, counted};
 use crate::terminal::time::RangeArgs;
 use crate::work::journal::Journal;
 use crate::work::selection::{SourceArgs, chosen};
-use stack::aws::store_failed;
+use stack::aws::{of_failure, store_failed};
+use stack::destination::Destination;
 use stack::reader::walk;
 use stack::sources::SourceName;
 
@@ -131,7 +134,7 @@ pub async fn rebuild_all(
     let mut progress = context.output.progress("orders", due.len());
     // What is begun comes to its end and is told.
     let due = stream::iter(due).take_while(|_| std::future::ready(!stop.get()));
-    let results = due.map(|pk| one(rebuilder, pk, write)).buffer_unordered(AT_ONCE);
+    let results = due.map(|pk| one(context, rebuilder, pk, write)).buffer_unordered(AT_ONCE);
     let mut counts = RebuildCounts::default();
     journal
         .follow(results, |pk, made| {
@@ -167,11 +170,27 @@ pub async fn orders_of(context: &Context, sources: &[SourceName], range: &RangeA
     Ok(orders)
 }
 
+/// Has the orders function look at an order again, whose facts a rebuild changed: it announces them.
+pub async fn remind(context: &Context, pk: &str, reminder: Option<Event>) -> Result<(), Error> {
+    let Some(event) = reminder else { return Ok(()) };
+    let url = Destination::Orders.url(context.deployment().await?)?;
+    let deduplication = deduplication_of(&format!("rebuild/{}/{}", context.clock.now_ms(), event.id));
+    let message = QueueMessage { deduplication, ..QueueMessage::of(&event, pk) };
+    let unsent = send_all(&context.sqs(), url, vec![message], &context.clock, i64::MAX).await;
+    match unsent.first() {
+        None => Ok(()),
+        Some(first) => Err(of_failure("send to the orders queue", &first.failure)),
+    }
+}
+
 type Made = Result<Rebuild, StoreError>;
 
 /// An outage ends the whole work; what is wrong with one order is told of that order.
-async fn one(rebuilder: &Rebuilder, pk: String, write: bool) -> Result<(String, Made), Error> {
+async fn one(context: &Context, rebuilder: &Rebuilder, pk: String, write: bool) -> Result<(String, Made), Error> {
     let made = if write { rebuilder.rebuild(&pk).await } else { rebuilder.survey(&pk).await };
+    if let (true, Ok(made)) = (write, &made) {
+        remind(context, &pk, made.reminder()).await?;
+    }
     match made {
         Err(error @ (StoreError::Service { .. } | StoreError::Compression(_))) => Err(error.into()),
         made => Ok((pk, made)),

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
+use edge::orders::views::KeptView;
 use serde::Serialize;
 use serde_json::Value;
 use webhook::claim::Part;
+use webhook::event::corrected;
+use webhook::facts::{FactName, time_of};
 use webhook::view::{Refunded, Summary, View};
 
 use crate::context::Context;
@@ -35,6 +38,8 @@ pub struct ShownOrder {
     pub order: String,
     /// The axes and the money; `None` if no view is stored.
     pub summary: Option<Summary>,
+    /// The latest change of each fact that was announced.
+    pub facts: Vec<FactLine>,
     /// True if the stored view is what its events tell.
     pub current: bool,
     /// Names of the same order elsewhere.
@@ -44,6 +49,27 @@ pub struct ShownOrder {
     /// The view itself, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub view: Option<Value>,
+}
+
+/// The latest change of a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FactLine {
+    /// The fact.
+    pub fact: &'static str,
+    /// True if it holds.
+    pub holds: bool,
+    /// The refunded sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The id of the change; `None` if the fact held when announcing began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The event that caused the change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// When it became so, by the provider, or when that event was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
 }
 
 /// Another name that an order goes by.
@@ -62,13 +88,16 @@ pub struct Link {
 pub async fn run(context: &Context, args: OrderShowArgs) -> Result<Exit, Error> {
     let pk = ids::order(context, &args.id).await?;
     let events = of_order(context, &pk).await?;
-    let view = context.views().await?.view(&pk).await?;
+    let kept = context.views().await?.kept(&pk).await?;
+    let facts = facts(&pk, &kept, &events);
+    let view = kept.is_stored().then_some(kept.view);
     let (moments, whole) = timeline(&events, view.as_ref());
     let links = links(context, &pk, &events, view.as_ref().unwrap_or(&whole)).await?;
     let current = view.as_ref().map_or(whole.is_empty(), |view| !view.clone().merge(whole));
     let shown = ShownOrder {
         order: pk,
         summary: view.as_ref().map(View::summary),
+        facts,
         current,
         links,
         events: moments,
@@ -78,6 +107,29 @@ pub async fn run(context: &Context, args: OrderShowArgs) -> Result<Exit, Error> 
     context.output.print(&shown, |shown, paint| text(shown, &rebuild, paint))?;
     let damaged = events.iter().filter(|kept| note_damage(context, kept)).count();
     Ok(if current && damaged == 0 { Exit::Ok } else { Exit::Problems })
+}
+
+/// The facts that were announced, or held before anything was.
+fn facts(pk: &str, kept: &KeptView, events: &[KeptEvent]) -> Vec<FactLine> {
+    let Some(announced) = &kept.announced else { return Vec::new() };
+    let line = |fact: &FactName| {
+        let announcement = announced.of(*fact)?;
+        let is_announced = announcement.number > 0;
+        let because = announcement.cause_among(events.iter().map(|kept| kept.event.id.as_str()));
+        let id = because.as_deref().map(|because| corrected(because).map_or(because, |(id, _)| id));
+        let cause = events.iter().find(|kept| Some(kept.event.id.as_str()) == id);
+        let reported = time_of(&kept.view, *fact).filter(|_| announcement.value.holds());
+        let time = reported.or_else(|| cause.map(|kept| kept.event.time.unwrap_or(kept.event.receivedtime)));
+        Some(FactLine {
+            fact: fact.name(),
+            holds: announcement.value.holds(),
+            value: announcement.value.sum(),
+            id: is_announced.then(|| format!("{pk};{};{}", fact.name(), announcement.number)),
+            because,
+            time: time.map(|time| time.to_string()),
+        })
+    };
+    FactName::ALL.iter().filter_map(line).collect()
 }
 
 /// The other names in an order's rows and view, and whose they are where that can be told: a payment's reference is
@@ -134,6 +186,12 @@ fn text(shown: &ShownOrder, rebuild: &str, paint: Paint) -> String {
                 },
             );
         }
+    }
+    for fact in &shown.facts {
+        let holds = if fact.holds { fact.value.clone().unwrap_or_else(|| "yes".to_owned()) } else { "no".to_owned() };
+        let time = fact.time.as_deref().map(|time| format!("  {}", paint.time(time))).unwrap_or_default();
+        let because = fact.because.as_ref().map(|because| format!("  {because}")).unwrap_or_default();
+        row(&format!("fact {}", fact.fact), &format!("{holds}{time}{because}"));
     }
     for link in &shown.links {
         let at = link.order.as_ref().map(|order| format!("  → {order}")).unwrap_or_default();
