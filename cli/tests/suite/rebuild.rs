@@ -28,6 +28,19 @@ async fn views(world: &World) -> Vec<edge::keep::item::Item> {
     items
 }
 
+/// Rows of views without the record of announcements, which is of the way to a view, and without the etag over both.
+fn without_announced(rows: Vec<edge::keep::item::Item>) -> Vec<edge::keep::item::Item> {
+    let without = |mut row: edge::keep::item::Item| {
+        let compressed = row.remove("view").unwrap().as_b().unwrap().clone().into_inner();
+        let json = edge::keep::compression::decompress(&compressed).unwrap();
+        let view: webhook::view::View = serde_json::from_slice(&json).unwrap();
+        row.remove("etag");
+        row.insert("view".to_owned(), edge::keep::item::text(&serde_json::to_string(&view).unwrap()));
+        row
+    };
+    rows.into_iter().map(without).collect()
+}
+
 /// Joins an event that never was: an older mapping read its time as one far ahead.
 pub(crate) async fn misread(world: &World, id: &str, change: impl Fn(&mut Value)) {
     let key = EventKey::from_id(id).unwrap();
@@ -66,7 +79,8 @@ async fn a_misread_far_future_is_mended_and_nothing_else_is_written() {
     let file = Scratch::new("rebuild");
     let done = world.lines(&[&line[..], &["--yes", "--run-file", file.path()]].concat()).await;
     assert_eq!((done[0]["outcome"].as_str(), done[1]["rebuilt"].as_u64()), (Some("rebuilt"), Some(1)));
-    assert_eq!(views(&world).await, right);
+    // A fact that was announced of the misread event is corrected, and names another cause than one never misread.
+    assert_eq!(without_announced(views(&world).await), without_announced(right));
     // What is done is not done again.
     assert!(world.lines(&["orders", "rebuild", "--resume", file.path(), "--yes"]).await.is_empty());
     assert!(world.notes().contains("No order is left to be rebuilt"));
