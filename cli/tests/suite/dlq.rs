@@ -199,7 +199,7 @@ async fn what_was_disowned_since_is_deleted_and_does_not_hold_its_order_up() {
         lines.sort_by_key(|line| line["outcome"].to_string());
         assert_eq!(lines.iter().map(|line| line["outcome"].clone()).collect::<Vec<_>>(), outcomes, "{lines:?}");
     }
-    // Disowning has the order's facts announced again; the letter of its other event follows.
+    // Disowning has the facts of the order announced again; after that comes its other event.
     let sent: Vec<Value> = world.queues.taken(ORDERS).into_iter().map(|(body, ..)| body).collect();
     assert_eq!((sent.len(), &sent[1]), (2, &later), "{sent:?}");
     assert_eq!((&sent[0]["replay"], &sent[0]["dataref"]), (&json!(true), &json!(later["id"])), "{}", sent[0]);
