@@ -17,7 +17,7 @@ use crate::cloud::Cloud;
 use crate::compare::compare;
 use crate::erasure::erased;
 use crate::executor::START_MS;
-use crate::process::{ORDERS_QUEUE, WORK_QUEUE, queues};
+use crate::process::{ORDERS_QUEUE, queues};
 use crate::queue::FifoQueue;
 use crate::remapping::remapped;
 use crate::rows::{Bodies, Hash, events, hash, id_of, sendable, stored};
@@ -44,7 +44,7 @@ pub fn check(cloud: &Cloud, ledger: &Ledger, workload: &Workload) -> Vec<Violati
     checker.names(&kept);
     for queue in queues() {
         let takes = |event: &Event| queue.takes(event.event_type.name());
-        let parked = if queue.url == WORK_QUEUE { checker.parked() } else { BTreeSet::new() };
+        let parked = checker.parked(&queue.url);
         checker.queue(&cloud.queues[&queue.url], &kept, takes, &parked);
     }
     checker.views(&kept);
@@ -190,8 +190,10 @@ impl Checker<'_> {
         times.map(|(_, ms)| i64::try_from(START_MS + ms).unwrap()).collect()
     }
 
-    fn parked(&self) -> BTreeSet<String> {
-        self.cloud.dead_letters.iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
+    /// Returns the events that the relay parked for a queue.
+    fn parked(&self, queue_url: &str) -> BTreeSet<String> {
+        let of_queue = self.cloud.dead_letters.iter().filter(|message| message["queue"] == queue_url);
+        of_queue.map(|message| message["id"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Checks that every event reached every queue that takes it, whole, and the first arrivals of a group in order.

@@ -29,6 +29,7 @@ pub mod outage;
 pub mod cloud;
 pub mod network;
 pub mod process;
+pub mod redrive;
 pub mod signing;
 pub mod samples;
 pub mod workload;

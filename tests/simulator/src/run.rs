@@ -13,6 +13,7 @@ use crate::outage::{Outage, Service};
 use crate::process::{Environment, ORDERS_QUEUE, WORK_QUEUE};
 use crate::queue::FifoQueue;
 use crate::random::Random;
+use crate::redrive::redrive_parked;
 use crate::table::TableAnswer;
 use crate::violation::Violation;
 use crate::workload::{Workload, WorkloadShape};
@@ -122,9 +123,11 @@ pub fn run(options: &Options) -> RunOutcome {
     let swept_ms = workload.forgetting.as_ref().map_or(0, |forgetting| forgetting.sweeps_to_ms);
     executor.run_until(calm_ms, || time.now_ms() >= calm_ms);
     cloud.lock().faults.end(time.now_ms());
+    let mut redriven = 0;
     let drained = executor.run_until(calm_ms + DRAIN_MS_MAX, || {
         let mut cloud = cloud.lock();
         cloud.settle(&time);
+        redriven = redrive_parked(&mut cloud, redriven, time.now_ms());
         let all_ended = world.ledger.borrow().ended == workload.sendings.len();
         let queue = cloud.queues.get_mut(ORDERS_QUEUE).unwrap();
         queue.redrive();
