@@ -1,7 +1,7 @@
 //! Sends events from the table's stream to the queues.
 //!
 //! It never fails on a record's content. For outages it retries inside the invocation, then fails the whole of it, and
-//! the batch comes again. What was sent of it is remembered and not sent again ([`crate::relay::batch_log`]), an order's
+//! the batch comes again. What was sent of it is remembered and not sent again (`batch_log`), an order's
 //! events wait for those before them, and what only one event is to blame for is parked after a while: so each attempt
 //! begins where the last one ended, and no batch is impossible, however large, slow or odd its events are.
 
