@@ -246,6 +246,11 @@ pub fn is_event(item: &Item) -> bool {
     item.get("kind").and_then(|kind| kind.as_s().ok()).is_some_and(|kind| kind == KIND_EVENT)
 }
 
+/// Returns whether an item is an event's row that is to reach the queues: neither erased nor disowned.
+pub(crate) fn is_due(item: &Item) -> bool {
+    is_event(item) && !item.contains_key(ERASED_AT) && !item.contains_key(DISOWNED_AT)
+}
+
 /// Returns an item's key.
 pub fn key_of(item: &Item) -> Option<EventKey> {
     let string = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();

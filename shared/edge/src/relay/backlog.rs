@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 
 use crate::aws::clock::Clock;
 use crate::keep::error::StoreError;
-use crate::keep::item::{ERASED_AT, instant, is_event, text};
+use crate::keep::item::{instant, is_due, text};
 use crate::keep::memory::Memory;
 use crate::keep::store::Store;
 use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, WalkOrder, ms_of};
@@ -96,8 +96,7 @@ impl Backlog {
     /// Returns the first of some events of one slot that is neither in the relay log nor gone.
     async fn first_late(&self, part: Vec<IndexEntry>) -> Result<Option<IndexEntry>, StoreError> {
         for entry in self.relayed.missing(part).await? {
-            let found = self.store.item(&entry.key).await?;
-            if found.is_some_and(|item| is_event(&item) && !item.contains_key(ERASED_AT)) {
+            if self.store.item(&entry.key).await?.as_ref().is_some_and(is_due) {
                 return Ok(Some(entry));
             }
         }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 use crate::aws::clock::Clock;
 use crate::aws::log::LogLine;
 use crate::keep::error::StoreError;
-use crate::keep::item::{DISOWNED_AT, ERASED_AT, Item, instant, is_event, text};
+use crate::keep::item::{Item, instant, is_due, text};
 use crate::keep::memory::Memory;
 use crate::keep::store::Store;
 use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, WalkOrder, ms_of};
@@ -178,7 +178,6 @@ impl Sweeper {
         let gets = missing.iter().map(|entry| self.store.item(&entry.key));
         let found = futures_util::future::try_join_all(gets).await?;
         // The index may have a row for a moment after it is gone; an event that was erased or disowned is not sent.
-        let is_due = |item: &Item| is_event(item) && !item.contains_key(ERASED_AT) && !item.contains_key(DISOWNED_AT);
         let due: Vec<(&IndexEntry, Item)> =
             missing.iter().zip(found).filter_map(|(entry, item)| Some((entry, item.filter(is_due)?))).collect();
         let (entries, items): (Vec<&IndexEntry>, Vec<Item>) = due.into_iter().unzip();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::harness::*;
 use crate::sweep::{Stream, id, receive, sources};
 use aws_sdk_dynamodb::types::AttributeValue;
-use edge::keep::item::ERASED_AT;
+use edge::keep::item::{DISOWNED_AT, ERASED_AT};
 use edge::relay::backlog::{Backlog, LATE_MS};
 use webhook::providers::SCALEV;
 
@@ -68,16 +68,18 @@ async fn a_search_that_is_cut_short_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_was_erased_before_it_was_sent_is_not_late() {
-    let world = world().await;
-    let receiver = world.receiver(&SCALEV);
-    receive(&receiver, 0).await;
-    world.time.advance(LATE_MS + 1);
-    assert!(late(&world, i64::MAX).await.is_some());
-    let item = world.items(EVENTS).await.remove(0);
-    let update = world.dynamodb.update_item().table_name(EVENTS).update_expression("SET #erased = :at");
-    let update = update.expression_attribute_names("#erased", ERASED_AT);
-    let update = update.expression_attribute_values(":at", AttributeValue::S("2026-01-01T00:00:00Z".to_owned()));
-    update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone()).send().await.unwrap();
-    assert_eq!(late(&world, i64::MAX).await, None);
+async fn what_was_erased_or_disowned_before_it_was_sent_is_not_late() {
+    for gone in [ERASED_AT, DISOWNED_AT] {
+        let world = world().await;
+        let receiver = world.receiver(&SCALEV);
+        receive(&receiver, 0).await;
+        world.time.advance(LATE_MS + 1);
+        assert!(late(&world, i64::MAX).await.is_some());
+        let item = world.items(EVENTS).await.remove(0);
+        let update = world.dynamodb.update_item().table_name(EVENTS).update_expression("SET #gone = :at");
+        let update = update.expression_attribute_names("#gone", gone);
+        let update = update.expression_attribute_values(":at", AttributeValue::S("2026-01-01T00:00:00Z".to_owned()));
+        update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone()).send().await.unwrap();
+        assert_eq!(late(&world, i64::MAX).await, None, "{gone}");
+    }
 }
