@@ -8,9 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::keep::compression::{compress, decompress};
 use crate::keep::error::StoreError;
-use crate::keep::item::{Item, KIND_WATCH, bytes, text};
+use crate::keep::item::{Item, KIND_WATCH, bytes, instant, text};
+use crate::keep::time_index::ms_of;
 
 const PARTITION: &str = "watch";
+
+/// The attribute of a row of progress.
+const UNTIL: &str = "until";
 
 /// The rows.
 #[derive(Debug, Clone)]
@@ -38,8 +42,19 @@ impl Memory {
         self.put(name, "state", bytes(compress(&json).map_err(StoreError::Compression)?)).await
     }
 
+    /// Returns the time until which the work of a name is done, in milliseconds since 1970; `None` where it cannot be read.
+    pub(crate) async fn until(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        let until = self.get(name, UNTIL).await?;
+        Ok(until.and_then(|until| ms_of(until.as_s().ok()?)))
+    }
+
+    /// Replaces the time until which the work of a name is done.
+    pub(crate) async fn keep_until(&self, name: &str, until_ms: i64) -> Result<(), StoreError> {
+        self.put(name, UNTIL, text(&instant(until_ms))).await
+    }
+
     /// Returns one attribute of the row under a name.
-    pub(crate) async fn get(&self, name: &str, attribute: &str) -> Result<Option<AttributeValue>, StoreError> {
+    async fn get(&self, name: &str, attribute: &str) -> Result<Option<AttributeValue>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let sent = request.key("pk", text(PARTITION)).key("sk", text(name)).send().await;
         let item = sent.map_err(|error| StoreError::service("read the watch's state", &error))?.item;
@@ -47,7 +62,7 @@ impl Memory {
     }
 
     /// Replaces the row under a name by one with this attribute.
-    pub(crate) async fn put(&self, name: &str, attribute: &str, value: AttributeValue) -> Result<(), StoreError> {
+    async fn put(&self, name: &str, attribute: &str, value: AttributeValue) -> Result<(), StoreError> {
         let item = Item::from([
             ("pk".to_owned(), text(PARTITION)),
             ("sk".to_owned(), text(name)),

@@ -8,20 +8,19 @@ use aws_sdk_dynamodb::Client;
 
 use crate::aws::clock::Clock;
 use crate::keep::error::StoreError;
-use crate::keep::item::{instant, is_due, text};
+use crate::keep::item::is_due;
 use crate::keep::memory::Memory;
 use crate::keep::store::Store;
-use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, WalkOrder, ms_of};
-use crate::relay::relay_log::{RelayLog, SLOT_MS, slot_of};
-use crate::relay::sweep::{AGE_MS_MIN, PART_MAX, floor};
+use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, WalkOrder};
+use crate::relay::relay_log::{RelayLog, SLOT_MS};
+use crate::relay::sweep::{AGE_MS_MIN, floor, is_whole, passed_ms};
 
 /// An event that was received this long ago is late when it is not in the relay log. With a run every five minutes,
 /// a relay that stopped is noticed within ten.
 pub const LATE_MS: i64 = 4 * 60 * 1_000;
 
-/// The row of the progress, and its attribute.
+/// The row of the progress.
 const PROGRESS: &str = "relayed";
-const UNTIL: &str = "until";
 
 /// The events that were received and not relayed.
 #[derive(Debug)]
@@ -50,12 +49,12 @@ impl Backlog {
     pub async fn oldest_late(&self, sources: &[SourceId], deadline_ms: i64) -> Result<Option<IndexEntry>, StoreError> {
         let now_ms = self.clock.now_ms();
         let until_ms = now_ms - LATE_MS;
-        let known_ms = self.progress().await?;
+        let known_ms = self.memory.until(PROGRESS).await?;
         let from_ms = known_ms.unwrap_or(until_ms).clamp(now_ms - AGE_MS_MIN, until_ms);
         let from_ms = floor(from_ms, SLOT_MS);
         let (late, relayed_ms) = self.search(sources, from_ms, until_ms, deadline_ms).await?;
         if known_ms != Some(relayed_ms) {
-            self.memory.put(PROGRESS, UNTIL, text(&instant(relayed_ms))).await?;
+            self.memory.keep_until(PROGRESS, relayed_ms).await?;
         }
         Ok(late)
     }
@@ -73,15 +72,13 @@ impl Backlog {
         let mut part: Vec<IndexEntry> = Vec::new();
         loop {
             let next = walk.next().await?;
-            let slot = next.as_ref().map(|entry| slot_of(&entry.received_at));
-            if part.len() >= PART_MAX || part.last().map(|last| slot_of(&last.received_at)) != slot {
+            if is_whole(&part, next.as_ref()) {
                 let looked_at = part.len();
                 let late = self.first_late(std::mem::take(&mut part)).await?;
                 if late.is_some() {
                     return Ok((late, relayed_ms));
                 }
-                let begun_ms = next.as_ref().map_or(Some(until_ms), |entry| ms_of(&entry.received_at));
-                relayed_ms = begun_ms.map_or(relayed_ms, |ms| floor(ms, SLOT_MS).max(relayed_ms));
+                relayed_ms = passed_ms(next.as_ref(), until_ms).unwrap_or(relayed_ms).max(relayed_ms);
                 if looked_at > 0 && self.clock.now_ms() >= deadline_ms {
                     return Ok((None, relayed_ms));
                 }
@@ -101,10 +98,5 @@ impl Backlog {
             }
         }
         Ok(None)
-    }
-
-    async fn progress(&self) -> Result<Option<i64>, StoreError> {
-        let until = self.memory.get(PROGRESS, UNTIL).await?;
-        Ok(until.and_then(|until| ms_of(until.as_s().ok()?)))
     }
 }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 use crate::aws::clock::Clock;
 use crate::aws::log::LogLine;
 use crate::keep::error::StoreError;
-use crate::keep::item::{Item, instant, is_due, text};
+use crate::keep::item::{Item, instant, is_due};
 use crate::keep::memory::Memory;
 use crate::keep::store::Store;
 use crate::keep::time_index::{IndexEntry, SourceId, TimeIndex, WalkOrder, ms_of};
@@ -35,11 +35,10 @@ const AGE_MS_MAX: i64 = LIFE_MS - 24 * HOUR_MS;
 const BATCH: usize = 100;
 
 /// Events that are compared with the log at a time: some 15 MB.
-pub(crate) const PART_MAX: usize = 50_000;
+const PART_MAX: usize = 50_000;
 
-/// The row of the sweeper's progress, and its attribute.
+/// The row of the sweeper's progress.
 const PROGRESS: &str = "swept";
-const UNTIL: &str = "until";
 
 /// The sweeper.
 #[derive(Debug)]
@@ -93,7 +92,9 @@ impl Sweeper {
     pub async fn sweep(&self, sources: &[SourceId], deadline_ms: i64) -> Result<Swept, SweepError> {
         let now_ms = self.clock.now_ms();
         let last_ms = floor(now_ms - AGE_MS_MIN, HOUR_MS);
-        let from_ms = self.progress().await?.unwrap_or(floor(now_ms - FIRST_MS, HOUR_MS));
+        // If it cannot be read, more hours are looked at, and none is left out.
+        let known_ms = self.memory.until(PROGRESS).await?.map(|ms| floor(ms, SLOT_MS));
+        let from_ms = known_ms.unwrap_or(floor(now_ms - FIRST_MS, HOUR_MS));
         let from_ms = self.known_from(from_ms, now_ms);
         let mut swept = Swept { until_ms: from_ms, compared: 0, sent: 0, unfinished: false };
         if from_ms >= last_ms {
@@ -107,18 +108,14 @@ impl Sweeper {
                 return Ok(swept);
             }
             let next = walk.next().await?;
-            let slot = next.as_ref().map(|entry| slot_of(&entry.received_at));
-            let is_whole = part.len() >= PART_MAX || part.last().map(|last| slot_of(&last.received_at)) != slot;
+            let is_whole = is_whole(&part, next.as_ref());
             if is_whole && !self.send_missing(std::mem::take(&mut part), deadline_ms, &mut swept).await? {
                 swept.unfinished = true;
                 return Ok(swept);
             }
-            // A time that cannot be read must not skip anything.
-            let until_ms =
-                next.as_ref().map_or(Some(last_ms), |entry| Some(floor(ms_of(&entry.received_at)?, SLOT_MS)));
-            if let Some(until_ms) = until_ms.filter(|until_ms| *until_ms > swept.until_ms) {
+            if let Some(until_ms) = passed_ms(next.as_ref(), last_ms).filter(|until_ms| *until_ms > swept.until_ms) {
                 swept.until_ms = until_ms.min(last_ms);
-                self.keep_progress(swept.until_ms).await?;
+                self.memory.keep_until(PROGRESS, swept.until_ms).await?;
             }
             match next {
                 Some(entry) => part.push(entry),
@@ -188,16 +185,20 @@ impl Sweeper {
         }
         Ok(entries.len())
     }
+}
 
-    async fn progress(&self) -> Result<Option<i64>, StoreError> {
-        let until = self.memory.get(PROGRESS, UNTIL).await?;
-        // If it cannot be read, more hours are looked at, and none is left out.
-        Ok(until.and_then(|until| ms_of(until.as_s().ok()?)).map(|ms| floor(ms, SLOT_MS)))
+/// Returns whether a part of a walk is to be compared before the next entry: it is all of its slot, or large enough.
+pub(crate) fn is_whole(part: &[IndexEntry], next: Option<&IndexEntry>) -> bool {
+    fn slot(entry: &IndexEntry) -> &str {
+        slot_of(&entry.received_at)
     }
+    part.len() >= PART_MAX || part.last().map(slot) != next.map(slot)
+}
 
-    async fn keep_progress(&self, until_ms: i64) -> Result<(), StoreError> {
-        self.memory.put(PROGRESS, UNTIL, text(&instant(until_ms))).await
-    }
+/// Returns the beginning of the slot before which nothing is left of a walk; `None` if the next entry's time cannot be
+/// read: that must not skip anything.
+pub(crate) fn passed_ms(next: Option<&IndexEntry>, end_ms: i64) -> Option<i64> {
+    next.map_or(Some(end_ms), |entry| ms_of(&entry.received_at)).map(|ms| floor(ms, SLOT_MS))
 }
 
 pub(crate) fn floor(ms: i64, unit_ms: i64) -> i64 {
