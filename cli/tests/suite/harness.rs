@@ -31,7 +31,7 @@ use crate::queues::{ORDERS, ORDERS_DEAD_LETTERS, Queues, RELAY_DEAD_LETTERS, Swi
 use crate::vault::Vault;
 
 #[path = "../../../shared/edge/tests/suite/tables.rs"]
-mod tables;
+pub(crate) mod tables;
 
 /// 2026-01-01T00:00:00Z
 pub(crate) const START_MS: i64 = 1_767_225_600_000;

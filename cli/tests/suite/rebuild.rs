@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::event::Event;
 
+use crate::harness::tables::without_announced;
 use crate::harness::{Scratch, World, world, world_in_text};
 use crate::replay::two_orders;
 
@@ -26,19 +27,6 @@ async fn views(world: &World) -> Vec<edge::keep::item::Item> {
     let mut items = world.context.dynamodb().scan().table_name("OrdersTable").send().await.unwrap().items.unwrap();
     items.sort_by_key(|item| item["pk"].as_s().unwrap().clone());
     items
-}
-
-/// Rows of views without the record of announcements, which is of the way to a view, and without the etag over both.
-fn without_announced(rows: Vec<edge::keep::item::Item>) -> Vec<edge::keep::item::Item> {
-    let without = |mut row: edge::keep::item::Item| {
-        let compressed = row.remove("view").unwrap().as_b().unwrap().clone().into_inner();
-        let json = edge::keep::compression::decompress(&compressed).unwrap();
-        let view: webhook::view::View = serde_json::from_slice(&json).unwrap();
-        row.remove("etag");
-        row.insert("view".to_owned(), edge::keep::item::text(&serde_json::to_string(&view).unwrap()));
-        row
-    };
-    rows.into_iter().map(without).collect()
 }
 
 /// Joins an event that never was: an older mapping read its time as one far ahead.

@@ -1,7 +1,5 @@
 //! Disowned events count nowhere, and what is genuine is kept again.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use edge::keep::item::Item;
 use edge::keep::store::Store;
 use edge::orders::disowning::{Disowner, Disowning};
@@ -10,6 +8,7 @@ use serde_json::{Value, json};
 use webhook::claim::EventKey;
 use webhook::providers::{Provider, SCALAPAY, SCALEV};
 
+use crate::harness::tables::without_announced;
 use crate::harness::*;
 use crate::orders::{apply, orders, view_config};
 
@@ -214,15 +213,7 @@ async fn a_disowning_that_dies_anywhere_is_finished_by_the_next() {
         let genuine = rendered(&world, PK).await.unwrap();
         apply(&orders(&world), &messages[1..]).await;
         let what = since(&text_of(&rows(&world).await[0], "fingerprint"), START_MS + DAY_MS);
-        let calls = AtomicUsize::new(0);
-        // Every call from one on fails.
-        let dies = BeforeCalls(move |_: &[u8]| match calls.fetch_add(1, Ordering::SeqCst) >= at {
-            true => Err("the process died".into()),
-            false => Ok(()),
-        });
-        let config = world.dynamodb.config().to_builder().interceptor(dies);
-        let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
-        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        let client = world.dying_client(at);
         let run = Disowner::new(view_config(), client, world.clock()).disown(PK, &what).await;
         disowner(&world).disown(PK, &what).await.unwrap();
         assert_eq!(rendered(&world, PK).await.unwrap(), genuine, "{at}");

@@ -24,7 +24,7 @@ use webhook::scheme::SchemeName;
 use webhook::signing;
 
 #[path = "tables.rs"]
-mod tables;
+pub(crate) mod tables;
 
 pub(crate) const EVENTS: &str = "events";
 pub(crate) const ORDERS: &str = "orders";
@@ -107,6 +107,18 @@ fn dynamodb_config() -> aws_sdk_dynamodb::config::Builder {
 }
 
 impl World {
+    /// A client of a process that dies: every call from one on fails, and is not tried again.
+    pub(crate) fn dying_client(&self, at: usize) -> aws_sdk_dynamodb::Client {
+        let calls = AtomicUsize::new(0);
+        let dies = BeforeCalls(move |_: &[u8]| match calls.fetch_add(1, Ordering::SeqCst) >= at {
+            true => Err("the process died".into()),
+            false => Ok(()),
+        });
+        let config = self.dynamodb.config().to_builder().interceptor(dies);
+        let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.hasty_clock().now_ms()
     }
@@ -400,19 +412,6 @@ impl Queues {
         let of_queue = taken.iter().filter(|(queue, _)| queue == url);
         of_queue.map(|(_, entry)| serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap()).collect()
     }
-}
-
-/// Rows of views without the record of announcements, which is of the way to a view, and without the etag over both.
-pub(crate) fn without_announced(rows: Vec<Item>) -> Vec<Item> {
-    let without = |mut row: Item| {
-        let compressed = row.remove("view").unwrap().as_b().unwrap().clone().into_inner();
-        let json = edge::keep::compression::decompress(&compressed).unwrap();
-        let view: webhook::view::View = serde_json::from_slice(&json).unwrap();
-        row.remove("etag");
-        row.insert("view".to_owned(), edge::keep::item::text(&serde_json::to_string(&view).unwrap()));
-        row
-    };
-    rows.into_iter().map(without).collect()
 }
 
 /// The stream's record of an item's insertion.

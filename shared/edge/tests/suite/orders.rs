@@ -1,5 +1,6 @@
 //! From the orders queue to the views.
 
+use crate::harness::tables::without_announced;
 use crate::harness::*;
 use edge::{Orders, ViewConfig};
 use serde_json::{Value, json};

@@ -13,6 +13,7 @@ use webhook::event::Event;
 use webhook::providers::{PROVIDERS, Provider, SCALAPAY, SCALEV};
 use webhook::view::View;
 
+use crate::harness::tables::without_announced;
 use crate::harness::*;
 use crate::orders::{apply, messages, orders, view_config};
 
@@ -396,15 +397,7 @@ async fn an_erasure_that_dies_anywhere_is_finished_by_the_next() {
     let pk = rows.iter().map(pk_of).find(|pk| pk.starts_with("scalev/")).unwrap();
     rebuild_all(&world, std::slice::from_ref(&pk)).await;
     for at in 0.. {
-        let calls = AtomicUsize::new(0);
-        // Every call from one on fails.
-        let dies = BeforeCalls(move |_: &[u8]| match calls.fetch_add(1, Ordering::SeqCst) >= at {
-            true => Err("the process died".into()),
-            false => Ok(()),
-        });
-        let config = world.dynamodb.config().to_builder().interceptor(dies);
-        let config = config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
-        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        let client = world.dying_client(at);
         let erased = Eraser::new(view_config(), client, world.clock()).erase(&pk, None).await;
         if erased.is_ok() {
             // The last run finds the row erased: a look at the view, a query, its chunks, and three calls for the view.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use webhook::facts::{FactName, Facts};
 use webhook::providers::{SCALAPAY, SCALEV};
 
+use crate::harness::tables::without_announced;
 use crate::harness::*;
 use crate::orders::{apply, messages, orders};
 use crate::rebuild::{eraser, pk_of, rebuild_all, table, views};
